@@ -1,0 +1,131 @@
+"""What happened, before anybody decided how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .email import Attachment
+from .errors import ConfigurationError
+
+__all__ = ["Alert", "Image", "Severity", "StepSummary"]
+
+Severity = Literal["info", "success", "warning", "error", "critical"]
+
+
+class Image(BaseModel):
+    """A picture for the body of an alert.
+
+    Attributes:
+        source: PNG, JPEG or GIF bytes, a path, a matplotlib figure or a PIL image.
+        alt: What it shows, for those who cannot see it.
+        caption: A line under the picture, or "".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    source: Any
+    alt: str = ""
+    caption: str = ""
+
+
+class StepSummary(BaseModel):
+    """One step in the summary of a run.
+
+    Attributes:
+        name: The step's name.
+        status: How it ended: "completed", "failed", "cached" and the like.
+        started: Seconds from the run's start to the step's, or None.
+        seconds: How long it took, or None.
+        reason: Why it failed, in a line, or "".
+        url: Where to read more, or "".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    status: str
+    started: float | None = None
+    seconds: float | None = None
+    reason: str = ""
+    url: str = ""
+
+
+class Alert(BaseModel):
+    """What happened.
+
+    Raises:
+        ConfigurationError: An argument is unusable.
+
+    Attributes:
+        title: What happened, in a line.
+        body: More about it; Markdown unless ``body_format`` is "plain".
+        body_format: How to read the body.
+        severity: How bad it is; decides colour and importance.
+        facts: Label to value, shown as a table: pipeline, run, step, parameters.
+        error: The exception's type and message, or "".
+        traceback: The traceback, verbatim, or "".
+        next_steps: What the reader should do, one sentence each.
+        url: Where to read more, or "".
+        url_label: What stands on the button for ``url``.
+        links: Label to address of further places.
+        metrics: Name to number, shown as a table.
+        baseline: Name to number to compare the metrics with.
+        tables: Title to rows: a DataFrame, a list of dicts, or a list of lists.
+        images: Pictures shown in the body.
+        attachments: Files that travel with the mail.
+        steps: The steps of a run, for its summary.
+        html: A whole HTML part that replaces zenmail's own, or None.
+        thread: What its conversation is about, such as a run's id; alerts with the same
+            value stand together in mail programs. "" for none.
+        list_id: What receivers can filter by (RFC 2919), or "".
+        headers: Further headers (``X-...``).
+        occurred_at: When it happened, with time zone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    title: str = ""
+    body: str = ""
+    body_format: Literal["markdown", "plain"] = "markdown"
+    severity: Severity = "info"
+    facts: dict[str, Any] = Field(default_factory=dict)
+    error: str = ""
+    traceback: str = ""
+    next_steps: tuple[str, ...] = ()
+    url: str = ""
+    url_label: str = "Open in the dashboard"
+    links: dict[str, str] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    baseline: dict[str, Any] = Field(default_factory=dict)
+    tables: dict[str, Any] = Field(default_factory=dict)
+    images: tuple[Image, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    steps: tuple[StepSummary, ...] = ()
+    html: str | None = None
+    thread: str = ""
+    list_id: str = ""
+    headers: dict[str, str] = Field(default_factory=dict)
+    occurred_at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            from .transport import describe_validation
+
+            raise ConfigurationError(
+                describe_validation(error, known=Alert.model_fields)
+            ) from None
+
+    def replace(self, **changes: Any) -> Alert:
+        """Return a validated copy with some fields changed."""
+        return Alert(**{**{name: getattr(self, name) for name in type(self).model_fields},
+                        **changes})
+
+    def with_facts(self, facts: Mapping[str, Any]) -> Alert:
+        """Return a copy that states further facts behind its own."""
+        return self.replace(facts={**self.facts, **facts})

@@ -1,0 +1,369 @@
+"""The typed side of the plugin manager: transports by name, middleware around every send."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import Distribution, EntryPoint, distributions
+from typing import Any, TypeVar
+
+import pluggy
+
+from .alert import Alert
+from .email import Email, Envelope
+from .errors import (
+    AmbiguousTransport,
+    BrokenTransport,
+    UnknownTransport,
+    ZenmailError,
+)
+from .hookspecs import PROJECT_NAME, MiddlewareSpec, TokenSourceSpec, TransportSpec
+from .receipt import Receipt
+from .tokens import AccessToken, TokenRequest
+from .transport import Check, SendRequest, TransportOptions, VerifyRequest
+
+__all__ = ["InstalledPlugin", "PluginHost", "Transport"]
+
+TRANSPORTS = "zenmail.transports"
+TOKEN_SOURCES = "zenmail.token_sources"  # noqa: S105 - the name of an entry-point group
+MIDDLEWARE = "zenmail.plugins"
+
+_INSTALL_COMMANDS = {
+    "smtp": "pip install zenmail",
+    "console": "pip install zenmail",
+    "file": "pip install zenmail",
+    "ses": 'pip install "zenmail[ses]"',
+    "google": 'pip install "zenmail[oauth]"',
+    "microsoft": 'pip install "zenmail[oauth]"',
+}
+
+_logger = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class InstalledPlugin:
+    """A plugin that some installed distribution offers.
+
+    Attributes:
+        name: What users type to select it.
+        distribution: The distribution's name on the package index.
+        version: The distribution's version.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    entry_point: EntryPoint
+
+
+class Transport:
+    """One selected transport, its hooks as typed methods.
+
+    Each has a plugin manager to itself: pluggy would call the bystanders too.
+    """
+
+    def __init__(self, name: str, manager: pluggy.PluginManager) -> None:
+        self.name = name
+        self._hook = manager.hook
+        self._check_contract()
+
+    def _check_contract(self) -> None:
+        for hook in ("transport_options", "send_email"):
+            if not getattr(self._hook, hook).get_hookimpls():
+                raise BrokenTransport(
+                    f"The plugin has no {hook}().",
+                    transport=self.name,
+                    remedy=f"A transport marks transport_options and send_email with "
+                    f"zenmail.hookimpl; ask the authors of {self.name!r} to add {hook}.",
+                )
+        options = self._hook.transport_options()
+        if not (inspect.isclass(options) and issubclass(options, TransportOptions)):
+            raise BrokenTransport(
+                "transport_options() returns no class derived from zenmail.TransportOptions.",
+                transport=self.name,
+            )
+        self.options_type: type[TransportOptions] = options
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the transport can check its set-up without sending."""
+        return bool(self._hook.verify_transport.get_hookimpls())
+
+    def parse_options(self, values: Mapping[str, Any]) -> TransportOptions:
+        """Validate options that a user typed.
+
+        Raises:
+            OptionsError: A key is unknown, missing, or has an unusable value.
+        """
+        return self.options_type.parse(values, transport=self.name)
+
+    def send(self, request: SendRequest[Any]) -> Receipt:
+        """Call the transport's ``send_email``; whatever it raises passes through."""
+        receipt = self._hook.send_email(request=request)
+        if not isinstance(receipt, Receipt):
+            raise BrokenTransport(
+                f"send_email() returned {type(receipt).__name__}, not a zenmail.Receipt.",
+                transport=self.name,
+            )
+        return receipt
+
+    def verify(self, request: VerifyRequest[Any]) -> list[Check]:
+        """Call the transport's ``verify_transport``."""
+        return list(self._hook.verify_transport(request=request) or ())
+
+    def close(self) -> None:
+        """Let the transport release what it holds; its trouble is logged, not raised."""
+        try:
+            self._hook.close_transport()
+        except Exception as error:
+            _logger.warning("Transport %r does not close: %s", self.name, error)
+
+
+class PluginHost:
+    """Finds, loads and calls plugins. Each host has its own instances.
+
+    Transports and token sources are loaded by name, when they are asked for: nobody
+    imports what they do not use. Middleware is loaded whole, when it is first needed.
+    ``ZENMAIL_DISABLE_PLUGINS=name,name`` blocks plugins of any kind, and
+    ``ZENMAIL_TRACE_PLUGINS=1`` logs each hook call.
+
+    Args:
+        installed: Returns the installed distributions; for tests.
+        pass_through: Exceptions that never count as a plugin's failure.
+    """
+
+    def __init__(
+        self,
+        *,
+        installed: Callable[[], Iterable[Distribution]] = distributions,
+        pass_through: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        self._installed = installed
+        self._pass_through = pass_through
+        self._disabled = frozenset(
+            filter(None, map(str.strip, os.environ.get("ZENMAIL_DISABLE_PLUGINS", "").split(",")))
+        )
+        self._offers: dict[str, list[InstalledPlugin]] = {}
+        self._transports: dict[str, Transport] = {}
+        self._token_sources: dict[str, pluggy.PluginManager] = {}
+        self._traced = os.environ.get("ZENMAIL_TRACE_PLUGINS", "") not in ("", "0")
+        self._middleware = self._manager(MiddlewareSpec)
+        self._middleware_loaded = False
+
+    def installed(self, group: str = TRANSPORTS) -> list[InstalledPlugin]:
+        """Return the plugins that the installed distributions offer in a group, by name."""
+        if group not in self._offers:
+            found: dict[tuple[str, str], InstalledPlugin] = {}
+            for distribution in self._installed():
+                for entry_point in distribution.entry_points:
+                    if entry_point.group == group:
+                        owner = distribution.metadata["Name"]
+                        # A path that holds a distribution twice shows it twice.
+                        found.setdefault(
+                            (entry_point.name, owner),
+                            InstalledPlugin(
+                                entry_point.name, owner, distribution.version, entry_point
+                            ),
+                        )
+            self._offers[group] = sorted(found.values(), key=lambda offer: offer.name)
+        return self._offers[group]
+
+    def owner(self, name: str, group: str = TRANSPORTS) -> InstalledPlugin:
+        """Return which distribution offers the name.
+
+        Raises:
+            UnknownTransport: None does, or it is disabled.
+            AmbiguousTransport: More than one does.
+        """
+        offers = [offer for offer in self.installed(group) if offer.name == name]
+        if name in self._disabled:
+            raise UnknownTransport(
+                f"{name!r} is disabled.", remedy="Take it out of ZENMAIL_DISABLE_PLUGINS."
+            )
+        if len(offers) > 1:
+            owners = " and ".join(f"{offer.distribution} {offer.version}" for offer in offers)
+            raise AmbiguousTransport(
+                f"{name!r} is offered by {owners}.", remedy="Uninstall one of them."
+            )
+        if not offers:
+            raise self._unknown(name, group)
+        return offers[0]
+
+    def _unknown(self, name: str, group: str) -> UnknownTransport:
+        names = [offer.name for offer in self.installed(group)]
+        kind = "token source" if group == TOKEN_SOURCES else "transport"
+        close = difflib.get_close_matches(name, {*names, *_INSTALL_COMMANDS}, n=1)
+        if name in _INSTALL_COMMANDS:
+            remedy = f"Install it: {_INSTALL_COMMANDS[name]}"
+        elif close and close[0] in names:
+            remedy = f"Did you mean {close[0]!r}?"
+        else:
+            remedy = "Install the package that offers it, or choose one of these."
+        return UnknownTransport(
+            f"No {kind} is called {name!r}; installed: {', '.join(names) or 'none'}.",
+            remedy=remedy,
+        )
+
+    def register_transport(self, name: str, plugin: object) -> Transport:
+        """Take a transport that no entry point names: a module, an object or a class."""
+        manager = self._manager(TransportSpec)
+        _register(manager, name, plugin)
+        self._transports[name] = Transport(name, manager)
+        return self._transports[name]
+
+    def register_middleware(self, name: str, plugin: object) -> None:
+        """Take a middleware plugin that no entry point names."""
+        _register(self._middleware, name, plugin)
+
+    def register_token_source(self, name: str, plugin: object) -> None:
+        """Take a token source that no entry point names."""
+        self._token_sources[name] = self._manager(TokenSourceSpec)
+        _register(self._token_sources[name], name, plugin)
+
+    def transport(self, name: str) -> Transport:
+        """Return the transport of this name, loading it the first time.
+
+        Raises:
+            UnknownTransport: No installed distribution offers it.
+            AmbiguousTransport: Two installed distributions offer it.
+            BrokenTransport: It does not load, or lacks a required hook.
+            MissingExtra: It needs an optional dependency that is not installed.
+        """
+        if name not in self._transports:
+            self.register_transport(name, self._load(self.owner(name)))
+        return self._transports[name]
+
+    def fetch_token(self, source: str, request: TokenRequest) -> AccessToken:
+        """Ask a token source, by name, for an access token.
+
+        Raises:
+            UnknownTransport: No installed distribution offers it.
+        """
+        if source not in self._token_sources:
+            self.register_token_source(source, self._load(self.owner(source, TOKEN_SOURCES)))
+        token = self._token_sources[source].hook.fetch_token(request=request)
+        if not isinstance(token, AccessToken):
+            raise BrokenTransport(f"The token source {source!r} returned no AccessToken.")
+        return token
+
+    def _load(self, offer: InstalledPlugin) -> object:
+        try:
+            return offer.entry_point.load()
+        except (ZenmailError, *self._pass_through):
+            raise
+        except Exception as error:
+            raise BrokenTransport(
+                f"It does not load: {type(error).__name__}: {error}",
+                transport=offer.name,
+                remedy=f"Update or uninstall {offer.distribution} {offer.version}.",
+            ) from error
+
+    def _manager(self, spec: type) -> pluggy.PluginManager:
+        manager = pluggy.PluginManager(PROJECT_NAME)
+        manager.add_hookspecs(spec)
+        if self._traced:
+            _trace(manager)
+        return manager
+
+    def close(self) -> None:
+        """Close every transport that was loaded."""
+        for transport in self._transports.values():
+            transport.close()
+
+    def before_render(self, alert: Alert) -> Alert:
+        """Let the middleware see, and replace, an alert."""
+        return self._chain("before_render", Alert, alert, {})
+
+    def before_send(self, email: Email, envelope: Envelope) -> Email:
+        """Let the middleware see, and replace, a mail."""
+        return self._chain("before_send", Email, email, {"envelope": envelope})
+
+    def after_send(self, receipt: Receipt, email: Email) -> None:
+        """Tell the middleware what became of a mail."""
+        for implementation in self._implementations("after_send"):
+            self._guarded(implementation, {"receipt": receipt, "email": email})
+
+    def _chain(
+        self, hook: str, kind: type[_Result], value: _Result, context: dict[str, Any]
+    ) -> _Result:
+        argument = "alert" if hook == "before_render" else "email"
+        for implementation in self._implementations(hook):
+            replaced = self._guarded(implementation, {argument: value, **context})
+            if isinstance(replaced, kind):
+                value = replaced
+            elif replaced is not None:
+                _logger.warning(
+                    "Plugin %r returned %s from %s; the alert goes on without it.",
+                    implementation.plugin_name, type(replaced).__name__, hook,
+                )
+        return value
+
+    def _guarded(self, implementation: pluggy.HookImpl, arguments: dict[str, Any]) -> Any:
+        if self._traced:
+            _logger.warning(
+                "hook %s: calls %s", implementation.function.__name__, implementation.plugin_name
+            )
+        try:
+            return implementation.function(
+                *(arguments[name] for name in implementation.argnames)
+            )
+        except self._pass_through:
+            raise
+        except Exception as error:
+            _logger.warning(
+                "Plugin %r fails; the alert goes on without it. %s: %s",
+                implementation.plugin_name, type(error).__name__, error,
+            )
+            return None
+
+    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        """Return a middleware hook's implementations, the first registered first.
+
+        They are called one by one, not through the hook, so that each sees what the one
+        before it made and the failure of one does not end the chain.
+        """
+        if not self._middleware_loaded:
+            self._middleware_loaded = True
+            for offer in self.installed(MIDDLEWARE):
+                if offer.name in self._disabled:
+                    continue
+                try:
+                    self.register_middleware(offer.name, self._load(offer))
+                except ZenmailError as error:
+                    _logger.warning("Plugin %r is left out. %s", offer.name, error)
+        caller: pluggy.HookCaller = getattr(self._middleware.hook, hook)
+        return caller.get_hookimpls()
+
+
+def _register(manager: pluggy.PluginManager, name: str, plugin: object) -> None:
+    try:
+        manager.register(plugin() if inspect.isclass(plugin) else plugin, name=name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise BrokenTransport(
+            f"It does not fit zenmail's hooks: {error}",
+            transport=name,
+            remedy="Compare its hooks with zenmail.hookspecs.",
+        ) from None
+
+
+def _trace(manager: pluggy.PluginManager) -> None:
+    started: list[float] = []
+
+    def before(hook: str, implementations: list[pluggy.HookImpl], _: Any) -> None:
+        started.append(time.perf_counter())
+        names = ", ".join(found.plugin_name for found in implementations) or "nobody"
+        _logger.warning("hook %s: calls %s", hook, names)
+
+    def after(_: Any, hook: str, __: list[pluggy.HookImpl], ___: Any) -> None:
+        _logger.warning(
+            "hook %s: took %.1f ms", hook, 1000 * (time.perf_counter() - started.pop())
+        )
+
+    manager.add_hookcall_monitoring(before, after)

@@ -1,0 +1,98 @@
+"""What became of a mail."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .errors import PermanentFailure, TemporaryFailure, UnknownOutcome
+
+__all__ = ["Outcome", "Receipt"]
+
+Outcome = Literal[
+    "delivered", "partial", "refused", "deferred", "unknown", "spooled", "skipped"
+]
+
+
+class Receipt(BaseModel):
+    """What became of a mail, recipient by recipient.
+
+    A transport fills in ``accepted``, ``refused`` and ``deferred`` (and ``detail``
+    and ``notes`` if it has something to say); the host fills in the rest.
+
+    Attributes:
+        accepted: Addresses whose mail the next server took over.
+        refused: Address to reason, for those refused for good.
+        deferred: Address to reason, for those that may be accepted later.
+        outcome: ``delivered`` to all; ``partial``: to some; ``refused`` for good;
+            ``deferred``: not within the deadline; ``unknown``: the answer was lost
+            after the mail was sent; ``spooled``: kept in the outbox; ``skipped``:
+            a dry run, or held back for a digest.
+        detail: One sentence for people: the server's last word, or what went wrong.
+        code: Stable code of the error behind the outcome, or "".
+        remedy: What to do about it, or "".
+        attempts: How often a transport was called.
+        message_id: The mail's Message-ID, with its angle brackets.
+        transport: Name of the transport that had the last word.
+        notes: What else the reader should know, one sentence each.
+        spooled: Name of the mail in the outbox, or "".
+        seconds: How long the delivery took.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accepted: tuple[str, ...] = ()
+    refused: dict[str, str] = Field(default_factory=dict)
+    deferred: dict[str, str] = Field(default_factory=dict)
+    outcome: Outcome = "delivered"
+    detail: str = ""
+    code: str = ""
+    remedy: str = ""
+    attempts: int = 0
+    message_id: str = ""
+    transport: str = ""
+    notes: tuple[str, ...] = ()
+    spooled: str = ""
+    seconds: float = 0.0
+
+    @property
+    def delivered(self) -> bool:
+        """Whether every recipient's mail was taken over."""
+        return self.outcome == "delivered"
+
+    def raise_for_outcome(self) -> Receipt:
+        """Raise unless the mail is with every recipient's server, or was skipped on purpose.
+
+        Returns:
+            The receipt itself.
+
+        Raises:
+            PermanentFailure: The mail, or some recipient, was refused.
+            TemporaryFailure: The mail was deferred or spooled.
+            UnknownOutcome: The answer was lost after the mail was sent.
+        """
+        if self.outcome in ("delivered", "skipped"):
+            return self
+        error: type[PermanentFailure | TemporaryFailure | UnknownOutcome]
+        if self.outcome == "unknown":
+            error = UnknownOutcome
+        elif self.outcome in ("deferred", "spooled") or not self.refused:
+            error = TemporaryFailure
+        else:
+            error = PermanentFailure
+        raise error(
+            self.describe(),
+            code=self.code or None,
+            transport=self.transport,
+            remedy=self.remedy,
+        )
+
+    def describe(self) -> str:
+        """Return one line that says what happened to whom."""
+        words = [self.outcome]
+        if self.detail:
+            words.append(self.detail)
+        words += [f"{address}: {why}" for address, why in {**self.refused, **self.deferred}.items()
+                  if why != self.detail]
+        return "; ".join(words)

@@ -1,0 +1,48 @@
+"""OAuth 2 access tokens: what a token source is asked, and what it answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import SecretStr
+
+from .deadline import Deadline
+
+__all__ = ["AccessToken", "TokenRequest"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A bearer token.
+
+    Attributes:
+        value: The token itself.
+        expires_at: When it stops working, in seconds of ``time.time()``.
+    """
+
+    value: SecretStr
+    expires_at: float
+
+    def expires_within(self, seconds: float) -> bool:
+        """Whether the token stops working in that many seconds, or already has."""
+        return time.time() + seconds >= self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What a token source needs to fetch a token.
+
+    Attributes:
+        account: The mailbox that the token is for.
+        scopes: What the token has to allow; empty for the source's own default.
+        options: The source's own options, by name; secrets are `SecretStr`.
+        deadline: The moment by which the source has to answer.
+    """
+
+    account: str
+    scopes: tuple[str, ...]
+    deadline: Deadline
+    options: Mapping[str, Any] = field(repr=False)

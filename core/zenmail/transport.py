@@ -1,0 +1,121 @@
+"""What a transport is given, and how its options are declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .deadline import Deadline
+from .email import Email, Envelope
+from .errors import OptionsError
+
+__all__ = ["Check", "SendRequest", "TransportOptions", "VerifyRequest"]
+
+OptionsT = TypeVar("OptionsT", bound="TransportOptions", covariant=True)
+
+
+class TransportOptions(BaseModel):
+    """Base of every transport's options.
+
+    Unknown keys are refused. Declare secrets as `pydantic.SecretStr`; the host then
+    keeps them out of every repr, log and message.
+
+    Attributes:
+        keeps_deadline: Whether the transport ends by ``request.deadline`` on its own.
+            The host watches the others from a thread of its own and gives up on them
+            when the time is over.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    keeps_deadline: ClassVar[bool] = False
+
+    @classmethod
+    def parse(cls: type[_Options], values: Mapping[str, Any], *, transport: str) -> _Options:
+        """Validate options that a user typed.
+
+        Args:
+            values: The options by name.
+            transport: The transport's name, for the error.
+
+        Raises:
+            OptionsError: A key is unknown, missing, or has an unusable value.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise OptionsError(
+                describe_validation(error, known=cls.model_fields), transport=transport
+            ) from None
+
+
+_Options = TypeVar("_Options", bound=TransportOptions)
+
+
+def describe_validation(error: ValidationError, *, known: Mapping[str, Any]) -> str:
+    """Return pydantic's findings as sentences that hold no input value."""
+    sentences = []
+    for finding in error.errors(include_url=False, include_context=False, include_input=False):
+        name = ".".join(str(part) for part in finding["loc"])
+        if finding["type"] == "extra_forbidden":
+            sentences.append(f"{name!r} is not an option; there are: {', '.join(sorted(known))}.")
+        elif finding["type"] == "missing":
+            sentences.append(f"{name!r} is required.")
+        else:
+            reason = finding["msg"].removeprefix("Value error, ")
+            sentences.append(f"{name}: {reason}." if name else f"{reason}.")
+    return " ".join(sentence.replace("..", ".") for sentence in sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest(Generic[OptionsT]):
+    """All that a transport needs to send one mail.
+
+    Attributes:
+        email: The mail. Its headers are for people; they may name others than the envelope.
+        envelope: Who it is from and who gets it. Transports use this, never the headers.
+        options: The transport's own options, validated.
+        deadline: The moment by which ``send_email`` has to return or raise.
+    """
+
+    email: Email
+    envelope: Envelope
+    options: OptionsT
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRequest(Generic[OptionsT]):
+    """All that a transport needs to check its set-up without sending.
+
+    Attributes:
+        envelope: Sender and recipients to ask the server about, or None.
+        options: The transport's own options, validated.
+        deadline: The moment by which ``verify_transport`` has to return.
+    """
+
+    envelope: Envelope | None
+    options: OptionsT
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One phase of a verification.
+
+    Attributes:
+        name: The phase: "dns", "tcp", "tls", "login" and the like.
+        status: Whether it passed; ``skipped`` when an earlier failure left it out.
+        detail: What was seen, in a sentence.
+        remedy: What to do when it failed, or "".
+        seconds: How long it took.
+    """
+
+    name: str
+    status: Literal["passed", "failed", "skipped"]
+    detail: str = ""
+    remedy: str = ""
+    seconds: float = 0.0
