@@ -1,0 +1,8 @@
+"""The ``zenmail`` command."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line."""
+    raise SystemExit("not yet")

@@ -1,0 +1,1 @@
+"""The pytest plugin: fixtures for those who test alerts or transports."""
