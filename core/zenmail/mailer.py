@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 import threading
@@ -16,11 +15,12 @@ from typing import Any, Literal, TypeVar
 from pydantic import SecretStr
 
 from .address import parse_mailbox, split_addresses
+from .alert import Alert
+from .compose import compose
 from .deadline import Deadline
 from .email import Email, Envelope
 from .errors import (
     ConfigurationError,
-    DeadlineExceeded,
     DeliveryError,
     OptionsError,
     PermanentFailure,
@@ -153,6 +153,7 @@ class Mailer:
         self.deadline = deadline
         self.plugins = plugins or PluginHost(pass_through=pass_through)
         self._pass_through = pass_through
+        self._leaving: tuple[type[BaseException], ...] = (DeliveryError, *pass_through)
         self._policy = policy
         self._max_attempts = max(1, max_attempts)
         self._dry_run = dry_run
@@ -165,7 +166,8 @@ class Mailer:
         self._routes = [self._route(name, given) for name, given in pairs]
         self._secrets = sorted(
             {secret for _, given in self._routes for secret in _secret_values(given)},
-            key=len, reverse=True,
+            key=len,
+            reverse=True,
         )
 
     def _route(
@@ -217,6 +219,65 @@ class Mailer:
         self.plugins.after_send(receipt, email)
         return receipt
 
+    def send_alert(
+        self,
+        alert: Alert,
+        *,
+        sender: str,
+        to: str | Sequence[str] = (),
+        cc: str | Sequence[str] = (),
+        bcc: str | Sequence[str] = (),
+        reply_to: str | Sequence[str] = (),
+        subject: str = "",
+        subject_prefix: str = "",
+        include_html: bool = True,
+        templates: str | None = None,
+        redact: bool = True,
+    ) -> Receipt:
+        """Compose an alert and send it.
+
+        Args:
+            alert: What happened.
+            sender: Who it is from.
+            to: Recipients shown as To.
+            cc: Recipients shown as Cc.
+            bcc: Recipients shown to nobody.
+            reply_to: Where answers go.
+            subject: The subject, when it is not the alert's title.
+            subject_prefix: What stands before the subject, such as "[ZenML]".
+            include_html: Whether the mail has an HTML part beside the text.
+            templates: A folder of templates that go before zenmail's own, or None.
+            redact: Whether what looks like a secret is taken out. The secrets among the
+                transports' options always are.
+
+        Returns:
+            What became of it, recipient by recipient.
+
+        Raises:
+            AddressError: An address cannot be put on the wire, or there is no recipient.
+            ConfigurationError: Another argument is unusable.
+        """
+        alert = self.plugins.before_render(alert)
+        wishes: dict[str, Any] = {}
+        if templates is not None:
+            wishes["templates"] = templates
+        if not redact:
+            wishes["redact"] = redact
+        email = compose(
+            alert,
+            sender=sender,
+            to=to,
+            cc=cc,
+            bcc=bcc,
+            reply_to=reply_to,
+            subject=subject,
+            subject_prefix=subject_prefix,
+            include_html=include_html,
+            secrets=self._secrets,
+            **wishes,
+        )
+        return self.send(email)
+
     def verify(self, email: Email | None = None) -> dict[str, list[Check]]:
         """Check every transport's set-up without sending.
 
@@ -260,7 +321,8 @@ class Mailer:
                     break
                 _logger.warning(
                     "Transport %r cannot deliver (%s); trying %r.",
-                    self._routes[index - 1][0].name, self._scrub(delivery.detail),
+                    self._routes[index - 1][0].name,
+                    self._scrub(delivery.detail),
                     transport.name,
                 )
             share = deadline.share(len(self._routes) - index)
@@ -303,13 +365,16 @@ class Mailer:
             if request.options.keeps_deadline:
                 return transport.send(request)
             return _within(request.deadline, lambda: transport.send(request))
-        except (DeliveryError, *self._pass_through):
+        except self._leaving:
             raise
         except ZenmailError as error:
-            raise PermanentFailure(error.message, code=error.code, remedy=error.remedy) from error
+            raise PermanentFailure(
+                error.message, code=error.code, remedy=error.remedy
+            ) from error
         except Exception as error:
             raise TemporaryFailure(
-                f"{type(error).__name__}: {error}", code="transport-exception",
+                f"{type(error).__name__}: {error}",
+                code="transport-exception",
                 remedy=f"If it stays, tell the authors of the transport {transport.name!r}.",
             ) from error
 
@@ -366,7 +431,7 @@ def _within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
     def run() -> None:
         try:
             result.append(context.run(call))
-        except BaseException as error:  # noqa: BLE001 - carried over to the waiting thread
+        except BaseException as error:
             failure.append(error)
 
     worker = threading.Thread(target=run, name="zenmail-transport", daemon=True)
@@ -376,7 +441,8 @@ def _within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
         raise failure[0]
     if not result:
         raise UnknownOutcome(
-            "The transport did not return by the deadline.", code="deadline",
+            "The transport did not return by the deadline.",
+            code="deadline",
             remedy="Raise the deadline, or look at what the transport waits for.",
         )
     return result[0]
