@@ -18,6 +18,7 @@ from .errors import (
     ConfigurationError,
     DeadlineExceeded,
     DeliveryError,
+    MailTooLarge,
     MissingExtra,
     OptionsError,
     PermanentFailure,
@@ -32,7 +33,7 @@ from .mailer import DeliveryPolicy, Mailer
 from .plugins import InstalledPlugin, PluginHost, Transport
 from .receipt import Outcome, Receipt
 from .tokens import AccessToken, TokenRequest
-from .transport import Check, SendRequest, TransportOptions, VerifyRequest
+from .transport import Check, FetchToken, SendRequest, TransportOptions, VerifyRequest
 
 __all__ = [
     "AccessToken",
@@ -49,10 +50,12 @@ __all__ = [
     "DeliveryPolicy",
     "Email",
     "Envelope",
+    "FetchToken",
     "Image",
     "InstalledPlugin",
     "Mailbox",
     "Mailer",
+    "MailTooLarge",
     "MissingExtra",
     "OptionsError",
     "Outcome",

@@ -14,6 +14,7 @@ ZenmailError
     ├── TemporaryFailure                 worth another try
     │   └── DeadlineExceeded             the time given was used up
     ├── PermanentFailure                 another try would end the same way
+    │   └── MailTooLarge                 the server takes no mail of this size
     └── UnknownOutcome                   the answer was lost after the mail was sent
 ```
 
@@ -32,6 +33,7 @@ __all__ = [
     "ConfigurationError",
     "DeadlineExceeded",
     "DeliveryError",
+    "MailTooLarge",
     "MissingExtra",
     "OptionsError",
     "PermanentFailure",
@@ -149,6 +151,17 @@ class PermanentFailure(DeliveryError):
     """Delivery failed in a way that another try would repeat."""
 
     default_code = "permanent"
+
+
+class MailTooLarge(PermanentFailure):
+    """The mail is larger than the server takes.
+
+    Attributes:
+        limit: The most bytes that the server takes, or 0 when it did not say.
+    """
+
+    default_code = "too-large"
+    limit: int = 0
 
 
 class UnknownOutcome(DeliveryError):

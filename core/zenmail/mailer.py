@@ -290,7 +290,9 @@ class Mailer:
         envelope = email.envelope if email is not None else None
         deadline = Deadline.after(self.deadline)
         return {
-            transport.name: transport.verify(VerifyRequest(envelope, options, deadline))
+            transport.name: transport.verify(
+                VerifyRequest(envelope, options, deadline, self.plugins.fetch_token)
+            )
             if transport.verifies
             else []
             for transport, options in self._routes
@@ -342,7 +344,13 @@ class Mailer:
             if attempt and not _pause(attempt, deadline):
                 return
             delivery.attempts += 1
-            request = SendRequest(email, envelope.to(delivery.pending), options, deadline)
+            request = SendRequest(
+                email,
+                envelope.to(delivery.pending),
+                options,
+                deadline,
+                self.plugins.fetch_token,
+            )
             try:
                 delivery.record(self._call(transport, request), transport.name)
             except UnknownOutcome as error:

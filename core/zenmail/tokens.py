@@ -40,9 +40,11 @@ class TokenRequest:
         scopes: What the token has to allow; empty for the source's own default.
         options: The source's own options, by name; secrets are `SecretStr`.
         deadline: The moment by which the source has to answer.
+        refresh: Whether the last token was refused, so that one out of a cache will not do.
     """
 
     account: str
     scopes: tuple[str, ...]
     deadline: Deadline
     options: Mapping[str, Any] = field(repr=False)
+    refresh: bool = False

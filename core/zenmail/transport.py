@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .deadline import Deadline
 from .email import Email, Envelope
-from .errors import OptionsError
+from .errors import OptionsError, UnknownTransport
+from .tokens import AccessToken, TokenRequest
 
-__all__ = ["Check", "SendRequest", "TransportOptions", "VerifyRequest"]
+__all__ = ["Check", "FetchToken", "SendRequest", "TransportOptions", "VerifyRequest"]
 
 OptionsT = TypeVar("OptionsT", bound="TransportOptions", covariant=True)
 
@@ -70,6 +71,16 @@ def describe_validation(error: ValidationError, *, known: Mapping[str, Any]) -> 
     return " ".join(sentence.replace("..", ".") for sentence in sentences)
 
 
+FetchToken = Callable[[str, TokenRequest], AccessToken]
+"""Asks the token source of this name for an OAuth 2 access token."""
+
+
+def _no_source(source: str, request: TokenRequest) -> AccessToken:
+    raise UnknownTransport(
+        f"No token source is called {source!r}: the request came from no Mailer."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SendRequest(Generic[OptionsT]):
     """All that a transport needs to send one mail.
@@ -79,12 +90,14 @@ class SendRequest(Generic[OptionsT]):
         envelope: Who it is from and who gets it. Transports use this, never the headers.
         options: The transport's own options, validated.
         deadline: The moment by which ``send_email`` has to return or raise.
+        fetch_token: For transports that log in with OAuth 2.
     """
 
     email: Email
     envelope: Envelope
     options: OptionsT
     deadline: Deadline
+    fetch_token: FetchToken = _no_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +108,13 @@ class VerifyRequest(Generic[OptionsT]):
         envelope: Sender and recipients to ask the server about, or None.
         options: The transport's own options, validated.
         deadline: The moment by which ``verify_transport`` has to return.
+        fetch_token: For transports that log in with OAuth 2.
     """
 
     envelope: Envelope | None
     options: OptionsT
     deadline: Deadline
+    fetch_token: FetchToken = _no_source
 
 
 @dataclass(frozen=True, slots=True)
