@@ -1,0 +1,188 @@
+"""The transport that prints each mail in the terminal."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import secrets
+import sys
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, TextIO
+
+from zenmail import (
+    Email,
+    Envelope,
+    Receipt,
+    SendRequest,
+    TemporaryFailure,
+    TransportOptions,
+    hookimpl,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["ConsoleOptions"]
+
+
+class ConsoleOptions(TransportOptions):
+    """Options of the console transport.
+
+    Attributes:
+        stream: Where the mail is printed.
+        html_folder: A folder that gets the HTML part of each mail as a file of its own,
+            readable by this user alone, with the inline pictures in it; made where it is
+            missing. None for none.
+    """
+
+    keeps_deadline: ClassVar[bool] = False
+
+    stream: Literal["stdout", "stderr"] = "stdout"
+    html_folder: Path | None = None
+
+
+@hookimpl
+def transport_options() -> type[ConsoleOptions]:
+    """Return the class of the options."""
+    return ConsoleOptions
+
+
+@hookimpl
+def send_email(request: SendRequest[ConsoleOptions]) -> Receipt:
+    """Print the mail; every recipient counts as accepted."""
+    email, options = request.email, request.options
+    html_file = None
+    if options.html_folder is not None and email.html is not None:
+        html_file = _write_html(email, email.html, options.html_folder)
+    # Looked up now: test runners and ZenML's log capture replace them.
+    stream = sys.stderr if options.stream == "stderr" else sys.stdout
+    _print(stream, email, request.envelope, html_file)
+    notes = (f"The HTML part is in {html_file}.",) if html_file else ()
+    return Receipt(
+        accepted=request.envelope.recipients,
+        detail=f"Printed to {options.stream}.",
+        notes=notes,
+    )
+
+
+class _Sheet(io.StringIO):
+    """What is going to be printed, with the abilities of the terminal it is for."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        super().__init__()
+        self._encoding: str = getattr(terminal, "encoding", None) or "utf-8"
+        self._terminal = terminal
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+    def isatty(self) -> bool:
+        return self._terminal.isatty()
+
+    def printable(self) -> str:
+        """Return all of it; what the terminal cannot show stands as an escape."""
+        return self.getvalue().encode(self._encoding, "backslashreplace").decode(self._encoding)
+
+
+def _print(
+    terminal: TextIO | None, email: Email, envelope: Envelope, html: Path | None
+) -> None:
+    from rich.console import Console
+
+    if terminal is None or getattr(terminal, "closed", False):
+        raise TemporaryFailure(
+            "This process has no terminal.",
+            code="console-closed",
+            remedy="Choose the other stream, or the file transport.",
+        )
+    sheet = _Sheet(terminal)
+    console = Console(
+        file=sheet, highlight=False, markup=False, emoji=False, soft_wrap=True,
+        force_jupyter=False,
+    )  # fmt: skip
+    _render(console, email, envelope, html)
+    try:
+        # One call: the mails of several threads do not mix.
+        terminal.write(sheet.printable())
+        terminal.flush()
+    except (OSError, ValueError) as error:
+        raise TemporaryFailure(
+            f"The terminal does not take the mail: {error}",
+            code="console-closed",
+            remedy="Choose the other stream, or the file transport.",
+        ) from error
+
+
+def _render(console: Console, email: Email, envelope: Envelope, html: Path | None) -> None:
+    from rich.text import Text
+
+    def line(label: str, value: str, style: str = "") -> None:
+        console.print(Text.assemble((f"{label}: ", "cyan"), (value, style)))
+
+    width = min(console.width, 100)
+    bar = ("-" if console.options.ascii_only else "─") * width
+    console.print(Text(bar, "dim"))
+    line("Envelope", f"{envelope.sender} -> {', '.join(envelope.recipients)}", "dim")
+    for name, value in _headers(email):
+        line(name, value, "bold" if name == "Subject" else "")
+    console.print()
+    console.print(Text(email.text.rstrip("\n")))
+    if email.attachments or email.html is not None:
+        console.print()
+    for attachment in email.attachments:
+        kind = f"{attachment.content_type}, {_size(attachment.size)}"
+        inline = ", inline" if attachment.content_id else ""
+        line("Attachment", f"{attachment.filename} ({kind}{inline})")
+    if html:
+        line("HTML part", str(html))
+    elif email.html is not None:
+        size = _size(len(email.html.encode("utf-8")))
+        line("HTML part", f"{size}, not shown; html_folder writes it to a file", "dim")
+    console.print(Text(bar, "dim"))
+
+
+def _headers(email: Email) -> list[tuple[str, str]]:
+    shown = [
+        ("From", email.sender),
+        ("To", ", ".join(email.to)),
+        ("Cc", ", ".join(email.cc)),
+        ("Reply-To", ", ".join(email.reply_to)),
+        ("Subject", email.subject),
+        ("Date", email.date.isoformat(sep=" ", timespec="seconds")),
+        ("Message-ID", email.message_id),
+        ("References", email.thread),
+        ("List-Id", email.list_id),
+        ("Importance", "" if email.importance == "normal" else email.importance),
+        *email.headers.items(),
+    ]
+    return [(name, value) for name, value in shown if value or name == "Subject"]
+
+
+def _size(count: int) -> str:
+    if count < 1000:
+        return f"{count} bytes"
+    if count < 1_000_000:
+        return f"{count / 1000:.1f} kB"
+    return f"{count / 1_000_000:.1f} MB"
+
+
+def _write_html(email: Email, html: str, path: Path) -> Path:
+    from .folder import Folder
+
+    for attachment in email.attachments:
+        if attachment.content_id:
+            data = base64.b64encode(attachment.read()).decode("ascii")
+            identifier = re.escape(attachment.content_id.strip("<>"))
+            html = re.sub(
+                rf"""(["'])cid:{identifier}\1""",
+                rf"\1data:{attachment.content_type};base64,{data}\1",
+                html,
+            )
+    flat = unicodedata.normalize("NFKD", email.subject).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", flat.lower()).strip("-")[:40].strip("-") or "mail"
+    name = f"{email.date:%Y%m%dT%H%M%S}-{slug}-{secrets.token_hex(4)}.html"
+    with Folder.open(path.expanduser()) as folder:
+        return folder.add(name, [html.encode("utf-8")])
