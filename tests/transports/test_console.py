@@ -191,7 +191,7 @@ def test_a_closed_terminal_is_a_failure_of_ours(monkeypatch: pytest.MonkeyPatch)
     stream = io.StringIO()
     stream.close()
     monkeypatch.setattr(sys, "stdout", stream)
-    with Mailer("console", deadline=0.2) as mailer:
+    with Mailer("console", max_attempts=1) as mailer:
         receipt = mailer.send(make_email())
     assert receipt.outcome == "deferred"
     assert receipt.code == "console-closed"
