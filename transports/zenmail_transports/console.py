@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-import secrets
 import sys
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, TextIO
 
@@ -170,7 +168,7 @@ def _size(count: int) -> str:
 
 
 def _write_html(email: Email, html: str, path: Path) -> Path:
-    from .folder import Folder
+    from .folder import Folder, file_name
 
     for attachment in email.attachments:
         if attachment.content_id:
@@ -181,8 +179,6 @@ def _write_html(email: Email, html: str, path: Path) -> Path:
                 rf"\1data:{attachment.content_type};base64,{data}\1",
                 html,
             )
-    flat = unicodedata.normalize("NFKD", email.subject).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", flat.lower()).strip("-")[:40].strip("-") or "mail"
-    name = f"{email.date:%Y%m%dT%H%M%S}-{slug}-{secrets.token_hex(4)}.html"
     with Folder.open(path.expanduser()) as folder:
+        name = file_name(email.date, email.subject, ".html")
         return folder.add(name, [html.encode("utf-8")])

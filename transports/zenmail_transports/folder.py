@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
+import re
 import secrets
 import stat
+import unicodedata
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 from zenmail import PermanentFailure, TemporaryFailure
 
-__all__ = ["Folder"]
+__all__ = ["Folder", "file_name"]
 
 # Windows has neither; its files go by path there.
 _DIRECTORY_FLAGS = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -122,42 +126,60 @@ class Folder:
         except OSError as error:
             raise _failure(error, self.path) from error
         try:
-            with os.fdopen(descriptor, "wb") as stream:
+            with open(descriptor, "wb", buffering=0) as stream:
                 for chunk in chunks:
-                    stream.write(chunk)
-                stream.flush()
-                os.fsync(stream.fileno())
+                    _write(stream, chunk, self.path)
+                self._sync_file(stream.fileno())
             self._publish(temporary, name, target)
-        except OSError as error:
-            raise _failure(error, target.path / name) from error
         finally:
-            with contextlib.suppress(OSError):
-                os.unlink(self._name(temporary), dir_fd=self._descriptor)
+            self.remove(temporary)
         target.sync()
         return target.path / name
 
-    def _publish(self, temporary: str, name: str, target: Folder) -> None:
-        # A link fails where a rename would overwrite.
+    def probe(self) -> None:
+        """Write a file and take it away again.
+
+        Raises:
+            PermanentFailure: The folder cannot be written to.
+            TemporaryFailure: The disk is full or does not answer.
+        """
+        name = f".{secrets.token_hex(8)}.tmp"
+        self.add(name, [b"zenmail"])
+        self.remove(name)
+
+    def remove(self, name: str) -> None:
+        """Take a file away, as far as that is possible."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._name(name), dir_fd=self._descriptor)
+
+    def _sync_file(self, descriptor: int) -> None:
         try:
-            os.link(
-                self._name(temporary),
-                target._name(name),
-                src_dir_fd=self._descriptor,
-                dst_dir_fd=target._descriptor,
-                follow_symlinks=False,
-            )
-        except (OSError, NotImplementedError) as error:
-            if isinstance(error, OSError) and error.errno not in _NO_HARD_LINKS:
-                raise
-            with contextlib.suppress(FileNotFoundError):
-                os.lstat(target._name(name), dir_fd=target._descriptor)
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
-            os.rename(
-                self._name(temporary),
-                target._name(name),
-                src_dir_fd=self._descriptor,
-                dst_dir_fd=target._descriptor,
-            )
+            os.fsync(descriptor)
+        except OSError as error:
+            raise _failure(error, self.path) from error
+
+    def _publish(self, temporary: str, name: str, target: Folder) -> None:
+        ends = {"src_dir_fd": self._descriptor, "dst_dir_fd": target._descriptor}
+        source, destination = self._name(temporary), target._name(name)
+        try:
+            try:
+                # A link fails where a rename would overwrite.
+                os.link(source, destination, follow_symlinks=False, **ends)
+            except OSError as error:
+                if error.errno not in _NO_HARD_LINKS:
+                    raise
+                if target._holds(name):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+                os.rename(source, destination, **ends)
+        except OSError as error:
+            raise _failure(error, target.path / name) from error
+
+    def _holds(self, name: str) -> bool:
+        try:
+            os.lstat(self._name(name), dir_fd=self._descriptor)
+        except FileNotFoundError:
+            return False
+        return True
 
     def sync(self) -> None:
         """See to it that the names in the folder survive a crash."""
@@ -168,6 +190,23 @@ class Folder:
 
     def _name(self, name: str) -> str:
         return name if self._descriptor is not None else str(self.path / name)
+
+
+def file_name(moment: datetime, subject: str, suffix: str) -> str:
+    """Return a name that tells people what is in the file, and that no other file has."""
+    flat = unicodedata.normalize("NFKD", subject).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", flat.lower())[:40].strip("-") or "mail"
+    stamp = moment.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return f"{stamp}-{slug}-{secrets.token_hex(8)}{suffix}"
+
+
+def _write(stream: io.FileIO, chunk: bytes, path: Path) -> None:
+    rest = memoryview(chunk)
+    try:
+        while rest:
+            rest = rest[stream.write(rest) or 0 :]
+    except OSError as error:
+        raise _failure(error, path) from error
 
 
 def _failure(error: OSError, path: Path) -> PermanentFailure | TemporaryFailure:
