@@ -33,14 +33,19 @@ TRANSPORTS = "zenmail.transports"
 TOKEN_SOURCES = "zenmail.token_sources"  # noqa: S105 - the name of an entry-point group
 MIDDLEWARE = "zenmail.plugins"
 
-_INSTALL_COMMANDS = {
-    "smtp": "pip install zenmail",
-    "console": "pip install zenmail",
-    "file": "pip install zenmail",
-    "ses": 'pip install "zenmail[ses]"',
-    "google": 'pip install "zenmail[oauth]"',
-    "microsoft": 'pip install "zenmail[oauth]"',
+INSTALL_COMMANDS: dict[str, dict[str, str]] = {
+    TRANSPORTS: {
+        "smtp": "pip install zenmail",
+        "console": "pip install zenmail",
+        "file": "pip install zenmail",
+        "ses": 'pip install "zenmail[ses]"',
+    },
+    TOKEN_SOURCES: {
+        "google": 'pip install "zenmail[oauth]"',
+        "microsoft": 'pip install "zenmail[oauth]"',
+    },
 }
+"""How to install the plugins we know of, by entry-point group and name."""
 
 _logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -198,10 +203,11 @@ class PluginHost:
     def _unknown(self, name: str, group: str) -> UnknownTransport:
         names = [offer.name for offer in self.installed(group)]
         kind = "token source" if group == TOKEN_SOURCES else "transport"
-        close = difflib.get_close_matches(name, {*names, *_INSTALL_COMMANDS}, n=1)
-        if name in _INSTALL_COMMANDS:
-            remedy = f"Install it: {_INSTALL_COMMANDS[name]}"
-        elif close and close[0] in names:
+        known = INSTALL_COMMANDS.get(group, {})
+        close = difflib.get_close_matches(name, names, n=1)
+        if name in known:
+            remedy = f"Install it: {known[name]}"
+        elif close:
             remedy = f"Did you mean {close[0]!r}?"
         else:
             remedy = "Install the package that offers it, or choose one of these."

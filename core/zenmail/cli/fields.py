@@ -1,0 +1,126 @@
+"""What a pydantic model says of its own fields: type, default and meaning, for people."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+__all__ = ["FieldDoc", "describe_fields"]
+
+_ATTRIBUTE = re.compile(r"(\w+):\s*(.*)")
+
+
+@dataclass(frozen=True)
+class FieldDoc:
+    """One field of a model.
+
+    Attributes:
+        name: Its name.
+        type: Its type, as people read it.
+        default: Its default, as people type it; "" when it is required.
+        required: Whether it has to be given.
+        secret: Whether it holds a secret.
+        meaning: What it is for, in a sentence.
+    """
+
+    name: str
+    type: str
+    default: str
+    required: bool
+    secret: bool
+    meaning: str
+
+
+def describe_fields(model: type[BaseModel]) -> list[FieldDoc]:
+    """Return the fields of a model, in the order of the source.
+
+    The meaning is the field's description, or what the ``Attributes:`` section of the
+    docstring of the model, or of a base, says of it.
+    """
+    meanings: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        meanings.update(_attributes(base))
+    return [
+        FieldDoc(
+            name=name,
+            type=_type_name(field.annotation),
+            default="" if field.is_required() else _default(field),
+            required=field.is_required(),
+            secret=_is_secret(field.annotation),
+            meaning=field.description or meanings.get(name, ""),
+        )
+        for name, field in model.model_fields.items()
+    ]
+
+
+def _attributes(model: type) -> Mapping[str, str]:
+    """Read the ``Attributes:`` section of a Google-style docstring."""
+    text = inspect.cleandoc(model.__doc__ or "")
+    section = re.search(r"^Attributes:\n((?:[ ]{4}.*\n?|\n)+)", text, re.MULTILINE)
+    found: dict[str, str] = {}
+    name = ""
+    for line in section[1].splitlines() if section else ():
+        entry = _ATTRIBUTE.match(line[4:])
+        if entry:
+            name = entry[1]
+            found[name] = entry[2].strip()
+        elif name and line.strip():
+            found[name] = f"{found[name]} {line.strip()}"
+    return found
+
+
+def _type_name(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is None or annotation is type(None):
+        return "nothing"
+    if origin is Literal:
+        return " | ".join(str(argument) for argument in arguments)
+    if origin in (Union, types.UnionType):
+        names = [_type_name(item) for item in arguments if item is not type(None)]
+        return " | ".join(dict.fromkeys(names))
+    if origin is not None and hasattr(origin, "__metadata__"):
+        return _type_name(arguments[0])
+    if inspect.isclass(origin):
+        if issubclass(origin, Mapping):
+            return "mapping"
+        if issubclass(origin, list | tuple | set | frozenset):
+            inner = [_type_name(item) for item in arguments if item is not ...]
+            return f"list of {' | '.join(dict.fromkeys(inner))}" if inner else "list"
+    if inspect.isclass(annotation):
+        if issubclass(annotation, SecretStr):
+            return "secret"
+        if issubclass(annotation, Path):
+            return "path"
+        if issubclass(annotation, Enum):
+            return " | ".join(str(item.value) for item in annotation)
+        known = {str: "text", int: "whole number", float: "number", bool: "true | false"}
+        return known.get(annotation, annotation.__name__)
+    return "anything" if annotation is Any else str(annotation)
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is None or value in ("", (), [], {}, frozenset()):
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, SecretStr):
+        return "none"
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_is_secret(item) for item in get_args(annotation))

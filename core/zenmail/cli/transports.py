@@ -1,0 +1,119 @@
+"""``zenmail transports``: what is installed, and how to install the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, distribution
+
+import click
+
+from zenmail.errors import ZenmailError
+from zenmail.plugins import INSTALL_COMMANDS, TRANSPORTS, InstalledPlugin, PluginHost
+
+from .fields import FieldDoc, describe_fields
+from .mailer_options import complete_transports
+
+__all__ = ["transports"]
+
+
+@dataclass
+class _Found:
+    """What there is to say of one transport."""
+
+    name: str
+    distribution: str = ""
+    version: str = ""
+    installed: bool = False
+    verifies: bool = False
+    problem: str = ""
+    remedy: str = ""
+    options: list[FieldDoc] = field(default_factory=list)
+
+
+@click.command(
+    short_help="List transports and their options.",
+    help="""List the transports: who offers them, and which options they take.
+
+    With NAME, show one transport's options with their types and defaults.
+
+    \b
+    Examples:
+      zenmail transports
+      zenmail transports smtp
+      zenmail transports ses --json
+    """,
+)
+@click.argument("name", required=False, shell_complete=complete_transports)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def transports(name: str | None, as_json: bool) -> None:
+    """Print the installed transports, or one of them in full."""
+    host = PluginHost()
+    if name:
+        host.owner(name)
+        found = [_describe(host, name)]
+    else:
+        names = {offer.name for offer in host.installed()} | set(INSTALL_COMMANDS[TRANSPORTS])
+        found = [_describe(host, known) for known in sorted(names)]
+    if as_json:
+        listed = [asdict(transport) for transport in found]
+        click.echo(json.dumps(listed[0] if name else listed, indent=2))
+        return
+    for transport in found:
+        _print(transport, full=bool(name))
+    if not name:
+        click.echo("\nTypes, defaults and meanings: zenmail transports NAME")
+
+
+def _describe(host: PluginHost, name: str) -> _Found:
+    offers = [offer for offer in host.installed() if offer.name == name]
+    found = _Found(
+        name,
+        distribution=" and ".join(offer.distribution for offer in offers),
+        version=" and ".join(offer.version for offer in offers),
+    )
+    try:
+        transport = host.transport(name)
+    except ZenmailError as error:
+        found.problem, found.remedy = error.message, error.remedy
+        return found
+    found.verifies = transport.verifies
+    found.options = describe_fields(transport.options_type)
+    missing = _missing_packages(offers[0]) if offers else []
+    if missing:
+        found.problem = f"Needs {', '.join(missing)}."
+        found.remedy = f'pip install "{offers[0].distribution}[{name}]"'
+    found.installed = not missing
+    return found
+
+
+def _missing_packages(offer: InstalledPlugin) -> list[str]:
+    """Return what the extra called like the transport asks for and is not installed."""
+    missing = []
+    for requirement in distribution(offer.distribution).requires or ():
+        wanted, _, marker = requirement.partition(";")
+        if re.search(rf"""extra\s*==\s*["']{re.escape(offer.name)}["']""", marker):
+            name = re.split(r"[^\w.-]", wanted.strip(), maxsplit=1)[0]
+            try:
+                distribution(name)
+            except PackageNotFoundError:
+                missing.append(name)
+    return missing
+
+
+def _print(transport: _Found, *, full: bool) -> None:
+    origin = f"{transport.distribution} {transport.version}".strip()
+    click.echo(f"{click.style(transport.name, bold=True)}  ({origin or 'not installed'})")
+    if transport.problem:
+        click.secho(f"    {transport.problem}", fg="red")
+        click.echo(f"    {transport.remedy}")
+    if not full:
+        names = ", ".join(option.name for option in transport.options)
+        click.echo(f"    options: {names or 'none'}")
+        return
+    for option in transport.options:
+        default = "required" if option.required else f"default: {option.default}"
+        click.echo(f"    {click.style(option.name, bold=True)}  {option.type}; {default}")
+        if option.meaning:
+            click.echo(click.wrap_text(option.meaning, 90, " " * 8, " " * 8))
