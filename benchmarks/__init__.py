@@ -1,0 +1,1 @@
+"""Measures zenmail beside its peers: ``python -m benchmarks``."""
