@@ -29,8 +29,8 @@ ERROR = "KeyError: 'customer_age'"
 TRACEBACK = (
     "Traceback (most recent call last):\n"
     + "".join(
-        f'  File "/app/steps/module_{number}.py", line {number * 17 + 3}, in function_{number}\n'
-        f"    result_{number} = function_{number + 1}(frame, column={number})\n"
+        f'  File "/app/steps/module_{number}.py", line {number * 17 + 3}, in step_{number}\n'
+        f"    result_{number} = step_{number + 1}(frame, column={number})\n"
         for number in range(12)
     )
     + "KeyError: 'customer_age'"

@@ -32,7 +32,8 @@ class RunningSink:
         Args:
             quiet: Seconds of silence before each answer from now on; None changes nothing.
         """
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write("counts\n" if quiet is None else f"quiet {quiet}\n")
         self.process.stdin.flush()
         found: dict[str, int] = json.loads(self.process.stdout.readline())
@@ -72,7 +73,8 @@ def _process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         yield process, process.stdout.readline()
     finally:
