@@ -1,0 +1,249 @@
+"""What to do about what a server, or the network, answers."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+
+from zenmail import DeliveryError, MailTooLarge, PermanentFailure, TemporaryFailure
+
+from .replies import Reply
+
+__all__ = ["advise", "connect_failure", "failure", "tls_failure"]
+
+_OAUTH = (
+    "Microsoft takes no passwords here: set oauth to 'microsoft' (pip install "
+    '"zenmail[oauth]") and leave the password out.'
+)
+_GMAIL = (
+    "Make an app password at https://myaccount.google.com/apppasswords (it needs 2-step "
+    "verification) and use it as the password, or set oauth to 'google'."
+)
+_LOGIN = (
+    "Check username and password; they are the relay's, which often are not those of the "
+    "mailbox (SendGrid's user name is 'apikey', Amazon SES's are SMTP credentials of the "
+    "region, not AWS keys)."
+)
+_SENDER = "Use a sender address that this login may send from."
+_QUOTA = "The provider's quota is used up: wait, or send through an account with a larger one."
+_MAILBOX = "Check the recipient's address."
+_POLICY = "The server's policy refuses the mail; its answer says why. Ask its administrators."
+_TOO_LARGE = "Send smaller attachments, or a link to them."
+
+# Keyed by code and enhanced code, first match wins; "" stands for any. From the
+# providers' own lists: https://support.google.com/a/answer/3726730,
+# https://learn.microsoft.com/exchange/mail-flow-best-practices/non-delivery-reports-in-exchange-online,
+# https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-smtp.html.
+_BY_CODE: dict[tuple[int, str], str] = {
+    (534, "5.7.9"): _GMAIL,
+    (535, "5.7.139"): _OAUTH,
+    (550, "5.7.30"): _OAUTH,
+    (535, "5.7.3"): "The server does not take this login. With OAuth for Microsoft 365, check "
+    "that the service principal was made with the object id of the enterprise application, "
+    "and that SMTP AUTH is enabled for the mailbox.",
+    (550, "5.7.60"): "The login may not send as this sender: use its own address, or have the "
+    "administrators grant it 'Send as'.",
+    (554, "5.2.252"): "The login may not send as this sender: use its own address, or have the "
+    "administrators grant it 'Send as'.",
+    (550, "5.4.5"): _QUOTA + " Gmail's opens again within 24 hours.",
+    (550, "5.7.515"): "The sender's domain fails the receiver's rules for bulk mail: publish "
+    "SPF, DKIM and DMARC for it, or send through a relay that signs for the domain.",
+    (550, "5.7.26"): "The sender's domain is not authenticated: publish SPF or DKIM for it, or "
+    "use a sender address of a domain that this relay may send for.",
+    (
+        554,
+        "5.7.57",
+    ): "Give username and password, or oauth: the server takes no anonymous mail.",
+}
+_BY_ENHANCED: dict[str, str] = {
+    "5.7.8": _LOGIN,
+    "5.7.9": _GMAIL,
+    "5.7.30": _OAUTH,
+    "5.7.57": "Give username and password, or oauth: the server takes no anonymous mail.",
+    "5.7.139": _OAUTH,
+    "5.7.60": _SENDER,
+    "5.4.5": _QUOTA,
+    "4.7.28": "The provider limits how fast this account may send; it will open again.",
+    "5.7.515": "Publish SPF, DKIM and DMARC for the sender's domain.",
+    "5.7.14": "Log in to the account in a browser once and confirm it is you, or set oauth.",
+    "5.1.1": _MAILBOX,
+    "5.1.2": "Check the domain of the recipient's address.",
+    "5.1.3": _MAILBOX,
+    "5.1.8": "Check the domain of the sender's address; the server does not know it.",
+    "5.1.10": _MAILBOX,
+    "5.2.1": "The recipient's mailbox is switched off: choose another recipient.",
+    "5.2.2": "The recipient's mailbox is full: choose another, or have it cleared.",
+    "4.2.2": "The recipient's mailbox is full: choose another, or have it cleared.",
+    "5.3.4": _TOO_LARGE,
+    "5.2.3": _TOO_LARGE,
+    "5.5.2": "Update zenmail; if it stays, report it with the server's answer.",
+    "5.6.7": "The server cannot take addresses outside ASCII: use others.",
+}
+_BY_PHASE = {
+    "auth": _LOGIN,
+    "sender": _SENDER,
+    "recipient": _MAILBOX,
+    "body": _POLICY,
+    "data": _POLICY,
+    "greeting": "The server takes no mail from here; ask its administrators, or use another.",
+    "ehlo": "Set ehlo_name to this machine's full name; some servers insist on one.",
+    "starttls": "Ask the server's administrators, or try security='tls' with port 465.",
+}
+
+
+def advise(reply: Reply, phase: str) -> str:
+    """Return what the reader should do about a refusal.
+
+    Args:
+        reply: The server's answer.
+        phase: What it answered: "greeting", "ehlo", "starttls", "auth", "sender",
+            "recipient", "data" or "body".
+    """
+    text = str(reply).lower()
+    if reply.code == 454 and "throttling" in text:
+        return (
+            "Amazon SES limits how fast, or how much, the account sends: wait, or ask for more."
+        )
+    if reply.code == 554 and "not verified" in text:
+        return (
+            "Verify the address or its domain in Amazon SES for this region, or leave the "
+            "sandbox."
+        )
+    if reply.code == 530 and ("starttls" in text or "tls" in text):
+        return "The server insists on encryption: set security to 'starttls'."
+    if reply.code == 530:
+        return "Give username and password, or oauth: the server takes no anonymous mail."
+    if "basic authentication" in text and ("disabled" in text or "not supported" in text):
+        return _OAUTH
+    if "application-specific password" in text:
+        return _GMAIL
+    if phase == "recipient" and reply.permanent and "relay" in text:
+        return (
+            "The server takes no mail for this domain without a login: give username and "
+            "password."
+        )
+    exact = _BY_CODE.get((reply.code, reply.enhanced)) or _BY_ENHANCED.get(reply.enhanced)
+    if exact:
+        return exact
+    if reply.temporary:
+        return "The server may take it later; its answer says what it waits for."
+    return _BY_PHASE.get(phase, "")
+
+
+def failure(reply: Reply, phase: str, *, limit: int = 0) -> DeliveryError:
+    """Return the error for a reply that is not the one hoped for.
+
+    Args:
+        reply: The server's answer.
+        phase: What it answered, see `advise`.
+        limit: The SIZE that the server announced, or 0.
+    """
+    remedy = advise(reply, phase)
+    if reply.permanent:
+        if phase in ("sender", "data", "body") and _too_large(reply):
+            error = MailTooLarge(
+                f"The server takes no mail of this size: {reply}", remedy=remedy
+            )
+            error.limit = limit
+            return error
+        return PermanentFailure(
+            f"The server refuses the {_NAMES[phase]}: {reply}",
+            code=f"{phase}-refused",
+            remedy=remedy,
+        )
+    if reply.temporary:
+        return TemporaryFailure(
+            f"The server puts the {_NAMES[phase]} off: {reply}",
+            code=f"{phase}-deferred",
+            remedy=remedy,
+        )
+    return TemporaryFailure(
+        f"The server's answer to the {_NAMES[phase]} makes no sense: {reply}",
+        code="protocol",
+        remedy="Check host and port: this may not be an SMTP server.",
+    )
+
+
+_NAMES = {
+    "greeting": "connection",
+    "ehlo": "greeting",
+    "starttls": "encryption",
+    "auth": "login",
+    "sender": "sender",
+    "recipient": "recipient",
+    "data": "mail",
+    "body": "mail",
+}
+
+
+def _too_large(reply: Reply) -> bool:
+    if reply.enhanced:
+        return reply.enhanced in ("5.3.4", "5.2.3")
+    return reply.code == 552 and "quota" not in str(reply).lower()
+
+
+def connect_failure(error: OSError, host: str, port: int) -> TemporaryFailure:
+    """Return the error for a connection that does not come about."""
+    place = f"{host}:{port}"
+    if error.errno == errno.ECONNREFUSED:
+        said, remedy = (
+            f"{place} refuses the connection.",
+            "Check host and port (587 for starttls, 465 for tls, 25 inside a network), and "
+            "that the server runs.",
+        )
+    elif error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL):
+        said, remedy = (
+            f"There is no way to {place} from here ({error.strerror}).",
+            "Check the network; many clouds block port 25, use 587.",
+        )
+    else:
+        said = f"The connection to {place} fails: {error.strerror or error}."
+        remedy = "Check host, port and network."
+    return TemporaryFailure(said, code="connect", remedy=remedy)
+
+
+def tls_failure(error: ssl.SSLError | OSError, host: str, port: int) -> DeliveryError:
+    """Return the error for a TLS handshake that fails."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return PermanentFailure(
+            f"The certificate of {host} is not trusted: {error.verify_message}.",
+            code="certificate",
+            remedy=_certificate_remedy(error),
+        )
+    reason = getattr(error, "reason", None) or ""
+    if isinstance(error, ssl.SSLError) and not isinstance(
+        error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
+    ):
+        if reason in ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"):
+            remedy = (
+                f"Port {port} does not start with TLS: security='starttls' goes with port 587 "
+                "(or 25), security='tls' with port 465."
+            )
+        elif "CERTIFICATE_REQUIRED" in reason or "BAD_CERTIFICATE" in reason:
+            remedy = "The server asks for a client certificate: give client_cert_file."
+        elif "VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
+            remedy = "The server offers only TLS versions that are broken; have it updated."
+        else:
+            remedy = (
+                "Check port and security; the server and this machine have no TLS in common."
+            )
+        return PermanentFailure(
+            f"{host}:{port} does not agree on TLS: {reason or error}.",
+            code="tls",
+            remedy=remedy,
+        )
+    return TemporaryFailure(
+        f"{host}:{port} breaks the TLS handshake off.",
+        code="tls",
+        remedy="Check port and security: 'starttls' goes with 587, 'tls' with 465.",
+    )
+
+
+def _certificate_remedy(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
+        return "Set host to a name that the certificate holds."
+    if error.verify_code == 10:  # X509_V_ERR_CERT_HAS_EXPIRED
+        return "Have the server's certificate renewed, and check this machine's clock."
+    if error.verify_code == 9:  # X509_V_ERR_CERT_NOT_YET_VALID
+        return "Check this machine's clock."
+    return "Set ca_file to the certificate of the authority that signed it."

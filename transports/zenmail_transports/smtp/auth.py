@@ -1,0 +1,172 @@
+"""Logging in (RFC 4954), as dialogues without I/O."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from zenmail import PermanentFailure
+
+from .advice import failure
+from .dialogue import Capabilities, Dialogue, Flight
+from .replies import Reply
+
+__all__ = ["Credentials", "TokenRefused", "log_in"]
+
+_WHAT = "the login"
+# RFC 4954, 4: "Unrecognized authentication type"; 534 5.7.9 is no such case.
+_OTHER_MECHANISM = frozenset({"5.5.4", "5.7.4"})
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who logs in, and with what.
+
+    Attributes:
+        username: The account.
+        secret: Password, or OAuth 2 access token.
+        oauth: Whether the secret is a token.
+        host: The server's name, which OAUTHBEARER repeats.
+        port: The server's port.
+    """
+
+    username: str
+    secret: SecretStr
+    oauth: bool = False
+    host: str = ""
+    port: int = 0
+
+
+class TokenRefused(PermanentFailure):
+    """The server does not take the access token."""
+
+    default_code = "auth-refused"
+
+
+def log_in(credentials: Credentials, capabilities: Capabilities) -> Dialogue[str]:
+    """Log in with the best mechanism that both sides know.
+
+    Returns:
+        The mechanism's name.
+
+    Raises:
+        PermanentFailure: There is none, or the credentials are refused.
+        TemporaryFailure: The server cannot tell now.
+    """
+    known = _TOKEN_MECHANISMS if credentials.oauth else _PASSWORD_MECHANISMS
+    common = [name for name in known if name in capabilities.mechanisms]
+    if not common:
+        raise _nothing_in_common(credentials, capabilities)
+    for name in common:
+        reply = yield from known[name](credentials)
+        if reply.code == 235:
+            return name
+        if name != common[-1] and _wants_another(reply):
+            continue
+        break
+    error = failure(reply, "auth")
+    if credentials.oauth and isinstance(error, PermanentFailure):
+        raise TokenRefused(error.message, remedy=error.remedy)
+    raise error
+
+
+def _wants_another(reply: Reply) -> bool:
+    return reply.code == 504 or (reply.permanent and reply.enhanced in _OTHER_MECHANISM)
+
+
+def _nothing_in_common(
+    credentials: Credentials, capabilities: Capabilities
+) -> PermanentFailure:
+    offered = ", ".join(capabilities.mechanisms)
+    if not offered:
+        return PermanentFailure(
+            "The server offers no login, so no credentials were sent.",
+            code="auth-missing",
+            remedy="Leave username and password out if it is a relay that asks for none; "
+            "else use its submission port, 587 or 465.",
+        )
+    if not credentials.oauth and {"XOAUTH2", "OAUTHBEARER"} & {*capabilities.mechanisms}:
+        remedy = "Set oauth to 'google' or 'microsoft': it takes no passwords."
+    else:
+        remedy = "Use another account or relay, or ask its administrators to offer PLAIN."
+    return PermanentFailure(
+        f"The server takes only logins that do not fit: {offered}.",
+        code="auth-missing",
+        remedy=remedy,
+    )
+
+
+def _b64(text: str) -> bytes:
+    return base64.b64encode(text.encode("utf-8"))
+
+
+def _plain(credentials: Credentials) -> Dialogue[Reply]:
+    """RFC 4616, with the initial response that saves a round trip."""
+    answer = _b64(f"\0{credentials.username}\0{credentials.secret.get_secret_value()}")
+    (reply,) = yield Flight([b"AUTH PLAIN " + answer + b"\r\n"], what=_WHAT)
+    if reply.code == 334:  # asked again, as if there had been no initial response
+        (reply,) = yield Flight([answer + b"\r\n"], what=_WHAT)
+    return reply
+
+
+def _login(credentials: Credentials) -> Dialogue[Reply]:
+    """draft-murchison-sasl-login."""
+    (reply,) = yield Flight([b"AUTH LOGIN\r\n"], what=_WHAT)
+    for word in (credentials.username, credentials.secret.get_secret_value()):
+        if reply.code != 334:
+            break
+        (reply,) = yield Flight([_b64(word) + b"\r\n"], what=_WHAT)
+    return reply
+
+
+def _cram_md5(credentials: Credentials) -> Dialogue[Reply]:
+    """RFC 2195."""
+    (reply,) = yield Flight([b"AUTH CRAM-MD5\r\n"], what=_WHAT)
+    if reply.code != 334:
+        return reply
+    try:
+        challenge = base64.b64decode(reply.lines[0], validate=True)
+    except ValueError:
+        challenge = b""
+    key = credentials.secret.get_secret_value().encode("utf-8")
+    digest = hmac.new(key, challenge, "md5").hexdigest()
+    answer = _b64(f"{credentials.username} {digest}")
+    (reply,) = yield Flight([answer + b"\r\n"], what=_WHAT)
+    return reply
+
+
+def _xoauth2(credentials: Credentials) -> Dialogue[Reply]:
+    """https://developers.google.com/gmail/imap/xoauth2-protocol."""
+    token = credentials.secret.get_secret_value()
+    answer = _b64(f"user={credentials.username}\1auth=Bearer {token}\1\1")
+    (reply,) = yield Flight([b"AUTH XOAUTH2 " + answer + b"\r\n"], what=_WHAT)
+    if reply.code == 334:  # the error as JSON; an empty line ends the exchange
+        (reply,) = yield Flight([b"\r\n"], what=_WHAT)
+    return reply
+
+
+def _oauthbearer(credentials: Credentials) -> Dialogue[Reply]:
+    """RFC 7628, 3."""
+    user = credentials.username.replace("=", "=3D").replace(",", "=2C")
+    token = credentials.secret.get_secret_value()
+    answer = _b64(
+        f"n,a={user},\1host={credentials.host}\1port={credentials.port}\1"
+        f"auth=Bearer {token}\1\1"
+    )
+    (reply,) = yield Flight([b"AUTH OAUTHBEARER " + answer + b"\r\n"], what=_WHAT)
+    if reply.code == 334:
+        (reply,) = yield Flight([b"AQ==\r\n"], what=_WHAT)
+    return reply
+
+
+_Mechanism = Callable[[Credentials], Dialogue[Reply]]
+_PASSWORD_MECHANISMS: dict[str, _Mechanism] = {
+    "PLAIN": _plain,
+    "LOGIN": _login,
+    "CRAM-MD5": _cram_md5,
+}
+_TOKEN_MECHANISMS: dict[str, _Mechanism] = {"XOAUTH2": _xoauth2, "OAUTHBEARER": _oauthbearer}

@@ -1,0 +1,512 @@
+"""What a client says and when, without any I/O.
+
+A dialogue is a generator: it yields a `Flight`, bytes to send and the number of replies
+they call for, and is sent the replies. When the connection breaks, `Lost` is thrown into
+it. So all that decides between delivered, refused and unknown can be read, and tested,
+without a socket.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TypeVar
+
+from zenmail import (
+    DeliveryError,
+    Envelope,
+    MailTooLarge,
+    PermanentFailure,
+    TemporaryFailure,
+    UnknownOutcome,
+)
+
+from .advice import advise, failure
+from .replies import Reply
+from .wire import Lost
+
+__all__ = [
+    "Capabilities",
+    "ChunkingBroken",
+    "Dialogue",
+    "Flight",
+    "Transaction",
+    "greet",
+    "introduce",
+    "probe",
+    "unreadable",
+    "upgrade",
+]
+
+_T = TypeVar("_T")
+
+# Above this size it is worth a round trip to know first that somebody will get the mail.
+_ONE_FLIGHT = 256 * 1024
+_ADDRESS = re.compile(
+    r'\A(?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[^\x00-\x20\x7f<>"]+)@[^\x00-\x20\x7f<>"]+\Z'
+)
+# What a server says that does not know BDAT although it announced it.
+_NOT_IMPLEMENTED = frozenset({500, 501, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """What travels before the client waits.
+
+    Attributes:
+        pieces: The bytes.
+        replies: How many replies they call for.
+        what: Name of what is waited for, for people: "EHLO", "the login".
+    """
+
+    pieces: Iterable[bytes]
+    replies: int = 1
+    what: str = ""
+
+
+Dialogue = Generator[Flight, list[Reply], _T]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a server announces in its answer to EHLO (RFC 5321, 4.1.1.1).
+
+    Attributes:
+        keywords: Keyword, in capitals, to parameters.
+        greeting: The server's own name for itself.
+    """
+
+    keywords: dict[str, str] = field(default_factory=dict)
+    greeting: str = ""
+
+    @classmethod
+    def parse(cls, reply: Reply) -> Capabilities:
+        """Read the answer to EHLO."""
+        keywords: dict[str, str] = {}
+        for line in reply.lines[1:]:
+            keyword, _, parameters = line.strip().partition(" ")
+            if "=" in keyword and not parameters:  # "AUTH=PLAIN", as some old servers write it
+                keyword, _, parameters = keyword.partition("=")
+            name = keyword.upper()
+            keywords[name] = f"{keywords.get(name, '')} {parameters}".strip()
+        return cls(keywords, reply.lines[0].partition(" ")[0])
+
+    def __contains__(self, keyword: str) -> bool:
+        return keyword in self.keywords
+
+    @property
+    def size(self) -> int:
+        """The most bytes the server takes (RFC 1870), or 0 when it does not say."""
+        value = self.keywords.get("SIZE", "").partition(" ")[0]
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """The ways to log in (RFC 4954)."""
+        return tuple(self.keywords.get("AUTH", "").upper().split())
+
+    def without(self, keywords: Iterable[str]) -> Capabilities:
+        """Return the capabilities that are left when some are not to be used."""
+        barred = set(keywords)
+        kept = {name: value for name, value in self.keywords.items() if name not in barred}
+        return Capabilities(kept, self.greeting)
+
+
+def greet() -> Dialogue[Reply]:
+    """Wait for the server's first line.
+
+    Raises:
+        DeliveryError: It does not want to talk.
+    """
+    (reply,) = yield Flight((), what="the connection")
+    if reply.code != 220:
+        raise failure(reply, "greeting")
+    return reply
+
+
+def introduce(name: str) -> Dialogue[Capabilities]:
+    """Say EHLO, or HELO to a server that knows no other.
+
+    Raises:
+        DeliveryError: It takes neither.
+    """
+    (reply,) = yield Flight([command("EHLO", name)], what="EHLO")
+    if reply.code == 250:
+        return Capabilities.parse(reply)
+    if reply.code not in (500, 501, 502, 504, 550):
+        raise failure(reply, "ehlo")
+    (reply,) = yield Flight([command("HELO", name)], what="HELO")
+    if reply.code != 250:
+        raise failure(reply, "ehlo")
+    return Capabilities(greeting=reply.lines[0].partition(" ")[0])
+
+
+def upgrade(capabilities: Capabilities, port: int) -> Dialogue[None]:
+    """Ask for TLS; the handshake comes next.
+
+    Raises:
+        PermanentFailure: The server does not offer it: it cannot, or somebody in between
+            took the offer out (RFC 3207, 6).
+    """
+    if "STARTTLS" not in capabilities:
+        raise PermanentFailure(
+            "The server does not offer STARTTLS, so nothing was sent to it.",
+            code="starttls-missing",
+            remedy=(
+                "Use security='tls' with port 465; "
+                if port != 465
+                else "Use security='tls' for this port; "
+            )
+            + "only for a relay that you trust on a network that you trust, security='none'.",
+        )
+    (reply,) = yield Flight([b"STARTTLS\r\n"], what="STARTTLS")
+    if reply.code != 220:
+        if reply.permanent:
+            raise PermanentFailure(
+                f"The server offers STARTTLS and refuses it: {reply}",
+                code="starttls-missing",
+                remedy=advise(reply, "starttls"),
+            )
+        raise failure(reply, "starttls")
+
+
+def probe(*, reset: bool) -> Dialogue[bool]:
+    """Return whether the server still answers; with ``reset``, end its open transaction."""
+    (reply,) = yield Flight([b"RSET\r\n" if reset else b"NOOP\r\n"], what="NOOP")
+    return reply.positive
+
+
+def command(*words: str) -> bytes:
+    """Return a command line.
+
+    Raises:
+        PermanentFailure: A word holds a control character, which could end the line.
+    """
+    line = " ".join(word for word in words if word)
+    if any(character < " " or character == "\x7f" for character in line):
+        raise PermanentFailure("A command would hold a control character.", code="address")
+    return line.encode("utf-8") + b"\r\n"
+
+
+class Transaction:
+    """One mail to some recipients, and what became of it.
+
+    Args:
+        envelope: Sender and recipients.
+        capabilities: What the server can, as far as it is to be used.
+        size: The mail's length in bytes.
+        chunks: Returns the mail in pieces; may be called once.
+        reset: Whether the server still holds a transaction that has to go first.
+
+    Attributes:
+        accepted: Recipients whose mail the server took.
+        refused: Recipients refused for good, and why.
+        deferred: Recipients that may be taken later, and why.
+        final: The server's answer to the mail, or None when it was not sent.
+        intact: Whether the connection is good for another mail.
+        closing: Whether the server took nothing and is closing the connection (421).
+        reset: Whether RSET has to go before that.
+    """
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        capabilities: Capabilities,
+        *,
+        size: int,
+        chunks: Callable[[], Iterable[bytes]],
+        reset: bool = False,
+    ) -> None:
+        self._envelope = envelope
+        self._capabilities = capabilities
+        self._size = size
+        self._chunks = chunks
+        self._accepting: list[str] = []
+        self.accepted: list[str] = []
+        self.refused: dict[str, Reply | str] = {}
+        self.deferred: dict[str, Reply | str] = {}
+        self.final: Reply | None = None
+        self.intact = True
+        self.closing = False
+        self.reset = reset
+
+    def run(self) -> Dialogue[None]:
+        """Say what has to be said.
+
+        Raises:
+            DeliveryError: It concerns every recipient that was not refused on its own.
+            UnknownOutcome: The answer to the mail is lost.
+            ChunkingBroken: The server does not know BDAT after all.
+        """
+        recipients = self._addressable()
+        if not recipients:
+            return
+        self.intact = False
+        if "CHUNKING" in self._capabilities:
+            yield from self._send_chunk(recipients)
+        else:
+            yield from self._send_data(recipients)
+
+    def _addressable(self) -> list[str]:
+        capabilities, envelope = self._capabilities, self._envelope
+        if envelope.sender and not _ADDRESS.match(envelope.sender):
+            raise PermanentFailure(
+                f"{envelope.sender!r} cannot be put on the wire as a sender.", code="address"
+            )
+        if capabilities.size and self._size > capabilities.size:
+            error = MailTooLarge(
+                f"The mail has {self._size:,} bytes; the server takes {capabilities.size:,}.",
+                remedy="Send smaller attachments, or a link to them.",
+            )
+            error.limit = capabilities.size
+            raise error
+        unicode = "SMTPUTF8" in capabilities
+        if not unicode and not envelope.sender.isascii():
+            raise PermanentFailure(
+                f"The server takes no address outside ASCII, as the sender's "
+                f"{envelope.sender!r} is (SMTPUTF8, RFC 6531).",
+                code="smtputf8",
+                remedy="Use a sender address in ASCII.",
+            )
+        recipients = []
+        for address in envelope.recipients:
+            if not _ADDRESS.match(address):
+                self.refused[address] = "The address cannot be put on the wire."
+            elif not unicode and not address.isascii():
+                self.refused[address] = (
+                    "The server takes no address outside ASCII (SMTPUTF8, RFC 6531)."
+                )
+            else:
+                recipients.append(address)
+        return recipients
+
+    def _opening(self, recipients: Sequence[str]) -> list[bytes]:
+        """Return RSET, when it is due, and MAIL; RCPT comes from `_rcpt`."""
+        words = ["MAIL", f"FROM:<{self._envelope.sender}>"]
+        if "SIZE" in self._capabilities:
+            words.append(f"SIZE={self._size}")
+        if not (self._envelope.sender.isascii() and all(map(str.isascii, recipients))):
+            words.append("SMTPUTF8")
+            if "8BITMIME" in self._capabilities:
+                words.append("BODY=8BITMIME")
+        mail = command(*words)
+        return [b"RSET\r\n", mail] if self.reset else [mail]
+
+    @property
+    def _pipelining(self) -> bool:
+        return "PIPELINING" in self._capabilities
+
+    def _ask(self, recipients: list[str], *last: bytes) -> Dialogue[list[Reply]]:
+        """Put the envelope to the server; return its replies to the ``last`` commands.
+
+        Raises:
+            DeliveryError: The sender is refused.
+        """
+        opening = self._opening(recipients)
+        named = [command("RCPT", f"TO:<{address}>") for address in recipients]
+        if self._pipelining:
+            commands = [*opening, *named, *last]
+            try:
+                replies = yield Flight(commands, len(commands), "the sender and the recipients")
+            except Lost as lost:
+                self._note(recipients, lost.replies)
+                raise
+            return self._note(recipients, replies)
+        for line in opening:
+            (reply,) = yield Flight([line], what="the sender")
+            if not reply.positive:
+                self._refuse_sender(reply)
+        for address, line in zip(recipients, named, strict=True):
+            (reply,) = yield Flight([line], what="a recipient")
+            self._judge(address, reply)
+            if reply.code == 421:
+                raise failure(reply, "recipient")
+        replies = []
+        if self._accepting:
+            for line in last:
+                replies += yield Flight([line], what="DATA")
+        return replies
+
+    def _note(self, recipients: list[str], replies: list[Reply]) -> list[Reply]:
+        """Take note of the replies to an envelope in one flight; return those behind it."""
+        opened = 2 if self.reset else 1
+        for reply in replies[:opened]:
+            if not reply.positive:
+                self._refuse_sender(reply)
+        for address, reply in zip(recipients, replies[opened:], strict=False):
+            self._judge(address, reply)
+        return replies[opened + len(recipients) :]
+
+    def _refuse_sender(self, reply: Reply) -> None:
+        self.closing = reply.code == 421
+        raise failure(reply, "sender", limit=self._capabilities.size)
+
+    def _judge(self, address: str, reply: Reply) -> None:
+        if reply.positive:
+            self._accepting.append(address)
+        elif reply.permanent:
+            self.refused[address] = reply
+        else:
+            self.deferred[address] = reply
+
+    def _send_data(self, recipients: list[str]) -> Dialogue[None]:
+        """Send the mail with DATA (RFC 5321, 4.1.1.4)."""
+        replies = yield from self._ask(recipients, b"DATA\r\n")
+        if not replies:
+            self.reset = self.intact = True
+            return
+        (reply,) = replies
+        if not self._accepting:
+            self.reset = self.intact = True
+            if reply.code == 354:
+                # RFC 2920, 3.1: a server may take DATA although it took no recipient.
+                yield Flight([b".\r\n"], what="an empty mail")
+            return
+        if reply.code != 354:
+            self.reset = self.intact = reply.code != 421
+            self._settle(reply, "data")
+            return
+        pieces = chain(_stuffed(_read(self._chunks)), [b".\r\n"])
+        try:
+            (self.final,) = yield Flight(pieces, what="the mail")
+        except Lost as lost:
+            self._judge_loss(lost)
+        else:
+            self.reset, self.intact = False, self.final.code != 421
+        assert self.final is not None
+        self._settle(self.final, "body")
+
+    def _send_chunk(self, recipients: list[str]) -> Dialogue[None]:
+        """Send the mail with BDAT (RFC 3030), in one flight with the envelope if possible."""
+        head = f"BDAT {self._size} LAST\r\n".encode()
+        body = chain([head], _exactly(_read(self._chunks), self._size))
+        if not self._pipelining or self._size > _ONE_FLIGHT:
+            yield from self._ask(recipients)
+            if not self._accepting:
+                self.reset = self.intact = True
+                return
+            try:
+                (self.final,) = yield Flight(body, what="the mail")
+            except Lost as lost:
+                self._judge_loss(lost)
+            else:
+                self.reset, self.intact = not self.final.positive, self.final.code != 421
+        else:
+            opening = self._opening(recipients)
+            named = [command("RCPT", f"TO:<{address}>") for address in recipients]
+            count = len(opening) + len(named) + 1
+            try:
+                replies = yield Flight(chain(opening, named, body), count, "the mail")
+            except Lost as lost:
+                replies = lost.replies
+                behind = self._note(recipients, replies)
+                if len(replies) >= count - 1 and not self._accepting:
+                    return
+                lost.replies = behind
+                self._judge_loss(lost)
+            else:
+                (self.final,) = self._note(recipients, replies)
+                self.reset, self.intact = not self.final.positive, self.final.code != 421
+        assert self.final is not None
+        if not self._accepting:
+            return
+        if self.final.code in _NOT_IMPLEMENTED:
+            raise ChunkingBroken(f"The server announces CHUNKING and refuses it: {self.final}")
+        self._settle(self.final, "body")
+
+    def _judge_loss(self, lost: Lost) -> None:
+        """Find the server's answer to the mail in what came before the connection broke.
+
+        Raises:
+            DeliveryError: There is none, and the mail cannot have been taken.
+            UnknownOutcome: There is none, and it may have been.
+        """
+        answer = lost.replies[-1] if lost.replies else None
+        if answer is not None and (answer.temporary or answer.permanent):
+            self.final = answer
+        elif not lost.sent:
+            raise lost.failure
+        else:
+            raise UnknownOutcome(
+                f"{lost.failure.message} The mail had been sent to it.",
+                code="deadline" if lost.failure.code == "deadline" else "unknown",
+                remedy="Look whether it arrived; the policy at_least_once sends such mails again.",
+            )
+
+    def _settle(self, reply: Reply, phase: str) -> None:
+        """Give the recipients that were accepted what the server answered to the mail."""
+        if reply.positive and phase == "body":
+            self.accepted = self._accepting
+            return
+        if phase == "body" and not (reply.temporary or reply.permanent):
+            self.intact = False
+            raise UnknownOutcome(
+                f"The server's answer to the mail makes no sense: {reply}",
+                code="protocol",
+                remedy="Look whether it arrived.",
+            )
+        error = failure(reply, phase, limit=self._capabilities.size)
+        if not (self.refused or self.deferred):
+            raise error
+        target = self.refused if isinstance(error, PermanentFailure) else self.deferred
+        target.update(dict.fromkeys(self._accepting, reply))
+
+
+class ChunkingBroken(TemporaryFailure):
+    """A server announces CHUNKING and does not know BDAT; the mail was not taken."""
+
+    default_code = "chunking"
+
+
+def _read(chunks: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
+    """Yield the mail, and tell trouble with its files from trouble with the socket."""
+    try:
+        yield from chunks()
+    except OSError as error:
+        raise unreadable(error) from error
+
+
+def unreadable(error: OSError) -> DeliveryError:
+    """Return the error for an attachment that cannot be read."""
+    return PermanentFailure(
+        f"An attachment cannot be read: {error.strerror or error}.",
+        code="attachment-unreadable",
+        remedy="Keep attached files until the alert is sent.",
+    )
+
+
+def _exactly(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield the chunks, whose length was announced.
+
+    Raises:
+        TemporaryFailure: They are longer or shorter than that.
+    """
+    left = size
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            break
+        yield chunk
+    if left:
+        raise TemporaryFailure(
+            "An attachment changed while it was being sent.",
+            code="attachment-changed",
+            remedy="Attach files that nobody writes to any more.",
+        )
+
+
+def _stuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the mail with dots doubled at line starts (RFC 5321, 4.5.2), ended by CRLF."""
+    fresh, tail = True, b"\r\n"
+    for chunk in chunks:
+        if not chunk:
+            continue
+        if fresh and chunk.startswith(b"."):
+            yield b"."
+        fresh = chunk.endswith(b"\n")
+        tail = (tail + chunk[-2:])[-2:]
+        yield chunk.replace(b"\n.", b"\n..")
+    if tail != b"\r\n":
+        yield b"\r\n"

@@ -1,0 +1,229 @@
+"""The options of the SMTP transport, and the TLS context they describe."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from zenmail import OptionsError, TransportOptions
+
+__all__ = ["SMTPOptions", "build_context"]
+
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\Z|[0-9A-Fa-f:.]+(?:%\w+)?\Z")
+_EHLO_NAME = re.compile(r"[A-Za-z0-9._-]+\Z|\[[A-Za-z0-9:.]+\]\Z")
+_SECRET_NAME = re.compile(
+    r"(?:secret|token|password|key|assertion|credential)(?!.*_(?:url|uri|file|path)\Z)"
+)
+
+_GMAIL = ("smtp.gmail.com", "smtp.googlemail.com", "smtp-relay.gmail.com")
+# Providers whose passwords are generated keys, which never hold white space.
+_KEYED = (*_GMAIL, ".sendgrid.net", ".mailgun.org", ".postmarkapp.com", ".amazonaws.com")
+
+
+class SMTPOptions(TransportOptions):
+    """How to reach an SMTP server and who logs in.
+
+    Attributes:
+        host: The server's name, or its IP address.
+        port: 1 to 65535. By default 587, or 465 with ``security="tls"``.
+        security: ``starttls`` turns TLS on in the dialogue, ``tls`` does before it
+            (the default when the port is 465), ``none`` never does.
+        username: The account to log in with; a relay without login needs none.
+        password: Its password, app password or key.
+        ca_file: Certificates (PEM) of the authorities to trust in place of the system's.
+        client_cert_file: Certificate (PEM) to show to a server that asks for one.
+        client_key_file: Its private key, when it is not in the same file.
+        client_key_password: What the private key is encrypted with.
+        ehlo_name: This machine's name in EHLO; by default its IP address, in brackets.
+        allow_insecure_login: Whether credentials may be sent over a connection that is
+            not encrypted.
+        oauth: The token source to log in with in place of a password: "google",
+            "microsoft" or another that is installed.
+        oauth_options: The token source's options.
+        pipelining: ``off`` sends one command at a time whatever the server offers.
+        chunking: ``off`` sends with DATA whatever the server offers.
+        connections: How many connections to the server there may be at a time.
+        max_idle: Seconds for which an idle connection is kept.
+        max_mails: How many mails one connection carries.
+    """
+
+    keeps_deadline: ClassVar[bool] = True
+
+    host: str
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    client_cert_file: Path | None = None
+    client_key_file: Path | None = None
+    client_key_password: SecretStr | None = None
+    ehlo_name: str = ""
+    allow_insecure_login: bool = False
+    oauth: str = ""
+    oauth_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    pipelining: Literal["auto", "off"] = "auto"
+    chunking: Literal["auto", "off"] = "auto"
+    connections: int = Field(default=8, ge=1, le=1000)
+    max_idle: float = Field(default=60.0, ge=0)
+    max_mails: int = Field(default=100, ge=1)
+
+    def __hash__(self) -> int:
+        return hash((self.host, self.port, self.security, self.username))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        given = {name: value for name, value in values.items() if value is not None}
+        if "port" not in given:
+            given["port"] = 465 if given.get("security") == "tls" else 587
+        elif "security" not in given and str(given["port"]).strip() == "465":
+            given["security"] = "tls"
+        for name in ("ca_file", "client_cert_file", "client_key_file", "password"):
+            if given.get(name) == "":
+                del given[name]
+        return given
+
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, value: str) -> str:
+        name = value.strip().rstrip(".")
+        if name.startswith("[") and name.endswith("]"):
+            name = name[1:-1]
+        if not name:
+            raise ValueError("give the server's name")
+        if not name.isascii():
+            import idna
+
+            try:
+                name = idna.encode(name, uts46=True).decode("ascii")
+            except idna.IDNAError:
+                raise ValueError("this is no host name") from None
+        if not _HOST.match(name):
+            raise ValueError(
+                "this is no host name; give it alone, without smtp:// and without the port"
+            )
+        return name.lower()
+
+    @field_validator("username", "oauth")
+    @classmethod
+    def _strip(cls, value: str) -> str:
+        value = value.strip()
+        if any(character < " " or character == "\x7f" for character in value):
+            raise ValueError("it holds a control character")
+        return value
+
+    @field_validator("password", "client_key_password")
+    @classmethod
+    def _strip_line_end(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        text = value.get_secret_value().rstrip("\r\n")
+        if "\0" in text:
+            raise ValueError("it holds a NUL character")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError("it holds characters that cannot be sent") from None
+        return SecretStr(text) if text else None
+
+    @field_validator("ehlo_name")
+    @classmethod
+    def _check_ehlo_name(cls, value: str) -> str:
+        value = value.strip()
+        if value and not _EHLO_NAME.match(value):
+            raise ValueError("give a full host name such as worker.example.com")
+        return value
+
+    @field_validator("oauth_options")
+    @classmethod
+    def _hide_secrets(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: SecretStr(item)
+            if isinstance(item, str) and _SECRET_NAME.search(name.lower())
+            else item
+            for name, item in value.items()
+        }
+
+    @model_validator(mode="after")
+    def _agree(self) -> SMTPOptions:
+        if self.password is not None:
+            self._apply_preset(self.password.get_secret_value())
+        if self.password is not None and not self.username:
+            raise ValueError(
+                "there is a password and no username; give username, which for many relays "
+                "is not the sender's address"
+            )
+        if self.oauth and not self.username:
+            raise ValueError("oauth needs username, the mailbox to log in to")
+        if self.oauth and self.password is not None:
+            raise ValueError("give either password or oauth, not both")
+        if self.username and self.password is None and not self.oauth:
+            raise ValueError("there is a username and neither a password nor oauth")
+        if self.username and self.security == "none" and not self.allow_insecure_login:
+            raise ValueError(
+                "security 'none' would send the password for everybody to read; use "
+                "'starttls' or 'tls', or set allow_insecure_login to true if you must"
+            )
+        return self
+
+    def _apply_preset(self, password: str) -> None:
+        """Take out what providers show with a password and do not want back."""
+        name = "." + self.host
+        if name.endswith(tuple(item if item[0] == "." else "." + item for item in _KEYED)):
+            password = re.sub(r"\s", "", password)
+            object.__setattr__(self, "password", SecretStr(password))
+        if not self.username and name.endswith(".sendgrid.net"):
+            object.__setattr__(self, "username", "apikey")
+        if not self.username and name.endswith(".postmarkapp.com"):
+            object.__setattr__(self, "username", password)
+
+
+def build_context(options: SMTPOptions) -> ssl.SSLContext:
+    """Return the context that verifies the server's certificate and name.
+
+    Raises:
+        OptionsError: A certificate file is missing or holds none.
+    """
+    try:
+        context = ssl.create_default_context(
+            cafile=str(options.ca_file) if options.ca_file is not None else None
+        )
+    except OSError as error:
+        raise _unusable("ca_file", options.ca_file, error) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if options.ca_file is not None:
+        # CPython 3.13 made this flag a default; certificates that people make for their
+        # own authority often lack the key usage it asks for.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if options.client_cert_file is not None:
+        secret = options.client_key_password
+        try:
+            context.load_cert_chain(
+                options.client_cert_file,
+                options.client_key_file,
+                # Without one, OpenSSL would ask at the terminal.
+                lambda: secret.get_secret_value() if secret is not None else "",
+            )
+        except OSError as error:
+            raise _unusable("client_cert_file", options.client_cert_file, error) from error
+    return context
+
+
+def _unusable(option: str, path: Path | None, error: OSError) -> OptionsError:
+    if isinstance(error, ssl.SSLError):
+        reason = "holds no certificate in PEM form that can be read"
+    else:
+        reason = f"cannot be read: {error.strerror or error}"
+    return OptionsError(
+        f"{option}: {str(path)!r} {reason}.",
+        remedy=f"Give the path of a PEM file that exists on the machine that sends, or leave "
+        f"{option} out.",
+    )

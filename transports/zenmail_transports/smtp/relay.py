@@ -1,0 +1,306 @@
+"""Everything that is kept of one server: TLS context, connections, token, its quirks."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from dataclasses import dataclass
+
+from zenmail import (
+    AccessToken,
+    Deadline,
+    DeadlineExceeded,
+    Envelope,
+    FetchToken,
+    Receipt,
+    SendRequest,
+    TokenRequest,
+    UnknownOutcome,
+)
+
+from .advice import advise
+from .auth import Credentials, TokenRefused
+from .dialogue import ChunkingBroken, Transaction, probe, unreadable
+from .options import SMTPOptions, build_context
+from .pool import Pool
+from .replies import Reply
+from .session import Session
+from .wire import Address, Lost, resolve, within
+
+__all__ = ["Relay"]
+
+# A connection idle for longer may be dead without a sign of it: firewalls forget silently.
+# Then NOOP goes first, so that its loss is certainly not a mail's.
+_CAUTION_AFTER = 5.0
+# How long a server is not asked again for an extension that failed.
+_BARRED_FOR = 600.0
+# Tokens are renewed this long before they expire, in seconds.
+_TOKEN_MARGIN = 60.0
+# How long a connection that was idle is given to answer NOOP, in seconds.
+_PATIENCE = 5.0
+
+
+@dataclass
+class _Outcome:
+    """What became of each recipient, over the transactions of one mail."""
+
+    accepted: list[str]
+    refused: dict[str, Reply | str]
+    deferred: dict[str, Reply | str]
+    final: Reply | None = None
+
+
+class Relay:
+    """One server, as some options describe it.
+
+    Args:
+        options: The options.
+    """
+
+    def __init__(self, options: SMTPOptions) -> None:
+        self._options = options
+        self._context: ssl.SSLContext | None = None
+        self._token: AccessToken | None = None
+        self._barred: dict[str, float] = {}
+        self._proven: set[str] = set()
+        self.pool = Pool(
+            limit=options.connections, max_idle=options.max_idle, max_mails=options.max_mails
+        )
+
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        """The TLS context, built once; None when there is to be no TLS.
+
+        Raises:
+            OptionsError: A certificate file is unusable.
+        """
+        if self._context is None and self._options.security != "none":
+            self._context = build_context(self._options)
+        return self._context
+
+    def send(self, request: SendRequest[SMTPOptions]) -> Receipt:
+        """Send one mail.
+
+        Raises:
+            DeliveryError: It concerns every recipient alike.
+        """
+        outcome = _Outcome([], {}, {})
+        try:
+            size = request.email.size()
+        except OSError as error:
+            raise unreadable(error) from error
+        envelope = request.envelope
+        while True:
+            transaction = self._deliver(request, envelope, size)
+            outcome.accepted += transaction.accepted
+            outcome.refused.update(transaction.refused)
+            outcome.deferred.update(transaction.deferred)
+            outcome.final = transaction.final or outcome.final
+            # RFC 5321, 4.5.3.1.10: a server that takes no more recipients at a time is
+            # given the rest in a transaction of their own; that is no second try.
+            rest = [
+                address
+                for address, reply in transaction.deferred.items()
+                if isinstance(reply, Reply) and _too_many(reply)
+            ]
+            if not rest or not transaction.accepted or request.deadline.expired:
+                return _receipt(outcome)
+            for address in rest:
+                del outcome.deferred[address]
+            envelope = Envelope(envelope.sender, tuple(rest))
+
+    def _deliver(
+        self, request: SendRequest[SMTPOptions], envelope: Envelope, size: int
+    ) -> Transaction:
+        """Send to one envelope; replace a connection that had died, or an extension."""
+        while True:
+            session, fresh = self._connection(request)
+            usable = session.capabilities.without(self._out_of_use())
+            transaction = Transaction(
+                envelope, usable, size=size, chunks=request.email.chunks, reset=session.reset
+            )
+            try:
+                session.converse(transaction.run(), request.deadline)
+            except Lost as lost:
+                self.pool.discard(session)
+                if fresh:
+                    self._bar({"PIPELINING", "CHUNKING"})
+                    raise lost.failure from lost
+            except ChunkingBroken:
+                self.pool.discard(session)
+                self._proven.discard("CHUNKING")
+                self._bar({"CHUNKING"})
+            except BaseException as error:
+                self._release(session, transaction)
+                if isinstance(error, UnknownOutcome):
+                    self._bar({"CHUNKING"})
+                if not (transaction.closing and not fresh):
+                    raise
+            else:
+                self._release(session, transaction)
+                if transaction.accepted:
+                    self._proven |= {"PIPELINING", "CHUNKING"} & usable.keywords.keys()
+                return transaction
+
+    def _release(self, session: Session, transaction: Transaction) -> None:
+        session.mails += 1
+        session.reset = transaction.reset
+        if transaction.intact:
+            self.pool.give_back(session)
+        else:
+            self.pool.discard(session)
+
+    def _bar(self, keywords: set[str]) -> None:
+        """Do without extensions for a while that may be what broke the connection."""
+        until = time.monotonic() + _BARRED_FOR
+        self._barred.update(dict.fromkeys(keywords - self._proven, until))
+
+    def _out_of_use(self) -> set[str]:
+        now = time.monotonic()
+        barred = {name for name, until in list(self._barred.items()) if until > now}
+        if self._options.pipelining == "off":
+            barred.add("PIPELINING")
+        if self._options.chunking == "off":
+            barred.add("CHUNKING")
+        return barred
+
+    def _connection(self, request: SendRequest[SMTPOptions]) -> tuple[Session, bool]:
+        """Return a connection that is logged in, and whether it is a new one."""
+        while True:
+            session = self.pool.lease(request.deadline)
+            if session is None:
+                try:
+                    session = self.open(request.deadline, request.fetch_token)
+                except BaseException:
+                    self.pool.discard(None)
+                    raise
+                self.pool.adopt(session)
+                return session, True
+            try:
+                answers = _answers(session, request.deadline)
+            except BaseException:
+                self.pool.discard(session)
+                raise
+            if answers:
+                return session, False
+            self.pool.discard(session)
+
+    def open(self, deadline: Deadline, fetch_token: FetchToken) -> Session:
+        """Return a new connection that is logged in.
+
+        Raises:
+            ConfigurationError: A certificate file or the token source is unusable.
+            DeliveryError: It does not come about.
+        """
+        context = self.context
+        credentials = self.credentials(deadline, fetch_token)
+        addresses = resolve(self._options.host, self._options.port, deadline)
+        try:
+            return self._open(addresses, context, credentials, deadline)
+        except TokenRefused:
+            credentials = self.credentials(deadline, fetch_token, refresh=True)
+            return self._open(addresses, context, credentials, deadline)
+
+    def _open(
+        self,
+        addresses: list[Address],
+        context: ssl.SSLContext | None,
+        credentials: Credentials | None,
+        deadline: Deadline,
+    ) -> Session:
+        session = Session.dial(self._options, addresses, deadline)
+        try:
+            session.encrypt(context, deadline)
+            session.introduce(deadline)
+            if credentials is not None:
+                session.log_in(credentials, deadline)
+        except BaseException as error:
+            session.wire.close()
+            if isinstance(error, Lost):
+                raise error.failure from error
+            raise
+        return session
+
+    def credentials(
+        self, deadline: Deadline, fetch_token: FetchToken, *, refresh: bool = False
+    ) -> Credentials | None:
+        """Return what to log in with, or None when nobody is to.
+
+        Args:
+            deadline: The moment by which a token has to be there.
+            fetch_token: Where tokens come from.
+            refresh: Whether the last one was refused.
+
+        Raises:
+            ConfigurationError: The token source is unusable.
+            DeliveryError: There is no token.
+        """
+        options = self._options
+        if options.oauth:
+            secret = self._access_token(deadline, fetch_token, refresh=refresh).value
+        elif options.password is not None:
+            secret = options.password
+        else:
+            return None
+        return Credentials(
+            options.username, secret, bool(options.oauth), options.host, options.port
+        )
+
+    def _access_token(
+        self, deadline: Deadline, fetch_token: FetchToken, *, refresh: bool
+    ) -> AccessToken:
+        token = self._token
+        if token is None or refresh or token.expires_within(_TOKEN_MARGIN):
+            wanted = TokenRequest(
+                account=self._options.username,
+                scopes=(),
+                deadline=deadline,
+                options=self._options.oauth_options,
+                refresh=refresh,
+            )
+            try:
+                token = within(deadline, lambda: fetch_token(self._options.oauth, wanted))
+            except TimeoutError:
+                raise DeadlineExceeded(
+                    f"The token source {self._options.oauth!r} did not answer by the deadline.",
+                    remedy="Check the network between here and the token's issuer.",
+                ) from None
+            self._token = token
+        return token
+
+
+def _answers(session: Session, deadline: Deadline) -> bool:
+    """Whether a connection that was idle for long still has a server at its other end."""
+    if time.monotonic() - session.last_used < _CAUTION_AFTER:
+        return True
+    patience = Deadline.after(min(_PATIENCE, deadline.remaining() / 2))
+    try:
+        answers = session.converse(probe(reset=session.reset), patience)
+    except Lost:
+        return False
+    session.reset = False
+    return answers
+
+
+def _too_many(reply: Reply) -> bool:
+    return reply.code == 452 and (
+        reply.enhanced == "4.5.3" or "too many recipients" in str(reply).lower()
+    )
+
+
+def _receipt(outcome: _Outcome) -> Receipt:
+    refusals = {**outcome.refused, **outcome.deferred}
+    reply = next((item for item in refusals.values() if isinstance(item, Reply)), None)
+    code = remedy = ""
+    if refusals:
+        code = "recipient-refused" if outcome.refused else "recipient-deferred"
+    if reply is not None:
+        remedy = advise(reply, "recipient")
+    return Receipt(
+        accepted=tuple(outcome.accepted),
+        refused={address: str(why) for address, why in outcome.refused.items()},
+        deferred={address: str(why) for address, why in outcome.deferred.items()},
+        detail=str(outcome.final) if outcome.final is not None else "",
+        code=code,
+        remedy=remedy,
+    )

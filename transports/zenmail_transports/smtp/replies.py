@@ -1,0 +1,113 @@
+"""What a server says: replies taken out of a stream of bytes (RFC 5321, 4.2)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from zenmail.clean import clean_line
+
+__all__ = ["BadReply", "Reply", "ReplyReader"]
+
+# RFC 5321, 4.5.3.1.5 allows 512 octets; servers exceed it, none that is honest by this much.
+_LONGEST_LINE = 4096
+_MOST_LINES = 128
+_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?\Z", re.DOTALL)
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|\Z)")
+
+
+class BadReply(Exception):  # noqa: N818 - no error of the program
+    """The server sends what no SMTP server may send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply.
+
+    Attributes:
+        code: The three digits.
+        lines: The text of each line, without controls.
+    """
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def enhanced(self) -> str:
+        """The enhanced status code (RFC 3463), such as "5.7.8", or ""."""
+        match = _ENHANCED.match(self.lines[0])
+        return match[1] if match else ""
+
+    @property
+    def positive(self) -> bool:
+        """Whether the server did what it was asked."""
+        return 200 <= self.code < 300
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same may succeed later."""
+        return 400 <= self.code < 500
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the same would fail again."""
+        return self.code >= 500
+
+    def __str__(self) -> str:
+        enhanced = self.enhanced
+        words = [
+            line.removeprefix(enhanced).strip() if index and enhanced else line
+            for index, line in enumerate(self.lines)
+        ]
+        return clean_line(f"{self.code} {' '.join(words)}", limit=400)
+
+
+class ReplyReader:
+    """Takes bytes as they come and hands out whole replies.
+
+    It keeps no more than one line, and of a reply no more than some hundred kilobytes.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._lines: list[bytes] = []
+        self._code = b""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is waiting, not even a part of a line."""
+        return not self._bytes and not self._lines
+
+    def feed(self, data: bytes) -> None:
+        """Take what came from the server."""
+        self._bytes += data
+
+    def next(self) -> Reply | None:
+        """Return the next whole reply, or None when more bytes have to come first.
+
+        Raises:
+            BadReply: What came is not a reply, or too long for one.
+        """
+        while True:
+            end = self._bytes.find(b"\n", 0, _LONGEST_LINE)
+            if end < 0:
+                if len(self._bytes) >= _LONGEST_LINE:
+                    raise BadReply("a line that is too long")
+                return None
+            line = bytes(self._bytes[:end]).rstrip(b"\r")
+            del self._bytes[: end + 1]
+            match = _LINE.match(line)
+            if not match or (self._code and match[1] != self._code):
+                shown = clean_line(line.decode("ascii", "replace"), limit=60)
+                raise BadReply(f"{shown!r}")
+            self._code = match[1]
+            self._lines.append(match[3] or b"")
+            if len(self._lines) > _MOST_LINES:
+                raise BadReply("a reply of too many lines")
+            if match[2] != b"-":
+                lines = tuple(
+                    clean_line(text.decode("utf-8", "replace")) for text in self._lines
+                )
+                reply = Reply(int(self._code), lines)
+                self._code, self._lines = b"", []
+                return reply

@@ -1,0 +1,144 @@
+"""A connection to a server, step by step to the login, and the dialogues over it."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from typing import TypeVar
+
+from zenmail import Deadline, PermanentFailure
+
+from .auth import Credentials, log_in
+from .dialogue import Capabilities, Dialogue, greet, introduce, upgrade
+from .options import SMTPOptions
+from .wire import Address, Lost, Wire, connect
+
+__all__ = ["Session"]
+
+_T = TypeVar("_T")
+
+
+class Session:
+    """One connection.
+
+    Args:
+        options: The server and who logs in.
+        wire: A fresh connection to it.
+
+    Attributes:
+        capabilities: What the server offers.
+        mechanism: How the client logged in, or "".
+        mails: How many mails it has carried.
+        reset: Whether the server still holds a transaction.
+        opened: When it was opened, in seconds of ``time.monotonic()``.
+        last_used: When it last carried a mail, likewise.
+        pid: The process that opened it: no other may write to it.
+    """
+
+    def __init__(self, options: SMTPOptions, wire: Wire) -> None:
+        self.wire = wire
+        self._options = options
+        self.capabilities = Capabilities()
+        self.mechanism = ""
+        self.mails = 0
+        self.reset = False
+        self.opened = self.last_used = time.monotonic()
+        self.pid = os.getpid()
+
+    @classmethod
+    def dial(
+        cls, options: SMTPOptions, addresses: list[Address], deadline: Deadline
+    ) -> Session:
+        """Connect to one of the addresses.
+
+        Raises:
+            TemporaryFailure: None answers.
+        """
+        sock = connect(addresses, options.host, options.port, deadline)
+        try:
+            return cls(options, Wire(sock, options.host, options.port))
+        except BaseException:
+            sock.close()
+            raise
+
+    def converse(self, dialogue: Dialogue[_T], deadline: Deadline) -> _T:
+        """Hold a dialogue and return its result.
+
+        Raises:
+            Lost: The connection broke, and the dialogue made nothing of it.
+            DeliveryError: As the dialogue says.
+        """
+        try:
+            flight = next(dialogue)
+            while True:
+                try:
+                    replies = self.wire.exchange(
+                        flight.pieces, flight.replies, flight.what, deadline
+                    )
+                except Lost as lost:
+                    flight = dialogue.throw(lost)
+                else:
+                    flight = dialogue.send(replies)
+        except StopIteration as stop:
+            result: _T = stop.value
+            return result
+
+    def encrypt(self, context: ssl.SSLContext | None, deadline: Deadline) -> None:
+        """Go from a fresh connection to the server's greeting over TLS, if it is wanted.
+
+        Raises:
+            DeliveryError: The server does not greet, or cannot be trusted.
+        """
+        if self._options.security == "tls" and context is not None:
+            self.wire.start_tls(context, deadline)
+        self.converse(greet(), deadline)
+        if self._options.security == "starttls" and context is not None:
+            self.introduce(deadline)
+            self.converse(upgrade(self.capabilities, self._options.port), deadline)
+            if not self.wire.quiet:
+                # Whoever sits in between wants his words taken for the server's
+                # (CVE-2011-0411 and its kin).
+                raise PermanentFailure(
+                    "Something was sent in clear after STARTTLS, before TLS was on.",
+                    code="starttls-injection",
+                    remedy="Somebody may be tampering with the connection; use security='tls' "
+                    "with port 465.",
+                )
+            self.wire.start_tls(context, deadline)
+
+    def introduce(self, deadline: Deadline) -> None:
+        """Say EHLO; what was known of the server before is forgotten.
+
+        Raises:
+            DeliveryError: The server takes neither EHLO nor HELO.
+        """
+        self.capabilities = self.converse(introduce(self._name()), deadline)
+
+    def _name(self) -> str:
+        if self._options.ehlo_name:
+            return self._options.ehlo_name
+        # RFC 5321, 4.1.3; asking for this machine's name could ask a name server.
+        address = self.wire.local_address.partition("%")[0]
+        return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+    def log_in(self, credentials: Credentials, deadline: Deadline) -> None:
+        """Log in.
+
+        Raises:
+            DeliveryError: The server refuses the credentials, or the connection is not
+                encrypted.
+        """
+        if not (self.wire.encrypted or self._options.allow_insecure_login):
+            raise PermanentFailure(
+                "The connection is not encrypted, so no credentials were sent.",
+                code="insecure-login",
+                remedy="Set security to 'starttls' or 'tls'.",
+            )
+        self.mechanism = self.converse(log_in(credentials, self.capabilities), deadline)
+
+    def close(self) -> None:
+        """Close the connection; in another process than the one that opened it, silently."""
+        if self.pid == os.getpid():
+            self.wire.say_goodbye()
+        self.wire.close()

@@ -1,0 +1,414 @@
+"""The socket: name look-up, connection, TLS, and one deadline over all of it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import selectors
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
+
+from .advice import connect_failure, tls_failure
+from .replies import BadReply, Reply, ReplyReader
+
+__all__ = ["Lost", "Wire", "connect", "resolve", "within"]
+
+_T = TypeVar("_T")
+
+Address = tuple[int, int, int, Any]
+
+_PORTS = "Check host, port and security: 'starttls' goes with 587, 'tls' with 465."
+_READ = 65536
+_WRITE = 65536
+# RFC 8305, 5: the pause before the next address is tried beside the first.
+_HEAD_START = 0.25
+_Selector: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
+
+
+class Lost(Exception):  # noqa: N818 - no error of the program
+    """The connection is of no use any more.
+
+    Attributes:
+        failure: What to raise when it is certain that the mail was not taken.
+        replies: The replies that came before.
+        sent: Whether the last byte of what was to be sent had been handed over.
+    """
+
+    def __init__(self, failure: DeliveryError, replies: list[Reply], *, sent: bool) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.replies = replies
+        self.sent = sent
+
+
+def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
+    """Return the addresses of a host.
+
+    Raises:
+        TemporaryFailure: There is none, or no answer by the deadline.
+    """
+
+    def ask() -> list[Any]:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+    try:
+        found = ask() if host == "localhost" or _is_literal(host) else within(deadline, ask)
+    except TimeoutError:
+        raise DeadlineExceeded(
+            f"The name server did not answer for {host!r} by the deadline.",
+            remedy="Check the network and its name servers.",
+        ) from None
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise TemporaryFailure(
+            f"The name {host!r} cannot be looked up: {reason}.",
+            code="dns",
+            remedy="Check host for a typing mistake, and the network's name servers.",
+        ) from error
+    return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
+
+
+def within(deadline: Deadline, call: Callable[[], _T]) -> _T:
+    """Return what a call returns that takes no time-out of its own.
+
+    It runs in a thread, which is left behind when the time is over.
+
+    Raises:
+        TimeoutError: It has not returned by the deadline.
+    """
+    result: list[_T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            result.append(call())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="zenmail-smtp", daemon=True)
+    thread.start()
+    thread.join(deadline.remaining())
+    if failures:
+        raise failures[0]
+    if not result:
+        raise TimeoutError
+    return result[0]
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def connect(
+    addresses: list[Address], host: str, port: int, deadline: Deadline
+) -> socket.socket:
+    """Return a connected socket to the first address that answers (RFC 8305, simplified).
+
+    Raises:
+        TemporaryFailure: None answers by the deadline.
+    """
+    waiting = list(addresses)
+    failures: list[OSError] = []
+    with _Selector() as selector:
+        try:
+            while waiting or selector.get_map():
+                if waiting:
+                    connected = _begin(waiting.pop(0), selector, failures)
+                    if connected is not None:
+                        return connected
+                if not selector.get_map():
+                    continue
+                left = deadline.remaining()
+                if not left:
+                    raise DeadlineExceeded(
+                        f"{host}:{port} does not answer.",
+                        remedy="Check host, port and firewalls; many clouds block port 25, "
+                        "use 587.",
+                    )
+                for key, _ in selector.select(min(left, _HEAD_START) if waiting else left):
+                    sock = key.fileobj
+                    assert isinstance(sock, socket.socket)
+                    selector.unregister(sock)
+                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if not code:
+                        return sock
+                    sock.close()
+                    failures.append(OSError(code, os.strerror(code)))
+            raise connect_failure(failures[0], host, port)
+        finally:
+            for key in list(selector.get_map().values()):
+                assert isinstance(key.fileobj, socket.socket)
+                key.fileobj.close()
+
+
+def _begin(
+    address: Address, selector: selectors.BaseSelector, failures: list[OSError]
+) -> socket.socket | None:
+    family, kind, protocol, place = address
+    try:
+        sock = socket.socket(family, kind, protocol)
+    except OSError as error:
+        failures.append(error)
+        return None
+    try:
+        sock.setblocking(False)
+        sock.connect(place)
+    except BlockingIOError:
+        selector.register(sock, selectors.EVENT_WRITE)
+        return None
+    except BaseException as error:
+        sock.close()
+        if not isinstance(error, OSError):
+            raise
+        failures.append(error)
+        return None
+    return sock
+
+
+class Wire:
+    """A connection that ends by the deadline and reads while it writes.
+
+    Reading while writing means that no number of pipelined commands can make both ends
+    wait for each other, and that a server's last word is heard when it breaks off.
+
+    Args:
+        sock: A connected socket; the wire owns it from here on.
+        host: The server's name, for certificates and messages.
+        port: The server's port.
+    """
+
+    def __init__(self, sock: socket.socket, host: str, port: int) -> None:
+        self._socket = sock
+        self._host = host
+        self._port = port
+        self._reader = ReplyReader()
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is on."""
+        return isinstance(self._socket, ssl.SSLSocket)
+
+    @property
+    def local_address(self) -> str:
+        """This end's IP address."""
+        return str(self._socket.getsockname()[0])
+
+    @property
+    def peer_address(self) -> str:
+        """The server's IP address."""
+        return str(self._socket.getpeername()[0])
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the server has said nothing that was not asked for, so far as is known."""
+        return self._reader.empty
+
+    def alive(self) -> bool:
+        """Whether the idle connection still stands: neither closed nor holding a farewell."""
+        if not self._reader.empty:
+            return False
+        try:
+            self._socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        """Close the socket at once; over TLS nothing more is sent."""
+        self._socket.close()
+
+    def say_goodbye(self) -> None:
+        """Send QUIT if that takes no time; the answer is nobody's business."""
+        with suppress(OSError):
+            self._socket.send(b"QUIT\r\n")
+
+    def start_tls(self, context: ssl.SSLContext, deadline: Deadline) -> None:
+        """Turn TLS on and verify whom this is.
+
+        Raises:
+            DeliveryError: The handshake fails, or the certificate is not trusted.
+        """
+        self._reader = ReplyReader()
+        try:
+            self._socket = context.wrap_socket(
+                self._socket, server_hostname=self._host, do_handshake_on_connect=False
+            )
+            while True:
+                try:
+                    self._socket.do_handshake()
+                    return
+                except ssl.SSLWantReadError:
+                    self._wait(selectors.EVENT_READ, deadline)
+                except ssl.SSLWantWriteError:
+                    self._wait(selectors.EVENT_WRITE, deadline)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{self._host}:{self._port} does not finish the TLS handshake.",
+                remedy=_PORTS,
+            ) from None
+        except OSError as error:
+            raise tls_failure(error, self._host, self._port) from error
+
+    def certificate(self) -> dict[str, Any]:
+        """Return the server's verified certificate, as the ssl module describes it."""
+        assert isinstance(self._socket, ssl.SSLSocket)
+        return self._socket.getpeercert() or {}
+
+    def tls_version(self) -> str:
+        """Return the TLS version in use, or ""."""
+        return self._socket.version() or "" if isinstance(self._socket, ssl.SSLSocket) else ""
+
+    def exchange(
+        self, pieces: Iterable[bytes], replies: int, what: str, deadline: Deadline
+    ) -> list[Reply]:
+        """Send some bytes and read so many replies.
+
+        Args:
+            pieces: What to send.
+            replies: How many replies to wait for.
+            what: What is being waited for, for the error's text.
+            deadline: The moment by which to give up.
+
+        Raises:
+            Lost: It cannot be done. Errors of ``pieces`` itself pass through.
+        """
+        got: list[Reply] = []
+        sent = False
+        try:
+            if not self._reader.empty:
+                raise BadReply("more than was asked for")
+            self._send(pieces, got, replies, deadline)
+            sent = True
+            while True:
+                self._collect(got, replies)
+                if len(got) >= replies:
+                    return got
+                self._receive(deadline)
+        except TimeoutError:
+            failure: DeliveryError = DeadlineExceeded(
+                f"{self._host}:{self._port} did not answer {what} by the deadline.",
+                remedy="Raise the deadline if the server is slow; else check host and port.",
+            )
+        except BadReply as error:
+            failure = TemporaryFailure(
+                f"{self._host}:{self._port} does not speak SMTP: it sent {error}.",
+                code="protocol",
+                remedy=_PORTS,
+            )
+        except _RepliedEarly:
+            failure = TemporaryFailure(
+                f"{self._host}:{self._port} answered before it had {what}.", code="protocol"
+            )
+        except (OSError, EOFError) as error:
+            failure = _broken(error, self._host, self._port, what)
+        with suppress(BadReply):
+            self._collect(got, replies)
+        raise Lost(failure, got, sent=sent)
+
+    def _send(
+        self, pieces: Iterable[bytes], got: list[Reply], replies: int, deadline: Deadline
+    ) -> None:
+        for block in _blocks(pieces):
+            view = memoryview(block)
+            while view:
+                # Looking at the clock for each block keeps a fast reader from outliving it.
+                try:
+                    view = view[self._socket.send(view) :]
+                    continue
+                except (BlockingIOError, ssl.SSLWantWriteError):
+                    ready = self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE, deadline)
+                except ssl.SSLWantReadError:
+                    ready = self._wait(selectors.EVENT_READ, deadline)
+                except OSError:
+                    self._hear_last_words()
+                    raise
+                if ready & selectors.EVENT_READ:
+                    self._take()
+                    self._collect(got, replies)
+                    if len(got) >= replies:
+                        raise _RepliedEarly
+            if deadline.expired:
+                raise TimeoutError
+
+    def _hear_last_words(self) -> None:
+        with suppress(OSError, EOFError):
+            self._take()
+
+    def _collect(self, got: list[Reply], wanted: int) -> None:
+        while len(got) < wanted and (reply := self._reader.next()) is not None:
+            got.append(reply)
+
+    def _receive(self, deadline: Deadline) -> None:
+        while not self._take():
+            self._wait(selectors.EVENT_READ, deadline)
+        if deadline.expired:
+            raise TimeoutError
+
+    def _take(self) -> bool:
+        """Feed the reader what has come; return whether there was any."""
+        try:
+            data = self._socket.recv(_READ)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        if not data:
+            raise EOFError
+        self._reader.feed(data)
+        return True
+
+    def _wait(self, events: int, deadline: Deadline) -> int:
+        left = deadline.remaining()
+        if not left:
+            raise TimeoutError
+        with _Selector() as selector:
+            selector.register(self._socket, events)
+            ready = selector.select(left)
+        if not ready:
+            raise TimeoutError
+        return ready[0][1]
+
+
+class _RepliedEarly(Exception):  # noqa: N818 - no error of the program
+    """All replies came before all was sent."""
+
+
+def _broken(error: Exception, host: str, port: int, what: str) -> TemporaryFailure:
+    if isinstance(error, ssl.SSLError) and not isinstance(
+        error, ssl.SSLEOFError | ssl.SSLZeroReturnError
+    ):
+        return TemporaryFailure(
+            f"TLS with {host}:{port} breaks: {error.reason}.",
+            code="tls",
+            remedy="If the server asks for a client certificate, give client_cert_file.",
+        )
+    return TemporaryFailure(
+        f"{host}:{port} closed the connection and did not answer {what}.",
+        code="connection-lost",
+    )
+
+
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes | bytearray]:
+    """Yield the pieces in blocks: few packets for little, bounded memory for much."""
+    block = bytearray()
+    for piece in pieces:
+        block += piece
+        if len(block) >= _WRITE:
+            yield block
+            block = bytearray()
+    if block:
+        yield block
