@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, distribution
 
 import click
 
 from zenmail.errors import ZenmailError
-from zenmail.plugins import INSTALL_COMMANDS, TRANSPORTS, InstalledPlugin, PluginHost
+from zenmail.plugins import INSTALL_COMMANDS, TRANSPORTS, PluginHost
 
+from .extras import missing_packages
 from .fields import FieldDoc, describe_fields
 from .mailer_options import complete_transports
 
@@ -80,26 +79,12 @@ def _describe(host: PluginHost, name: str) -> _Found:
         return found
     found.verifies = transport.verifies
     found.options = describe_fields(transport.options_type)
-    missing = _missing_packages(offers[0]) if offers else []
+    missing = missing_packages(offers[0].distribution, name) if offers else []
     if missing:
         found.problem = f"Needs {', '.join(missing)}."
         found.remedy = f'pip install "{offers[0].distribution}[{name}]"'
     found.installed = not missing
     return found
-
-
-def _missing_packages(offer: InstalledPlugin) -> list[str]:
-    """Return what the extra called like the transport asks for and is not installed."""
-    missing = []
-    for requirement in distribution(offer.distribution).requires or ():
-        wanted, _, marker = requirement.partition(";")
-        if re.search(rf"""extra\s*==\s*["']{re.escape(offer.name)}["']""", marker):
-            name = re.split(r"[^\w.-]", wanted.strip(), maxsplit=1)[0]
-            try:
-                distribution(name)
-            except PackageNotFoundError:
-                missing.append(name)
-    return missing
 
 
 def _print(transport: _Found, *, full: bool) -> None:

@@ -1,0 +1,201 @@
+"""``zenmail demo``: a real pipeline, real alerts, and nothing of the user's is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from zenmail.cli.app import Failure
+from zenmail.cli.extras import missing_packages
+
+from .demo_store import PROGRESS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .demo_sinks import Sink
+
+__all__ = ["demo"]
+
+_MAILS = 4
+_PIPELINE = "zenmail_demo_pipeline"
+_HELP = """See zenmail work: run a real ZenML pipeline and look at the mails it sends.
+
+In a throwaway ZenML store, made for this and deleted again, the demo registers the flavor,
+a secret, an alerter and a stack. It runs a pipeline that posts a line of text, posts HTML of
+its own, succeeds with a success hook and fails with a failure hook. Your own ZenML
+configuration is neither read nor changed, and nothing leaves this machine.
+
+\b
+Examples:
+  zenmail demo
+  zenmail demo --transport=smtp
+  zenmail demo --transport=file --output=mails
+"""
+
+
+@click.command(short_help="See it work, with no set-up at all.", help=_HELP)
+@click.option(
+    "--transport",
+    type=click.Choice(["console", "file"]),
+    default="console",
+    show_default=True,
+    help="smtp sends to a server started for the demo, with STARTTLS and a login; "
+    "file leaves .eml files.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the mails and the pipeline.  [default: a new temporary folder]",
+)
+def demo(transport: str, output: Path | None) -> None:
+    """Run the pipeline in a process of its own and show what was mailed."""
+    from rich.console import Console
+
+    from .demo_sinks import open_sink, show
+
+    missing = missing_packages("zenml", "local")
+    if missing:
+        raise Failure(
+            f"ZenML has no store on this machine: {', '.join(missing)} not installed.",
+            remedy='pip install "zenmail[local]"',
+            exit_code=2,
+        )
+    output = (output or Path(tempfile.mkdtemp(prefix="zenmail-demo-"))).absolute()
+    output.mkdir(parents=True, exist_ok=True)
+    earlier = set(output.iterdir())
+    console = Console(highlight=False, soft_wrap=True)
+    started = time.monotonic()
+    with _workspace() as workspace, open_sink(transport, workspace, output) as sink:
+        source = Path(__file__).with_name("demo_pipeline.py")
+        shutil.copyfile(source, workspace / f"{_PIPELINE}.py")
+        shutil.copyfile(source, output / "pipeline.py")
+        facts = _run(console, workspace, output / "zenml.log", sink)
+        show(sink.received(), output)
+        note = sink.note()
+    written = sorted(set(output.iterdir()) - earlier)
+    pages = [path for path in written if path.suffix == ".html"]
+    kept = [*pages, *(path for path in written if path.suffix == ".eml")]
+    console.print(
+        f"\n{len(pages)} mails were sent in {time.monotonic() - started:.0f} s. {note}"
+    )
+    for path in [*kept, output / "pipeline.py", output / "zenml.log"]:
+        console.print(f"  {path}", markup=False)
+    if facts.get("status") != "failed" or len(pages) != _MAILS:
+        raise Failure(
+            f"The demo should have sent {_MAILS} mails.",
+            remedy=f"Look into {output / 'zenml.log'}.",
+        )
+    console.print("\nNext: [bold]zenmail register[/bold] sets it up for your own provider.")
+
+
+@contextlib.contextmanager
+def _workspace() -> Iterator[Path]:
+    # ZenML may still write into its store while its process ends.
+    with tempfile.TemporaryDirectory(
+        prefix="zenmail-store-", ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
+
+
+def _environment(console: Console, workspace: Path) -> dict[str, str]:
+    """Return this process's environment without anything that configures ZenML."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ZENML_", "ZENMAIL_")) and name != "DISABLE_DATABASE_MIGRATION"
+    }
+    if console.is_terminal and not console.no_color:
+        kept["FORCE_COLOR"] = "1"
+    return {
+        **kept,
+        "COLUMNS": str(console.width),
+        "PYTHONPATH": os.pathsep.join(
+            [str(workspace), *filter(None, [kept.get("PYTHONPATH")])]
+        ),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+        "PYTHONWARNINGS": "ignore",
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "ZENML_CONFIG_PATH": str(workspace / "config"),
+        "ZENML_CUSTOM_SOURCE_ROOT": str(workspace),
+        "ZENML_DISABLE_STEP_NAMES_IN_LOGS": "true",
+        "ZENML_LOGGING_COLORS_DISABLED": "true",
+        "ZENML_REPOSITORY_PATH": str(workspace),
+    }
+
+
+def _run(console: Console, workspace: Path, log: Path, sink: Sink) -> dict[str, Any]:
+    """Run the store's process; return the facts that it told."""
+    plan = {
+        "configuration": sink.configuration,
+        "secret": {"smtp_password": sink.password},
+        "module": _PIPELINE,
+    }
+    facts: dict[str, Any] = {}
+    with log.open("w", encoding="utf-8") as file, console.status("Starting ...") as status:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from zenmail_zenml.cli.demo_store import run; run()"],
+            cwd=workspace,
+            env=_environment(console, workspace),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+
+        def follow(lines: Iterable[str]) -> None:
+            for line in lines:
+                if line.startswith(PROGRESS):
+                    told = json.loads(line.removeprefix(PROGRESS))
+                    words = told.pop("words")
+                    facts.update(told)
+                    status.update(f"{words} ...")
+                    if words and not console.is_terminal:
+                        console.print(f"{words} ...")
+                else:
+                    file.write(line)
+
+        follower = threading.Thread(target=follow, args=(process.stdout,), daemon=True)
+        try:
+            follower.start()
+            process.stdin.write(json.dumps(plan))
+            process.stdin.close()
+            _pass_on(process.stderr, console if sink.prints else None, file)
+            process.wait()
+        finally:
+            process.kill()
+            process.wait()
+            follower.join()
+            process.stdout.close()
+            process.stderr.close()
+    if process.returncode:
+        tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:])
+        raise Failure(f"The demo's pipeline does not run:\n{tail}", remedy=f"All of it: {log}")
+    return facts
+
+
+def _pass_on(lines: Iterable[str], console: Console | None, log: IO[str]) -> None:
+    from rich.text import Text
+
+    for line in lines:
+        if console is not None:
+            console.print(Text.from_ansi(line.rstrip("\n")))
+        else:
+            log.write(line)
