@@ -1,0 +1,130 @@
+"""boto3 clients, one for many mails, whose calls end in time."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from pydantic import SecretStr
+
+from zenmail import Deadline
+
+from .options import SESOptions
+
+__all__ = ["Client", "Clients"]
+
+# A NAT gateway forgets a connection after 350 seconds, and others sooner; the mail sent
+# over one that is forgotten would have an unknown outcome.
+_IDLE = 50.0
+
+# Where botocore writes whole requests at level DEBUG, credentials included.
+_LOGGERS = ("botocore.auth", "botocore.endpoint")
+_LOGGED = re.compile(
+    r"""(Credential=|x-amz-security-token['"]?: ?(?:b?['"])?)[^\s/'",]+""", re.IGNORECASE
+)
+
+
+class Client(Protocol):
+    """What is used of boto3's SES client."""
+
+    def send_email(self, **arguments: Any) -> Mapping[str, Any]:
+        """Send a mail."""
+
+    def get_account(self) -> Mapping[str, Any]:
+        """Return limits and state of the account."""
+
+    def get_email_identity(self, *, EmailIdentity: str) -> Mapping[str, Any]:  # noqa: N803
+        """Return what is known of an address or domain."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+
+class Clients:
+    """Clients by options and by the time that they are given for a call."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[int, float], tuple[SESOptions, Client]] = {}
+        self._used: dict[tuple[int, float], float] = {}
+        self._mask: logging.Filter | None = None
+
+    def get(self, options: SESOptions, deadline: Deadline) -> Client:
+        """Return a client whose calls end by the deadline, as far as botocore can see to it.
+
+        Its time-outs belong to a client, not to a call, and count from one packet to the
+        next. So there is one client per power of two of seconds; the host watches the rest.
+
+        Raises:
+            DeadlineExceeded: No time is left.
+        """
+        if os.getpid() != self._process:
+            # A child must neither use nor close its parent's connections.
+            self._start()
+        seconds = 2.0 ** max(-4, math.floor(math.log2(deadline.timeout("before the call"))))
+        key, now = (id(options), min(seconds, 64.0)), time.monotonic()
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = (options, self._build(options, key[1]))
+            elif now - self._used[key] > _IDLE:
+                self._kept[key][1].close()
+            self._used[key] = now
+            return self._kept[key][1]
+
+    def _build(self, options: SESOptions, seconds: float) -> Client:
+        from boto3.session import Session
+        from botocore.config import Config
+
+        def reveal(secret: SecretStr | None) -> str | None:
+            return secret.get_secret_value() if secret else None
+
+        session = options.session or Session(
+            aws_access_key_id=reveal(options.access_key_id),
+            aws_secret_access_key=reveal(options.secret_access_key),
+            aws_session_token=reveal(options.session_token),
+            region_name=options.region,
+            profile_name=options.profile,
+        )
+        if self._mask is None:
+            self._mask = _Mask()
+            for name in _LOGGERS:
+                logging.getLogger(name).addFilter(self._mask)
+        client: Client = session.client(
+            "sesv2",
+            region_name=options.region,
+            endpoint_url=options.endpoint_url,
+            config=Config(
+                # The host retries.
+                retries={"total_max_attempts": 1},
+                connect_timeout=seconds / 4,
+                read_timeout=seconds * 3 / 4,
+                tcp_keepalive=True,
+            ),
+        )
+        return client
+
+    def close(self) -> None:
+        """Close every client's connections."""
+        if os.getpid() == self._process:
+            for _, client in self._kept.values():
+                client.close()
+        if self._mask is not None:
+            for name in _LOGGERS:
+                logging.getLogger(name).removeFilter(self._mask)
+        self._start()
+
+
+class _Mask(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = _LOGGED.sub(r"\1[redacted]", record.getMessage()), None
+        return True

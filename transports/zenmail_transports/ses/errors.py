@@ -1,0 +1,195 @@
+"""What botocore raises and SES answers, as errors of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from zenmail import (
+    DeliveryError,
+    MailTooLarge,
+    PermanentFailure,
+    TemporaryFailure,
+    UnknownOutcome,
+)
+from zenmail.clean import clean_line
+
+__all__ = ["UnverifiedIdentities", "translated"]
+
+
+class UnverifiedIdentities(PermanentFailure):
+    """SES is in its sandbox and names the identities that it does not know.
+
+    Attributes:
+        identities: Addresses and domains.
+    """
+
+    default_code = "ses-rejected"
+    identities: frozenset[str] = frozenset()
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn whatever botocore raises into an error of ours."""
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        HTTPClientError,
+    )
+    from botocore.parsers import ResponseParserError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _answered(error.response) from error
+    except ResponseParserError as error:
+        raise _lost("its answer makes no sense") from error
+    except HTTPClientError as error:
+        # botocore wraps whatever a signal handler raises meanwhile, too.
+        cause = error.__context__
+        if type(error) is HTTPClientError and cause and not isinstance(cause, OSError):
+            raise cause from None
+        raise _lost(_reason(error)) from error
+    except BotoCoreError as error:
+        raise _unsent(error) from error
+    except ValueError as error:
+        # What botocore raises for an endpoint that is no address.
+        raise PermanentFailure(
+            f"Amazon SES cannot be called: {_reason(error)}",
+            code="ses-configuration",
+            remedy="Correct the transport's options.",
+        ) from error
+
+
+def _lost(reason: str) -> UnknownOutcome:
+    return UnknownOutcome(
+        f"The mail was sent to Amazon SES, and the answer was lost: {reason}",
+        code="ses-answer-lost",
+        remedy="Ask the recipients, or the SES console, before you send it again.",
+    )
+
+
+# BotoCoreError by name: the classes differ between the versions of botocore.
+_UNSENT = {
+    "NoRegionError": ("ses-region", "Give the option region, or set AWS_REGION."),
+    "InvalidRegionError": ("ses-region", "Correct the option region."),
+    "NoCredentialsError": (
+        "ses-credentials",
+        "Give access_key_id and secret_access_key, a profile, or a role to this machine.",
+    ),
+    "PartialCredentialsError": ("ses-credentials", "Give both parts of the access key."),
+    "ProfileNotFound": (
+        "ses-credentials",
+        "Correct the option profile, or 'aws configure' it.",
+    ),
+    "SSLError": ("ses-tls", "Look at AWS_CA_BUNDLE and at proxies that open TLS."),
+    "ParamValidationError": ("ses-request", "Correct the transport's options."),
+}
+_UNREACHED = {
+    "EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "ConnectionError",
+}  # fmt: skip
+# What OpenSSL says while the connection is made; later the mail may be on its way.
+_HANDSHAKE = re.compile("certificate|handshake|wrong version|unsupported protocol|alert", re.I)
+
+
+def _unsent(error: Exception) -> DeliveryError:
+    name, reason = type(error).__name__, _reason(error)
+    if name in _UNREACHED:
+        return TemporaryFailure(
+            f"Amazon SES cannot be reached: {reason}",
+            code="ses-unreachable",
+            remedy="Look at the region, the endpoint_url, proxies and firewalls.",
+        )
+    if name == "SSLError" and not _HANDSHAKE.search(reason):
+        return _lost(reason)
+    code, remedy = _UNSENT.get(
+        name, ("ses-credentials", "See that 'aws sts get-caller-identity' works here.")
+    )
+    return PermanentFailure(f"Amazon SES cannot be called: {reason}", code=code, remedy=remedy)
+
+
+_CREDENTIALS = (
+    "ses-credentials",
+    "Check the access key, its secret and its session token, and the machine's clock.",
+)
+# https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html and
+# https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html
+_ANSWERS = {
+    "MailFromDomainNotVerifiedException": (
+        "ses-mail-from",
+        "Verify the custom MAIL FROM domain in the SES console, or remove it.",
+    ),
+    "MessageRejected": (
+        "ses-rejected",
+        "Verify the sender, and in the sandbox each recipient, in this region's SES console.",
+    ),
+    "AccountSuspendedException": ("ses-suspended", "Contact AWS support about the account."),
+    "SendingPausedException": (
+        "ses-paused",
+        "Let the account, or the configuration set, send again in the SES console.",
+    ),
+    "LimitExceededException": ("ses-limit", "Ask AWS for higher limits, or send less."),
+    "NotFoundException": (
+        "ses-not-found",
+        "Check that the configuration set and the sender exist in this region.",
+    ),
+    "AccessDeniedException": (
+        "ses-permission",
+        "Allow ses:SendEmail and ses:SendRawEmail for the sender in the IAM policy.",
+    ),
+    "AccessDenied": (
+        "ses-permission",
+        "Allow ses:SendEmail and ses:SendRawEmail for the sender in the IAM policy.",
+    ),
+    "UnrecognizedClientException": _CREDENTIALS,
+    "InvalidClientTokenId": _CREDENTIALS,
+    "InvalidSignatureException": _CREDENTIALS,
+    "SignatureDoesNotMatch": _CREDENTIALS,
+    "IncompleteSignature": _CREDENTIALS,
+    "MissingAuthenticationToken": _CREDENTIALS,
+    "MissingAuthenticationTokenException": _CREDENTIALS,
+    "ExpiredToken": _CREDENTIALS,
+    "ExpiredTokenException": _CREDENTIALS,
+    "RequestExpired": _CREDENTIALS,
+    "OptInRequired": ("ses-credentials", "Switch SES on for this account and region."),
+}
+_THROTTLED = re.compile("TooManyRequests|Throttl|RequestLimitExceeded|SlowDown")
+_TOO_LONG = re.compile(r"length is more than (\d+) bytes")
+_UNKNOWN_IDENTITIES = re.compile(r"identities failed the check in region [\w-]+: (.+)")
+
+
+def _answered(response: Mapping[str, Any]) -> DeliveryError:
+    """Return the error for an answer that says no."""
+    name = str(response.get("Error", {}).get("Code", ""))
+    text = clean_line(str(response.get("Error", {}).get("Message", "")), limit=500)
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = f"Amazon SES says {name or status}: {text}".rstrip(": ")
+    if _THROTTLED.search(name) or status == 429:
+        return TemporaryFailure(
+            said,
+            code="ses-throttled",
+            remedy="Wait, send less, or ask AWS for a higher sending rate or daily quota.",
+        )
+    if status >= 500:
+        return TemporaryFailure(said, code="ses-server", remedy="Wait: SES has trouble.")
+    if match := _TOO_LONG.search(text):
+        failure = MailTooLarge(said, remedy="Attach less, or link to it.")
+        failure.limit = int(match[1])
+        return failure
+    code, remedy = _ANSWERS.get(
+        name, ("ses-refused", "Look the error up in the SES API reference.")
+    )
+    if code == "ses-credentials":
+        # The text may quote the request, with the session token in it.
+        return PermanentFailure(f"Amazon SES says {name}.", code=code, remedy=remedy)
+    if name == "MessageRejected" and (match := _UNKNOWN_IDENTITIES.search(text)):
+        unverified = UnverifiedIdentities(said, remedy=remedy)
+        unverified.identities = frozenset(re.split(r",\s*", match[1].rstrip(". ")))
+        return unverified
+    return PermanentFailure(said, code=code, remedy=remedy)
+
+
+def _reason(error: Exception) -> str:
+    return clean_line(str(error), limit=300)

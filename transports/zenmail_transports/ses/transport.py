@@ -1,0 +1,214 @@
+"""Mails handed to Amazon SES."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zenmail import (
+    Check,
+    DeliveryError,
+    Email,
+    MailTooLarge,
+    MissingExtra,
+    PermanentFailure,
+    Receipt,
+    SendRequest,
+    TemporaryFailure,
+    VerifyRequest,
+    hookimpl,
+)
+
+from .clients import Clients
+from .errors import UnverifiedIdentities, translated
+from .options import SESOptions
+from .verify import verify
+
+__all__ = ["SESTransport"]
+
+# https://docs.aws.amazon.com/ses/latest/dg/quotas.html: recipients and bytes of a message.
+_RECIPIENTS = 50
+_BYTES = 40 * 1024 * 1024
+
+
+class SESTransport:
+    """Amazon SES; keeps its clients, and with them their connections."""
+
+    def __init__(self) -> None:
+        self._clients = Clients()
+
+    @hookimpl
+    def transport_options(self) -> type[SESOptions]:
+        """Return the class of the options.
+
+        Raises:
+            MissingExtra: boto3 is not installed.
+        """
+        # Looked for, not imported: that takes a while, and may never be needed.
+        if importlib.util.find_spec("boto3") is None:
+            raise MissingExtra(
+                "Amazon SES needs boto3, which is not installed.",
+                transport="ses",
+                remedy='Install it: pip install "zenmail[ses]"',
+            )
+        return SESOptions
+
+    @hookimpl
+    def send_email(self, request: SendRequest[SESOptions]) -> Receipt:
+        """Send the mail, in as many calls as SES needs for that many recipients.
+
+        Raises:
+            PermanentFailure: SES refuses the mail.
+            TemporaryFailure: SES cannot be reached, or throttles.
+            UnknownOutcome: The answer was lost.
+        """
+        envelope, tally = request.envelope, _Tally()
+        if not envelope.sender.isascii():
+            raise PermanentFailure(
+                f"Amazon SES takes no sender with other than ASCII letters: {envelope.sender}",
+                code="smtputf8",
+                remedy="Choose another sender, or another transport.",
+            )
+        if (size := request.email.size()) > _BYTES:
+            failure = MailTooLarge(
+                f"The mail has {size} bytes; Amazon SES takes {_BYTES}.",
+                remedy="Attach less, or link to it.",
+            )
+            failure.limit = _BYTES
+            raise failure
+        able = [address for address in envelope.recipients if address.isascii()]
+        for address in envelope.recipients:
+            if not address.isascii():
+                tally.refused[address] = (
+                    "Amazon SES takes no address with other than ASCII letters before the @."
+                )
+        if able:
+            self._send_in_parts(request, able, tally)
+        return tally.receipt()
+
+    def _send_in_parts(
+        self, request: SendRequest[SESOptions], recipients: Sequence[str], tally: _Tally
+    ) -> None:
+        raw = _ascii_only(request.email, recipients).as_bytes()
+        for start in range(0, len(recipients), _RECIPIENTS):
+            part = list(recipients[start : start + _RECIPIENTS])
+            try:
+                self._send_part(request, raw, part, tally)
+            except DeliveryError as error:
+                rest = list(recipients[start + _RECIPIENTS :])
+                if not tally.started and (not rest or isinstance(error, PermanentFailure)):
+                    raise
+                tally.fail(error, part, rest)
+                if not isinstance(error, PermanentFailure):
+                    return
+
+    def _send_part(
+        self,
+        request: SendRequest[SESOptions],
+        raw: bytes,
+        recipients: list[str],
+        tally: _Tally,
+    ) -> None:
+        options, sender = request.options, request.envelope.sender
+        arguments: dict[str, Any] = {
+            "Content": {"Raw": {"Data": raw}},
+            "FromEmailAddress": sender,
+        }
+        if options.configuration_set:
+            arguments["ConfigurationSetName"] = options.configuration_set
+        if options.tags:
+            arguments["EmailTags"] = [
+                {"Name": name, "Value": value} for name, value in options.tags.items()
+            ]
+        while recipients:
+            try:
+                with translated():
+                    client = self._clients.get(options, request.deadline)
+                    answer = client.send_email(
+                        Destination={"ToAddresses": recipients}, **arguments
+                    )
+            except UnverifiedIdentities as error:
+                # In the sandbox one unverified recipient costs the others their mail.
+                bad = [address for address in recipients if address in error.identities]
+                if sender in error.identities or not bad:
+                    raise
+                tally.fail(error, bad, [])
+                recipients = [address for address in recipients if address not in bad]
+            else:
+                tally.accepted += recipients
+                tally.identifiers.append(str(answer.get("MessageId", "")))
+                return
+
+    @hookimpl
+    def verify_transport(self, request: VerifyRequest[SESOptions]) -> Iterable[Check]:
+        """Ask SES about the account and the sender, without sending."""
+        return list(verify(self._clients, request))
+
+    @hookimpl
+    def close_transport(self) -> None:
+        """Close the connections."""
+        self._clients.close()
+
+
+@dataclass
+class _Tally:
+    """What is known of each recipient while the parts of a mail are sent."""
+
+    accepted: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    deferred: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+    identifiers: list[str] = field(default_factory=list)
+    failure: DeliveryError | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether something is known of any recipient."""
+        return bool(self.accepted or self.refused)
+
+    def fail(self, error: DeliveryError, part: Sequence[str], rest: Sequence[str]) -> None:
+        """Note a failure that concerns a part, and what was not tried because of it."""
+        self.failure = self.failure or error
+        if isinstance(error, PermanentFailure):
+            self.refused.update(dict.fromkeys(part, error.message))
+            return
+        known = self.deferred if isinstance(error, TemporaryFailure) else self.unknown
+        known.update(dict.fromkeys(part, error.message))
+        self.deferred.update(dict.fromkeys(rest, error.message))
+
+    def receipt(self) -> Receipt:
+        """Return what is known, for the host."""
+        failure, taken, notes = self.failure, "", []
+        if self.identifiers:
+            taken = f"Amazon SES took the mail as {', '.join(self.identifiers)}."
+            notes.append(f"{taken} It puts a Message-ID and a Date of its own into it.")
+        return Receipt(
+            accepted=tuple(self.accepted),
+            refused=self.refused,
+            deferred=self.deferred,
+            unknown=self.unknown,
+            detail=failure.message if failure else taken,
+            code=failure.code if failure else "",
+            remedy=failure.remedy if failure else "",
+            notes=tuple(notes),
+        )
+
+
+def _ascii_only(email: Email, recipients: Sequence[str]) -> Email:
+    """Return the mail without header addresses that need SMTPUTF8, which SES has not."""
+    shown = (*email.to, *email.cc, *email.reply_to)
+    if all(_address(item).isascii() for item in shown):
+        return email
+
+    def able(items: Sequence[str]) -> list[str]:
+        return [item for item in items if _address(item).isascii()]
+
+    return email.replace(
+        to=able(email.to), cc=able(email.cc), reply_to=able(email.reply_to), bcc=recipients
+    )
+
+
+def _address(item: str) -> str:
+    return item[item.rfind("<") + 1 :]
