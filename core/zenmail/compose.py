@@ -1,21 +1,35 @@
-"""An alert turned into a mail: redacted, rendered as HTML and text, addressed."""
+"""An alert turned into a mail: content, HTML and text, addresses and headers."""
 
 from __future__ import annotations
 
+import logging
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
-from functools import cache
-from typing import TYPE_CHECKING
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
 
+from .address import parse_mailbox
 from .alert import Alert
 from .clean import clean_line
+from .content import Content, Limits, Maker
 from .email import Email
+from .errors import TemplateError
+from .redact import Redactor
+from .render import render_html, render_text, render_with
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
+__all__ = ["compose", "list_id_for"]
 
-__all__ = ["compose"]
+_logger = logging.getLogger(__name__)
 
-_IMPORTANCE = {"critical": "high", "error": "high"}
+_IMPORTANCE: Final = {"critical": "high", "error": "high"}
+_LIMITS: Final = Limits()
+_SCALES: Final = (1.0, 0.5, 0.25, 0.1, 0.03)
+_HTML_LIMIT: Final = 60_000
+_MAIL_LIMIT: Final = 100_000
+# Below this, no encoding can bring a mail near its limit.
+_SMALL: Final = 24_000
 
 
 def compose(
@@ -30,8 +44,14 @@ def compose(
     subject_prefix: str = "",
     include_html: bool = True,
     secrets: Iterable[str] = (),
+    redact: bool = True,
+    templates: str | Path | None = None,
+    pass_through: tuple[type[BaseException], ...] = (),
 ) -> Email:
     """Turn an alert into a mail.
+
+    The HTML part has at most 60 KB and the mail, without the alert's own pictures and
+    attachments, at most 100 KB; what was cut is said in the mail.
 
     Args:
         alert: What happened.
@@ -43,36 +63,122 @@ def compose(
         subject: The subject, when it is not the alert's title.
         subject_prefix: What stands before the subject, such as "[ZenML]".
         include_html: Whether the mail has an HTML part beside the text.
-        secrets: Values that must not stand in the mail.
+        secrets: Values that must not stand in the mail, whatever ``redact`` says.
+        redact: Whether what is secret by its name or its shape is taken out.
+        templates: A folder, or "package:folder", whose ``alert.html`` and ``alert.txt``
+            go before zenmail's own. One that does not render never loses the alert.
+        pass_through: Exceptions that end the program and are never caught.
 
     Raises:
         AddressError: An address cannot be put on the wire, or there is no recipient.
         ConfigurationError: Another argument is unusable.
     """
-    title = clean_line(subject or alert.title or alert.body.strip().partition("\n")[0], limit=200)
-    environment = _environment()
-    html = None
-    if include_html:
-        html = alert.html or environment.get_template("alert.html").render(alert=alert)
-    return Email(
-        sender=sender, to=to, cc=cc, bcc=bcc, reply_to=reply_to,
-        subject=clean_line(f"{subject_prefix} {title}"),
-        text=environment.get_template("alert.txt").render(alert=alert),
-        html=html,
-        attachments=alert.attachments,
-        headers=alert.headers,
-        list_id=alert.list_id,
-        importance=_IMPORTANCE.get(alert.severity, "normal"),
-        date=alert.occurred_at,
+    redactor = Redactor(secrets, shapes=redact)
+    for scale in _SCALES:
+        maker = Maker(alert, redactor, _LIMITS.scaled(scale), pass_through)
+        content = maker.content(subject)
+        text, html = _parts(maker, content, include_html, templates, redactor)
+        email = Email(
+            sender=sender,
+            to=to,
+            cc=cc,
+            bcc=bcc,
+            reply_to=reply_to,
+            subject=clean_line(f"{subject_prefix} {content.subject}"),
+            text=text,
+            html=html,
+            attachments=maker.attachments,
+            headers=maker.headers,
+            thread=_root_of(alert.thread, sender) if alert.thread else "",
+            list_id=_list_id(alert),
+            importance=_IMPORTANCE.get(alert.severity, "normal"),
+            date=alert.occurred_at,
+        )
+        own = len(text) + (len(html) if html and maker.html is None else 0)
+        if (own < _SMALL and not maker.made) or _fits(email, maker):
+            break
+        redactor.count = 0
+    return email
+
+
+def _parts(
+    maker: Maker,
+    content: Content,
+    include_html: bool,
+    templates: str | Path | None,
+    redactor: Redactor,
+) -> tuple[str, str | None]:
+    """Return the text and the HTML part, with zenmail's templates where others fail."""
+    text: str | None = None
+    html = maker.html if include_html else None
+    if templates:
+        try:
+            if include_html and html is None:
+                html = render_with(templates, "alert.html", content)
+            text = render_with(templates, "alert.txt", content)
+        except TemplateError as error:
+            _logger.warning(
+                "The templates %s cannot be used; zenmail's own are used instead: %s",
+                templates,
+                redactor.text(str(error)),
+            )
+            maker.note(
+                "The template chosen for this mail could not be used; zenmail's own was used "
+                "instead. The log of the sender says why."
+            )
+            text, html = None, maker.html if include_html else None
+    if include_html and html is None:
+        html = render_html(content)
+    return render_text(content) if text is None else text, html
+
+
+def _fits(email: Email, maker: Maker) -> bool:
+    """Whether the mail, without what the alert brought itself, is within its limits."""
+    brought = () if maker.html is None else (maker.html,)
+    if not brought and email.html and len(email.html.encode("utf-8")) > _HTML_LIMIT:
+        return False
+    slim = email.model_copy(
+        update={"attachments": tuple(maker.made), **({"html": None} if brought else {})}
     )
+    return slim.size() <= _MAIL_LIMIT
 
 
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def _root_of(thread: str, sender: str) -> str:
+    """Return the id of a mail that was never sent and that all mails of a run answer.
 
-    return Environment(
-        loader=PackageLoader("zenmail"),
-        autoescape=lambda name: name is None or not name.endswith(".txt"),
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    SES replaces a Message-ID, so a real first mail would be no root; mail programs need
+    only the same id each time.
+    """
+    digest = blake2b(thread.encode("utf-8", "replace"), digest_size=12).hexdigest()
+    return f"<run-{digest}@{parse_mailbox(sender).domain}>"
+
+
+def _list_id(alert: Alert) -> str:
+    if alert.list_id:
+        if _LIST_ID.fullmatch(alert.list_id.strip("<> ")):
+            return alert.list_id.strip("<> ")
+        return list_id_for(alert.list_id)
+    return ""
+
+
+_LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
+
+
+def list_id_for(pipeline: str) -> str:
+    """Return the List-Id (RFC 2919) of a pipeline's mails.
+
+    Args:
+        pipeline: The pipeline's name, in any script.
+
+    Returns:
+        ``train-model.pipeline.zenmail`` for "Train model"; a name without Latin letters
+        or digits is given by a digest.
+    """
+    plain = (
+        unicodedata.normalize("NFKD", pipeline[:200]).encode("ascii", "ignore").decode("ascii")
     )
+    slug = re.sub(r"[^a-z0-9_]+", "-", plain.lower()).strip("-_")[:60].rstrip("-_")
+    if not slug or not pipeline.isascii():
+        digest = blake2b(pipeline.encode("utf-8", "replace"), digest_size=5).hexdigest()
+        slug = f"{slug}-{digest}".lstrip("-")
+    return f"{slug}.pipeline.zenmail"
