@@ -432,7 +432,7 @@ class Transaction:
             raise UnknownOutcome(
                 f"{lost.failure.message} The mail had been sent to it.",
                 code="deadline" if lost.failure.code == "deadline" else "unknown",
-                remedy="Look whether it arrived; the policy at_least_once sends such mails again.",
+                remedy="Look whether it arrived; the policy at_least_once sends it again.",
             )
 
     def _settle(self, reply: Reply, phase: str) -> None:
