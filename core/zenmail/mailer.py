@@ -2,99 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import random
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextvars import copy_context
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal, TypeVar
+from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
 from .address import parse_mailbox, split_addresses
 from .alert import Alert
+from .clean import clean_line
 from .compose import compose
 from .deadline import Deadline
+from .delivery import Delivery, DeliveryPolicy, Route, within
 from .email import Email, Envelope
-from .errors import (
-    ConfigurationError,
-    DeliveryError,
-    OptionsError,
-    PermanentFailure,
-    TemporaryFailure,
-    UnknownOutcome,
-    ZenmailError,
-)
-from .plugins import PluginHost, Transport
-from .receipt import Outcome, Receipt
+from .errors import ConfigurationError, OptionsError, ZenmailError
+from .outbox import Claim, Outbox, OutboxState
+from .plugins import PluginHost
+from .receipt import Receipt
 from .redact import scrub
-from .transport import Check, SendRequest, TransportOptions, VerifyRequest
+from .shorten import without_missing_files
+from .transport import Check, TransportOptions, VerifyRequest
 
 __all__ = ["DeliveryPolicy", "Mailer"]
 
-DeliveryPolicy = Literal["at_most_once", "at_least_once"]
-
 _logger = logging.getLogger(__name__)
-_FIRST_PAUSE = 0.25
-_LONGEST_PAUSE = 8.0
-_Result = TypeVar("_Result")
-
-
-@dataclass
-class _Delivery:
-    """What is known of each recipient while a mail is under way."""
-
-    pending: list[str]
-    accepted: list[str] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
-    deferred: dict[str, str] = field(default_factory=dict)
-    unknown: list[str] = field(default_factory=list)
-    attempts: int = 0
-    transport: str = ""
-    detail: str = ""
-    code: str = ""
-    remedy: str = ""
-    notes: list[str] = field(default_factory=list)
-    broken: bool = False
-
-    def record(self, receipt: Receipt, transport: str) -> None:
-        """Take over what a transport says of the recipients it was given."""
-        self.transport = transport
-        asked, self.pending = self.pending, []
-        self.detail, self.code, self.remedy = receipt.detail, receipt.code, receipt.remedy
-        self.notes += [note for note in receipt.notes if note not in self.notes]
-        answered = {*receipt.accepted, *receipt.refused, *receipt.deferred}
-        for address in asked:
-            self.refused.pop(address, None)
-            self.deferred.pop(address, None)
-            if address in receipt.refused:
-                self.refused[address] = receipt.refused[address]
-            elif address in receipt.deferred:
-                self.deferred[address] = receipt.deferred[address]
-                self.pending.append(address)
-            elif address in answered:
-                self.accepted.append(address)
-            else:
-                self.unknown.append(address)
-                self.notes.append(f"The transport says nothing of {address}.")
-        if not self.detail:
-            self.detail = next(iter({**self.refused, **self.deferred}.values()), "")
-
-    def fail(self, error: DeliveryError, transport: str) -> None:
-        """Take over a failure that concerns every recipient the transport was given."""
-        self.transport = transport
-        self.detail, self.code, self.remedy = error.message, error.code, error.remedy
-        self.broken = isinstance(error, PermanentFailure)
-        for address in self.pending:
-            self.refused.pop(address, None)
-            self.deferred.pop(address, None)
-            if isinstance(error, PermanentFailure):
-                self.refused[address] = error.message
-            else:
-                self.deferred[address] = error.message
+_LONGEST_REASON = 1000
+_FLUSHED_PER_SEND = 20
 
 
 class Mailer:
@@ -118,7 +58,7 @@ class Mailer:
         outbox: A folder, or an `Outbox`, that keeps what cannot be delivered.
         policy: What to do when the answer is lost after the mail was sent:
             ``at_most_once`` leaves it, ``at_least_once`` sends it again.
-        max_attempts: How often one transport is tried at the most.
+        max_attempts: How often the transports are gone through at the most.
         plugins: Where transports and middleware come from.
         pass_through: Exceptions, raised by signal handlers, that are nobody's failure
             and always leave ``send``.
@@ -137,8 +77,9 @@ class Mailer:
         redirect_to: str | Sequence[str] = (),
         redirect_allow: str | Sequence[str] = (),
         dry_run: bool = False,
+        outbox: str | os.PathLike[str] | Outbox | None = None,
         policy: DeliveryPolicy = "at_most_once",
-        max_attempts: int = 6,
+        max_attempts: int = 10,
         plugins: PluginHost | None = None,
         pass_through: tuple[type[BaseException], ...] = (),
     ) -> None:
@@ -152,36 +93,40 @@ class Mailer:
             )
         self.deadline = deadline
         self.plugins = plugins or PluginHost(pass_through=pass_through)
+        # Here, where no other thread is at it yet.
+        self.plugins.load_middleware()
         self._pass_through = pass_through
-        self._leaving: tuple[type[BaseException], ...] = (DeliveryError, *pass_through)
         self._policy = policy
         self._max_attempts = max(1, max_attempts)
         self._dry_run = dry_run
-        self._redirect_to = tuple(
-            parse_mailbox(item).address for item in split_addresses(redirect_to)
+        self._redirect_to = tuple(map(_address, split_addresses(redirect_to)))
+        self._redirect_allow = tuple(map(_pattern, split_addresses(redirect_allow)))
+        self._outbox: Outbox | None = (
+            outbox
+            if isinstance(outbox, Outbox) or outbox is None
+            else Outbox(outbox)
+            if os.fspath(outbox)
+            else None
         )
-        self._redirect_allow = tuple(item.lower() for item in split_addresses(redirect_allow))
         pairs = [(transport, options or {})]
         pairs += [(item, {}) if isinstance(item, str) else item for item in fallbacks]
         self._routes = [self._route(name, given) for name, given in pairs]
         self._secrets = sorted(
-            {secret for _, given in self._routes for secret in _secret_values(given)},
+            {secret for route in self._routes for secret in _secret_values(route.options)},
             key=len,
             reverse=True,
         )
 
-    def _route(
-        self, name: str, options: Mapping[str, Any] | TransportOptions
-    ) -> tuple[Transport, TransportOptions]:
+    def _route(self, name: str, options: Mapping[str, Any] | TransportOptions) -> Route:
         transport = self.plugins.transport(name)
         if not isinstance(options, TransportOptions):
-            return transport, transport.parse_options(options)
+            return Route(transport, transport.parse_options(options))
         if not isinstance(options, transport.options_type):
             raise OptionsError(
                 f"It takes {transport.options_type.__name__}, not {type(options).__name__}.",
                 transport=name,
             )
-        return transport, options
+        return Route(transport, options)
 
     def __enter__(self) -> Mailer:
         return self
@@ -202,21 +147,114 @@ class Mailer:
         Returns:
             What became of it, recipient by recipient.
         """
-        started = time.monotonic()
         deadline = Deadline.after(self.deadline)
         email = self.plugins.before_send(email, email.envelope)
-        email, envelope = self._redirect(email)
+        email, envelope = self._redirect(email, email.envelope)
         if self._dry_run:
             receipt = Receipt(
                 outcome="skipped",
                 detail="A dry run: nothing was sent.",
                 message_id=email.message_id,
-                transport=self._routes[0][0].name,
+                transport=self._routes[0].name,
             )
         else:
-            delivery = self._deliver(email, envelope, deadline)
-            receipt = self._receipt(delivery, email, time.monotonic() - started)
+            receipt = self._send(email, envelope, deadline)
         self.plugins.after_send(receipt, email)
+        if receipt.accepted and not self._dry_run:
+            self._flush_some(deadline)
+        return receipt
+
+    def _send(self, email: Email, envelope: Envelope, deadline: Deadline) -> Receipt:
+        claim, trouble = None, ""
+        if self._outbox is not None and self._outbox.local:
+            try:
+                claim = self._outbox.begin(email, envelope, self._policy)
+            except OSError as error:
+                trouble = f"The outbox {self._outbox} takes no mail: {_why(error)}"
+                _logger.warning("%s", trouble)
+        receipt = self._deliver(without_missing_files(email), envelope, deadline, claim=claim)
+        if trouble and trouble not in receipt.notes:
+            return receipt.model_copy(update={"notes": (*receipt.notes, trouble)})
+        return receipt
+
+    def flush(
+        self, *, limit: int | None = None, also: Collection[OutboxState] = ()
+    ) -> list[Receipt]:
+        """Send what waits in the outbox, the oldest first.
+
+        It ends early when two mails in a row fail for reasons that have nothing to do with
+        them. Mails that are refused for good, and those that wait for too long, are moved
+        to the outbox's folder ``failed``. Each mail has the deadline to itself.
+
+        Args:
+            limit: How many mails to try at the most.
+            also: Whether to send those, too, that are ``unknown`` (they may have arrived)
+                or ``failed``.
+
+        Returns:
+            What became of each.
+        """
+        if self._outbox is None or self._dry_run:
+            return []
+        try:
+            for item in self._outbox.list() if also else ():
+                if item.state in also and item.state in ("unknown", "failed"):
+                    self._outbox.retry(item.name)
+        except (OSError, ConfigurationError) as error:
+            _logger.error("The outbox %s cannot be read: %s", self._outbox, error)
+        return self._flush(lambda: Deadline.after(self.deadline), limit, proven=False)
+
+    def _flush_some(self, deadline: Deadline) -> None:
+        """Use the rest of the time of a mail that was delivered for those that wait."""
+
+        def rest() -> Deadline | None:
+            # A delivery that is cut short may end as unknown, and then stays where it is.
+            return deadline if deadline.remaining() > self.deadline / 2 else None
+
+        if self._outbox is not None and self._outbox.worth_a_look():
+            self._flush(rest, _FLUSHED_PER_SEND, proven=True)
+
+    def _flush(
+        self, time_for_one: Callable[[], Deadline | None], limit: int | None, *, proven: bool
+    ) -> list[Receipt]:
+        assert self._outbox is not None
+        receipts: list[Receipt] = []
+        failures = 0
+        try:
+            self._outbox.recover()
+            names = list(self._outbox.waiting())
+            if limit is not None and len(names) > limit:
+                # Those at the head may fail again and again; the others get their turn.
+                names = sorted(random.sample(names, limit))
+            for name in names:
+                deadline = time_for_one()
+                if deadline is None or failures > 1:
+                    break
+                claim = self._outbox.claim(name)
+                if claim is None:
+                    continue
+                receipt = self._flush_one(claim, deadline, proven=proven)
+                proven = proven or bool(receipt.accepted)
+                failures = 0 if receipt.accepted or receipt.refused else failures + 1
+                receipts.append(receipt)
+        except OSError as error:
+            _logger.error("The outbox %s cannot be flushed: %s", self._outbox, _why(error))
+        return receipts
+
+    def _flush_one(self, claim: Claim, deadline: Deadline, *, proven: bool) -> Receipt:
+        email, envelope = self._redirect(claim.entry.email, claim.entry.envelope)
+        receipt = self._deliver(
+            email, envelope, deadline, claim=claim, flushing=True, proven=proven
+        )
+        self.plugins.after_send(receipt, email)
+        level = logging.INFO if receipt.delivered else logging.ERROR
+        _logger.log(
+            level,
+            "Mail %s out of the outbox: %s %s",
+            claim.name,
+            receipt.describe(),
+            receipt.remedy,
+        )
         return receipt
 
     def send_alert(
@@ -231,7 +269,7 @@ class Mailer:
         subject: str = "",
         subject_prefix: str = "",
         include_html: bool = True,
-        templates: str | None = None,
+        templates: str | Path | None = None,
         redact: bool = True,
     ) -> Receipt:
         """Compose an alert and send it.
@@ -258,11 +296,6 @@ class Mailer:
             ConfigurationError: Another argument is unusable.
         """
         alert = self.plugins.before_render(alert)
-        wishes: dict[str, Any] = {}
-        if templates is not None:
-            wishes["templates"] = templates
-        if not redact:
-            wishes["redact"] = redact
         email = compose(
             alert,
             sender=sender,
@@ -274,7 +307,9 @@ class Mailer:
             subject_prefix=subject_prefix,
             include_html=include_html,
             secrets=self._secrets,
-            **wishes,
+            templates=templates,
+            redact=redact,
+            pass_through=self._pass_through,
         )
         return self.send(email)
 
@@ -290,170 +325,215 @@ class Mailer:
         envelope = email.envelope if email is not None else None
         deadline = Deadline.after(self.deadline)
         return {
-            transport.name: transport.verify(
-                VerifyRequest(envelope, options, deadline, self.plugins.fetch_token)
-            )
-            if transport.verifies
-            else []
-            for transport, options in self._routes
+            route.name: self._verify(route, envelope, deadline.share(len(self._routes) - index))
+            for index, route in enumerate(self._routes)
         }
 
-    def _redirect(self, email: Email) -> tuple[Email, Envelope]:
-        envelope = email.envelope
-        if not self._redirect_to:
-            return email, envelope
-        diverted = [item for item in envelope.recipients if not self._may_receive(item)]
-        if not diverted:
-            return email, envelope
-        allowed = [item for item in envelope.recipients if item not in diverted]
-        named = {parse_mailbox(item).address for item in (*email.to, *email.cc)}
-        header = ", ".join(item for item in diverted if item in named)
-        headers = {**email.headers, "X-Zenmail-Redirected-From": header or "(blind copies)"}
-        return email.replace(headers=headers), envelope.to([*allowed, *self._redirect_to])
-
-    def _may_receive(self, address: str) -> bool:
-        return any(fnmatchcase(address.lower(), pattern) for pattern in self._redirect_allow)
-
-    def _deliver(self, email: Email, envelope: Envelope, deadline: Deadline) -> _Delivery:
-        delivery = _Delivery(pending=list(envelope.recipients))
-        for index, (transport, options) in enumerate(self._routes):
-            if index:
-                delivery.pending = [*delivery.deferred, *delivery.refused]
-                if not delivery.pending:
-                    break
-                _logger.warning(
-                    "Transport %r cannot deliver (%s); trying %r.",
-                    self._routes[index - 1][0].name,
-                    self._scrub(delivery.detail),
-                    transport.name,
-                )
-            share = deadline.share(len(self._routes) - index)
-            self._try(transport, options, email, envelope, delivery, share)
-        return delivery
-
-    def _try(
-        self,
-        transport: Transport,
-        options: TransportOptions,
-        email: Email,
-        envelope: Envelope,
-        delivery: _Delivery,
-        deadline: Deadline,
-    ) -> None:
-        for attempt in range(self._max_attempts):
-            if attempt and not _pause(attempt, deadline):
-                return
-            delivery.attempts += 1
-            request = SendRequest(
-                email,
-                envelope.to(delivery.pending),
-                options,
-                deadline,
-                self.plugins.fetch_token,
-            )
-            try:
-                delivery.record(self._call(transport, request), transport.name)
-            except UnknownOutcome as error:
-                delivery.fail(error, transport.name)
-                if self._policy == "at_most_once":
-                    delivery.unknown += delivery.pending
-                    for address in delivery.pending:
-                        delivery.deferred.pop(address, None)
-                    delivery.pending = []
-            except DeliveryError as error:
-                delivery.fail(error, transport.name)
-                if isinstance(error, PermanentFailure):
-                    return
-            if not delivery.pending:
-                return
-
-    def _call(self, transport: Transport, request: SendRequest[Any]) -> Receipt:
-        """Call the transport; whatever goes wrong is a `DeliveryError` of ours."""
+    def _verify(
+        self, route: Route, envelope: Envelope | None, deadline: Deadline
+    ) -> list[Check]:
+        if not route.transport.verifies:
+            return []
+        request = VerifyRequest(envelope, route.options, deadline, self.plugins.fetch_token)
         try:
-            if request.options.keeps_deadline:
-                return transport.send(request)
-            return _within(request.deadline, lambda: transport.send(request))
-        except self._leaving:
+            found = within(deadline, lambda: route.transport.verify(request))
+        except self._pass_through:
             raise
         except ZenmailError as error:
-            raise PermanentFailure(
-                error.message, code=error.code, remedy=error.remedy
-            ) from error
+            found = [Check("set-up", "failed", error.message, error.remedy)]
         except Exception as error:
-            raise TemporaryFailure(
-                f"{type(error).__name__}: {error}",
-                code="transport-exception",
-                remedy=f"If it stays, tell the authors of the transport {transport.name!r}.",
-            ) from error
+            found = [Check("set-up", "failed", f"{type(error).__name__}: {error}")]
+        return [
+            replace(check, detail=self._tidy(check.detail), remedy=self._tidy(check.remedy))
+            for check in found
+        ]
 
-    def _receipt(self, delivery: _Delivery, email: Email, seconds: float) -> Receipt:
+    def _redirect(self, email: Email, envelope: Envelope) -> tuple[Email, Envelope]:
+        """Return the mail and its envelope with nobody in them whom the redirect keeps out.
+
+        The headers change with the envelope: a transport that wrongly goes by them reaches
+        nobody else either.
+        """
+        diverted = (
+            [item for item in envelope.recipients if not self._may_receive(item)]
+            if self._redirect_to
+            else []
+        )
+        if not diverted:
+            return email, envelope
+        shown = [
+            item for item in (*email.to, *email.cc) if not self._may_receive(_address(item))
+        ]
+        named = ", ".join(_address(item) for item in shown) or "(blind copies)"
+        to, cc, bcc = (
+            tuple(item for item in field if self._may_receive(_address(item)))
+            for field in (email.to, email.cc, email.bcc)
+        )
+        redirected = email.replace(
+            to=(*to, *self._redirect_to),
+            cc=cc,
+            bcc=bcc,
+            headers={**email.headers, "X-Zenmail-Redirected-From": named},
+        )
+        allowed = [item for item in envelope.recipients if item not in diverted]
+        return redirected, envelope.to([*allowed, *self._redirect_to])
+
+    def _may_receive(self, address: str) -> bool:
+        address = address.lower()
+        return address in map(str.lower, self._redirect_to) or any(
+            fnmatchcase(address, pattern) for pattern in self._redirect_allow
+        )
+
+    def _deliver(
+        self,
+        email: Email,
+        envelope: Envelope,
+        deadline: Deadline,
+        *,
+        claim: Claim | None = None,
+        flushing: bool = False,
+        proven: bool = False,
+    ) -> Receipt:
+        """Run one delivery, and see to what is left of it."""
+        started = time.monotonic()
+        delivery = Delivery(
+            email,
+            envelope,
+            claim.entry.policy if claim is not None else self._policy,
+            pass_through=self._pass_through,
+            progress=claim,
+        )
+        try:
+            delivery.run(
+                self._routes,
+                deadline,
+                self.plugins.fetch_token,
+                rounds=1 if flushing else self._max_attempts,
+                hide=self._scrub,
+            )
+        except BaseException:
+            if claim is not None:
+                with contextlib.suppress(OSError):
+                    claim.abandon("Its delivery was interrupted.")
+            raise
+        receipt = self._receipt(delivery, time.monotonic() - started)
+        if self._outbox is not None:
+            receipt = self._settle(
+                receipt, delivery, claim, flushing=flushing, proven=proven or receipt.delivered
+            )
+        return receipt
+
+    def _settle(
+        self,
+        receipt: Receipt,
+        delivery: Delivery,
+        claim: Claim | None,
+        *,
+        flushing: bool,
+        proven: bool,
+    ) -> Receipt:
+        """Keep in the outbox whatever has not arrived, and take out what has."""
+        keep = delivery.worth_keeping()
+        lost: dict[str, str] = {}
+        if flushing:
+            # A transport that works for others and not for this mail will not take it later.
+            if proven and not delivery.deferred():
+                keep = {}
+            lost = {name: why for name, why in delivery.refused().items() if name not in keep}
+        doubtful = {name: why for name, why in delivery.unknown().items() if name not in keep}
+        parts: list[tuple[OutboxState, dict[str, str]]] = [
+            ("waiting", keep),
+            ("unknown", doubtful),
+            ("failed", lost),
+        ]
+        parts = [(state, reasons) for state, reasons in parts if reasons]
+        spooled, trouble = "", ""
+        try:
+            for state, reasons in parts:
+                name = self._keep(delivery, claim, state, reasons, receipt, flushing=flushing)
+                spooled, claim = spooled or name, None
+            if claim is not None:
+                claim.done()
+        except OSError as error:
+            trouble = f"The outbox {self._outbox} cannot keep the mail: {_why(error)}"
+            _logger.error("%s", self._scrub(trouble))
+        if trouble:
+            return receipt.model_copy(update={"notes": (*receipt.notes, self._scrub(trouble))})
+        if not keep:
+            return receipt.model_copy(update={"spooled": spooled})
+        return receipt.model_copy(
+            update={
+                "outcome": "unknown" if doubtful else "spooled",
+                "spooled": spooled,
+                "deferred": {name: self._tidy(why) for name, why in keep.items()},
+                "refused": {
+                    name: why for name, why in receipt.refused.items() if name not in keep
+                },
+                "unknown": {
+                    name: why for name, why in receipt.unknown.items() if name not in keep
+                },
+            }
+        )
+
+    def _keep(
+        self,
+        delivery: Delivery,
+        claim: Claim | None,
+        state: OutboxState,
+        reasons: Mapping[str, str],
+        receipt: Receipt,
+        *,
+        flushing: bool,
+    ) -> str:
+        assert self._outbox is not None
+        why = {"transport": receipt.transport, "reason": receipt.detail, "code": receipt.code}
+        if claim is not None:
+            claim.move_out(state, list(reasons), tried=flushing, **why)
+            return claim.name
+        return self._outbox.add(
+            delivery.email, delivery.envelope.to(reasons), delivery.policy, state=state, **why
+        )
+
+    def _receipt(self, delivery: Delivery, seconds: float) -> Receipt:
         return Receipt(
-            outcome=_outcome(delivery),
+            outcome=delivery.outcome(),
             accepted=tuple(delivery.accepted),
-            refused={name: self._scrub(why) for name, why in delivery.refused.items()},
-            deferred={name: self._scrub(why) for name, why in delivery.deferred.items()},
-            detail=self._scrub(delivery.detail),
-            code=delivery.code,
-            remedy=self._scrub(delivery.remedy),
+            refused={name: self._tidy(why) for name, why in delivery.refused().items()},
+            deferred={name: self._tidy(why) for name, why in delivery.deferred().items()},
+            unknown={name: self._tidy(why) for name, why in delivery.unknown().items()},
+            detail=self._tidy(delivery.detail),
+            code=self._tidy(delivery.code),
+            remedy=self._tidy(delivery.remedy),
             attempts=delivery.attempts,
-            message_id=email.message_id,
+            message_id=delivery.email.message_id,
             transport=delivery.transport,
-            notes=tuple(self._scrub(note) for note in delivery.notes),
+            notes=tuple(self._tidy(note) for note in delivery.notes()),
             seconds=seconds,
         )
+
+    def _tidy(self, text: str) -> str:
+        # A stranger's transport may put anything there.
+        return self._scrub(clean_line(text, limit=_LONGEST_REASON))
 
     def _scrub(self, text: str) -> str:
         return scrub(text, self._secrets)
 
 
-def _outcome(delivery: _Delivery) -> Outcome:
-    if delivery.unknown:
-        return "unknown"
-    if not delivery.refused and not delivery.deferred:
-        return "delivered"
-    if delivery.accepted:
-        return "partial"
-    return "deferred" if delivery.deferred else "refused"
+def _address(item: str) -> str:
+    return parse_mailbox(item).address
 
 
-def _pause(attempt: int, deadline: Deadline) -> bool:
-    """Wait before another attempt; return False when no time is left for one."""
-    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1))
-    pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
-    if pause >= deadline.remaining():
-        return False
-    time.sleep(pause)
-    return True
-
-
-def _within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
-    """Return what the call returns, or give up on it at the deadline.
-
-    Raises:
-        UnknownOutcome: The call is still running; what it does then is anybody's guess.
-    """
-    result: list[_Result] = []
-    failure: list[BaseException] = []
-    context = copy_context()
-
-    def run() -> None:
-        try:
-            result.append(context.run(call))
-        except BaseException as error:
-            failure.append(error)
-
-    worker = threading.Thread(target=run, name="zenmail-transport", daemon=True)
-    worker.start()
-    worker.join(deadline.timeout("before the transport was called"))
-    if failure:
-        raise failure[0]
-    if not result:
-        raise UnknownOutcome(
-            "The transport did not return by the deadline.",
-            code="deadline",
-            remedy="Raise the deadline, or look at what the transport waits for.",
+def _pattern(item: str) -> str:
+    if "@" not in item and item != "*":
+        raise ConfigurationError(
+            f"redirect_allow names {item!r}.",
+            remedy="Give addresses, or patterns such as *@example.com.",
         )
-    return result[0]
+    return item.lower()
+
+
+def _why(error: OSError) -> str:
+    return clean_line(f"{error.strerror or error}", limit=300)
 
 
 def _secret_values(options: TransportOptions) -> Iterable[str]:

@@ -19,6 +19,7 @@ from .email import Email, Envelope
 from .errors import (
     AmbiguousTransport,
     BrokenTransport,
+    UnknownOutcome,
     UnknownTransport,
     ZenmailError,
 )
@@ -109,12 +110,19 @@ class Transport:
         return self.options_type.parse(values, transport=self.name)
 
     def send(self, request: SendRequest[Any]) -> Receipt:
-        """Call the transport's ``send_email``; whatever it raises passes through."""
+        """Call the transport's ``send_email``; whatever it raises passes through.
+
+        Raises:
+            UnknownOutcome: It returned something else than a receipt.
+        """
         receipt = self._hook.send_email(request=request)
         if not isinstance(receipt, Receipt):
-            raise BrokenTransport(
-                f"send_email() returned {type(receipt).__name__}, not a zenmail.Receipt.",
+            raise UnknownOutcome(
+                f"The transport {self.name!r} returned {type(receipt).__name__}, not a "
+                "zenmail.Receipt: whether it sent the mail, nobody knows.",
+                code="transport-broken",
                 transport=self.name,
+                remedy=f"Ask the authors of the transport {self.name!r} to return a receipt.",
             )
         return receipt
 
@@ -277,6 +285,19 @@ class PluginHost:
             _trace(manager)
         return manager
 
+    def load_middleware(self) -> None:
+        """Load the installed middleware, unless that was done before."""
+        if self._middleware_loaded:
+            return
+        self._middleware_loaded = True
+        for offer in self.installed(MIDDLEWARE):
+            if offer.name in self._disabled:
+                continue
+            try:
+                self.register_middleware(offer.name, self._load(offer))
+            except ZenmailError as error:
+                _logger.warning("Plugin %r is left out. %s", offer.name, error)
+
     def close(self) -> None:
         """Close every transport that was loaded."""
         for transport in self._transports.values():
@@ -334,15 +355,7 @@ class PluginHost:
         They are called one by one, not through the hook, so that each sees what the one
         before it made and the failure of one does not end the chain.
         """
-        if not self._middleware_loaded:
-            self._middleware_loaded = True
-            for offer in self.installed(MIDDLEWARE):
-                if offer.name in self._disabled:
-                    continue
-                try:
-                    self.register_middleware(offer.name, self._load(offer))
-                except ZenmailError as error:
-                    _logger.warning("Plugin %r is left out. %s", offer.name, error)
+        self.load_middleware()
         caller: pluggy.HookCaller = getattr(self._middleware.hook, hook)
         return caller.get_hookimpls()
 

@@ -11,7 +11,7 @@ from .errors import PermanentFailure, TemporaryFailure, UnknownOutcome
 __all__ = ["Outcome", "Receipt"]
 
 Outcome = Literal[
-    "delivered", "partial", "refused", "deferred", "unknown", "spooled", "skipped"
+    "delivered", "partial", "refused", "deferred", "unknown", "spooled", "skipped", "queued"
 ]
 
 
@@ -25,10 +25,12 @@ class Receipt(BaseModel):
         accepted: Addresses whose mail the next server took over.
         refused: Address to reason, for those refused for good.
         deferred: Address to reason, for those that may be accepted later.
+        unknown: Address to reason, for those who may have the mail or not.
         outcome: ``delivered`` to all; ``partial``: to some; ``refused`` for good;
             ``deferred``: not within the deadline; ``unknown``: the answer was lost
             after the mail was sent; ``spooled``: kept in the outbox; ``skipped``:
-            a dry run, or held back for a digest.
+            a dry run, or held back for a digest; ``queued``: the background delivery
+            has it.
         detail: One sentence for people: the server's last word, or what went wrong.
         code: Stable code of the error behind the outcome, or "".
         remedy: What to do about it, or "".
@@ -45,6 +47,7 @@ class Receipt(BaseModel):
     accepted: tuple[str, ...] = ()
     refused: dict[str, str] = Field(default_factory=dict)
     deferred: dict[str, str] = Field(default_factory=dict)
+    unknown: dict[str, str] = Field(default_factory=dict)
     outcome: Outcome = "delivered"
     detail: str = ""
     code: str = ""
@@ -62,7 +65,7 @@ class Receipt(BaseModel):
         return self.outcome == "delivered"
 
     def raise_for_outcome(self) -> Receipt:
-        """Raise unless the mail is with every recipient's server, or was skipped on purpose.
+        """Raise unless the mail was taken over, queued, or skipped on purpose.
 
         Returns:
             The receipt itself.
@@ -72,7 +75,7 @@ class Receipt(BaseModel):
             TemporaryFailure: The mail was deferred or spooled.
             UnknownOutcome: The answer was lost after the mail was sent.
         """
-        if self.outcome in ("delivered", "skipped"):
+        if self.outcome in ("delivered", "skipped", "queued"):
             return self
         error: type[PermanentFailure | TemporaryFailure | UnknownOutcome]
         if self.outcome == "unknown":
@@ -93,6 +96,6 @@ class Receipt(BaseModel):
         words = [self.outcome]
         if self.detail:
             words.append(self.detail)
-        words += [f"{address}: {why}" for address, why in {**self.refused, **self.deferred}.items()
-                  if why != self.detail]
+        reasons = {**self.refused, **self.deferred, **self.unknown}
+        words += [f"{address}: {why}" for address, why in reasons.items() if why != self.detail]
         return "; ".join(words)
