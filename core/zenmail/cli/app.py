@@ -28,7 +28,7 @@ __all__ = ["COMMANDS", "Failure", "app"]
 COMMANDS = "zenmail.commands"
 """Entry-point group of commands from other packages; each names a click command."""
 
-_BUILT_IN = ("doctor", "send", "transports")
+_BUILT_IN = ("doctor", "outbox", "preview", "send", "transports")
 
 
 class Failure(click.ClickException):

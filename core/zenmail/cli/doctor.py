@@ -75,8 +75,13 @@ def doctor(
         )
     for transport, check in diagnose(stored, send=send):
         checks.append((transport, check))
-        if not as_json:
-            _print(transport if len({name for name, _ in checks}) > 1 else "", check)
+        if not as_json and (check.status != "skipped" or check.detail):
+            _print(transport if stored.fallbacks else "", check)
+    left_out = [
+        check.name for _, check in checks if check.status == "skipped" and not check.detail
+    ]
+    if left_out and not as_json:
+        click.echo(f"  {click.style('skipped ', fg='yellow')}{', '.join(left_out)}")
     failed = [check for _, check in checks if check.status == "failed"]
     advice = next((check.remedy for check in failed if check.remedy), "")
     if as_json:

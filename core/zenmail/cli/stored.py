@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from zenmail.mailer import Mailer
+from zenmail.outbox import Outbox
 from zenmail.plugins import PluginHost
 from zenmail.transport import Check
 
@@ -71,7 +72,7 @@ def read_alerter(name: str | None) -> StoredAlerter:
     if not found:
         raise Failure(
             "No installed package keeps alerters.",
-            remedy="Name a transport: zenmail doctor --transport=smtp --host=...",
+            remedy="Name a transport and its options: --transport=smtp --host=smtp.example.com",
             exit_code=2,
         )
     with Console(stderr=True).status(f"Asking {found[0].name} for the alerter ..."):
@@ -97,7 +98,11 @@ def with_addresses(stored: StoredAlerter, mailer: MailerOptions) -> StoredAlerte
 
 
 def open_mailer(
-    stored: StoredAlerter, *, plugins: PluginHost | None = None, dry_run: bool = False
+    stored: StoredAlerter,
+    *,
+    plugins: PluginHost | None = None,
+    dry_run: bool = False,
+    outbox: Outbox | None = None,
 ) -> Mailer:
     """Return a mailer for a set-up.
 
@@ -110,5 +115,6 @@ def open_mailer(
         deadline=stored.deadline,
         fallbacks=stored.fallbacks,
         dry_run=dry_run,
+        outbox=outbox or stored.outbox or None,
         plugins=plugins,
     )

@@ -49,7 +49,7 @@ Examples:
 @click.command(short_help="See it work, with no set-up at all.", help=_HELP)
 @click.option(
     "--transport",
-    type=click.Choice(["console", "file"]),
+    type=click.Choice(["console", "smtp", "file"]),
     default="console",
     show_default=True,
     help="smtp sends to a server started for the demo, with STARTTLS and a login; "

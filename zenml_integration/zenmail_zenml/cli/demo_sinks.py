@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -12,7 +14,9 @@ from typing import cast
 
 from zenmail import Attachment, Email, Mailer
 
-__all__ = ["Sink", "open_sink", "read_email"]
+from .certificate import make_certificate
+
+__all__ = ["Sink", "open_sink", "read_email", "show"]
 
 SENDER = "ZenML <alerts@example.com>"
 RECIPIENT = "you@example.com"
@@ -48,7 +52,7 @@ def open_sink(transport: str, workspace: Path, output: Path) -> Iterator[Sink]:
         output: The folder that the user keeps.
 
     Raises:
-        MissingExtra: There is no way to make the server's certificate.
+        MissingExtra: There is no way to make the SMTP server's certificate.
     """
     addresses = {"transport": transport, "sender_email": SENDER, "recipient_email": RECIPIENT}
     if transport == "console":
@@ -61,7 +65,41 @@ def open_sink(transport: str, workspace: Path, output: Path) -> Iterator[Sink]:
             received=lambda: [path.read_bytes() for path in sorted(output.glob("*.eml"))],
         )
     else:
-        raise NotImplementedError(workspace)
+        with _open_server(addresses, workspace) as sink:
+            yield sink
+
+
+@contextlib.contextmanager
+def _open_server(addresses: dict[str, str], workspace: Path) -> Iterator[Sink]:
+    """Start an SMTP server that insists on STARTTLS and a login."""
+    from zenmail.testing.smtp_server import SMTPServer
+
+    certificate = make_certificate(workspace)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.chain)
+    password = secrets.token_urlsafe()
+    with SMTPServer(tls=context, users={_USER: password}) as server:
+
+        def note() -> str:
+            encrypted = sum(mail.encrypted and mail.username == _USER for mail in server.mails)
+            return (
+                f"127.0.0.1:{server.port} took {encrypted} of them, each over verified TLS and "
+                f"after a login with the password from ZenML's secret store."
+            )
+
+        yield Sink(
+            {
+                **addresses,
+                "smtp_server": "localhost",
+                "smtp_port": str(server.port),
+                "smtp_username": _USER,
+                "password": "{{email_credentials.smtp_password}}",
+                "smtp_ca_file": str(certificate.authority),
+            },
+            password=password,
+            received=lambda: [mail.content for mail in server.mails],
+            note=note,
+        )
 
 
 def read_email(raw: bytes) -> Email:

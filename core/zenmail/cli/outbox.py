@@ -1,0 +1,194 @@
+"""``zenmail outbox``: the mails that could not be delivered yet."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from zenmail.outbox import Outbox, OutboxItem
+
+from .app import Failure
+from .mailer_options import MailerOptions, mailer_options
+from .stored import from_options, open_mailer, read_alerter
+
+__all__ = ["outbox"]
+
+_STATES = {
+    "waiting": "is sent with the next alert, or by flush",
+    "claimed": "a process has taken it",
+    "sending": "a process is sending it",
+    "unknown": "may have arrived: look, then flush --unknown or drop it",
+    "failed": "refused for good, or too old",
+}
+_folder = click.option(
+    "--folder",
+    metavar="FOLDER",
+    envvar="ZENMAIL_OUTBOX",
+    show_envvar=True,
+    help="The outbox: a path, or a URL such as s3://bucket/outbox.",
+)
+_alerter = click.option(
+    "--alerter", metavar="NAME", help="Use the outbox of this alerter of ZenML's."
+)
+
+
+@click.group(
+    short_help="Look after mails that wait.",
+    help="""Look after the mails that could not be delivered yet.
+
+    The outbox is named by --folder, or is the one of an alerter of ZenML's: the one named by
+    --alerter, or the active stack's.
+
+    \b
+    Examples:
+      zenmail outbox list --folder=/var/spool/zenmail
+      zenmail outbox show 20261124T120000.000000Z-3f00000000000000
+      zenmail outbox flush --alerter=email_alerter
+      zenmail outbox drop --failed --folder=/var/spool/zenmail
+    """,
+)
+def outbox() -> None:
+    """Group the commands."""
+
+
+@outbox.command("list", short_help="List the mails.")
+@_folder
+@_alerter
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def list_mails(folder: str | None, alerter: str | None, as_json: bool) -> None:
+    """List the mails in the outbox, the oldest first, and why they are there."""
+    box = _open(folder, alerter)
+    items = box.list()
+    if as_json:
+        click.echo(json.dumps([_as_dict(item) for item in items], indent=2))
+        return
+    for item in items:
+        click.echo(f"{click.style(item.name, bold=True)}  {item.state}")
+        click.echo(f"    {item.subject or '(no subject)'}")
+        click.echo(f"    to {', '.join(item.recipients)}")
+        if item.reason:
+            click.echo(f"    {item.reason}")
+    for state in sorted({item.state for item in items}):
+        click.echo(f"{state}: {_STATES[state]}.")
+    click.echo(f"{len(items)} mails in {box.location}.")
+
+
+@outbox.command(short_help="Show one mail.")
+@click.argument("name")
+@_folder
+@_alerter
+@click.option("--raw", is_flag=True, help="Print the mail as it travels.")
+def show(name: str, folder: str | None, alerter: str | None, raw: bool) -> None:
+    """Show one mail, by the name that list prints."""
+    entry = _open(folder, alerter).show(name)
+    if raw:
+        sys.stdout.buffer.write(entry.email.as_bytes())
+        return
+    click.echo(f"Subject: {entry.email.subject}")
+    click.echo(f"From: {entry.sender}")
+    click.echo(f"To: {', '.join(entry.recipients)}")
+    click.echo(f"Since: {entry.created.isoformat(sep=' ', timespec='seconds')}")
+    click.echo(f"Tries: {entry.tries}")
+    click.echo(f"Reason: {entry.reason or 'none noted'}")
+    click.echo(f"Message-ID: {entry.email.message_id}\n\n{entry.email.text}")
+
+
+@outbox.command(
+    short_help="Send what waits.",
+    help="""Send what waits, the oldest first, through the alerter, or through a transport
+    given here.
+
+    Exit status: 0 when nothing waits any more, 1 when something could not be sent.
+    """,
+)
+@_folder
+@_alerter
+@mailer_options
+@click.option("--limit", type=click.IntRange(min=1), help="Try so many at the most.")
+@click.option("--unknown", is_flag=True, help="Send those, too, that may have arrived.")
+@click.option("--failed", is_flag=True, help="Send those, too, that failed.")
+@click.pass_context
+def flush(
+    ctx: click.Context,
+    folder: str | None,
+    alerter: str | None,
+    mailer: MailerOptions,
+    limit: int | None,
+    unknown: bool,
+    failed: bool,
+) -> None:
+    """Send the mails and print what became of each."""
+    from rich.console import Console
+
+    if alerter and mailer.given:
+        raise click.UsageError("Name an alerter or a transport, not both.")
+    stored = from_options(mailer) if mailer.given else read_alerter(alerter)
+    box = Outbox(folder) if folder else _box_of(stored.outbox, stored.name)
+    also = [state for state, wanted in (("unknown", unknown), ("failed", failed)) if wanted]
+    with (
+        open_mailer(stored, outbox=box) as opened,
+        Console(stderr=True).status("Sending what waits ..."),
+    ):
+        receipts = opened.flush(limit=limit, also=also)  # type: ignore[arg-type]
+    for receipt in receipts:
+        click.echo(f"{receipt.message_id}  {receipt.describe()}")
+    delivered = sum(receipt.delivered for receipt in receipts)
+    click.echo(f"{delivered} of {len(receipts)} mails were delivered.")
+    ctx.exit(0 if delivered == len(receipts) else 1)
+
+
+@outbox.command(short_help="Delete mails.")
+@click.argument("names", nargs=-1)
+@_folder
+@_alerter
+@click.option("--failed", is_flag=True, help="Delete all that failed.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def drop(
+    names: Sequence[str], folder: str | None, alerter: str | None, failed: bool, yes: bool
+) -> None:
+    """Delete mails for good, by the names that list prints."""
+    box = _open(folder, alerter)
+    chosen = list(names)
+    if failed:
+        chosen += [item.name for item in box.list() if item.state == "failed"]
+    elif not chosen:
+        raise click.UsageError("Name the mails to delete, or give --failed.")
+    if chosen and not yes:
+        click.confirm(f"Delete {len(chosen)} mails?", abort=True)
+    for name in chosen:
+        box.drop(name)
+    click.echo(f"{len(chosen)} mails deleted.")
+
+
+def _open(folder: str | None, alerter: str | None) -> Outbox:
+    if folder:
+        return Outbox(folder)
+    stored = read_alerter(alerter)
+    return _box_of(stored.outbox, stored.name)
+
+
+def _box_of(location: str, alerter: str) -> Outbox:
+    if not location:
+        raise Failure(
+            f"The alerter {alerter!r} has no outbox." if alerter else "There is no outbox.",
+            remedy="Give --folder, or set the alerter's attribute outbox.",
+            exit_code=2,
+        )
+    return Outbox(location)
+
+
+def _as_dict(item: OutboxItem) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "state": item.state,
+        "created": item.created.isoformat(),
+        "subject": item.subject,
+        "recipients": list(item.recipients),
+        "tries": item.tries,
+        "reason": item.reason,
+        "size": item.size,
+    }

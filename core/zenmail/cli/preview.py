@@ -1,0 +1,106 @@
+"""``zenmail preview``: what a mail looks like, without sending it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zenmail.alert import Alert
+
+from .app import Failure
+
+__all__ = ["preview"]
+
+
+@click.command(
+    short_help="See what a mail looks like.",
+    help="""See what a mail looks like: write it as HTML, text and .eml, and open the HTML.
+
+    KIND is the kind of mail to make up an example of, success by default. With --alert the
+    mail is made from a JSON file that holds the fields of an alert. Nothing is sent.
+
+    \b
+    Examples:
+      zenmail preview failure
+      zenmail preview --list
+      zenmail preview failure --templates=my_templates
+      zenmail preview --alert=alert.json --output=preview --no-open
+    """,
+)
+@click.argument("kind", required=False)
+@click.option("--variant", metavar="NAME", default="plain", show_default=True,
+              help="Which content to fill in.")  # fmt: skip
+@click.option(
+    "--alert",
+    "source",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file with the fields of an alert: title, body, severity, facts and so on.",
+)
+@click.option(
+    "--templates",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of templates that go before zenmail's own.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the files.  [default: a new temporary folder]",
+)
+@click.option("--list", "listed", is_flag=True, help="List the kinds and variants.")
+@click.option(
+    "--open/--no-open", "opened", default=True, help="Open the HTML in the browser, or do not."
+)
+def preview(
+    kind: str | None,
+    variant: str,
+    source: Path | None,
+    templates: Path | None,
+    output: Path | None,
+    listed: bool,
+    opened: bool,
+) -> None:
+    """Write an alert's mail into a folder and open it."""
+    from zenmail import gallery
+
+    if listed:
+        click.echo(f"Kinds:    {', '.join(gallery.KINDS)}")
+        click.echo(f"Variants: {', '.join(gallery.VARIANTS)}")
+        return
+    if source is not None:
+        if kind is not None:
+            raise click.UsageError("Give KIND or --alert, not both.")
+        alert, name = _read(source), source.stem
+    else:
+        kind = kind or "success"
+        for word, known in ((kind, gallery.KINDS), (variant, gallery.VARIANTS)):
+            if word not in known:
+                raise Failure(
+                    f"There is no {word!r}.", remedy=f"There are: {', '.join(known)}.",
+                    exit_code=2,
+                )  # fmt: skip
+        alert, name = gallery.sample(kind, variant), f"{kind}-{variant}"
+    folder = (output or Path(tempfile.mkdtemp(prefix="zenmail-preview-"))).absolute()
+    written = gallery.preview(alert, folder, name=name, templates=templates)
+    for path in written:
+        if path is not None:
+            click.echo(path)
+    if opened and written.html is not None:
+        click.launch(written.html.as_uri())
+
+
+def _read(source: Path) -> Alert:
+    try:
+        values: Any = json.loads(source.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Failure(f"{source} is not JSON: {error}.", exit_code=2) from error
+    if not isinstance(values, dict):
+        raise Failure(
+            f"{source} holds no JSON object.",
+            remedy='Write it like {"title": "Step failed", "severity": "error"}.',
+            exit_code=2,
+        )
+    return Alert(**values)

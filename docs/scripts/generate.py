@@ -1,0 +1,154 @@
+"""Writes the pages that are made from the source: settings.md and command-line.md.
+
+Run it after a change of options or commands: ``python docs/scripts/generate.py``.
+A test fails when the pages are not what this script writes.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+from pydantic import BaseModel
+
+from zenmail.cli.app import app
+from zenmail.cli.fields import FieldDoc, describe_fields
+from zenmail.plugins import PluginHost
+
+DOCS = Path(__file__).resolve().parent.parent
+_TRANSPORTS = ("smtp", "ses", "file", "console")
+
+
+def settings() -> str:
+    """Return the page of all settings."""
+    from zenmail_zenml.flavor import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
+
+    lines = [
+        "# Settings",
+        "",
+        "<!-- Written by docs/scripts/generate.py; do not edit. -->",
+        "",
+        "## Of the alerter",
+        "",
+        "Attributes of `zenml alerter register ... --flavor=smtp_email`. Any of them can be a",
+        "reference to a secret, `{{secret.key}}`.",
+        "",
+        *_table(describe_fields(SMTPEmailAlerterConfig)),
+        "",
+        "## Of a step",
+        "",
+        'What `@step(settings={"alerter": {...}})` takes. It goes before the alerter\'s attribute',
+        "of the same name; the parameters of a single post go before both.",
+        "",
+        *_table(describe_fields(SMTPEmailAlerterSettings)),
+    ]
+    host = PluginHost()
+    for name in _TRANSPORTS:
+        fields = describe_fields(host.transport(name).options_type)
+        lines += ["", f"## Of the transport {name}", ""]
+        lines += [f"Keys of `--transport_options` with `--transport={name}`.", "", *_table(fields)]
+    lines += ["", "## Environment variables", "", *_variables()]
+    return "\n".join(lines) + "\n"
+
+
+def _variables() -> Iterator[str]:
+    yield "| Variable | Meaning |"
+    yield "|---|---|"
+    yield "| `ZENMAIL_DISABLE_PLUGINS` | names of plugins, with commas, that are not loaded |"
+    yield "| `ZENMAIL_TRACE_PLUGINS` | `1` logs each call of a hook |"
+    yield "| `ZENMAIL_PASSWORD` | the password for `zenmail doctor`, `send` and `register` |"
+    yield "| `ZENMAIL_OUTBOX` | the folder for `zenmail outbox` |"
+
+
+def _table(fields: Iterable[FieldDoc]) -> Iterator[str]:
+    yield "| Name | Type | Default | Meaning |"
+    yield "|---|---|---|---|"
+    for field in fields:
+        default = "**required**" if field.required else f"`{field.default}`"
+        kind = field.type.replace("|", "or")
+        meaning = field.meaning.replace("``", "`").replace("|", "\\|")
+        yield f"| `{field.name}` | {kind} | {default} | {meaning} |"
+
+
+def command_line() -> str:
+    """Return the page of all commands."""
+    lines = [
+        "# Command line",
+        "",
+        "<!-- Written by docs/scripts/generate.py; do not edit. -->",
+        "",
+        "```text",
+        "zenmail COMMAND [OPTIONS]",
+        "```",
+        "",
+        "## Exit status",
+        "",
+        "| Status | Meaning |",
+        "|---|---|",
+        "| 0 | done |",
+        "| 1 | not delivered, or a check failed |",
+        "| 2 | wrong usage or set-up; nothing was sent |",
+        "| 3 | kept in the outbox, to be delivered later |",
+        "| 4 | unknown: the answer was lost after the mail was sent |",
+        "",
+        "## Completion",
+        "",
+        "In bash, and likewise with `zsh_source` and `fish_source`:",
+        "",
+        "```text",
+        'eval "$(_ZENMAIL_COMPLETE=bash_source zenmail)"',
+        "```",
+    ]
+    context = click.Context(app, info_name="zenmail")
+    for name in app.list_commands(context):
+        command = app.get_command(context, name)
+        if command is not None:
+            lines += ["", *_command(command, f"zenmail {name}", "##")]
+    return "\n".join(lines) + "\n"
+
+
+def _command(command: click.Command, path: str, heading: str) -> Iterator[str]:
+    yield f"{heading} {path}"
+    yield ""
+    text, _, examples = (command.help or command.short_help or "").partition("\b")
+    yield re.sub(r"<|>", lambda found: f"\\{found[0]}", _paragraphs(text))
+    if examples.strip():
+        yield ""
+        yield "```shell"
+        yield "\n".join(
+            line.removeprefix("  ") for line in examples.strip().splitlines()[1:]
+        )
+        yield "```"
+    options = [item for item in command.params if isinstance(item, click.Option)]
+    if options:
+        yield ""
+        yield "| Option | Meaning |"
+        yield "|---|---|"
+        for option in options:
+            names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+            yield f"| {names} | {(option.help or '').replace('|', chr(92) + '|')} |"
+    if isinstance(command, click.Group):
+        for name, part in sorted(command.commands.items()):
+            yield ""
+            yield from _command(part, f"{path} {name}", heading + "#")
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n") if part.strip())
+
+
+PAGES = {"settings.md": settings, "command-line.md": command_line}
+
+
+def main() -> None:
+    """Write the pages."""
+    for name, write in PAGES.items():
+        (DOCS / name).write_text(write(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
