@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .email import Attachment
 from .errors import ConfigurationError
@@ -14,6 +14,27 @@ from .errors import ConfigurationError
 __all__ = ["Alert", "Image", "Severity", "StepSummary"]
 
 Severity = Literal["info", "success", "warning", "error", "critical"]
+
+
+def _as_text(value: object) -> object:
+    """Return what a program gave for a text as one: an alert is lost for no type."""
+    if isinstance(value, str):
+        # A subclass may claim to be escaped already (markupsafe.Markup).
+        return value if type(value) is str else str.__str__(value)
+    if value is None:
+        return ""
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", "replace")
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    return str(value)
+
+
+def _as_sentences(value: object) -> object:
+    return () if value is None else (value,) if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
 
 
 class Image(BaseModel):
@@ -88,27 +109,27 @@ class Alert(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    title: str = ""
-    body: str = ""
+    title: Text = ""
+    body: Text = ""
     body_format: Literal["markdown", "plain"] = "markdown"
     severity: Severity = "info"
-    facts: dict[str, Any] = Field(default_factory=dict)
-    error: str = ""
-    traceback: str = ""
-    next_steps: tuple[str, ...] = ()
-    url: str = ""
-    url_label: str = "Open in the dashboard"
-    links: dict[str, str] = Field(default_factory=dict)
-    metrics: dict[str, Any] = Field(default_factory=dict)
-    baseline: dict[str, Any] = Field(default_factory=dict)
-    tables: dict[str, Any] = Field(default_factory=dict)
+    facts: dict[Text, Any] = Field(default_factory=dict)
+    error: Text = ""
+    traceback: Text = ""
+    next_steps: Annotated[tuple[Text, ...], BeforeValidator(_as_sentences)] = ()
+    url: Text = ""
+    url_label: Text = "Open in the dashboard"
+    links: dict[Text, Text] = Field(default_factory=dict)
+    metrics: dict[Text, Any] = Field(default_factory=dict)
+    baseline: dict[Text, Any] = Field(default_factory=dict)
+    tables: dict[Text, Any] = Field(default_factory=dict)
     images: tuple[Image, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     steps: tuple[StepSummary, ...] = ()
     html: str | None = None
-    thread: str = ""
-    list_id: str = ""
-    headers: dict[str, str] = Field(default_factory=dict)
+    thread: Text = ""
+    list_id: Text = ""
+    headers: dict[str, Text] = Field(default_factory=dict)
     occurred_at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
 
     def __init__(self, **values: Any) -> None:
@@ -123,8 +144,9 @@ class Alert(BaseModel):
 
     def replace(self, **changes: Any) -> Alert:
         """Return a validated copy with some fields changed."""
-        return Alert(**{**{name: getattr(self, name) for name in type(self).model_fields},
-                        **changes})
+        return Alert(
+            **{**{name: getattr(self, name) for name in type(self).model_fields}, **changes}
+        )
 
     def with_facts(self, facts: Mapping[str, Any]) -> Alert:
         """Return a copy that states further facts behind its own."""
