@@ -382,12 +382,15 @@ class Outbox:
         return not living
 
     def _set_aside(self, place: _Place, why: Exception) -> None:
-        target = f"aside/{place.path.rpartition('/')[2]}"
+        file = f"{place.name}.json"
+        if file in self._store.names("aside"):
+            file = f"{place.name}-{secrets.token_hex(4)}.json"
+        target = f"aside/{file}"
         if self._store.move(place.path, target):
             _logger.error(
                 "%s in the outbox %s is no mail of zenmail's, or a torn one (%s); it is kept "
                 "as %s.",
-                place.path,
+                place.name,
                 self.location,
                 why,
                 target,

@@ -87,7 +87,7 @@ def test_only_the_deferred_are_tried_again(
 ) -> None:
     """Each recipient has an outcome: accepted and refused ones are left alone."""
     one = scripted(
-        Receipt(accepted=[B], refused={C: "550 no"}, deferred={D: "451 later"}), "ok"
+        Receipt(accepted=(B,), refused={C: "550 no"}, deferred={D: "451 later"}), "ok"
     )
     receipt = mailer_of(one).send(email)
     assert one.envelopes == [EVERYBODY, (D,)]
@@ -160,7 +160,7 @@ def test_one_unknown_recipient_of_a_receipt(
     scripted: Make, mailer_of: Make, email: Email
 ) -> None:
     """A transport may be in doubt about some recipients and sure about others."""
-    one = scripted(Receipt(accepted=[B, C], unknown={D: "no answer"}))
+    one = scripted(Receipt(accepted=(B, C), unknown={D: "no answer"}))
     receipt = mailer_of(one).send(email)
     assert receipt.outcome == "unknown"
     assert receipt.accepted == (B, C)
@@ -182,7 +182,7 @@ def test_fallback_gets_whoever_has_nothing_yet(
     scripted: Make, mailer_of: Make, email: Email
 ) -> None:
     """Refused and deferred recipients go to the next transport, accepted ones do not."""
-    one = scripted(Receipt(accepted=[B], refused={C: "550"}, deferred={D: "451"}))
+    one = scripted(Receipt(accepted=(B,), refused={C: "550"}, deferred={D: "451"}))
     two = scripted()
     receipt = mailer_of(one, two).send(email)
     assert two.envelopes == [(C, D)]
@@ -324,7 +324,7 @@ def test_a_receipt_that_forgets_or_invents_recipients(
     scripted: Make, mailer_of: Make, email: Email, policy: str
 ) -> None:
     """Forgotten recipients are unknown and not sent to again; invented ones change nothing."""
-    one = scripted(Receipt(accepted=["B@EXAMPLE.com", "mallory@example.com"], refused={C: ""}))
+    one = scripted(Receipt(accepted=("B@EXAMPLE.com", "mallory@example.com"), refused={C: ""}))
     receipt = mailer_of(one, policy=policy).send(email)
     assert receipt.outcome == "unknown"
     assert receipt.accepted == (B,)
@@ -346,7 +346,7 @@ def test_secrets_are_taken_out_of_receipts_and_logs(
         "one", scripted(PermanentFailure(f"login as {canary}", remedy=canary))
     )
     host.register_transport(
-        "two", scripted(Receipt(refused={B: canary, C: canary, D: "no"}, notes=[canary]))
+        "two", scripted(Receipt(refused={B: canary, C: canary, D: "no"}, notes=(canary,)))
     )
     mailer = Mailer("one", options={"password": canary}, fallbacks=["two"], plugins=host)
     receipt = mailer.send(email)
@@ -458,7 +458,7 @@ def test_an_attachment_that_has_gone_stops_nothing(
     path.write_text("x")
     mail = Email(sender="a@example.com", to=B, text="t", attachments=[path])
     path.unlink()
-    one = scripted(lambda request: (request.email.as_bytes(), Receipt(accepted=[B]))[1])
+    one = scripted(lambda request: (request.email.as_bytes(), Receipt(accepted=(B,)))[1])
     assert mailer_of(one).send(mail).outcome == "delivered"
     assert "log.txt" in one.requests[0].email.text
 
