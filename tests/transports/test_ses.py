@@ -250,12 +250,16 @@ def test_what_another_try_would_repeat_is_permanent(
     assert code in receipt.detail
 
 
-def test_a_mail_that_is_too_long_is_named_so(session: StubbedSession) -> None:
-    """SES says how much it takes; the receipt's code lets programs react to it."""
+def test_a_mail_that_is_too_long_is_shortened(session: StubbedSession) -> None:
+    """The host learns from SES how much it takes, and sends a mail that fits."""
     session.fails(
-        "BadRequestException", "Message length is more than 10485760 bytes long: '11000000'."
+        "BadRequestException", "Message length is more than 40000 bytes long: '60000'."
     )
-    assert send(make_email(), session=session).code == "too-large"
+    session.answers()
+    email = make_email(attachments=[("model.bin", bytes(40_000))])
+    receipt = send(email, session=session)
+    assert receipt.outcome == "delivered"
+    assert any("40,000" in note for note in receipt.notes)
 
 
 def test_a_text_that_quotes_the_request_is_left_out(session: StubbedSession) -> None:

@@ -1,0 +1,1 @@
+"""Sources of OAuth 2 access tokens, for transports that log in with one."""

@@ -1,0 +1,162 @@
+"""Access tokens from Google, with a refresh token or a service account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timezone
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, model_validator
+
+from zenmail import (
+    AccessToken,
+    MissingExtra,
+    OptionsError,
+    PermanentFailure,
+    TemporaryFailure,
+    TokenRequest,
+    TransportOptions,
+    hookimpl,
+)
+from zenmail.clean import clean_line
+
+from .http import session_until
+
+__all__ = ["GoogleOptions"]
+
+# https://developers.google.com/workspace/gmail/imap/xoauth2-protocol
+_SCOPES = ("https://mail.google.com/",)
+
+
+class GoogleOptions(TransportOptions):
+    """Options of the google token source: a refresh token, or a service account.
+
+    Attributes:
+        client_id: The OAuth client that the refresh token was given to.
+        client_secret: Its secret.
+        refresh_token: What a user's consent to that client left behind.
+        service_account: The JSON key of a service account that may act for the mailbox
+            (domain-wide delegation): a path, or the JSON itself.
+        subject: The mailbox it acts for, when that is not the one logged in to.
+        token_uri: Another token endpoint than Google's.
+    """
+
+    client_id: str = ""
+    client_secret: SecretStr | None = None
+    refresh_token: SecretStr | None = None
+    service_account: SecretStr | None = None
+    subject: str = ""
+    token_uri: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_mappings(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("service_account"), Mapping):
+            return {**values, "service_account": json.dumps(dict(values["service_account"]))}
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> GoogleOptions:
+        if (self.refresh_token is None) == (self.service_account is None):
+            raise ValueError("give either a refresh_token or a service_account")
+        if self.refresh_token and not (self.client_id and self.client_secret):
+            raise ValueError("a refresh_token needs client_id and client_secret")
+        return self
+
+
+@hookimpl
+def fetch_token(request: TokenRequest) -> AccessToken:
+    """Fetch a token from Google.
+
+    Raises:
+        MissingExtra: google-auth is not installed.
+        OptionsError: The options, or the service account's key, are unusable.
+        PermanentFailure: Google refuses.
+        TemporaryFailure: Google cannot be reached.
+    """
+    options = GoogleOptions.parse(request.options, transport="google")
+    try:
+        from google.auth.exceptions import GoogleAuthError
+        from google.auth.transport.requests import Request
+    except ImportError:
+        raise MissingExtra(
+            "Tokens from Google need google-auth, which is not installed.",
+            transport="google",
+            remedy='Install it: pip install "zenmail[oauth]"',
+        ) from None
+    credentials = _credentials(options, request)
+    with session_until(request.deadline) as session:
+        try:
+            credentials.refresh(Request(session))
+        except GoogleAuthError as error:
+            raise _failure(error) from None
+    return AccessToken(
+        SecretStr(credentials.token),
+        credentials.expiry.replace(tzinfo=timezone.utc).timestamp(),
+    )
+
+
+def _credentials(options: GoogleOptions, request: TokenRequest) -> Any:
+    scopes = list(request.scopes or _SCOPES)
+    if options.service_account is None:
+        from google.oauth2 import credentials
+
+        make: Any = credentials.Credentials
+
+        def reveal(secret: SecretStr | None) -> str | None:
+            return secret.get_secret_value() if secret else None
+
+        return make(
+            token=None,
+            refresh_token=reveal(options.refresh_token),
+            client_id=options.client_id,
+            client_secret=reveal(options.client_secret),
+            token_uri=options.token_uri,
+            # Those that the user consented to: asking for others is refused.
+            scopes=list(request.scopes) or None,
+        )
+    from google.oauth2 import service_account
+
+    read: Any = service_account.Credentials.from_service_account_info
+    key = options.service_account.get_secret_value()
+    try:
+        text = key if key.lstrip().startswith("{") else Path(key).expanduser().read_text()
+        return read(
+            {**json.loads(text), "token_uri": options.token_uri},
+            scopes=scopes,
+            subject=options.subject or request.account,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        # Without the library's text, which may quote the key.
+        raise OptionsError(
+            f"service_account is no service account's key ({type(error).__name__}).",
+            transport="google",
+            remedy="Give the path of the JSON key file, or its content.",
+        ) from None
+
+
+def _failure(error: Exception) -> PermanentFailure | TemporaryFailure:
+    text = clean_line(str(error.args[0]) if error.args else str(error), limit=300)
+    # TransportError wraps what the network did; the others hold Google's answer.
+    if type(error).__name__ == "TransportError" or getattr(error, "retryable", False):
+        return TemporaryFailure(
+            f"Google gives no token: {text}",
+            code="oauth-unreachable",
+            remedy="Look at the network between here and Google's token endpoint.",
+        )
+    if "invalid_grant" in text:
+        remedy = "Consent again for a new refresh_token; this one expired or was revoked."
+    elif "unauthorized_client" in text:
+        remedy = (
+            "Allow the service account's client id the scope https://mail.google.com/ under "
+            "domain-wide delegation in the Google Admin console."
+        )
+    elif "invalid_client" in text:
+        remedy = "Check client_id and client_secret."
+    else:
+        remedy = "Check the options of the google token source."
+    return PermanentFailure(
+        f"Google gives no token: {text}", code="oauth-refused", remedy=remedy
+    )

@@ -1,0 +1,162 @@
+"""Access tokens from Microsoft, with client credentials or a refresh token."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import SecretStr, model_validator
+
+from zenmail import (
+    AccessToken,
+    MissingExtra,
+    PermanentFailure,
+    TemporaryFailure,
+    TokenRequest,
+    TransportOptions,
+    hookimpl,
+)
+from zenmail.clean import clean_line
+
+from .http import session_until
+
+__all__ = ["MicrosoftOptions"]
+
+# https://learn.microsoft.com/en-us/exchange/client-developer/legacy-protocols/
+# how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth
+_APPLICATION_SCOPES = ("https://outlook.office365.com/.default",)
+_USER_SCOPES = ("https://outlook.office.com/SMTP.Send",)
+_LOGIN = "https://login.microsoftonline.com"
+
+
+class MicrosoftOptions(TransportOptions):
+    """Options of the microsoft token source: client credentials, or a refresh token.
+
+    Attributes:
+        client_id: The application's id.
+        tenant: The directory's id or domain. Client credentials need it; with a refresh
+            token it defaults to "common".
+        client_secret: The application's secret; not its id.
+        refresh_token: What a user's consent to the application left behind.
+        authority: Another place to log in than login.microsoftonline.com/TENANT, such as
+            that of a national cloud.
+    """
+
+    client_id: str
+    tenant: str = ""
+    client_secret: SecretStr | None = None
+    refresh_token: SecretStr | None = None
+    authority: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> MicrosoftOptions:
+        if self.client_secret is None and self.refresh_token is None:
+            raise ValueError("give a client_secret or a refresh_token")
+        if self.refresh_token is None and not (self.tenant or self.authority):
+            raise ValueError("client credentials need the tenant")
+        if self.authority and not self.authority.startswith("https://"):
+            raise ValueError("authority starts with https://")
+        return self
+
+
+@hookimpl
+def fetch_token(request: TokenRequest) -> AccessToken:
+    """Fetch a token from Microsoft.
+
+    Raises:
+        MissingExtra: msal is not installed.
+        OptionsError: The options are unusable.
+        PermanentFailure: Microsoft refuses.
+        TemporaryFailure: Microsoft cannot be reached.
+    """
+    options = MicrosoftOptions.parse(request.options, transport="microsoft")
+    try:
+        import msal
+        from msal.exceptions import MsalServiceError
+        from requests import RequestException
+    except ImportError:
+        raise MissingExtra(
+            "Tokens from Microsoft need msal, which is not installed.",
+            transport="microsoft",
+            remedy='Install it: pip install "zenmail[oauth]"',
+        ) from None
+    started = time.time()
+    with session_until(request.deadline) as session:
+        try:
+            answer = _ask(msal, options, request, session)
+        except (RequestException, MsalServiceError) as error:
+            raise TemporaryFailure(
+                f"Microsoft gives no token: {type(error).__name__}.",
+                code="oauth-unreachable",
+                remedy="Look at the network between here and login.microsoftonline.com.",
+            ) from None
+        except (ValueError, KeyError):
+            # msal cannot find, or read, the directory's description.
+            raise PermanentFailure(
+                "Microsoft gives no token: it knows no such tenant.",
+                code="oauth-refused",
+                remedy="Check the option tenant, or authority.",
+            ) from None
+    if "access_token" not in answer:
+        raise _failure(answer)
+    return AccessToken(
+        SecretStr(answer["access_token"]), started + float(answer.get("expires_in", 0))
+    )
+
+
+def _ask(
+    msal: Any, options: MicrosoftOptions, request: TokenRequest, session: Any
+) -> Mapping[str, Any]:
+    settings = {
+        "authority": options.authority or f"{_LOGIN}/{options.tenant or 'common'}",
+        "http_client": session,
+        # Only Microsoft's own hosts are in the list that it is looked up in.
+        "instance_discovery": False if options.authority else None,
+    }
+    secret = options.client_secret
+    if secret is None:
+        client = msal.PublicClientApplication(options.client_id, **settings)
+    else:
+        client = msal.ConfidentialClientApplication(
+            options.client_id, client_credential=secret.get_secret_value(), **settings
+        )
+    answer: Mapping[str, Any]
+    if options.refresh_token is None:
+        answer = client.acquire_token_for_client(list(request.scopes or _APPLICATION_SCOPES))
+    else:
+        answer = client.acquire_token_by_refresh_token(
+            options.refresh_token.get_secret_value(), list(request.scopes or _USER_SCOPES)
+        )
+    return answer
+
+
+# https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
+_REMEDIES = {
+    "AADSTS7000215": "Give the client_secret's value, not its id.",
+    "AADSTS7000222": "Create a new client_secret: this one has expired.",
+    "AADSTS700016": "Check client_id, and that the application is in this tenant.",
+    "AADSTS90002": "Check the option tenant.",
+    "AADSTS65001": "Let an administrator consent to SMTP.Send or SMTP.SendAsApp.",
+    "AADSTS70008": "Consent again for a new refresh_token: this one has expired.",
+    "AADSTS700082": "Consent again for a new refresh_token: this one has expired.",
+    "AADSTS50173": "Consent again for a new refresh_token: this one was revoked.",
+}
+_HEALS = {"temporarily_unavailable", "server_error"}
+
+
+def _failure(answer: Mapping[str, Any]) -> PermanentFailure | TemporaryFailure:
+    error, said = str(answer.get("error", "")), str(answer.get("error_description", ""))
+    text = clean_line(said.splitlines()[0] if said else error, limit=300)
+    if error in _HEALS:
+        return TemporaryFailure(
+            f"Microsoft gives no token: {text}",
+            code="oauth-unreachable",
+            remedy="Wait: Microsoft's login has trouble.",
+        )
+    match = re.match(r"AADSTS\d+", text)
+    remedy = _REMEDIES.get(match[0] if match else "", "Look the error up at Microsoft.")
+    return PermanentFailure(
+        f"Microsoft gives no token: {text}", code="oauth-refused", remedy=remedy
+    )
