@@ -13,13 +13,39 @@ from .errors import AddressError
 
 __all__ = ["Mailbox", "parse_mailbox", "split_addresses"]
 
-_ANGLED = re.compile(r"\A(?P<name>[^<>]*)<(?P<address>[^<>]*)>\s*\Z")
+# What needs neither IDNA nor a look at the special cases: RFC 5321's Dot-string and
+# letter-digit-hyphen labels. A label with "--" in third place is left to IDNA.
+_ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+_LABEL = "(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PLAIN = re.compile(
+    rf"(?=.{{1,64}}@)({_ATEXT}+(?:\.{_ATEXT}+)*)@((?:{_LABEL}\.)+(?!..--)[A-Za-z]{{2,63}})"
+)
+_LONGEST = 254
+_SPECIAL_USE = (
+    "arpa",
+    "internal",
+    "invalid",
+    "lan",
+    "local",
+    "localhost",
+    "localdomain",
+    "onion",
+    "test",
+)
 _RESERVED_SUFFIX = ".example.com"
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_GROUP = re.compile(r'[^:;,"<@\[]*:')
+# RFC 5322, 3.2.3: what a display name without quotation marks cannot hold.
+_SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
+_REMEDY = "Write it as name@example.com or 'Name <name@example.com>'."
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
     """One sender or recipient.
+
+    ``str()`` gives the form that `Email` takes, with the name in quotation marks where it
+    needs them.
 
     Attributes:
         name: Display name, or "".
@@ -40,12 +66,19 @@ class Mailbox:
         return not self.address.isascii()
 
     def __str__(self) -> str:
-        return f"{self.name} <{self.address}>" if self.name else self.address
+        if not self.name:
+            return self.address
+        if _SPECIALS.search(self.name):
+            name = self.name.replace("\\", "\\\\").replace('"', '\\"')
+            return f'"{name}" <{self.address}>'
+        return f"{self.name} <{self.address}>"
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def parse_mailbox(text: str) -> Mailbox:
     """Read ``local@domain`` or ``Name <local@domain>``.
+
+    The name is cleaned, so that it can travel; the address is taken as it is or refused.
 
     Args:
         text: One address.
@@ -53,16 +86,43 @@ def parse_mailbox(text: str) -> Mailbox:
     Raises:
         AddressError: It is not an address that can be put on the wire.
     """
-    match = _ANGLED.match(text)
-    name, address = (match["name"], match["address"]) if match else ("", text)
-    name = clean_line(name).strip()
-    if len(name) > 1 and name[0] == name[-1] == '"':
-        name = re.sub(r"\\(.)", r"\1", name[1:-1])
-    return Mailbox(name=name, address=_normalise(address.strip(), shown=text))
+    address = text.strip(" \t\r\n")
+    name = ""
+    if address.endswith(">"):
+        before, _, inside = address[:-1].rpartition("<")
+        name, address = _read_name(before, shown=text), inside.strip(" \t")
+    if _GROUP.match(address):
+        raise _refusal(text, "groups of addresses are not supported")
+    return Mailbox(name=name, address=_normalise(address, shown=text))
+
+
+def _read_name(text: str, *, shown: str) -> str:
+    text = text.strip()
+    quoted = _QUOTED.fullmatch(text)
+    if quoted:
+        return clean_line(re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL))
+    if "<" in text or ">" in text:
+        raise _refusal(shown, "it has more than one pair of angle brackets")
+    parts = split_addresses(text)
+    if len(parts) > 1 and any("@" in part for part in parts):
+        raise _refusal(shown, "there is more than one address in it")
+    return clean_line(text)
 
 
 def _normalise(address: str, *, shown: str) -> str:
-    from email_validator import EmailNotValidError, EmailSyntaxError, validate_email
+    plain = _PLAIN.fullmatch(address)
+    if plain and len(address) <= _LONGEST:
+        local, domain = plain.groups()
+        domain = domain.lower()
+        if domain.rpartition(".")[2] not in _SPECIAL_USE:
+            return f"{local}@{domain}"
+    if len(address) > 4 * _LONGEST:
+        raise _refusal(shown, "it is too long")
+    return _normalise_unusual(address, shown=shown)
+
+
+def _normalise_unusual(address: str, *, shown: str) -> str:
+    from email_validator import EmailNotValidError, validate_email
 
     def check(candidate: str) -> str:
         found = validate_email(
@@ -74,50 +134,72 @@ def _normalise(address: str, *, shown: str) -> str:
         )
         return f"{found.ascii_local_part or found.local_part}@{found.ascii_domain}"
 
+    last = address.rpartition("@")[2].rpartition(".")[2].lower()
     try:
-        try:
-            return check(address)
-        except EmailSyntaxError as error:
-            if "special-use" not in str(error):
-                raise
-            # The library refuses localhost, .local and .test; relays inside a cluster
-            # are called just that.
+        if last in _SPECIAL_USE:
+            # The library refuses localhost, .local and .test; relays inside a cluster are
+            # called just that.
             return check(address + _RESERVED_SUFFIX).removesuffix(_RESERVED_SUFFIX)
+        return check(address)
     except EmailNotValidError as error:
-        raise AddressError(
-            f"{clean_line(shown, limit=200)!r} is not a mail address: {clean_line(str(error))}",
-            remedy="Write it as name@example.com or 'Name <name@example.com>'.",
-        ) from None
+        reason = clean_line(str(error)).rstrip(".")
+    raise _refusal(shown, reason[:1].lower() + reason[1:])
 
 
-def split_addresses(value: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Return the single addresses of a list, a JSON list or a comma-separated string.
+def _refusal(shown: str, reason: str) -> AddressError:
+    return AddressError(
+        f"{clean_line(shown, limit=200)!r} is not a mail address: {reason}.", remedy=_REMEDY
+    )
 
-    Commas inside quotation marks or angle brackets do not separate.
+
+def split_addresses(value: object) -> tuple[str, ...]:
+    """Return the single addresses of a list, a JSON list or a separated string.
+
+    Commas, semicolons and line ends separate, but not inside quotation marks or angle
+    brackets; a line end separates only behind an address.
 
     Args:
         value: What a user gave; None and "" are no address.
+
+    Raises:
+        AddressError: It is neither text nor a list of texts.
     """
     if value is None:
         return ()
-    if not isinstance(value, str):
+    if isinstance(value, Mailbox):
+        return (str(value),)
+    if isinstance(value, str):
+        return _split_text(str.__str__(value).strip())
+    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | dict):
         return tuple(part for item in value for part in split_addresses(item))
-    text = value.strip()
+    raise AddressError(f"A {type(value).__name__} is not a mail address.", remedy=_REMEDY)
+
+
+def _split_text(text: str) -> tuple[str, ...]:
+    if not any(separator in text for separator in ',;\n\r["'):
+        return (text,) if text else ()
     if text.startswith("["):
         try:
             listed = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             listed = None
         if isinstance(listed, list) and all(isinstance(item, str) for item in listed):
             return split_addresses(listed)
-    parts, start, quoted, angled = [], 0, False, False
+    parts, start, quoted, angled, escaped = [], 0, False, False, False
     for position, character in enumerate(text):
-        if character == '"' and (position == 0 or text[position - 1] != "\\"):
-            quoted = not quoted
-        elif not quoted and character in "<>":
+        if escaped:
+            escaped = False
+        elif quoted:
+            escaped = character == "\\"
+            quoted = character != '"'
+        elif character == '"':
+            quoted = True
+        elif character in "<>":
             angled = character == "<"
-        elif not quoted and not angled and character in ",;\n":
-            parts.append(text[start:position])
+        elif not angled and (
+            character in ",;" or (character in "\r\n" and "@" in text[start:position])
+        ):
+            parts.append(text[start:position].strip())
             start = position + 1
-    parts.append(text[start:])
-    return tuple(part.strip() for part in parts if part.strip())
+    parts.append(text[start:].strip())
+    return tuple(part for part in parts if part)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from .email import Attachment
-from .errors import ConfigurationError
+from .model import Model
 
 __all__ = ["Alert", "Image", "Severity", "StepSummary"]
 
@@ -37,7 +37,7 @@ def _as_sentences(value: object) -> object:
 Text = Annotated[str, BeforeValidator(_as_text)]
 
 
-class Image(BaseModel):
+class Image(Model):
     """A picture for the body of an alert.
 
     Attributes:
@@ -46,14 +46,12 @@ class Image(BaseModel):
         caption: A line under the picture, or "".
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
     source: Any
     alt: str = ""
     caption: str = ""
 
 
-class StepSummary(BaseModel):
+class StepSummary(Model):
     """One step in the summary of a run.
 
     Attributes:
@@ -65,8 +63,6 @@ class StepSummary(BaseModel):
         url: Where to read more, or "".
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
     status: str
     started: float | None = None
@@ -75,7 +71,7 @@ class StepSummary(BaseModel):
     url: str = ""
 
 
-class Alert(BaseModel):
+class Alert(Model):
     """What happened.
 
     Raises:
@@ -107,8 +103,6 @@ class Alert(BaseModel):
         occurred_at: When it happened, with time zone.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
     title: Text = ""
     body: Text = ""
     body_format: Literal["markdown", "plain"] = "markdown"
@@ -131,22 +125,6 @@ class Alert(BaseModel):
     list_id: Text = ""
     headers: dict[str, Text] = Field(default_factory=dict)
     occurred_at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            from .transport import describe_validation
-
-            raise ConfigurationError(
-                describe_validation(error, known=Alert.model_fields)
-            ) from None
-
-    def replace(self, **changes: Any) -> Alert:
-        """Return a validated copy with some fields changed."""
-        return Alert(
-            **{**{name: getattr(self, name) for name in type(self).model_fields}, **changes}
-        )
 
     def with_facts(self, facts: Mapping[str, Any]) -> Alert:
         """Return a copy that states further facts behind its own."""

@@ -1,40 +1,73 @@
-"""Text made fit to travel: what no mail may hold is taken out, the rest is kept."""
+"""Text made fit to travel: what no mail may hold is taken out, the rest is kept.
+
+Every function here takes time in proportion to the text, whatever the text is.
+"""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["clean_line", "clean_text"]
+__all__ = ["as_text", "clean_line", "clean_text"]
 
+# ECMA-48: control sequences, operating system commands (bounded, so that a stray
+# introducer cannot swallow a message) and the other escapes.
 _ANSI = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c\r\n]{0,4096}(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-Z\\-~]"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-# Overrides and isolates that make a text read other than it is stored (CVE-2021-42574).
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_LINE_END = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+# Controls, and the overrides and isolates that make a text read other than it is
+# stored (CVE-2021-42574); the marks that Hebrew and Arabic need (U+200E, U+200F) stay.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LINE_END = re.compile("\r\n?|\x85|\u2028|\u2029")
-_SPACE = re.compile(r"[\s\x85\u2028\u2029]+")
-_PLAIN = re.compile(r"[\t\n -~\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\U0010ffff]*\Z")
+_PLAIN = re.compile("[\t\n -~\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\U0010ffff]*\\Z")
+_ASCII_FORBIDDEN = bytes((*range(9), *range(11, 32), 127))
+_BREAK = re.compile("[\t\n]+")
+
+
+def as_text(value: object) -> str:
+    """Return what a user gave for a text: None is empty, an exception its message."""
+    if type(value) is str:
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        # Not str(): an enumeration's says its member's name, and markup would go on escaping.
+        return str.__str__(value)
+    if isinstance(value, bytes | bytearray):
+        return value.decode("utf-8", "replace")
+    return str(value) or (type(value).__name__ if isinstance(value, BaseException) else "")
 
 
 def clean_text(text: str) -> str:
-    """Return the text with ``\\n`` line ends and without terminal codes and controls.
+    """Return the text with LF line ends and without terminal codes and controls.
 
-    Lone surrogates become U+FFFD; tabs and line ends stay.
+    Two surrogates that make a character become that character, a lone one U+FFFD; tabs
+    and line ends stay.
     """
-    if _PLAIN.match(text):
+    if _is_plain(text):
         return text
     text = _ANSI.sub("", text)
     text = _LINE_END.sub("\n", text)
-    text = _CONTROL.sub("", text)
-    text = _BIDI.sub("", text)
-    return _SURROGATE.sub("\ufffd", text)
+    text = _FORBIDDEN.sub("", text)
+    if _SURROGATE.search(text):
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def clean_line(text: str, *, limit: int = 998) -> str:
     """Return the text as one line of at most ``limit`` characters, fit for a header."""
     if len(text) > 4 * limit:
         text = text[: 4 * limit]
-    line = _SPACE.sub(" ", clean_text(text)).strip()
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    line = clean_text(text).strip()
+    if not line.isprintable():
+        pieces = (piece.strip() for piece in _BREAK.split(line))
+        line = " ".join(piece for piece in pieces if piece)
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def _is_plain(text: str) -> bool:
+    if text.isascii():
+        return len(text.encode().translate(None, _ASCII_FORBIDDEN)) == len(text)
+    return _PLAIN.match(text) is not None

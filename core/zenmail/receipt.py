@@ -93,7 +93,7 @@ class Receipt(BaseModel):
 
     def describe(self) -> str:
         """Return one line that says what happened to whom."""
-        words = [self.outcome]
+        words: list[str] = [self.outcome]
         if self.detail:
             words.append(self.detail)
         reasons = {**self.refused, **self.deferred, **self.unknown}

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from .deadline import Deadline
 from .email import Email, Envelope
 from .errors import OptionsError, UnknownTransport
+from .model import describe_validation
 from .tokens import AccessToken, TokenRequest
 
 __all__ = ["Check", "FetchToken", "SendRequest", "TransportOptions", "VerifyRequest"]
@@ -54,22 +55,6 @@ class TransportOptions(BaseModel):
 
 
 _Options = TypeVar("_Options", bound=TransportOptions)
-
-
-def describe_validation(error: ValidationError, *, known: Mapping[str, Any]) -> str:
-    """Return pydantic's findings as sentences that hold no input value."""
-    sentences = []
-    for finding in error.errors(include_url=False, include_context=False, include_input=False):
-        name = ".".join(str(part) for part in finding["loc"])
-        if finding["type"] == "extra_forbidden":
-            sentences.append(f"{name!r} is not an option; there are: {', '.join(sorted(known))}.")
-        elif finding["type"] == "missing":
-            sentences.append(f"{name!r} is required.")
-        else:
-            reason = finding["msg"].removeprefix("Value error, ")
-            sentences.append(f"{name}: {reason}." if name else f"{reason}.")
-    return " ".join(sentence.replace("..", ".") for sentence in sentences)
-
 
 FetchToken = Callable[[str, TokenRequest], AccessToken]
 """Asks the token source of this name for an OAuth 2 access token."""

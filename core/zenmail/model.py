@@ -1,0 +1,105 @@
+"""The base of what travels: frozen values whose errors are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Model", "describe_validation"]
+
+_Result = TypeVar("_Result")
+
+
+class Model(BaseModel):
+    """A frozen value that refuses what it does not know.
+
+    Raises:
+        ConfigurationError: An argument is unusable; the error says which and why, and
+            holds none of the values.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+    )
+
+    def __init__(self, **values: Any) -> None:
+        _ours(type(self), lambda: super(Model, self).__init__(**values))
+
+    # Without this, pydantic takes it for a constructor that changes the values, and hands
+    # it those of a JSON text too: their base64 would be taken for text.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Return the value that a mapping describes."""
+        return _ours(cls, lambda: super(Model, cls).model_validate(obj, **options))
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """Return the value that `model_dump_json` wrote down."""
+        return _ours(cls, lambda: super(Model, cls).model_validate_json(json_data, **options))
+
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> Self:
+        """Return a copy; unlike pydantic's, the changes are validated."""
+        copy = super().model_copy(deep=deep)
+        return copy.replace(**update) if update else copy
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a validated copy with some fields changed."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**values, **changes})
+
+
+def _ours(model: type[BaseModel], validate: Callable[[], _Result]) -> _Result:
+    try:
+        return validate()
+    except ValidationError as error:
+        for finding in error.errors(include_url=False, include_input=False):
+            cause = finding.get("ctx", {}).get("error")
+            if isinstance(cause, ConfigurationError):
+                failure = cause
+                break
+        else:
+            failure = ConfigurationError(
+                describe_validation(error, known=model.model_fields, noun="argument")
+            )
+    # Out here, so that pydantic's report does not hang on as the context.
+    raise failure
+
+
+def describe_validation(
+    error: ValidationError, *, known: Mapping[str, Any], noun: str = "option"
+) -> str:
+    """Return pydantic's findings as sentences that hold no input value.
+
+    Args:
+        error: What pydantic found.
+        known: The names that would have been right.
+        noun: What a name stands for.
+    """
+    sentences = []
+    for finding in error.errors(include_url=False, include_context=False, include_input=False):
+        name = ".".join(str(part) for part in finding["loc"])
+        if finding["type"] == "extra_forbidden":
+            nested = len(finding["loc"]) > 1
+            names = "" if nested else f"; there are: {', '.join(sorted(known))}"
+            sentences.append(f"{name!r} is not an {noun}{names}.")
+        elif finding["type"] == "missing":
+            sentences.append(f"{name!r} is required.")
+        else:
+            reason = finding["msg"].removeprefix("Value error, ").removesuffix(".")
+            sentences.append(f"{name}: {reason}." if name else f"{reason}.")
+    return " ".join(sentences)
