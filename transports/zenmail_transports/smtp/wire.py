@@ -31,6 +31,12 @@ _HEAD_START = 0.25
 _Selector: type[selectors.BaseSelector] = getattr(
     selectors, "PollSelector", selectors.SelectSelector
 )
+_SLOW = "Raise the deadline if the server is slow; else check host and port."
+# A server that expects TLS at once waits for the client to begin.
+_SILENT = {
+    "the connection": "If the port is one for TLS from the first byte (465 usually is), set "
+    "security to 'tls'. " + _SLOW,
+}
 
 
 class Lost(Exception):  # noqa: N818 - no error of the program
@@ -303,7 +309,7 @@ class Wire:
         except TimeoutError:
             failure: DeliveryError = DeadlineExceeded(
                 f"{self._host}:{self._port} did not answer {what} by the deadline.",
-                remedy="Raise the deadline if the server is slow; else check host and port.",
+                remedy=_SILENT.get(what, _SLOW),
             )
         except BadReply as error:
             failure = TemporaryFailure(

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from click.testing import CliRunner, Result
+
+from zenmail.cli.app import app
+from zenmail.testing.smtp_server import SMTPServer
+
+
+@pytest.fixture
+def zenmail() -> Callable[..., Result]:
+    """Run the command line inside this process."""
+
+    def run(*arguments: str, stdin: str = "") -> Result:
+        return CliRunner().invoke(app, arguments, input=stdin, prog_name="zenmail")
+
+    return run
+
+
+@pytest.fixture
+def server() -> Iterator[SMTPServer]:
+    """A server that wants STARTTLS and the login u, p."""
+    with SMTPServer(users={"u": "p"}) as running:
+        yield running
+
+
+@pytest.fixture
+def flags() -> Callable[..., list[str]]:
+    """Options of the command line that reach a server; None leaves one out."""
+
+    def build(server: SMTPServer, **changes: str | None) -> list[str]:
+        values = {
+            "host": "localhost",
+            "port": str(server.port),
+            "username": "u",
+            "password": "p",
+            "ca-file": str(server.ca_file),
+            "from": "alerts@example.com",
+            "to": "you@example.com",
+        } | {name.replace("_", "-"): value for name, value in changes.items()}
+        return [f"--{name}={value}" for name, value in values.items() if value is not None]
+
+    return build

@@ -1,0 +1,103 @@
+"""`zenmail outbox`: the mails that wait."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from zenmail import Email
+from zenmail.outbox import Outbox
+from zenmail.testing.smtp_server import SMTPServer
+
+Run = Callable[..., Result]
+Flags = Callable[..., list[str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An outbox with one mail that waits and one that failed."""
+    box = Outbox(tmp_path / "outbox")
+    for subject, state in (("Waits", "waiting"), ("Failed", "failed")):
+        email = Email(
+            sender="a@example.com", to=["b@example.com"], subject=subject, text="Body"
+        )
+        box.add(email, email.envelope, "at_most_once", state=state, reason="451 Later")  # type: ignore[arg-type]
+    return tmp_path / "outbox"
+
+
+def _names(folder: Path) -> dict[str, str]:
+    return {item.subject: item.name for item in Outbox(folder).list()}
+
+
+def test_list_names_each_mail_and_why(zenmail: Run, folder: Path) -> None:
+    """List shows subject, recipients, state and reason."""
+    output = zenmail("outbox", "list", f"--folder={folder}").stdout
+    for words in ("Waits", "Failed", "b@example.com", "451 Later", "2 mails"):
+        assert words in output
+    listed = json.loads(zenmail("outbox", "list", f"--folder={folder}", "--json").stdout)
+    assert {item["state"] for item in listed} == {"waiting", "failed"}
+
+
+def test_show_prints_the_mail(zenmail: Run, folder: Path) -> None:
+    """Show prints the text; --raw prints what travels."""
+    name = _names(folder)["Waits"]
+    assert "Body" in zenmail("outbox", "show", name, f"--folder={folder}").stdout
+    raw = zenmail("outbox", "show", name, "--raw", f"--folder={folder}").stdout_bytes
+    assert b"\r\n\r\n" in raw
+
+
+def test_flush_sends_what_waits(
+    zenmail: Run, server: SMTPServer, flags: Flags, folder: Path
+) -> None:
+    """Flush sends the waiting mail and leaves the failed one alone."""
+    result = zenmail("outbox", "flush", f"--folder={folder}", *flags(server))
+    assert result.exit_code == 0, result.output
+    assert [mail.message["Subject"] for mail in server.mails] == ["Waits"]
+    assert [*_names(folder)] == ["Failed"]
+
+
+def test_flush_sends_the_failed_ones_when_told(
+    zenmail: Run, server: SMTPServer, flags: Flags, folder: Path
+) -> None:
+    """--failed sends those that were given up."""
+    zenmail("outbox", "flush", "--failed", f"--folder={folder}", *flags(server))
+    assert {mail.message["Subject"] for mail in server.mails} == {"Waits", "Failed"}
+
+
+def test_flush_ends_with_1_when_something_stays(
+    zenmail: Run, server: SMTPServer, flags: Flags, folder: Path
+) -> None:
+    """A mail that cannot be sent stays, and the exit status says so."""
+    server.on("mail", "451 4.3.0 Later")
+    result = zenmail("outbox", "flush", f"--folder={folder}", *flags(server), "--deadline=1")
+    assert result.exit_code == 1
+    assert len(_names(folder)) == 2
+
+
+def test_drop_asks_first(zenmail: Run, folder: Path) -> None:
+    """Drop deletes after a yes, and nothing without one."""
+    name = _names(folder)["Waits"]
+    assert zenmail("outbox", "drop", name, f"--folder={folder}", stdin="n\n").exit_code == 1
+    assert len(_names(folder)) == 2
+    assert zenmail("outbox", "drop", name, f"--folder={folder}", stdin="y\n").exit_code == 0
+    assert zenmail("outbox", "drop", "--failed", "--yes", f"--folder={folder}").exit_code == 0
+    assert _names(folder) == {}
+
+
+def test_an_unknown_mail_is_a_users_error(zenmail: Run, folder: Path) -> None:
+    """A name that is not there ends with status 2 and one sentence."""
+    result = zenmail("outbox", "show", "nothing", f"--folder={folder}")
+    assert result.exit_code == 2
+    assert "'nothing'" in result.stderr
+
+
+def test_the_folder_may_come_from_the_environment(
+    zenmail: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ZENMAIL_OUTBOX names the folder."""
+    monkeypatch.setenv("ZENMAIL_OUTBOX", str(folder))
+    assert "2 mails" in zenmail("outbox", "list").stdout

@@ -1,0 +1,64 @@
+"""`zenmail preview`: what a mail looks like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+
+
+def test_a_sample_is_written(zenmail: Run, tmp_path: Path) -> None:
+    """HTML, text and the whole mail are written, and their paths printed."""
+    result = zenmail("preview", "failure", "--no-open", f"--output={tmp_path}")
+    assert result.exit_code == 0, result.output
+    written = [Path(line) for line in result.stdout.split()]
+    assert {path.suffix for path in written} == {".html", ".txt", ".eml"}
+    assert all(path.stat().st_size > 100 for path in written)
+
+
+def test_an_alert_of_ones_own(zenmail: Run, tmp_path: Path) -> None:
+    """--alert makes the mail from a JSON file."""
+    source = tmp_path / "alert.json"
+    source.write_text(json.dumps({"title": "Drift <found>", "severity": "warning"}))
+    result = zenmail("preview", f"--alert={source}", "--no-open", f"--output={tmp_path}")
+    assert result.exit_code == 0, result.output
+    assert "Drift &lt;found&gt;" in (tmp_path / "alert.html").read_text(encoding="utf-8")
+
+
+def test_the_browser_is_opened_on_the_html(
+    zenmail: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless --no-open is given, the HTML is opened."""
+    opened: list[str] = []
+    monkeypatch.setattr(click, "launch", opened.append)
+    zenmail("preview", f"--output={tmp_path}")
+    assert opened == [(tmp_path / "success-plain.html").as_uri()]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("{", "is not JSON"), ("[]", "no JSON object"), ('{"titel": "x"}', "'titel'")],
+)
+def test_a_wrong_alert_is_a_users_error(
+    zenmail: Run, tmp_path: Path, text: str, says: str
+) -> None:
+    """A file that holds no alert ends with status 2 and one sentence."""
+    source = tmp_path / "alert.json"
+    source.write_text(text)
+    result = zenmail("preview", f"--alert={source}", "--no-open")
+    assert result.exit_code == 2
+    assert says in result.stderr
+
+
+def test_an_unknown_kind_names_the_known(zenmail: Run) -> None:
+    """A mistyped kind ends with status 2; --list shows the kinds."""
+    result = zenmail("preview", "failed", "--no-open")
+    assert result.exit_code == 2
+    assert "failure" in result.stderr
+    assert "failure" in zenmail("preview", "--list").stdout
