@@ -204,6 +204,8 @@ class Transaction:
         accepted: Recipients whose mail the server took.
         refused: Recipients refused for good, and why.
         deferred: Recipients that may be taken later, and why.
+        unknown: Recipients that may have the mail or not, and why; only when others were
+            refused or deferred, else `run` raises `UnknownOutcome`.
         final: The server's answer to the mail, or None when it was not sent.
         intact: Whether the connection is good for another mail.
         closing: Whether the server took nothing and is closing the connection (421).
@@ -227,6 +229,7 @@ class Transaction:
         self.accepted: list[str] = []
         self.refused: dict[str, Reply | str] = {}
         self.deferred: dict[str, Reply | str] = {}
+        self.unknown: dict[str, str] = {}
         self.final: Reply | None = None
         self.intact = True
         self.closing = False
@@ -375,8 +378,8 @@ class Transaction:
             self._judge_loss(lost)
         else:
             self.reset, self.intact = False, self.final.code != 421
-        assert self.final is not None
-        self._settle(self.final, "body")
+        if self.final is not None:
+            self._settle(self.final, "body")
 
     def _send_chunk(self, recipients: list[str]) -> Dialogue[None]:
         """Send the mail with BDAT (RFC 3030), in one flight with the envelope if possible."""
@@ -409,8 +412,7 @@ class Transaction:
             else:
                 (self.final,) = self._note(recipients, replies)
                 self.reset, self.intact = not self.final.positive, self.final.code != 421
-        assert self.final is not None
-        if not self._accepting:
+        if self.final is None or not self._accepting:
             return
         if self.final.code in _NOT_IMPLEMENTED:
             raise ChunkingBroken(f"The server announces CHUNKING and refuses it: {self.final}")
@@ -429,11 +431,18 @@ class Transaction:
         elif not lost.sent:
             raise lost.failure
         else:
-            raise UnknownOutcome(
-                f"{lost.failure.message} The mail had been sent to it.",
-                code="deadline" if lost.failure.code == "deadline" else "unknown",
-                remedy="Look whether it arrived; the policy at_least_once sends it again.",
+            self._lose(
+                UnknownOutcome(
+                    f"{lost.failure.message} The mail had been sent to it.",
+                    code="deadline" if lost.failure.code == "deadline" else "unknown",
+                    remedy="Look whether it arrived; the policy at_least_once sends it again.",
+                )
             )
+
+    def _lose(self, error: UnknownOutcome) -> None:
+        if not (self.refused or self.deferred):
+            raise error
+        self.unknown = dict.fromkeys(self._accepting, error.message)
 
     def _settle(self, reply: Reply, phase: str) -> None:
         """Give the recipients that were accepted what the server answered to the mail."""
@@ -442,11 +451,14 @@ class Transaction:
             return
         if phase == "body" and not (reply.temporary or reply.permanent):
             self.intact = False
-            raise UnknownOutcome(
-                f"The server's answer to the mail makes no sense: {reply}",
-                code="protocol",
-                remedy="Look whether it arrived.",
+            self._lose(
+                UnknownOutcome(
+                    f"The server's answer to the mail makes no sense: {reply}",
+                    code="protocol",
+                    remedy="Look whether it arrived.",
+                )
             )
+            return
         error = failure(reply, phase, limit=self._capabilities.size)
         if not (self.refused or self.deferred):
             raise error

@@ -10,8 +10,10 @@ from zenmail import (
     AccessToken,
     Deadline,
     DeadlineExceeded,
+    DeliveryError,
     Envelope,
     FetchToken,
+    PermanentFailure,
     Receipt,
     SendRequest,
     TokenRequest,
@@ -47,7 +49,17 @@ class _Outcome:
     accepted: list[str]
     refused: dict[str, Reply | str]
     deferred: dict[str, Reply | str]
+    unknown: dict[str, str]
     final: Reply | None = None
+
+    def fail(self, envelope: Envelope, error: DeliveryError) -> None:
+        """Take note that a later transaction failed, for the recipients that were left."""
+        if isinstance(error, UnknownOutcome):
+            self.unknown.update(dict.fromkeys(envelope.recipients, error.message))
+        elif isinstance(error, PermanentFailure):
+            self.refused.update(dict.fromkeys(envelope.recipients, error.message))
+        else:
+            self.deferred.update(dict.fromkeys(envelope.recipients, error.message))
 
 
 class Relay:
@@ -84,17 +96,24 @@ class Relay:
         Raises:
             DeliveryError: It concerns every recipient alike.
         """
-        outcome = _Outcome([], {}, {})
+        outcome = _Outcome([], {}, {}, {})
         try:
             size = request.email.size()
         except OSError as error:
             raise unreadable(error) from error
         envelope = request.envelope
         while True:
-            transaction = self._deliver(request, envelope, size)
+            try:
+                transaction = self._deliver(request, envelope, size)
+            except DeliveryError as error:
+                if not outcome.accepted:
+                    raise
+                outcome.fail(envelope, error)
+                return _receipt(outcome)
             outcome.accepted += transaction.accepted
             outcome.refused.update(transaction.refused)
             outcome.deferred.update(transaction.deferred)
+            outcome.unknown.update(transaction.unknown)
             outcome.final = transaction.final or outcome.final
             # RFC 5321, 4.5.3.1.10: a server that takes no more recipients at a time is
             # given the rest in a transaction of their own; that is no second try.
@@ -300,6 +319,7 @@ def _receipt(outcome: _Outcome) -> Receipt:
         accepted=tuple(outcome.accepted),
         refused={address: str(why) for address, why in outcome.refused.items()},
         deferred={address: str(why) for address, why in outcome.deferred.items()},
+        unknown=outcome.unknown,
         detail=str(outcome.final) if outcome.final is not None else "",
         code=code,
         remedy=remedy,

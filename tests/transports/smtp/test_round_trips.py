@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from zenmail import Email
+from zenmail.testing.smtp_server import SMTPServer
+
+Start = Callable[..., SMTPServer]
+# Long enough that a flight in several packets is counted once.
+SETTLE = 0.1
+
+
+@pytest.mark.parametrize(
+    ("extensions", "cold", "warm"),
+    [
+        # Cold: greeting, EHLO, STARTTLS, TLS, EHLO, AUTH, and the mail as when warm.
+        (("PIPELINING", "CHUNKING"), 7, 1),
+        (("PIPELINING",), 8, 2),
+        ((), 12, 6),
+    ],
+)
+def test_round_trips_of_an_alert(
+    start: Start, client: Any, email: Email, extensions: Any, cold: int, warm: int
+) -> None:
+    """A warm alert takes 1 round trip with CHUNKING and 2 with PIPELINING."""
+    server = start(security="starttls", users={"u": "p"}, extensions=extensions, settle=SETTLE)
+    login = {"username": "u", "password": "p"}
+    client.send(server, email, **login)
+    assert server.round_trips == [cold]
+    client.send(server, email, **login)
+    client.send(server, email, **login)
+    assert server.round_trips == [cold + 2 * warm]
+
+
+def test_round_trips_do_not_grow_with_recipients(
+    start: Start, client: Any, email: Email
+) -> None:
+    """Two hundred recipients take one flight like three."""
+    server = start(extensions=("PIPELINING", "CHUNKING"), settle=SETTLE)
+    client.send(server, email)
+    before = server.round_trips[0]
+    client.send(server, email, recipients=[f"u{number}@example.com" for number in range(200)])
+    assert server.round_trips[0] - before == 1
+
+
+def test_reset_takes_no_round_trip_of_its_own(start: Start, client: Any, email: Email) -> None:
+    """RSET is sent only when it is due, and with the next mail."""
+    server = start(extensions=("PIPELINING", "CHUNKING"), settle=SETTLE)
+    client.send(server, email)
+    client.send(server, email)
+    assert "RSET" not in server.lines()
+    server.on("rcpt", "550 5.1.1 Unknown", times=3)
+    client.send(server, email)
+    before = server.round_trips[0]
+    assert client.send(server, email).accepted
+    assert server.round_trips[0] - before == 1
+    assert server.lines().count("RSET") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [({"chunking": "off"}, "BDAT"), ({"pipelining": "off"}, "nothing at all")],
+)
+def test_extensions_can_be_switched_off(
+    start: Start, client: Any, email: Email, options: dict[str, str], missing: str
+) -> None:
+    """chunking='off' uses DATA; pipelining='off' one command at a time."""
+    server = start(extensions=("PIPELINING", "CHUNKING"), settle=SETTLE)
+    client.send(server, email, **options)
+    assert not any(line.startswith(missing) for line in server.lines())
+    assert server.round_trips[0] == (4 if "chunking" in options else 7)
+
+
+def test_quit_is_not_waited_for(start: Start, client: Any, email: Email) -> None:
+    """A server that does not answer QUIT, or answers 500, changes nothing."""
+    from zenmail.testing.smtp_server import Hang
+
+    server = start()
+    server.on("quit", Hang(), times=1)
+    server.on("quit", "500 5.5.1 What?")
+    for _ in range(2):
+        assert client.send(server, email).accepted
+        client.transport.close_transport()
+    assert server.connections == 2
