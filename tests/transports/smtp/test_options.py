@@ -12,6 +12,7 @@ from zenmail_transports.smtp import SMTPOptions
 
 
 def parse(**values: Any) -> SMTPOptions:
+    """Return the options of a server, with some of them set."""
     return SMTPOptions.parse({"host": "mail.example.com", **values}, transport="smtp")
 
 

@@ -196,11 +196,14 @@ def test_context_is_built_once(
     start: Start, client: Any, email: Email, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The TLS context, which takes long to build, serves every connection."""
-    built = []
+    built: list[ssl.SSLContext] = []
     original = ssl.create_default_context
-    monkeypatch.setattr(
-        ssl, "create_default_context", lambda **more: built.append(1) or original(**more)
-    )
+
+    def build(**more: Any) -> ssl.SSLContext:
+        built.append(original(**more))
+        return built[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", build)
     server = start(security="starttls")
     for _ in range(3):
         client.send(server, email)

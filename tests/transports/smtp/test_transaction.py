@@ -225,9 +225,9 @@ def test_smtputf8_missing_refuses_only_who_needs_it(
     receipt = client.send(server, email, recipients=["jörg@example.com", "bob@example.com"])
     assert receipt.accepted == ("bob@example.com",)
     assert "SMTPUTF8" in receipt.refused["jörg@example.com"]
+    request = client.request(server, email)
+    bad = replace(request, envelope=Envelope("jörg@example.com", ("b@example.com",)))
     with pytest.raises(PermanentFailure, match="SMTPUTF8") as caught:
-        request = client.request(server, email)
-        bad = replace(request, envelope=Envelope("jörg@example.com", ("b@example.com",)))
         client.transport.send_email(bad)
     assert caught.value.code == "smtputf8"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class Relay:
 
     def __init__(self, options: SMTPOptions) -> None:
         self._options = options
-        self._context: ssl.SSLContext | None = None
+        self._contexts: dict[int, ssl.SSLContext] = {}
         self._token: AccessToken | None = None
         self._barred: dict[str, float] = {}
         self._proven: set[str] = set()
@@ -81,14 +82,19 @@ class Relay:
 
     @property
     def context(self) -> ssl.SSLContext | None:
-        """The TLS context, built once; None when there is to be no TLS.
+        """The TLS context, built once in each process; None when there is to be no TLS.
+
+        A context that was inherited may hold a lock that some thread of the parent had.
 
         Raises:
             OptionsError: A certificate file is unusable.
         """
-        if self._context is None and self._options.security != "none":
-            self._context = build_context(self._options)
-        return self._context
+        if self._options.security == "none":
+            return None
+        pid = os.getpid()
+        if pid not in self._contexts:
+            self._contexts[pid] = build_context(self._options)
+        return self._contexts[pid]
 
     def send(self, request: SendRequest[SMTPOptions]) -> Receipt:
         """Send one mail.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from zenmail.clean import clean_line
 
@@ -16,7 +17,7 @@ _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?\Z", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|\Z)")
 
 
-class BadReply(Exception):  # noqa: N818 - no error of the program
+class BadReply(Exception):
     """The server sends what no SMTP server may send."""
 
 
@@ -105,9 +106,14 @@ class ReplyReader:
             if len(self._lines) > _MOST_LINES:
                 raise BadReply("a reply of too many lines")
             if match[2] != b"-":
-                lines = tuple(
-                    clean_line(text.decode("utf-8", "replace")) for text in self._lines
-                )
-                reply = Reply(int(self._code), lines)
+                reply = _reply(self._code, tuple(self._lines))
                 self._code, self._lines = b"", []
                 return reply
+
+
+# Servers say the same few things all day.
+@lru_cache(maxsize=64)
+def _reply(code: bytes, lines: tuple[bytes, ...]) -> Reply:
+    return Reply(
+        int(code), tuple(clean_line(line.decode("utf-8", "replace")) for line in lines)
+    )

@@ -20,7 +20,7 @@ __all__ = ["verify"]
 _SHOWN = ("SIZE", "AUTH", "PIPELINING", "CHUNKING", "SMTPUTF8")
 
 
-class _Skip(Exception):  # noqa: N818 - no error of the program
+class _Skip(Exception):
     """The phase has nothing to check."""
 
 
