@@ -21,12 +21,11 @@ from .mailer_options import MailerOptions, mailer_options
 from .stored import (
     StoredAlerter,
     from_options,
-    open_mailer,
     read_alerter,
     with_addresses,
 )
 
-__all__ = ["diagnose", "doctor"]
+__all__ = ["diagnose", "doctor", "report"]
 
 _STATUS = {
     "passed": ("ok", "green"),
@@ -68,6 +67,20 @@ def doctor(
         raise click.UsageError("Name an alerter or a transport, not both.")
     stored = from_options(mailer) if mailer.given else read_alerter(alerter)
     stored = with_addresses(stored, mailer)
+    ctx.exit(0 if report(stored, send=send, as_json=as_json) else 1)
+
+
+def report(stored: StoredAlerter, *, send: bool = False, as_json: bool = False) -> bool:
+    """Check a set-up and print the findings.
+
+    Args:
+        stored: The set-up.
+        send: Whether to send a test mail when all else passed.
+        as_json: Whether to print JSON in place of lines for people.
+
+    Returns:
+        Whether every phase passed.
+    """
     checks = []
     if not as_json:
         click.echo(
@@ -77,11 +90,6 @@ def doctor(
         checks.append((transport, check))
         if not as_json and (check.status != "skipped" or check.detail):
             _print(transport if stored.fallbacks else "", check)
-    left_out = [
-        check.name for _, check in checks if check.status == "skipped" and not check.detail
-    ]
-    if left_out and not as_json:
-        click.echo(f"  {click.style('skipped ', fg='yellow')}{', '.join(left_out)}")
     failed = [check for _, check in checks if check.status == "failed"]
     advice = next((check.remedy for check in failed if check.remedy), "")
     if as_json:
@@ -92,14 +100,20 @@ def doctor(
             "advice": advice,
         }
         click.echo(json.dumps(found, indent=2))
-    elif failed:
+        return not failed
+    left_out = [
+        check.name for _, check in checks if check.status == "skipped" and not check.detail
+    ]
+    if left_out:
+        click.echo(f"  {click.style('skipped ', fg='yellow')}{', '.join(left_out)}")
+    if failed:
         click.echo(f"\n{failed[0].name} failed: {failed[0].detail}")
         if advice:
             click.secho(f"What to do: {advice}", bold=True)
     else:
         sent = "The test mail is on its way." if send else "Nothing was sent; --send does."
         click.echo(f"\nEverything passed. {sent}")
-    ctx.exit(1 if failed else 0)
+    return not failed
 
 
 def diagnose(stored: StoredAlerter, *, send: bool = False) -> Iterator[tuple[str, Check]]:
@@ -119,7 +133,7 @@ def diagnose(stored: StoredAlerter, *, send: bool = False) -> Iterator[tuple[str
     started = time.perf_counter()
     host = PluginHost()
     try:
-        mailer = open_mailer(stored, plugins=host)
+        mailer = stored.mailer()
         email = _test_mail(stored)
         if send and email is None:
             raise ConfigurationError(
@@ -129,7 +143,7 @@ def diagnose(stored: StoredAlerter, *, send: bool = False) -> Iterator[tuple[str
     except ZenmailError as error:
         yield stored.transport, _failure("configuration", error, started)
         return
-    if not stored.checks:
+    if not any(check.name == "configuration" for check in stored.checks):
         detail = f"{stored.transport} of {owner.distribution} {owner.version}"
         yield stored.transport, Check("configuration", "passed", detail, "", _since(started))
     with mailer:

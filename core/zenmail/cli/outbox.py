@@ -13,7 +13,7 @@ from zenmail.outbox import Outbox, OutboxItem
 
 from .app import Failure
 from .mailer_options import MailerOptions, mailer_options
-from .stored import from_options, open_mailer, read_alerter
+from .stored import from_options, read_alerter
 
 __all__ = ["outbox"]
 
@@ -127,10 +127,11 @@ def flush(
     if alerter and mailer.given:
         raise click.UsageError("Name an alerter or a transport, not both.")
     stored = from_options(mailer) if mailer.given else read_alerter(alerter)
-    box = Outbox(folder) if folder else _box_of(stored.outbox, stored.name)
+    location = folder or stored.outbox
+    _box_of(location, stored.name)
     also = [state for state, wanted in (("unknown", unknown), ("failed", failed)) if wanted]
     with (
-        open_mailer(stored, outbox=box) as opened,
+        stored.mailer(outbox=location) as opened,
         Console(stderr=True).status("Sending what waits ..."),
     ):
         receipts = opened.flush(limit=limit, also=also)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from zenmail.receipt import Receipt
 
 from .app import Failure
 from .mailer_options import MailerOptions, mailer_options
-from .stored import from_options, open_mailer, read_alerter, with_addresses
+from .stored import from_options, read_alerter, with_addresses
 
 __all__ = ["send"]
 
@@ -91,9 +91,6 @@ def send(
     body = _read(text, source)
     stored = from_options(mailer) if mailer.given else read_alerter(alerter)
     stored = with_addresses(stored, mailer)
-    failed = next((check for check in stored.checks if check.status == "failed"), None)
-    if failed:
-        raise Failure(failed.detail, remedy=failed.remedy, exit_code=2)
     if not (stored.sender and stored.to):
         raise Failure("There is no sender or no recipient.", remedy="Give --from and --to.",
                       exit_code=2)  # fmt: skip
@@ -104,7 +101,7 @@ def send(
         severity=severity,
         attachments=tuple(Attachment(path=path) for path in attachments),
     )
-    with open_mailer(stored, dry_run=dry_run) as opened:
+    with stored.mailer(dry_run=dry_run) as opened:
         status = Console(stderr=True).status("Sending ...")
         if stored.transport == "console":
             receipt = opened.send_alert(alert, sender=stored.sender, to=stored.to)

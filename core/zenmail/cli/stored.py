@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
-from typing import Any, cast
+from typing import Protocol, cast
 
 from zenmail.mailer import Mailer
-from zenmail.outbox import Outbox
-from zenmail.plugins import PluginHost
 from zenmail.transport import Check
 
 from .app import Failure
@@ -17,9 +15,9 @@ from .mailer_options import MailerOptions
 
 __all__ = [
     "ALERTERS",
+    "Opener",
     "StoredAlerter",
     "from_options",
-    "open_mailer",
     "read_alerter",
     "with_addresses",
 ]
@@ -29,6 +27,21 @@ ALERTERS = "zenmail.alerters"
 return a `StoredAlerter`."""
 
 
+class Opener(Protocol):
+    """Makes the mailer of an alerter."""
+
+    def __call__(self, *, outbox: str = "", dry_run: bool = False) -> Mailer:
+        """Return a mailer.
+
+        Args:
+            outbox: A folder in place of the alerter's own outbox.
+            dry_run: Whether to do everything but send.
+
+        Raises:
+            ConfigurationError: The transport or its options are unusable.
+        """
+
+
 @dataclass(frozen=True)
 class StoredAlerter:
     """What a framework knows of an alerter.
@@ -36,25 +49,38 @@ class StoredAlerter:
     Attributes:
         name: The name it is registered under.
         transport: Name of its transport.
-        options: The transport's options, secrets resolved.
+        open: Makes its mailer; None when a check failed.
         sender: Who its mails are from.
         to: Who gets them.
-        deadline: Seconds for one mail.
-        fallbacks: Transports to try when the first cannot deliver.
+        fallbacks: Names of the transports to try when the first cannot deliver.
         outbox: Folder of its outbox, or "".
-        checks: What was found while reading it; with a failed one among them the rest
-            of the attributes may be empty.
+        checks: What was found while reading it.
     """
 
     name: str
     transport: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    open: Opener | None = None
     sender: str = ""
     to: tuple[str, ...] = ()
-    deadline: float = 30.0
-    fallbacks: Sequence[tuple[str, Mapping[str, Any]]] = field(default=(), repr=False)
+    fallbacks: tuple[str, ...] = ()
     outbox: str = ""
     checks: tuple[Check, ...] = ()
+
+    def mailer(self, *, outbox: str = "", dry_run: bool = False) -> Mailer:
+        """Open its mailer.
+
+        Raises:
+            Failure: A check failed.
+            ConfigurationError: The transport or its options are unusable.
+        """
+        failed = next((check for check in self.checks if check.status == "failed"), None)
+        if failed is not None or self.open is None:
+            raise Failure(
+                failed.detail if failed is not None else "The alerter cannot be used.",
+                remedy=failed.remedy if failed is not None else "",
+                exit_code=2,
+            )
+        return self.open(outbox=outbox, dry_run=dry_run)
 
 
 def read_alerter(name: str | None) -> StoredAlerter:
@@ -82,39 +108,25 @@ def read_alerter(name: str | None) -> StoredAlerter:
 
 def from_options(mailer: MailerOptions) -> StoredAlerter:
     """Return what the command line says, in the shape of an alerter."""
+
+    def open_mailer(*, outbox: str = "", dry_run: bool = False) -> Mailer:
+        return Mailer(
+            mailer.transport,
+            options=mailer.options,
+            deadline=mailer.deadline,
+            dry_run=dry_run,
+            outbox=outbox or None,
+        )
+
     return StoredAlerter(
         name="",
         transport=mailer.transport,
-        options=mailer.options,
+        open=open_mailer,
         sender=mailer.sender,
         to=mailer.to,
-        deadline=mailer.deadline,
     )
 
 
 def with_addresses(stored: StoredAlerter, mailer: MailerOptions) -> StoredAlerter:
     """Let --from and --to stand in for the alerter's own addresses."""
     return replace(stored, sender=mailer.sender or stored.sender, to=mailer.to or stored.to)
-
-
-def open_mailer(
-    stored: StoredAlerter,
-    *,
-    plugins: PluginHost | None = None,
-    dry_run: bool = False,
-    outbox: Outbox | None = None,
-) -> Mailer:
-    """Return a mailer for a set-up.
-
-    Raises:
-        ConfigurationError: The transport or its options are unusable.
-    """
-    return Mailer(
-        stored.transport,
-        options=stored.options,
-        deadline=stored.deadline,
-        fallbacks=stored.fallbacks,
-        dry_run=dry_run,
-        outbox=outbox or stored.outbox or None,
-        plugins=plugins,
-    )

@@ -16,14 +16,16 @@ from zenmail_zenml import (
 def load_data() -> int:
     """Post a line of text."""
     rows = 48_211
-    Client().active_stack.alerter.post(f"Data loaded\n{rows} rows, none of them empty.")
+    alerter = Client().active_stack.alerter
+    assert alerter is not None
+    alerter.post(f"Data loaded\n{rows} rows, none of them empty.")
     return rows
 
 
 @step(on_success=smtp_email_alerter_success_hook)
 def train(rows: int, epochs: int = 3) -> float:
     """Succeed; the hook says so."""
-    return round(1 - 1 / (rows * epochs) ** 0.2, 3)
+    return round(1 - 1 / float(rows * epochs) ** 0.2, 3)
 
 
 @step
@@ -37,7 +39,9 @@ def report(accuracy: float) -> None:
       </body>
     </html>
     """
-    Client().active_stack.alerter.post(
+    alerter = Client().active_stack.alerter
+    assert alerter is not None
+    alerter.post(
         message=f"Training complete. Accuracy: {accuracy:.1%}",
         params=SMTPEmailAlerterParameters(subject="Training results", html_body=page),
     )

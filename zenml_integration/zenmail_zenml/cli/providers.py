@@ -1,0 +1,198 @@
+"""What `zenmail register` knows of each provider: where it is, and what it asks for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["PROVIDERS", "Plan", "Provider", "Question"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing that has to be known.
+
+    Attributes:
+        name: The option of `zenmail register` that answers it, without dashes.
+        text: How to ask for it.
+        secret: Whether the answer is hidden and goes into ZenML's secret store.
+        optional: Whether an empty answer will do.
+        needs: The question without whose answer this one is not asked, or "".
+    """
+
+    name: str
+    text: str
+    secret: bool = False
+    optional: bool = False
+    needs: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to register.
+
+    Attributes:
+        configuration: The alerter's attributes; secrets are references.
+        secret: The secret's values by key; empty when there is no secret.
+    """
+
+    configuration: dict[str, str]
+    secret: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One provider.
+
+    Attributes:
+        title: Its name, as people know it.
+        host: Its SMTP server, or "" when it is asked for.
+        login: Where the user name comes from: "sender" is the sender's address, "asked" a
+            question, "password" the password itself; anything else is the name.
+        questions: What to ask, after sender and recipients.
+        note: What to know before answering.
+        transport: The transport.
+        oauth: The token source to log in with, or "" for a password.
+    """
+
+    title: str
+    host: str = ""
+    login: str = "asked"
+    questions: tuple[Question, ...] = ()
+    note: str = ""
+    transport: Literal["smtp", "ses"] = "smtp"
+    oauth: str = ""
+
+    def plan(self, answers: Mapping[str, str], *, secret: str) -> Plan:
+        """Return what to register.
+
+        Args:
+            answers: Answers by the question's name, with "from" and "to".
+            secret: The name of the secret.
+        """
+        common = {"sender_email": answers["from"], "recipient_email": answers["to"]}
+        if self.transport == "ses":
+            return self._ses(answers, common, secret)
+        configuration = {**common, "smtp_server": answers.get("host") or self.host}
+        configuration["smtp_port"] = answers.get("port") or _port(answers.get("security", ""))
+        if answers.get("security"):
+            configuration["smtp_security"] = answers["security"]
+        if answers.get("ca-file"):
+            configuration["smtp_ca_file"] = answers["ca-file"]
+        if self.oauth:
+            return self._oauth(answers, configuration, secret)
+        password = answers.get("password", "")
+        if not password:
+            return Plan(configuration, {})
+        reference = f"{{{{{secret}.smtp_password}}}}"
+        names = {"asked": answers.get("username", ""), "sender": "", "password": reference}
+        username = names.get(self.login, self.login)
+        if username:
+            configuration["smtp_username"] = username
+        configuration["password"] = reference
+        return Plan(configuration, {"smtp_password": password})
+
+    def _oauth(
+        self, answers: Mapping[str, str], configuration: dict[str, str], secret: str
+    ) -> Plan:
+        options = {
+            "oauth": self.oauth,
+            "oauth_options": {
+                "tenant": answers["tenant"],
+                "client_id": answers["client-id"],
+                "client_secret": f"{{{{{secret}.client_secret}}}}",
+            },
+        }
+        configuration["smtp_username"] = answers.get("username") or answers["from"]
+        configuration["transport_options"] = json.dumps(options)
+        return Plan(configuration, {"client_secret": answers["client-secret"]})
+
+    @staticmethod
+    def _ses(answers: Mapping[str, str], configuration: dict[str, str], secret: str) -> Plan:
+        options = {"region": answers["region"]}
+        values = {}
+        if answers.get("key-id"):
+            for name, answer in (
+                ("access_key_id", "key-id"),
+                ("secret_access_key", "secret-key"),
+            ):
+                options[name] = f"{{{{{secret}.{name}}}}}"
+                values[name] = answers[answer]
+        configuration["transport"] = "ses"
+        configuration["transport_options"] = json.dumps(options)
+        return Plan(configuration, values)
+
+
+def _port(security: str) -> str:
+    return {"tls": "465", "none": "25"}.get(security, "587")
+
+
+PROVIDERS: Mapping[str, Provider] = {
+    "gmail": Provider(
+        "Gmail or Google Workspace",
+        host="smtp.gmail.com",
+        login="sender",
+        questions=(Question("password", "App password", secret=True),),
+        note="Google takes no account passwords. Make an app password, which needs 2-step "
+        "verification: https://myaccount.google.com/apppasswords",
+    ),
+    "microsoft": Provider(
+        "Microsoft 365 or Outlook",
+        host="smtp.office365.com",
+        questions=(
+            Question("tenant", "Tenant (directory) id or domain"),
+            Question("client-id", "Application (client) id"),
+            Question("client-secret", "Client secret", secret=True),
+        ),
+        note="Microsoft ends passwords for SMTP in December 2026; this logs in with a token. "
+        "The application needs the permission SMTP.SendAsApp. It takes pip install "
+        '"zenmail[oauth]".',
+        oauth="microsoft",
+    ),
+    "ses": Provider(
+        "Amazon SES",
+        questions=(
+            Question("region", "AWS region, such as eu-west-1"),
+            Question("key-id", "Access key id, empty for the machine's own", optional=True),
+            Question("secret-key", "Secret access key", secret=True, needs="key-id"),
+        ),
+        note="The sender has to be verified in that region. It takes "
+        'pip install "zenmail[ses]".',
+        transport="ses",
+    ),
+    "sendgrid": Provider(
+        "SendGrid",
+        host="smtp.sendgrid.net",
+        login="apikey",
+        questions=(Question("password", "API key", secret=True),),
+        note="The API key needs the permission Mail Send.",
+    ),
+    "mailgun": Provider(
+        "Mailgun",
+        host="smtp.mailgun.org",
+        questions=(
+            Question("username", "SMTP user, such as postmaster@mg.example.com"),
+            Question("password", "Its password", secret=True),
+        ),
+        note="SMTP users belong to a domain: Domain settings, SMTP credentials. For the EU "
+        "region add --host=smtp.eu.mailgun.org.",
+    ),
+    "postmark": Provider(
+        "Postmark",
+        host="smtp.postmarkapp.com",
+        login="password",
+        questions=(Question("password", "Server API token", secret=True),),
+        note="The server's API token is user name and password.",
+    ),
+    "own": Provider(
+        "Your own server",
+        questions=(
+            Question("host", "Name of the SMTP server"),
+            Question("security", "Encryption: starttls, tls or none", optional=True),
+            Question("username", "User name, empty for a relay without login", optional=True),
+            Question("password", "Password", secret=True, needs="username"),
+        ),
+    ),
+}

@@ -1,0 +1,308 @@
+"""``zenmail register``: from a provider's name to an alerter in the stack."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from zenmail.cli.app import Failure
+from zenmail.cli.doctor import report
+from zenmail.cli.stored import read_alerter
+
+from .providers import PROVIDERS, Plan, Provider, Question
+
+if TYPE_CHECKING:
+    from zenml.client import Client
+    from zenml.models import ComponentResponse
+
+__all__ = ["register"]
+
+_Found = TypeVar("_Found")
+_FLAVOR = "smtp_email"
+_FLAVOR_SOURCE = "zenmail_zenml.flavor.SMTPEmailAlerterFlavor"
+# What another provider would leave behind in an alerter that exists.
+_PROVIDERS_OWN = (
+    "transport",
+    "transport_options",
+    "smtp_server",
+    "smtp_port",
+    "smtp_security",
+    "smtp_username",
+    "smtp_ca_file",
+    "password",
+)
+_COMPONENT_FLAGS = {
+    "orchestrator": "-o",
+    "artifact_store": "-a",
+    "container_registry": "-c",
+    "image_builder": "-i",
+    "step_operator": "-s",
+    "experiment_tracker": "-e",
+    "model_deployer": "-d",
+    "feature_store": "-f",
+    "data_validator": "-dv",
+    "annotator": "-an",
+    "model_registry": "-r",
+}
+_HELP = """Register an alerter with ZenML: ask what the provider needs, then make secret,
+flavor, alerter and stack, and check the connection.
+
+NAME is the alerter's, email_alerter by default. Run again with the same name it changes what
+is there. The equivalent zenml commands are printed. Passwords are asked for without being
+shown, or read from the environment; they go into ZenML's secret store.
+
+\b
+Examples:
+  zenmail register
+  zenmail register --provider=gmail --from=you@gmail.com --to=team@example.com
+  zenmail register relay --provider=own --host=relay.internal --security=none \\
+      --from=a@example.com --to=team@example.com --no-input
+  zenmail register --provider=ses --region=eu-west-1 --from=a@example.com --to=b@example.com
+"""
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What the things are called in ZenML."""
+
+    alerter: str
+    secret: str
+    stack: str
+
+
+def _answer(name: str, text: str, envvar: str | None = None) -> Callable[[Any], Any]:
+    return click.option(f"--{name}", metavar="TEXT", help=text, envvar=envvar,
+                        show_envvar=envvar is not None)  # fmt: skip
+
+
+@click.command(short_help="Set it up for your provider.", help=_HELP)
+@click.argument("name", default="email_alerter")
+@click.option("--provider", type=click.Choice(list(PROVIDERS)), help="Whose server sends.")
+@_answer("from", "The sender.")
+@_answer("to", "The recipients, with commas.")
+@_answer("host", "The SMTP server.")
+@_answer("port", "Its port.  [default: 587, 465 with tls, 25 with none]")
+@click.option(
+    "--security",
+    type=click.Choice(["starttls", "tls", "none"]),
+    help="How the connection is encrypted.",
+)
+@_answer("username", "The login's name.  [default: the sender's address]")
+@_answer("password", "The password, app password, API key or token.", "ZENMAIL_PASSWORD")
+@_answer("ca-file", "Certificates of a private authority.")
+@_answer("tenant", "Microsoft: the tenant.")
+@_answer("client-id", "Microsoft: the application.")
+@_answer("client-secret", "Microsoft: its secret.", "ZENMAIL_CLIENT_SECRET")
+@_answer("region", "Amazon SES: the region.")
+@_answer("key-id", "Amazon SES: the access key id.  [default: the machine's credentials]")
+@_answer("secret-key", "Amazon SES: the secret access key.", "ZENMAIL_SECRET_KEY")
+@click.option("--secret", metavar="NAME", default="email_credentials", show_default=True,
+              help="The secret that holds the password.")  # fmt: skip
+@click.option(
+    "--stack",
+    metavar="NAME",
+    help="The stack to put the alerter into, made if it does not exist.  [default: the active "
+    "one; email_stack in place of ZenML's own default stack]",
+)
+@click.option("--no-input", is_flag=True, help="Ask nothing; fail when something is missing.")
+@click.option("--dry-run", is_flag=True, help="Print the zenml commands and change nothing.")
+@click.option("--doctor/--no-doctor", "check", default=True, help="Check the connection.")
+@click.pass_context
+def register(
+    ctx: click.Context,
+    /,
+    name: str,
+    provider: str | None,
+    secret: str,
+    stack: str | None,
+    no_input: bool,
+    dry_run: bool,
+    check: bool,
+    **flags: str | None,
+) -> None:
+    """Ask, register, print the commands and run doctor."""
+    from rich.console import Console
+
+    answers = {
+        key.replace("_", "-"): value for key, value in flags.items() if value is not None
+    }
+    chosen = PROVIDERS[provider or _choose(no_input)]
+    if chosen.note and not no_input:
+        click.echo(click.wrap_text(chosen.note, 90))
+    answers = _ask(chosen, answers, no_input)
+    plan = chosen.plan(answers, secret=secret)
+    console = Console(stderr=True)
+    with console.status("Starting ZenML ..."):
+        from zenml.client import Client
+
+        client = Client()
+        _validate(plan)
+        names = _Names(name, secret, stack or _default_stack(client))
+        commands = list(_commands(client, plan, names))
+    click.echo("\nThe equivalent commands:\n")
+    click.echo("\n".join(commands) + "\n")
+    if dry_run:
+        return
+    with console.status("Registering ...") as status:
+        for done in _register(client, plan, names):
+            status.update(f"{done} ...")
+            click.echo(done)
+    if check:
+        click.echo()
+        ctx.exit(0 if report(read_alerter(name)) else 1)
+
+
+def _choose(no_input: bool) -> str:
+    keys = list(PROVIDERS)
+    if no_input:
+        raise Failure(
+            "--provider is missing.", remedy=f"One of: {', '.join(keys)}.", exit_code=2
+        )
+    for number, key in enumerate(keys, start=1):
+        click.echo(f"  {number}  {PROVIDERS[key].title}")
+    return keys[click.prompt("Provider", type=click.IntRange(1, len(keys))) - 1]
+
+
+def _ask(provider: Provider, given: Mapping[str, str], no_input: bool) -> dict[str, str]:
+    """Return the answers, asking for those that were not given."""
+    answers = dict(given)
+    for question in (
+        Question("from", "Sender's address"),
+        Question("to", "Recipients, with commas"),
+        *provider.questions,
+    ):
+        if question.name in answers or (question.needs and not answers.get(question.needs)):
+            continue
+        if no_input and not question.optional:
+            raise Failure(
+                f"--{question.name} is missing.", remedy=f"{question.text}.", exit_code=2
+            )
+        if no_input:
+            continue
+        answers[question.name] = click.prompt(
+            question.text,
+            hide_input=question.secret,
+            default="" if question.optional else None,
+            show_default=False,
+        ).strip()
+    return answers
+
+
+def _validate(plan: Plan) -> None:
+    """Refuse what the alerter would refuse, before anything is registered."""
+    from zenmail_zenml.flavor import SMTPEmailAlerterConfig
+
+    # Raises a ConfigurationError that says what is wrong.
+    _ = SMTPEmailAlerterConfig(**plan.configuration).is_valid
+
+
+def _default_stack(client: Client) -> str:
+    # ZenML does not let anybody change the stack that it makes itself.
+    active = client.active_stack_model.name
+    return "email_stack" if active == "default" else active
+
+
+def _commands(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
+    """Yield the commands of ZenML's that do what `_register` does."""
+    if not _has_flavor(client):
+        yield f"zenml alerter flavor register {_FLAVOR_SOURCE}"
+    if plan.secret:
+        verb = "update" if _find(client.get_secret, names.secret) else "create"
+        values = " ".join(f"--{key}=YOUR_{key.upper()}" for key in plan.secret)
+        yield f"zenml secret {verb} {names.secret} {values}"
+    known = _find_alerter(client, names.alerter)
+    attributes = [f"--{key}={shlex.quote(value)}" for key, value in plan.configuration.items()]
+    start = (
+        f"zenml alerter update {names.alerter}"
+        if known
+        else f"zenml alerter register {names.alerter} --flavor={_FLAVOR}"
+    )
+    yield " \\\n    ".join([start, *attributes])
+    if _find(client.get_stack, names.stack):
+        yield f"zenml stack update {names.stack} -al {names.alerter}"
+        yield f"zenml stack set {names.stack}"
+    else:
+        parts = client.active_stack_model.components
+        flags = " ".join(
+            f"{flag} {components[0].name}"
+            for kind, components in parts.items()
+            if components and (flag := _COMPONENT_FLAGS.get(str(kind)))
+        )
+        yield f"zenml stack register {names.stack} {flags} -al {names.alerter} --set"
+
+
+def _register(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
+    """Make or change flavor, secret, alerter and stack; yield a line about each."""
+    from zenml.enums import StackComponentType
+
+    kind = StackComponentType.ALERTER
+    if not _has_flavor(client):
+        client.create_flavor(_FLAVOR_SOURCE, kind)
+        yield f"Registered the flavor {_FLAVOR}."
+    if plan.secret:
+        if _find(client.get_secret, names.secret):
+            client.update_secret(names.secret, add_or_update_values=plan.secret)
+            yield f"Updated the secret {names.secret}."
+        else:
+            client.create_secret(names.secret, plan.secret)
+            yield f"Created the secret {names.secret}."
+    alerter = _find_alerter(client, names.alerter)
+    if alerter is None:
+        alerter = client.create_stack_component(
+            names.alerter, _FLAVOR, kind, dict(plan.configuration)
+        )
+        yield f"Registered the alerter {names.alerter}."
+    else:
+        stale: dict[str, Any] = dict.fromkeys(_PROVIDERS_OWN)
+        client.update_stack_component(
+            alerter.id, kind, configuration={**stale, **plan.configuration}
+        )
+        yield f"Updated the alerter {names.alerter}."
+    if _find(client.get_stack, names.stack):
+        client.update_stack(names.stack, component_updates={kind: [alerter.id]})
+        yield f"Put it into the stack {names.stack}."
+    else:
+        components = {
+            part: found[0].id
+            for part, found in client.active_stack_model.components.items()
+            if found and part != kind
+        }
+        client.create_stack(names.stack, {**components, kind: alerter.id})
+        yield f"Registered the stack {names.stack}."
+    client.activate_stack(names.stack)
+    yield f"The stack {names.stack} is active."
+
+
+def _has_flavor(client: Client) -> bool:
+    from zenml.enums import StackComponentType
+
+    return bool(client.list_flavors(name=_FLAVOR, type=StackComponentType.ALERTER).items)
+
+
+def _find_alerter(client: Client, name: str) -> ComponentResponse | None:
+    from zenml.enums import StackComponentType
+
+    found = _find(
+        lambda wanted: client.get_stack_component(
+            StackComponentType.ALERTER, wanted, allow_name_prefix_match=False
+        ),
+        name,
+    )
+    if found is not None and found.flavor_name != _FLAVOR:
+        raise Failure(
+            f"There is an alerter {name!r} already, of the flavor {found.flavor_name!r}.",
+            remedy="Choose another name: zenmail register NAME",
+            exit_code=2,
+        )
+    return found
+
+
+def _find(get: Callable[[str], _Found], name: str) -> _Found | None:
+    try:
+        return get(name)
+    except KeyError:
+        return None

@@ -1,0 +1,129 @@
+"""An alerter as ZenML keeps it, read for ``zenmail doctor``, ``send`` and ``outbox``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from zenmail.cli.app import Failure
+from zenmail.cli.stored import StoredAlerter
+from zenmail.errors import ConfigurationError
+from zenmail.transport import Check
+
+if TYPE_CHECKING:
+    from zenml.models import ComponentResponse
+
+    from zenmail import Mailer
+    from zenmail_zenml.settings import Resolved
+
+__all__ = ["read"]
+
+_FLAVOR = "smtp_email"
+
+
+def read(name: str | None) -> StoredAlerter:
+    """Read an alerter; what is wrong with it is among the checks.
+
+    Args:
+        name: Its name or the beginning of its id; None for the active stack's.
+
+    Raises:
+        Failure: There is no such alerter, or it is none of zenmail's.
+    """
+    from zenmail_zenml.mailers import make_mailer
+    from zenmail_zenml.settings import SecretReader, resolve
+
+    started = time.perf_counter()
+    component = _find(name)
+    values: dict[str, Any] = dict(component.configuration)
+    found = Check("alerter", "passed", f"{component.name} is registered.", "", _since(started))
+    started = time.perf_counter()
+    reader = SecretReader()
+    try:
+        resolved = reader.resolve(values)
+    except ConfigurationError as error:
+        secret = Check("secret", "failed", error.message, error.remedy, _since(started))
+        return StoredAlerter(
+            component.name, transport=_transport(values), checks=(found, secret)
+        )
+    detail = "It was read from ZenML's store." if resolved != values else "It needs none."
+    secret = Check("secret", "passed", detail, "", _since(started))
+    started = time.perf_counter()
+    try:
+        settings = resolve(resolved, replace=lambda value: value)
+        session = _session(component, settings)
+        fallbacks = tuple(name for name, _ in settings.fallbacks())
+    except ConfigurationError as error:
+        wrong = Check("configuration", "failed", error.message, error.remedy, _since(started))
+        checks = (found, secret, wrong)
+        return StoredAlerter(component.name, transport=_transport(values), checks=checks)
+
+    def open_mailer(*, outbox: str = "", dry_run: bool = False) -> Mailer:
+        changes = {"outbox": outbox or settings.outbox, "dry_run": dry_run or settings.dry_run}
+        return make_mailer(settings.model_copy(update=changes), session)
+
+    return StoredAlerter(
+        component.name,
+        transport=settings.transport,
+        open=open_mailer,
+        sender=settings.sender,
+        to=(*settings.recipient_email, *settings.cc, *settings.bcc),
+        fallbacks=fallbacks,
+        outbox=settings.outbox,
+        checks=(found, secret),
+    )
+
+
+def _session(component: ComponentResponse, settings: Resolved) -> Any:
+    """Return the boto3 session of the alerter's service connector, for the transport ses."""
+    if settings.transport != "ses" or component.connector is None:
+        return None
+    from zenml.stack import StackComponent
+
+    connector = StackComponent.from_model(component).get_connector()
+    return None if connector is None else connector.connect()
+
+
+def _find(name: str | None) -> ComponentResponse:
+    from zenml.client import Client
+    from zenml.enums import StackComponentType
+
+    client = Client()
+    kind = StackComponentType.ALERTER
+    if name is None:
+        stack = client.active_stack_model
+        components = stack.components.get(kind)
+        if not components:
+            raise Failure(
+                f"The active stack {stack.name!r} has no alerter.",
+                remedy="Name one, or make one: zenmail register",
+                exit_code=2,
+            )
+        component = components[0]
+    else:
+        try:
+            component = client.get_stack_component(kind, name)
+        except KeyError:
+            known = [item.name for item in client.list_stack_components(type=kind).items]
+            raise Failure(
+                f"ZenML knows no alerter {name!r}.",
+                remedy=f"There are: {', '.join(known)}."
+                if known
+                else "Make one: zenmail register",
+                exit_code=2,
+            ) from None
+    if component.flavor_name != _FLAVOR:
+        raise Failure(
+            f"The alerter {component.name!r} is of the flavor {component.flavor_name!r}.",
+            remedy=f"zenmail looks after alerters of the flavor {_FLAVOR!r}.",
+            exit_code=2,
+        )
+    return component
+
+
+def _transport(values: dict[str, Any]) -> str:
+    return str(values.get("transport") or "smtp")
+
+
+def _since(started: float) -> float:
+    return time.perf_counter() - started
