@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from .address import parse_mailbox
 from .alert import Alert
@@ -23,7 +23,7 @@ __all__ = ["compose", "list_id_for"]
 
 _logger = logging.getLogger(__name__)
 
-_IMPORTANCE: Final = {"critical": "high", "error": "high"}
+_IMPORTANCE: Final[dict[str, Literal["high"]]] = {"critical": "high", "error": "high"}
 _LIMITS: Final = Limits()
 _SCALES: Final = (1.0, 0.5, 0.25, 0.1, 0.03)
 _HTML_LIMIT: Final = 60_000

@@ -21,6 +21,7 @@ from .tables import (
     Table,
     flattened,
     format_value,
+    is_number,
     metrics_table,
     plain_mapping,
     steps_table,
@@ -396,7 +397,7 @@ class Maker:
             return value if value == "" else self._redactor.masked()
         if kind is str:
             return self._redactor.masked() if secrecy and value else value
-        if kind is int or kind is float:
+        if is_number(value):
             return value
         if depth > 6:
             return "..."

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-__all__ = ["Rendered", "from_markdown", "from_plain", "is_web_address", "wrap"]
+__all__ = [
+    "Rendered",
+    "aligned",
+    "from_markdown",
+    "from_plain",
+    "href",
+    "is_web_address",
+    "wrap",
+]
 
 WIDTH = 76
 
@@ -58,9 +66,34 @@ _PRE = (
 _CELL = "padding:6px 10px;border:1px solid #d5dae1;vertical-align:top;overflow-wrap:anywhere"
 
 
+_HOST = re.compile(
+    r"(?:[^\s/?#@]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::\d{1,5})?(?=[/?#]|\Z)"
+)
+_ILLEGAL = re.compile(r"[\x00-\x20\"<>\\^`{|}\[\]]|%(?![0-9A-Fa-f]{2})")
+
+
 def is_web_address(url: str) -> bool:
-    """Whether a link may lead there: http, https and mailto only."""
-    return url.lower().startswith(("http://", "https://", "mailto:"))
+    """Whether a link may lead there: http, https and mailto only, and to a possible host."""
+    scheme, colon, rest = url.partition(":")
+    scheme = scheme.lower()
+    if scheme == "mailto":
+        return bool(colon and "@" in rest)
+    if scheme not in ("http", "https") or not rest.startswith("//"):
+        return False
+    match = _HOST.match(rest, 2, 600)
+    return match is not None and all(
+        0 < len(label) < 64 for label in match["host"].removesuffix(".").split(".")
+    )
+
+
+def href(url: str) -> str:
+    """Return an address as it may stand in a link: what no address holds is encoded."""
+    if not _ILLEGAL.search(url):
+        return url
+    start = 0
+    if match := re.match(r"https?://\[[0-9A-Fa-f:.]+\]", url, re.IGNORECASE):
+        start = match.end()
+    return url[:start] + _ILLEGAL.sub(lambda found: f"%{ord(found[0]):02X}", url[start:])
 
 
 def from_plain(source: str) -> Rendered:
@@ -116,6 +149,8 @@ def _lines(text: str) -> str:
         done = 0
         for match in matches:
             url = _without_punctuation(match[0])
+            if not is_web_address(url):
+                continue
             pieces += (_spaced(text[done : match.start()]), _anchor(url, _escape(url)))
             done = match.start() + len(url)
         pieces.append(_spaced(text[done:]))
@@ -150,7 +185,7 @@ def _without_punctuation(url: str) -> str:
 
 
 def _anchor(url: str, label: str) -> str:
-    return f'<a class="l" href="{_escape(url)}" style="color:#0b4a8f">{label}</a>'
+    return f'<a class="l" href="{_escape(href(url))}" style="color:#0b4a8f">{label}</a>'
 
 
 # --- the parser
@@ -363,7 +398,7 @@ class _Writer:
             elif kind == "link_open":
                 url = str(token.attrGet("href") or "")
                 links.append((url, len(text)))
-                html.append(f'<a class="l" href="{_escape(url)}" style="color:#0b4a8f">')
+                html.append(f'<a class="l" href="{_escape(href(url))}" style="color:#0b4a8f">')
             elif kind == "link_close":
                 url, since = links.pop()
                 html.append("</a>")

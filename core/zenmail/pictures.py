@@ -96,7 +96,7 @@ def load_pictures(
     return pictures, notes
 
 
-class _Unusable(Exception):  # noqa: N818 - a reason, not an error of the program's
+class _Unusable(Exception):
     """A picture that cannot be shown, with a reason fit for the mail."""
 
 

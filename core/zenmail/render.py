@@ -11,11 +11,11 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from .content import Content
 from .errors import TemplateError
-from .markdown import aligned, is_web_address, wrap
+from .markdown import aligned, href, is_web_address, wrap
 
 if TYPE_CHECKING:
     from jinja2 import BaseLoader, Environment, Template
@@ -127,8 +127,18 @@ def _settings() -> dict[str, Any]:
 def _prepared(environment: Environment) -> Environment:
     environment.filters["wrap"] = wrap
     environment.filters["columns"] = _columns
+    environment.filters["href"] = href
+    environment.filters["page_title"] = _page_title
     environment.tests["web_address"] = is_web_address
     return environment
+
+
+def _page_title(title: str) -> str:
+    # Validators count what is written, and warn above 70 characters.
+    short = title[:70]
+    while len(escape(short)) > 70:
+        short = short[:-1]
+    return short
 
 
 def _columns(rows: Iterable[Iterable[str]], right: Iterable[int] = ()) -> str:
@@ -141,7 +151,7 @@ def _columns(rows: Iterable[Iterable[str]], right: Iterable[int] = ()) -> str:
 _steps: ContextVar[list[int]] = ContextVar("zenmail_template_steps")
 
 
-class _Runaway(Exception):  # noqa: N818 - ends a template, not the program
+class _Runaway(Exception):
     """A template does what might never end."""
 
 
@@ -169,7 +179,8 @@ def _short(value: Any) -> Any:
 def _joined(context: EvalContext, items: Iterable[Any], separator: str = "") -> str:
     from jinja2.filters import do_join
 
-    return do_join(context, _counted(items), separator[:100])
+    joined: str = do_join(context, _counted(items), separator[:100])
+    return joined
 
 
 def _replaced(text: str, old: str, new: str) -> str:

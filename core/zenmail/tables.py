@@ -21,6 +21,7 @@ __all__ = [
     "flattened",
     "format_metric",
     "format_value",
+    "is_number",
     "metrics_table",
     "plain_mapping",
     "steps_table",
@@ -131,6 +132,11 @@ def flattened(
         else:
             pairs += flattened(inner, f"{name}.", depth + 1)
     return pairs
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a number of any kind, also of NumPy."""
+    return _number(value) is not None
 
 
 def _number(value: object) -> int | float | None:
