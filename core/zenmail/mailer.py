@@ -11,16 +11,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
 from .address import parse_mailbox, split_addresses
 from .alert import Alert
+from .background import Background
 from .clean import clean_line
 from .compose import compose
 from .deadline import Deadline
 from .delivery import Delivery, DeliveryPolicy, Route, within
+from .digest import Addressing, Digest, StormGuard
 from .email import Email, Envelope
 from .errors import ConfigurationError, OptionsError, ZenmailError
 from .outbox import Claim, Outbox, OutboxState
@@ -30,7 +32,9 @@ from .redact import scrub
 from .shorten import without_missing_files
 from .transport import Check, TransportOptions, VerifyRequest
 
-__all__ = ["DeliveryPolicy", "Mailer"]
+__all__ = ["DeliveryMode", "DeliveryPolicy", "Mailer"]
+
+DeliveryMode = Literal["now", "background"]
 
 _logger = logging.getLogger(__name__)
 _LONGEST_REASON = 1000
@@ -55,7 +59,12 @@ class Mailer:
         redirect_allow: Recipients that get their mail in spite of ``redirect_to``:
             addresses, or patterns such as ``*@example.com``.
         dry_run: Do everything but send.
-        outbox: A folder, or an `Outbox`, that keeps what cannot be delivered.
+        outbox: A folder, the URL of one, or an `Outbox`, that keeps what cannot be delivered.
+        delivery: ``now``: `send` returns when the outcome is known. ``background``: it
+            returns at once and a thread delivers; the process waits for that at its end,
+            for no longer than the deadline, and what fails is logged and left to the outbox.
+        alerts_per_run: How many alerts with the same `Alert.thread` are sent alone; the
+            rest goes into one digest. None for no limit.
         policy: What to do when the answer is lost after the mail was sent:
             ``at_most_once`` leaves it, ``at_least_once`` sends it again.
         max_attempts: How often the transports are gone through at the most.
@@ -78,6 +87,8 @@ class Mailer:
         redirect_allow: str | Sequence[str] = (),
         dry_run: bool = False,
         outbox: str | os.PathLike[str] | Outbox | None = None,
+        delivery: DeliveryMode = "now",
+        alerts_per_run: int | None = None,
         policy: DeliveryPolicy = "at_most_once",
         max_attempts: int = 10,
         plugins: PluginHost | None = None,
@@ -108,6 +119,17 @@ class Mailer:
             if os.fspath(outbox)
             else None
         )
+        if delivery not in ("now", "background"):
+            raise ConfigurationError(
+                f"{delivery!r} is no way of delivery.", remedy="Choose now or background."
+            )
+        self._background = Background(deadline) if delivery == "background" else None
+        if alerts_per_run is not None and alerts_per_run < 1:
+            raise ConfigurationError(
+                f"alerts_per_run is {alerts_per_run}.",
+                remedy="Give at least 1, or None for no limit.",
+            )
+        self._alerts_per_run = alerts_per_run
         pairs = [(transport, options or {})]
         pairs += [(item, {}) if isinstance(item, str) else item for item in fallbacks]
         self._routes = [self._route(name, given) for name, given in pairs]
@@ -115,6 +137,12 @@ class Mailer:
             {secret for route in self._routes for secret in _secret_values(route.options)},
             key=len,
             reverse=True,
+        )
+        shared = self._outbox.location if self._outbox and self._outbox.local else None
+        self._storms = (
+            StormGuard(alerts_per_run or 0, shared, self._scrub)
+            if alerts_per_run is not None or shared is not None
+            else None
         )
 
     def _route(self, name: str, options: Mapping[str, Any] | TransportOptions) -> Route:
@@ -135,7 +163,16 @@ class Mailer:
         self.close()
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Finish what is under way, send the digests that are due, close every connection.
+
+        That takes no longer than the deadline for the queue, and as long for the digests.
+        """
+        if self._background is not None:
+            self._background.close()
+        if self._storms is not None:
+            self._storms.close()
+            for digest in self._storms.leave(self.deadline):
+                self._send_digest(digest)
         self.plugins.close()
 
     def send(self, email: Email) -> Receipt:
@@ -157,30 +194,100 @@ class Mailer:
                 message_id=email.message_id,
                 transport=self._routes[0].name,
             )
-        else:
-            receipt = self._send(email, envelope, deadline)
+            self.plugins.after_send(receipt, email)
+            return receipt
+        if self._background is not None:
+            queued = self._queue(self._background, email, envelope)
+            if queued is not None:
+                return queued
+        return self._send(email, envelope, deadline, *self._begin(email, envelope))
+
+    def _send(
+        self,
+        email: Email,
+        envelope: Envelope,
+        deadline: Deadline,
+        claim: Claim | None,
+        trouble: str = "",
+    ) -> Receipt:
+        """Deliver a mail, and use the rest of the time for those that wait."""
+        receipt = self._deliver(without_missing_files(email), envelope, deadline, claim=claim)
+        if trouble and trouble not in receipt.notes:
+            receipt = receipt.model_copy(update={"notes": (*receipt.notes, trouble)})
         self.plugins.after_send(receipt, email)
-        if receipt.accepted and not self._dry_run:
+        if receipt.accepted:
             self._flush_some(deadline)
         return receipt
 
-    def _send(self, email: Email, envelope: Envelope, deadline: Deadline) -> Receipt:
-        claim, trouble = None, ""
-        if self._outbox is not None and self._outbox.local:
-            try:
-                claim = self._outbox.begin(email, envelope, self._policy)
-            except OSError as error:
-                trouble = f"The outbox {self._outbox} takes no mail: {_why(error)}"
-                _logger.warning("%s", trouble)
-        receipt = self._deliver(without_missing_files(email), envelope, deadline, claim=claim)
-        if trouble and trouble not in receipt.notes:
-            return receipt.model_copy(update={"notes": (*receipt.notes, trouble)})
-        return receipt
+    def _begin(
+        self, email: Email, envelope: Envelope, *, waits: bool = False
+    ) -> tuple[Claim | None, str]:
+        """Note a mail down in the outbox; return what stands in the way, too."""
+        if self._outbox is None or not self._outbox.local:
+            return None, ""
+        try:
+            return self._outbox.begin(email, envelope, self._policy, waits=waits), ""
+        except OSError as error:
+            trouble = f"The outbox {self._outbox} takes no mail: {_why(error)}"
+            _logger.warning("%s", trouble)
+            return None, trouble
+
+    def _queue(
+        self, background: Background, email: Email, envelope: Envelope
+    ) -> Receipt | None:
+        """Leave a mail to the background delivery; return None when that cannot take it."""
+        claim, trouble = self._begin(email, envelope, waits=True)
+
+        def work(deadline: Deadline) -> None:
+            receipt = self._send(email, envelope, deadline, claim, trouble)
+            if receipt.outcome != "delivered":
+                _logger.error(
+                    "Mail %r to %s: %s. %s",
+                    email.subject,
+                    ", ".join(envelope.recipients),
+                    receipt.describe(),
+                    receipt.remedy,
+                )
+
+        def give_up() -> None:
+            self._give_up(email, envelope, claim)
+
+        if background.submit(work, give_up, size=email.size() if claim is None else 0):
+            return Receipt(
+                outcome="queued",
+                detail="The background delivery has it.",
+                message_id=email.message_id,
+                transport=self._routes[0].name,
+                notes=(trouble,) if trouble else (),
+            )
+        if claim is not None:
+            with contextlib.suppress(OSError):
+                claim.done()
+        return None
+
+    def _give_up(self, email: Email, envelope: Envelope, claim: Claim | None) -> None:
+        """Leave a queued mail to the outbox, since this process ends."""
+        why = "The process ended before its turn came."
+        try:
+            if claim is not None:
+                claim.abandon(why)
+            elif self._outbox is not None:
+                self._outbox.add(email, envelope, self._policy, reason=why)
+            else:
+                raise OSError("there is no outbox to keep it in")
+        except OSError as error:
+            _logger.error(
+                "Mail %r to %s is lost: %s %s",
+                email.subject,
+                ", ".join(envelope.recipients),
+                why,
+                _why(error),
+            )
 
     def flush(
         self, *, limit: int | None = None, also: Collection[OutboxState] = ()
     ) -> list[Receipt]:
-        """Send what waits in the outbox, the oldest first.
+        """Send what waits in the outbox, the oldest first, and digests nobody cares for.
 
         It ends early when two mails in a row fail for reasons that have nothing to do with
         them. Mails that are refused for good, and those that wait for too long, are moved
@@ -202,7 +309,10 @@ class Mailer:
                     self._outbox.retry(item.name)
         except (OSError, ConfigurationError) as error:
             _logger.error("The outbox %s cannot be read: %s", self._outbox, error)
-        return self._flush(lambda: Deadline.after(self.deadline), limit, proven=False)
+        receipts = self._flush(lambda: Deadline.after(self.deadline), limit, proven=False)
+        if self._storms is not None:
+            receipts += [self._send_digest(digest) for digest in self._storms.orphaned()]
+        return receipts
 
     def _flush_some(self, deadline: Deadline) -> None:
         """Use the rest of the time of a mail that was delivered for those that wait."""
@@ -213,6 +323,9 @@ class Mailer:
 
         if self._outbox is not None and self._outbox.worth_a_look():
             self._flush(rest, _FLUSHED_PER_SEND, proven=True)
+        if self._storms is not None and rest() is not None:
+            for digest in self._storms.quiet():
+                self._send_digest(digest)
 
     def _flush(
         self, time_for_one: Callable[[], Deadline | None], limit: int | None, *, proven: bool
@@ -296,22 +409,96 @@ class Mailer:
             ConfigurationError: Another argument is unusable.
         """
         alert = self.plugins.before_render(alert)
-        email = compose(
-            alert,
+        addressing = Addressing(
             sender=sender,
-            to=to,
-            cc=cc,
-            bcc=bcc,
-            reply_to=reply_to,
-            subject=subject,
+            to=split_addresses(to),
+            cc=split_addresses(cc),
+            bcc=split_addresses(bcc),
+            reply_to=split_addresses(reply_to),
             subject_prefix=subject_prefix,
             include_html=include_html,
-            secrets=self._secrets,
-            templates=templates,
+            templates=None if templates is None else os.fspath(templates),
             redact=redact,
+        )
+        held = self._hold_back(alert, addressing)
+        return held or self.send(self._compose(alert, addressing, subject))
+
+    def finish_thread(self, thread: str) -> list[Receipt]:
+        """Send the digest of a run that has ended, if alerts of it were held back.
+
+        Args:
+            thread: The `Alert.thread` of the run's alerts.
+
+        Returns:
+            What became of the digest, for each set of recipients.
+        """
+        if self._storms is None or not thread or self._dry_run:
+            return []
+        return [self._send_digest(digest) for digest in self._storms.finish(thread)]
+
+    def _compose(self, alert: Alert, addressing: Addressing, subject: str = "") -> Email:
+        return compose(
+            alert,
+            sender=addressing.sender,
+            to=addressing.to,
+            cc=addressing.cc,
+            bcc=addressing.bcc,
+            reply_to=addressing.reply_to,
+            subject=subject,
+            subject_prefix=addressing.subject_prefix,
+            include_html=addressing.include_html,
+            secrets=self._secrets,
+            templates=addressing.templates,
+            redact=addressing.redact,
             pass_through=self._pass_through,
         )
-        return self.send(email)
+
+    def _hold_back(self, alert: Alert, addressing: Addressing) -> Receipt | None:
+        """Return the receipt of an alert that is left to a digest, or None."""
+        if self._storms is None or self._alerts_per_run is None or self._dry_run:
+            return None
+        for item in (addressing.sender, *addressing.to, *addressing.cc, *addressing.bcc):
+            parse_mailbox(item)
+        if self._storms.admit(alert, addressing):
+            return None
+        self._storms.watch(self._send_digest, self.deadline)
+        return Receipt(
+            outcome="skipped",
+            code="held-back",
+            detail=f"Held back for a digest: {self._alerts_per_run} alerts of this run were "
+            "sent alone.",
+            transport=self._routes[0].name,
+        )
+
+    def _send_digest(self, digest: Digest) -> Receipt:
+        assert self._storms is not None
+        sent = False
+        try:
+            alert = self.plugins.before_render(digest.alert())
+            email = self._compose(alert, digest.addressing)
+            email = self.plugins.before_send(email, email.envelope)
+            email, envelope = self._redirect(email, email.envelope)
+            deadline = Deadline.after(self.deadline)
+            receipt = self._send(email, envelope, deadline, *self._begin(email, envelope))
+            sent = receipt.outcome != "deferred"
+        except ZenmailError as error:
+            # It cannot be composed, now or later; the log is the last to hear of it.
+            sent = True
+            receipt = Receipt(
+                outcome="refused", detail=self._tidy(error.message), code=error.code
+            )
+        finally:
+            self._storms.settle(digest, sent=sent)
+        if not receipt.delivered:
+            _logger.error(
+                "The digest of %d alerts of %s to %s: %s. %s",
+                digest.total,
+                digest.thread,
+                ", ".join(digest.addressing.to),
+                receipt.describe(),
+                receipt.remedy,
+            )
+        return receipt
 
     def verify(self, email: Email | None = None) -> dict[str, list[Check]]:
         """Check every transport's set-up without sending.

@@ -247,8 +247,21 @@ class Outbox:
         self._store.write(_Place("waiting", name).path, _dump(fresh), durable=True)
         self._store.remove(place.path)
 
-    def begin(self, email: Email, envelope: Envelope, policy: DeliveryPolicy) -> Claim:
+    def begin(
+        self,
+        email: Email,
+        envelope: Envelope,
+        policy: DeliveryPolicy,
+        *,
+        waits: bool = False,
+    ) -> Claim:
         """Note a mail down that is about to be sent.
+
+        Args:
+            email: The mail.
+            envelope: Who gets it.
+            policy: What to do with it when this process dies while sending.
+            waits: Whether other mails come first.
 
         Raises:
             OSError: The folder cannot be written to.
@@ -260,7 +273,7 @@ class Outbox:
             recipients=envelope.recipients,
             email=email,
         )
-        place = _Place("sending", _new_name(), this_process())
+        place = _Place("claimed" if waits else "sending", _new_name(), this_process())
         # The page cache outlives the process; only what stays here has to outlive the machine.
         self._store.write(place.path, _dump(entry), durable=False)
         return Claim(self._store, place, entry)

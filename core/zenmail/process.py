@@ -8,8 +8,34 @@ import socket
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import Protocol
+from weakref import WeakSet
 
-__all__ = ["alive", "this_process"]
+__all__ = ["Forkable", "alive", "reset_after_fork", "this_process"]
+
+
+class Forkable(Protocol):
+    """What holds locks or threads, and starts afresh in the child of a fork."""
+
+    def reset(self) -> None:
+        """Forget what belongs to the parent: its threads, and locks that they may hold."""
+
+
+_forkables: WeakSet[Forkable] = WeakSet()
+
+
+def reset_after_fork(forkable: Forkable) -> None:
+    """Have the object reset in every child that is forked while it lives."""
+    _forkables.add(forkable)
+
+
+def _reset_all() -> None:
+    for forkable in list(_forkables):
+        forkable.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)
 
 
 def this_process() -> str:
@@ -17,7 +43,11 @@ def this_process() -> str:
 
     It holds letters, digits, hyphens and dots only, so that it can stand in a file name.
     """
-    pid = os.getpid()
+    return _token(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _token(pid: int) -> str:
     return f"{_machine()}.{pid}.{_started(pid)}"
 
 
