@@ -185,7 +185,8 @@ def _split_text(text: str) -> tuple[str, ...]:
             listed = None
         if isinstance(listed, list) and all(isinstance(item, str) for item in listed):
             return split_addresses(listed)
-    parts, start, quoted, angled, escaped = [], 0, False, False, False
+    parts, start = [], 0
+    quoted = angled = escaped = addressed = False
     for position, character in enumerate(text):
         if escaped:
             escaped = False
@@ -194,12 +195,12 @@ def _split_text(text: str) -> tuple[str, ...]:
             quoted = character != '"'
         elif character == '"':
             quoted = True
+        elif character == "@":
+            addressed = True
         elif character in "<>":
             angled = character == "<"
-        elif not angled and (
-            character in ",;" or (character in "\r\n" and "@" in text[start:position])
-        ):
+        elif not angled and (character in ",;" or (addressed and character in "\r\n")):
             parts.append(text[start:position].strip())
-            start = position + 1
+            start, addressed = position + 1, False
     parts.append(text[start:].strip())
     return tuple(part for part in parts if part)

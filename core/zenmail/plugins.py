@@ -6,6 +6,7 @@ import difflib
 import inspect
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from .email import Email, Envelope
 from .errors import (
     AmbiguousTransport,
     BrokenTransport,
+    TemporaryFailure,
     UnknownOutcome,
     UnknownTransport,
     ZenmailError,
@@ -74,9 +76,15 @@ class Transport:
     Each has a plugin manager to itself: pluggy would call the bystanders too.
     """
 
-    def __init__(self, name: str, manager: pluggy.PluginManager) -> None:
+    def __init__(
+        self,
+        name: str,
+        manager: pluggy.PluginManager,
+        pass_through: tuple[type[BaseException], ...] = (),
+    ) -> None:
         self.name = name
         self._hook = manager.hook
+        self._leaving = (ZenmailError, *pass_through)
         self._check_contract()
 
     def _check_contract(self) -> None:
@@ -88,7 +96,16 @@ class Transport:
                     remedy=f"A transport marks transport_options and send_email with "
                     f"zenmail.hookimpl; ask the authors of {self.name!r} to add {hook}.",
                 )
-        options = self._hook.transport_options()
+        try:
+            options = self._hook.transport_options()
+        except self._leaving:
+            raise
+        except Exception as error:
+            raise BrokenTransport(
+                f"transport_options() fails: {type(error).__name__}: {error}",
+                transport=self.name,
+                remedy=f"Tell the authors of {self.name!r}.",
+            ) from error
         if not (inspect.isclass(options) and issubclass(options, TransportOptions)):
             raise BrokenTransport(
                 "transport_options() returns no class derived from zenmail.TransportOptions.",
@@ -127,13 +144,25 @@ class Transport:
         return receipt
 
     def verify(self, request: VerifyRequest[Any]) -> list[Check]:
-        """Call the transport's ``verify_transport``."""
-        return list(self._hook.verify_transport(request=request) or ())
+        """Call the transport's ``verify_transport``; what it raises is a failed check."""
+        try:
+            return list(self._hook.verify_transport(request=request) or ())
+        except self._leaving as error:
+            if not isinstance(error, ZenmailError):
+                raise
+            return [Check(self.name, "failed", error.message, error.remedy)]
+        except Exception as error:
+            detail = f"verify_transport() fails: {type(error).__name__}: {error}"
+            return [Check(self.name, "failed", detail, f"Tell the authors of {self.name!r}.")]
 
     def close(self) -> None:
         """Let the transport release what it holds; its trouble is logged, not raised."""
         try:
             self._hook.close_transport()
+        except self._leaving as error:
+            if not isinstance(error, ZenmailError):
+                raise
+            _logger.warning("Transport %r does not close: %s", self.name, error)
         except Exception as error:
             _logger.warning("Transport %r does not close: %s", self.name, error)
 
@@ -160,13 +189,16 @@ class PluginHost:
         self._installed = installed
         self._pass_through = pass_through
         self._disabled = frozenset(
-            filter(None, map(str.strip, os.environ.get("ZENMAIL_DISABLE_PLUGINS", "").split(",")))
+            filter(
+                None, map(str.strip, os.environ.get("ZENMAIL_DISABLE_PLUGINS", "").split(","))
+            )
         )
         self._offers: dict[str, list[InstalledPlugin]] = {}
         self._transports: dict[str, Transport] = {}
         self._token_sources: dict[str, pluggy.PluginManager] = {}
         self._traced = os.environ.get("ZENMAIL_TRACE_PLUGINS", "") not in ("", "0")
-        self._middleware = self._manager(MiddlewareSpec)
+        self._loading = threading.RLock()
+        self._middleware = self._manager()
         self._middleware_loaded = False
 
     def installed(self, group: str = TRANSPORTS) -> list[InstalledPlugin]:
@@ -226,19 +258,25 @@ class PluginHost:
 
     def register_transport(self, name: str, plugin: object) -> Transport:
         """Take a transport that no entry point names: a module, an object or a class."""
-        manager = self._manager(TransportSpec)
-        _register(manager, name, plugin)
-        self._transports[name] = Transport(name, manager)
+        manager = self._manager()
+        self._register(manager, name, plugin)
+        self._transports[name] = Transport(name, manager, self._pass_through)
         return self._transports[name]
 
     def register_middleware(self, name: str, plugin: object) -> None:
         """Take a middleware plugin that no entry point names."""
-        _register(self._middleware, name, plugin)
+        self._register(self._middleware, name, plugin)
 
     def register_token_source(self, name: str, plugin: object) -> None:
         """Take a token source that no entry point names."""
-        self._token_sources[name] = self._manager(TokenSourceSpec)
-        _register(self._token_sources[name], name, plugin)
+        manager = self._manager()
+        self._register(manager, name, plugin)
+        if not manager.hook.fetch_token.get_hookimpls():
+            raise BrokenTransport(
+                f"The token source {name!r} has no fetch_token().",
+                remedy="Ask its authors to mark fetch_token with zenmail.hookimpl.",
+            )
+        self._token_sources[name] = manager
 
     def transport(self, name: str) -> Transport:
         """Return the transport of this name, loading it the first time.
@@ -249,19 +287,32 @@ class PluginHost:
             BrokenTransport: It does not load, or lacks a required hook.
             MissingExtra: It needs an optional dependency that is not installed.
         """
-        if name not in self._transports:
-            self.register_transport(name, self._load(self.owner(name)))
-        return self._transports[name]
+        with self._loading:
+            if name not in self._transports:
+                self.register_transport(name, self._load(self.owner(name)))
+            return self._transports[name]
 
     def fetch_token(self, source: str, request: TokenRequest) -> AccessToken:
         """Ask a token source, by name, for an access token.
 
         Raises:
             UnknownTransport: No installed distribution offers it.
+            TemporaryFailure: It raises what no error of ours is.
         """
-        if source not in self._token_sources:
-            self.register_token_source(source, self._load(self.owner(source, TOKEN_SOURCES)))
-        token = self._token_sources[source].hook.fetch_token(request=request)
+        with self._loading:
+            if source not in self._token_sources:
+                offer = self.owner(source, TOKEN_SOURCES)
+                self.register_token_source(source, self._load(offer))
+        try:
+            token = self._token_sources[source].hook.fetch_token(request=request)
+        except (ZenmailError, *self._pass_through):
+            raise
+        except Exception as error:
+            raise TemporaryFailure(
+                f"The token source {source!r} fails: {type(error).__name__}: {error}",
+                code="token-source-exception",
+                remedy=f"If it stays, tell the authors of the token source {source!r}.",
+            ) from error
         if not isinstance(token, AccessToken):
             raise BrokenTransport(f"The token source {source!r} returned no AccessToken.")
         return token
@@ -271,32 +322,54 @@ class PluginHost:
             return offer.entry_point.load()
         except (ZenmailError, *self._pass_through):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BrokenTransport(
                 f"It does not load: {type(error).__name__}: {error}",
                 transport=offer.name,
                 remedy=f"Update or uninstall {offer.distribution} {offer.version}.",
             ) from error
 
-    def _manager(self, spec: type) -> pluggy.PluginManager:
+    def _manager(self) -> pluggy.PluginManager:
         manager = pluggy.PluginManager(PROJECT_NAME)
-        manager.add_hookspecs(spec)
+        # All of them: one module may be a transport and middleware at once.
+        for spec in (TransportSpec, MiddlewareSpec, TokenSourceSpec):
+            manager.add_hookspecs(spec)
         if self._traced:
             _trace(manager)
         return manager
 
+    def _register(self, manager: pluggy.PluginManager, name: str, plugin: object) -> None:
+        try:
+            manager.register(plugin() if inspect.isclass(plugin) else plugin, name=name)
+            manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise BrokenTransport(
+                f"It does not fit zenmail's hooks: {error}",
+                transport=name,
+                remedy="Compare its hooks with zenmail.hookspecs.",
+            ) from None
+        except (ZenmailError, *self._pass_through):
+            raise
+        except Exception as error:
+            raise BrokenTransport(
+                f"It does not start: {type(error).__name__}: {error}",
+                transport=name,
+                remedy=f"Tell the authors of {name!r}.",
+            ) from error
+
     def load_middleware(self) -> None:
         """Load the installed middleware, unless that was done before."""
-        if self._middleware_loaded:
-            return
-        self._middleware_loaded = True
-        for offer in self.installed(MIDDLEWARE):
-            if offer.name in self._disabled:
-                continue
-            try:
-                self.register_middleware(offer.name, self._load(offer))
-            except ZenmailError as error:
-                _logger.warning("Plugin %r is left out. %s", offer.name, error)
+        with self._loading:
+            if self._middleware_loaded:
+                return
+            self._middleware_loaded = True
+            for offer in self.installed(MIDDLEWARE):
+                if offer.name in self._disabled:
+                    continue
+                try:
+                    self.register_middleware(offer.name, self._load(offer))
+                except ZenmailError as error:
+                    _logger.warning("Plugin %r is left out. %s", offer.name, error)
 
     def close(self) -> None:
         """Close every transport that was loaded."""
@@ -327,14 +400,18 @@ class PluginHost:
             elif replaced is not None:
                 _logger.warning(
                     "Plugin %r returned %s from %s; the alert goes on without it.",
-                    implementation.plugin_name, type(replaced).__name__, hook,
+                    implementation.plugin_name,
+                    type(replaced).__name__,
+                    hook,
                 )
         return value
 
     def _guarded(self, implementation: pluggy.HookImpl, arguments: dict[str, Any]) -> Any:
         if self._traced:
             _logger.warning(
-                "hook %s: calls %s", implementation.function.__name__, implementation.plugin_name
+                "hook %s: calls %s",
+                implementation.function.__name__,
+                implementation.plugin_name,
             )
         try:
             return implementation.function(
@@ -345,7 +422,9 @@ class PluginHost:
         except Exception as error:
             _logger.warning(
                 "Plugin %r fails; the alert goes on without it. %s: %s",
-                implementation.plugin_name, type(error).__name__, error,
+                implementation.plugin_name,
+                type(error).__name__,
+                error,
             )
             return None
 
@@ -357,32 +436,24 @@ class PluginHost:
         """
         self.load_middleware()
         caller: pluggy.HookCaller = getattr(self._middleware.hook, hook)
-        return caller.get_hookimpls()
-
-
-def _register(manager: pluggy.PluginManager, name: str, plugin: object) -> None:
-    try:
-        manager.register(plugin() if inspect.isclass(plugin) else plugin, name=name)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise BrokenTransport(
-            f"It does not fit zenmail's hooks: {error}",
-            transport=name,
-            remedy="Compare its hooks with zenmail.hookspecs.",
-        ) from None
+        found = caller.get_hookimpls()
+        return [
+            *reversed([item for item in found if item.tryfirst]),
+            *(item for item in found if not (item.tryfirst or item.trylast)),
+            *reversed([item for item in found if item.trylast]),
+        ]
 
 
 def _trace(manager: pluggy.PluginManager) -> None:
-    started: list[float] = []
+    calls = threading.local()
 
     def before(hook: str, implementations: list[pluggy.HookImpl], _: Any) -> None:
-        started.append(time.perf_counter())
+        calls.started = [*getattr(calls, "started", ()), time.perf_counter()]
         names = ", ".join(found.plugin_name for found in implementations) or "nobody"
         _logger.warning("hook %s: calls %s", hook, names)
 
     def after(_: Any, hook: str, __: list[pluggy.HookImpl], ___: Any) -> None:
-        _logger.warning(
-            "hook %s: took %.1f ms", hook, 1000 * (time.perf_counter() - started.pop())
-        )
+        took = time.perf_counter() - calls.started.pop()
+        _logger.warning("hook %s: took %.1f ms", hook, 1000 * took)
 
     manager.add_hookcall_monitoring(before, after)

@@ -57,16 +57,18 @@ def mailer_options(command: _Command) -> _Command:
             for name in ("host", "port", "security", "username", "ca_file")
         }
         options = {name: value for name, value in short.items() if value is not None}
-        if password is not None:
-            options["password"] = password
         options.update(_parse_pair(pair) for pair in pairs)
+        # Not the password, which may stand in the environment for another command.
+        given = bool(transport or options)
+        if password is not None:
+            options.setdefault("password", password)
         mailer = MailerOptions(
             transport=transport or "smtp",
             options=options,
             sender=sender,
             to=split_addresses(list(recipients)),
             deadline=deadline,
-            given=bool(transport or options),
+            given=given,
         )
         return command(*args, mailer=mailer, **others)
 
