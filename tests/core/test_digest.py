@@ -184,8 +184,7 @@ def test_a_digest_that_fails_is_kept(scripted: Make, mailer_of: Make, tmp_path: 
     assert subjects_of(two)[-1].startswith("2 more failures")
 
 
-@pytest.mark.parametrize("close", ["close", "exit"])
-@pytest.mark.parametrize("with_outbox", [True, False])
+@pytest.mark.parametrize(("close", "with_outbox"), [("close", True), ("exit", False)])
 def test_500_failures_in_processes(tmp_path: Path, close: str, with_outbox: bool) -> None:
     """Processes that run at once share the limit, and the last one sends the digest."""
     outbox = str(tmp_path / "outbox") if with_outbox else ""
@@ -352,6 +351,7 @@ def test_the_limit_is_checked(limit: int) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_forked_children_count_on(scripted: Make, tmp_path: Path) -> None:
     """A child goes on with the run's count, and its parent sends one digest for both."""
     guard = StormGuard(2, str(tmp_path))
