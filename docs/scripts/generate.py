@@ -6,14 +6,13 @@ A test fails when the pages are not what this script writes.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
-from pydantic import BaseModel
 
 from zenmail.cli.app import app
 from zenmail.cli.fields import FieldDoc, describe_fields
@@ -25,34 +24,59 @@ _TRANSPORTS = ("smtp", "ses", "file", "console")
 
 def settings() -> str:
     """Return the page of all settings."""
-    from zenmail_zenml.flavor import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
-
     lines = [
         "# Settings",
         "",
         "<!-- Written by docs/scripts/generate.py; do not edit. -->",
         "",
-        "## Of the alerter",
+        "## Of the alerter, of a step, of one post",
         "",
-        "Attributes of `zenml alerter register ... --flavor=smtp_email`. Any of them can be a",
-        "reference to a secret, `{{secret.key}}`.",
+        "Attributes of `zenml alerter register NAME --flavor=smtp_email`. The same names go into",
+        '`@step(settings={"alerter": {...}})`, and into `SMTPEmailAlerterParameters` for one',
+        "post. One post goes before the step, the step before the pipeline, and that before the",
+        "alerter.",
         "",
-        *_table(describe_fields(SMTPEmailAlerterConfig)),
+        "Any of them can be a reference to a secret, `{{secret.key}}`, also inside of",
+        "`transport_options`. Lists are written with commas or as JSON.",
         "",
-        "## Of a step",
-        "",
-        'What `@step(settings={"alerter": {...}})` takes. It goes before the alerter\'s attribute',
-        "of the same name; the parameters of a single post go before both.",
-        "",
-        *_table(describe_fields(SMTPEmailAlerterSettings)),
+        *_table(_alerter_fields()),
     ]
     host = PluginHost()
     for name in _TRANSPORTS:
         fields = describe_fields(host.transport(name).options_type)
         lines += ["", f"## Of the transport {name}", ""]
-        lines += [f"Keys of `--transport_options` with `--transport={name}`.", "", *_table(fields)]
+        lines += [
+            f"Keys of `transport_options` with `--transport={name}`.",
+            "",
+            *_table(fields),
+        ]
+    for name, options in _token_sources():
+        lines += ["", f"## Of the token source {name}", ""]
+        lines += [f'Keys of `oauth_options` with `"oauth": "{name}"`.', "", *_table(options)]
     lines += ["", "## Environment variables", "", *_variables()]
     return "\n".join(lines) + "\n"
+
+
+def _alerter_fields() -> Iterator[FieldDoc]:
+    """Yield the alerter's settings: names and meanings as typed, types as checked."""
+    from zenmail_zenml.flavor import SMTPEmailAlerterSettings
+    from zenmail_zenml.settings import Resolved
+
+    checked = {field.name: field for field in describe_fields(Resolved)}
+    for field in describe_fields(SMTPEmailAlerterSettings):
+        found = checked[field.name]
+        meaning, separator, default = field.meaning.partition(" Default: ")
+        yield dataclasses.replace(
+            found, meaning=meaning, default=default.rstrip(".") if separator else found.default
+        )
+
+
+def _token_sources() -> Iterator[tuple[str, list[FieldDoc]]]:
+    from zenmail_transports.tokens.google import GoogleOptions
+    from zenmail_transports.tokens.microsoft import MicrosoftOptions
+
+    yield "google", describe_fields(GoogleOptions)
+    yield "microsoft", describe_fields(MicrosoftOptions)
 
 
 def _variables() -> Iterator[str]:
@@ -68,7 +92,7 @@ def _table(fields: Iterable[FieldDoc]) -> Iterator[str]:
     yield "| Name | Type | Default | Meaning |"
     yield "|---|---|---|---|"
     for field in fields:
-        default = "**required**" if field.required else f"`{field.default}`"
+        default = "**required**" if field.required else field.default
         kind = field.type.replace("|", "or")
         meaning = field.meaning.replace("``", "`").replace("|", "\\|")
         yield f"| `{field.name}` | {kind} | {default} | {meaning} |"
@@ -119,9 +143,7 @@ def _command(command: click.Command, path: str, heading: str) -> Iterator[str]:
     if examples.strip():
         yield ""
         yield "```shell"
-        yield "\n".join(
-            line.removeprefix("  ") for line in examples.strip().splitlines()[1:]
-        )
+        yield "\n".join(line.removeprefix("  ") for line in examples.strip().splitlines()[1:])
         yield "```"
     options = [item for item in command.params if isinstance(item, click.Option)]
     if options:
@@ -144,11 +166,21 @@ def _paragraphs(text: str) -> str:
 PAGES = {"settings.md": settings, "command-line.md": command_line}
 
 
-def main() -> None:
-    """Write the pages."""
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with --check say which of them are not current."""
+    stale = []
     for name, write in PAGES.items():
-        (DOCS / name).write_text(write(), encoding="utf-8")
+        page = DOCS / name
+        text = write()
+        if not page.exists() or page.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if "--check" not in arguments:
+                page.write_text(text, encoding="utf-8")
+    if "--check" in arguments and stale:
+        print(f"{', '.join(stale)}: run python docs/scripts/generate.py")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

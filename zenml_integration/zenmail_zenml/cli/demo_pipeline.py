@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from zenml import pipeline, step
 from zenml.client import Client
 
@@ -25,7 +27,7 @@ def load_data() -> int:
 @step(on_success=smtp_email_alerter_success_hook)
 def train(rows: int, epochs: int = 3) -> float:
     """Succeed; the hook says so."""
-    return round(1 - 1 / float(rows * epochs) ** 0.2, 3)
+    return round(1 - 1 / math.log(rows * epochs), 3)
 
 
 @step

@@ -222,6 +222,9 @@ def _commands(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
         else f"zenml alerter register {names.alerter} --flavor={_FLAVOR}"
     )
     yield " \\\n    ".join([start, *attributes])
+    stale = _stale(known, plan)
+    if stale:
+        yield f"zenml alerter remove-attribute {names.alerter} {' '.join(stale)}"
     if _find(client.get_stack, names.stack):
         yield f"zenml stack update {names.stack} -al {names.alerter}"
         yield f"zenml stack set {names.stack}"
@@ -257,7 +260,8 @@ def _register(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
         )
         yield f"Registered the alerter {names.alerter}."
     else:
-        stale: dict[str, Any] = dict.fromkeys(_PROVIDERS_OWN)
+        # ZenML takes out what is None.
+        stale: dict[str, Any] = dict.fromkeys(_stale(alerter, plan))
         client.update_stack_component(
             alerter.id, kind, configuration={**stale, **plan.configuration}
         )
@@ -275,6 +279,12 @@ def _register(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
         yield f"Registered the stack {names.stack}."
     client.activate_stack(names.stack)
     yield f"The stack {names.stack} is active."
+
+
+def _stale(alerter: ComponentResponse | None, plan: Plan) -> list[str]:
+    """Return the attributes that another provider has left behind."""
+    held = alerter.configuration if alerter is not None else {}
+    return [name for name in _PROVIDERS_OWN if name in held and name not in plan.configuration]
 
 
 def _has_flavor(client: Client) -> bool:
