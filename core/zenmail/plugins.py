@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any, TypeVar
@@ -84,7 +84,7 @@ class Transport:
     ) -> None:
         self.name = name
         self._hook = manager.hook
-        self._leaving = (ZenmailError, *pass_through)
+        self._leaving: tuple[type[BaseException], ...] = (ZenmailError, *pass_through)
         self._check_contract()
 
     def _check_contract(self) -> None:
@@ -188,6 +188,7 @@ class PluginHost:
     ) -> None:
         self._installed = installed
         self._pass_through = pass_through
+        self._leaving: tuple[type[BaseException], ...] = (ZenmailError, *pass_through)
         self._disabled = frozenset(
             filter(
                 None, map(str.strip, os.environ.get("ZENMAIL_DISABLE_PLUGINS", "").split(","))
@@ -264,8 +265,23 @@ class PluginHost:
         return self._transports[name]
 
     def register_middleware(self, name: str, plugin: object) -> None:
-        """Take a middleware plugin that no entry point names."""
+        """Take a middleware plugin that no entry point names.
+
+        Raises:
+            BrokenTransport: It does not fit the hooks.
+        """
         self._register(self._middleware, name, plugin)
+        callers = self._middleware.get_hookcallers(self._middleware.get_plugin(name)) or ()
+        for caller in callers:
+            for found in caller.get_hookimpls():
+                if found.plugin_name == name and (found.wrapper or found.hookwrapper):
+                    self._middleware.unregister(name=name)
+                    raise BrokenTransport(
+                        f"Its {caller.name} is a hook wrapper; zenmail calls middleware one "
+                        "by one, so there is nothing to wrap.",
+                        transport=name,
+                        remedy="Take wrapper=True away.",
+                    )
 
     def register_token_source(self, name: str, plugin: object) -> None:
         """Take a token source that no entry point names."""
@@ -305,7 +321,7 @@ class PluginHost:
                 self.register_token_source(source, self._load(offer))
         try:
             token = self._token_sources[source].hook.fetch_token(request=request)
-        except (ZenmailError, *self._pass_through):
+        except self._leaving:
             raise
         except Exception as error:
             raise TemporaryFailure(
@@ -320,7 +336,7 @@ class PluginHost:
     def _load(self, offer: InstalledPlugin) -> object:
         try:
             return offer.entry_point.load()
-        except (ZenmailError, *self._pass_through):
+        except self._leaving:
             raise
         except (Exception, SystemExit) as error:
             raise BrokenTransport(
@@ -348,7 +364,7 @@ class PluginHost:
                 transport=name,
                 remedy="Compare its hooks with zenmail.hookspecs.",
             ) from None
-        except (ZenmailError, *self._pass_through):
+        except self._leaving:
             raise
         except Exception as error:
             raise BrokenTransport(
@@ -426,6 +442,7 @@ class PluginHost:
                 type(error).__name__,
                 error,
             )
+            _logger.debug("Where %r fails:", implementation.plugin_name, exc_info=error)
             return None
 
     def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
@@ -447,12 +464,12 @@ class PluginHost:
 def _trace(manager: pluggy.PluginManager) -> None:
     calls = threading.local()
 
-    def before(hook: str, implementations: list[pluggy.HookImpl], _: Any) -> None:
+    def before(hook: str, implementations: Sequence[pluggy.HookImpl], _: Any) -> None:
         calls.started = [*getattr(calls, "started", ()), time.perf_counter()]
         names = ", ".join(found.plugin_name for found in implementations) or "nobody"
         _logger.warning("hook %s: calls %s", hook, names)
 
-    def after(_: Any, hook: str, __: list[pluggy.HookImpl], ___: Any) -> None:
+    def after(_: Any, hook: str, __: Sequence[pluggy.HookImpl], ___: Any) -> None:
         took = time.perf_counter() - calls.started.pop()
         _logger.warning("hook %s: took %.1f ms", hook, 1000 * took)
 
