@@ -1,1 +1,76 @@
-"""TODO."""
+"""zenmail in ZenML: the alerter flavor ``smtp_email``, its hooks and its step.
+
+The names are imported when they are first used: ZenML imports this package each time it
+starts, for the sake of `import_paths`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .alerter import SMTPEmailAlerter
+    from .flavor import (
+        SMTPEmailAlerterConfig,
+        SMTPEmailAlerterFlavor,
+        SMTPEmailAlerterSettings,
+    )
+    from .hooks import (
+        smtp_email_alerter_end_hook,
+        smtp_email_alerter_failure_hook,
+        smtp_email_alerter_start_hook,
+        smtp_email_alerter_success_hook,
+    )
+    from .message import (
+        AlerterImage,
+        AlerterMessage,
+        SMTPEmailAlerterParameters,
+        SMTPEmailAlerterPayload,
+    )
+    from .steps import alerter_post_step
+
+__all__ = [
+    "AlerterImage",
+    "AlerterMessage",
+    "SMTPEmailAlerter",
+    "SMTPEmailAlerterConfig",
+    "SMTPEmailAlerterFlavor",
+    "SMTPEmailAlerterParameters",
+    "SMTPEmailAlerterPayload",
+    "SMTPEmailAlerterSettings",
+    "alerter_post_step",
+    "smtp_email_alerter_end_hook",
+    "smtp_email_alerter_failure_hook",
+    "smtp_email_alerter_start_hook",
+    "smtp_email_alerter_success_hook",
+]
+
+_HOMES = {
+    "AlerterImage": "message",
+    "AlerterMessage": "message",
+    "SMTPEmailAlerter": "alerter",
+    "SMTPEmailAlerterConfig": "flavor",
+    "SMTPEmailAlerterFlavor": "flavor",
+    "SMTPEmailAlerterParameters": "message",
+    "SMTPEmailAlerterPayload": "message",
+    "SMTPEmailAlerterSettings": "flavor",
+    "alerter_post_step": "steps",
+    "smtp_email_alerter_end_hook": "hooks",
+    "smtp_email_alerter_failure_hook": "hooks",
+    "smtp_email_alerter_start_hook": "hooks",
+    "smtp_email_alerter_success_hook": "hooks",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,116 @@
+"""One ZenML store for the session, and an SMTP server with STARTTLS and AUTH."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zenmail.testing.smtp_server import SMTPServer
+
+USER, PASSWORD = "relay-account", "correct horse battery"
+
+# ZenML reads these when it is first imported, which test modules do while they are collected.
+os.environ.setdefault("ZENML_ANALYTICS_OPT_IN", "false")
+os.environ.setdefault("ZENML_LOGGING_COLORS_DISABLED", "true")
+os.environ.setdefault("ZENML_ENABLE_RICH_TRACEBACK", "false")
+
+
+@pytest.fixture(scope="session")
+def zenml_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A ZenML of the tests' own: the flavor and a secret registered, SQLite on disk."""
+    folder = tmp_path_factory.mktemp("zenml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZENML_CONFIG_PATH", str(folder / "config"))
+        patch.setenv("ZENML_REPOSITORY_PATH", str(folder))
+        from zenml.client import Client
+        from zenml.config.global_config import GlobalConfiguration
+        from zenml.enums import StackComponentType
+
+        GlobalConfiguration._reset_instance()
+        Client._reset_instance()
+        client = Client()
+        client.create_flavor(
+            "zenmail_zenml.flavor.SMTPEmailAlerterFlavor", StackComponentType.ALERTER
+        )
+        client.create_secret("email_credentials", {"smtp_password": PASSWORD})
+        yield folder
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SMTPServer]:
+    """An SMTP server that wants STARTTLS and a login."""
+    with SMTPServer(users={USER: PASSWORD}) as running:
+        yield running
+
+
+@pytest.fixture
+def register(zenml_store: Path) -> Iterator[Callable[..., Any]]:
+    """Make a stack with an alerter of the given configuration the active one."""
+    from zenml.client import Client
+    from zenml.enums import StackComponentType
+
+    client = Client()
+    before = client.active_stack_model.id
+
+    def do(**configuration: Any) -> Any:
+        name = f"alerter-{uuid.uuid4().hex[:8]}"
+        values = {
+            "sender_email": "alerts@example.com",
+            "recipient_email": "default@example.com",
+            **configuration,
+        }
+        client.create_stack_component(
+            name=name,
+            flavor="smtp_email",
+            component_type=StackComponentType.ALERTER,
+            configuration=values,
+        )
+        client.create_stack(
+            name=name,
+            components={
+                StackComponentType.ORCHESTRATOR: "default",
+                StackComponentType.ARTIFACT_STORE: "default",
+                StackComponentType.ALERTER: name,
+            },
+        )
+        client.activate_stack(name)
+        return client.active_stack.alerter
+
+    yield do
+    client.activate_stack(before)
+
+
+@pytest.fixture
+def alerter(register: Callable[..., Any], server: SMTPServer) -> Any:
+    """An alerter that posts to the server; its password is in ZenML's secret store."""
+    return register(
+        smtp_server="localhost",
+        smtp_port=str(server.port),
+        smtp_username=USER,
+        password="{{email_credentials.smtp_password}}",
+        smtp_ca_file=str(server.ca_file),
+    )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _connections() -> Iterator[None]:
+    """Close the connections that the alerters kept, before the session's checks."""
+    yield
+    with contextlib.suppress(ImportError):
+        from zenmail_zenml.mailers import mailers
+
+        mailers.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take ZenML's own warnings, and its libraries', for what they are: not ours."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore", "error:::zenmail"))

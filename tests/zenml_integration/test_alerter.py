@@ -1,0 +1,215 @@
+"""The alerter over a real SMTP server: what is mailed, to whom, with which settings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from zenmail import ConfigurationError, PermanentFailure
+from zenmail.testing.smtp_server import SMTPServer
+from zenmail_zenml import (
+    AlerterMessage,
+    SMTPEmailAlerterParameters,
+    SMTPEmailAlerterPayload,
+)
+
+pytestmark = pytest.mark.zenml
+
+
+def texts(server: SMTPServer) -> list[str]:
+    """Return the text part of each mail that arrived."""
+    parts = [mail.message.get_body(("plain",)) for mail in server.mails]
+    return [part.get_content() for part in parts if part is not None]
+
+
+def test_a_text_arrives_whole_under_its_first_line(alerter: Any, server: SMTPServer) -> None:
+    """The first line is the subject; all lines stand in the mail, and the login worked."""
+    assert alerter.post("Training done\nAccuracy: 0.92") is True
+    mail = server.mails[0]
+    assert mail.recipients == ["default@example.com"]
+    assert mail.message["Subject"] == "Training done"
+    assert "Training done" in texts(server)[0]
+    assert "Accuracy: 0.92" in texts(server)[0]
+    assert mail.encrypted
+    assert mail.username == "relay-account"
+
+
+@pytest.mark.parametrize("message", [None, "", "  \n", 42, ["a"], AlerterMessage()])
+def test_anything_can_be_posted(alerter: Any, server: SMTPServer, message: Any) -> None:
+    """None, nothing, white space and what is no text arrive with a subject."""
+    assert alerter.post(message) is True
+    subject = server.mails[0].message["Subject"]
+    assert subject
+    assert "None" not in subject
+
+
+def test_ask_says_what_to_use_instead(alerter: Any) -> None:
+    """A mail cannot be waited for, and the error names alerters that can."""
+    with pytest.raises(NotImplementedError, match=r"Slack.*Discord"):
+        alerter.ask("Deploy?")
+
+
+def test_parameters_win_over_the_configuration(alerter: Any, server: SMTPServer) -> None:
+    """Recipients, subject, payload and HTML of the parameters are those of the mail."""
+    params = SMTPEmailAlerterParameters(
+        recipient_email="one@example.com, two@example.com",
+        cc='["three@example.com"]',
+        bcc=["four@example.com"],
+        reply_to="five@example.com",
+        sender_name="Nightly",
+        subject="Other",
+        subject_prefix="[X]",
+        html_body="<p>own</p>",
+        payload=SMTPEmailAlerterPayload(pipeline_name="train", step_name="fit", region="eu"),
+    )
+    assert alerter.post("Body", params) is True
+    mail = server.mails[0]
+    assert mail.recipients == [
+        f"{name}@example.com" for name in ("one", "two", "three", "four")
+    ]
+    assert mail.message["Subject"] == "[X] Other"
+    assert mail.message["From"] == "Nightly <alerts@example.com>"
+    assert mail.message["Reply-To"] == "five@example.com"
+    assert "four" not in mail.content.decode()
+    html = mail.message.get_body(("html",))
+    assert html is not None
+    assert "<p>own</p>" in html.get_content()
+    assert all(word in texts(server)[0] for word in ("Body", "train", "fit", "eu"))
+
+
+def test_metadata_sets_what_are_settings_and_shows_the_rest(
+    alerter: Any, server: SMTPServer
+) -> None:
+    """Metadata with a setting's name acts as one; other metadata is shown as facts."""
+    message = AlerterMessage(
+        title="Notice\n",
+        body="__init__ of my_feature_store",
+        metadata={"recipient_email": "team@example.com", "include_html": False, "epoch": 7},
+    )
+    assert alerter.post(message) is True
+    mail = server.mails[0]
+    assert mail.recipients == ["team@example.com"]
+    assert mail.message["Subject"] == "Notice"
+    assert mail.message.get_body(("html",)) is None
+    assert "__init__ of my_feature_store" in texts(server)[0]
+    assert "epoch" in texts(server)[0]
+    assert "team@example.com" not in texts(server)[0]
+
+
+def test_a_lost_mail_is_false_and_one_line_in_the_log(
+    alerter: Any, server: SMTPServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The line says what was lost, to whom and why."""
+    server.on("rcpt", "550 5.1.1 Unknown user")
+    with caplog.at_level(logging.INFO):
+        assert alerter.post("Model drifted\nBadly") is False
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(errors) == 1
+    line = errors[0].getMessage()
+    assert all(
+        word in line for word in ("Model drifted", "default@example.com", "Unknown user")
+    )
+
+
+def test_a_lost_mail_raises_for_those_who_want_it(alerter: Any, server: SMTPServer) -> None:
+    """With on_delivery_failure="raise" the reason is an exception."""
+    server.on("rcpt", "550 5.1.1 Unknown user")
+    with pytest.raises(PermanentFailure, match="Unknown user"):
+        alerter.post("x", SMTPEmailAlerterParameters(on_delivery_failure="raise"))
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"transport": "carrier-pigeon"}, "carrier-pigeon"),
+        ({"recipient_email": "nobody"}, "nobody"),
+        ({"recipient_email": ""}, "nobody to send"),
+        ({"deadline": "soon"}, "deadline"),
+        ({"password": "{{no_such.secret}}"}, "no_such"),
+        ({"password": "{{email_credentials.nothing}}"}, "nothing"),
+    ],
+)
+def test_a_wrong_set_up_raises_at_once(
+    alerter: Any, server: SMTPServer, params: dict[str, Any], reason: str
+) -> None:
+    """A misconfiguration is no lost mail: it is an error that names the culprit."""
+    with pytest.raises(ConfigurationError, match=reason):
+        alerter.post("x", SMTPEmailAlerterParameters(**params))
+    assert not server.mails
+
+
+def test_every_value_may_be_a_secret_reference(
+    register: Callable[..., Any], server: SMTPServer
+) -> None:
+    """Numbers, switches, lists and nested options come from the store, too."""
+    from zenml.client import Client
+
+    Client().create_secret(
+        "everything",
+        {
+            "host": "localhost",
+            "port": str(server.port),
+            "to": "one@example.com, two@example.com",
+            "html": "false",
+            "prefix": "[secret]",
+            "user": "relay-account",
+            "ca": str(server.ca_file),
+            "deadline": "20",
+        },
+    )
+    alerter = register(
+        smtp_server="{{everything.host}}",
+        smtp_port="{{everything.port}}",
+        recipient_email="{{everything.to}}",
+        include_html="{{everything.html}}",
+        subject_prefix="{{ everything.prefix }}",
+        deadline="{{everything.deadline}}",
+        transport_options={
+            "username": "{{everything.user}}",
+            "password": "{{email_credentials.smtp_password}}",
+            "ca_file": "{{everything.ca}}",
+        },
+    )
+    assert alerter.post("Hello") is True
+    assert server.mails[0].recipients == ["one@example.com", "two@example.com"]
+    assert server.mails[0].message["Subject"] == "[secret] Hello"
+    assert server.mails[0].message.get_body(("html",)) is None
+
+
+def test_the_login_is_the_sender_when_none_is_named(
+    register: Callable[..., Any], server: SMTPServer
+) -> None:
+    """With a password and no user name the sender's address logs in."""
+    server.users["alerts@example.com"] = server.users["relay-account"]
+    alerter = register(
+        smtp_server="localhost",
+        smtp_port=server.port,
+        sender_email="Alerts <alerts@example.com>",
+        password="{{email_credentials.smtp_password}}",
+        smtp_ca_file=str(server.ca_file),
+    )
+    assert alerter.post("Hello") is True
+    assert server.mails[0].username == "alerts@example.com"
+
+
+def test_connections_are_kept_between_posts(alerter: Any, server: SMTPServer) -> None:
+    """Two posts with the same settings share a connection."""
+    assert alerter.post("One") is True
+    assert alerter.post("Two") is True
+    assert len(server.mails) == 2
+    assert server.connections == 1
+
+
+def test_secrets_are_not_in_the_repr(register: Callable[..., Any]) -> None:
+    """A password given in clear stands in no repr of the alerter or its configuration."""
+    alerter = register(
+        smtp_server="localhost",
+        password="opensesame",
+        transport_options={"client_key_password": "opensesame"},
+    )
+    shown = f"{alerter!r} {alerter} {alerter.config!r} {alerter.config}"
+    assert "opensesame" not in shown
+    assert "alerts@example.com" in shown

@@ -1,0 +1,220 @@
+"""The alerter: ZenML's ``post`` on the outside, zenmail's mailer on the inside."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import ValidationError
+from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
+from zenml.utils.secret_utils import is_secret_reference
+
+from zenmail import (
+    AddressError,
+    Alert,
+    ConfigurationError,
+    Receipt,
+    TemporaryFailure,
+    ZenmailError,
+)
+from zenmail.address import parse_mailbox, split_addresses
+from zenmail.clean import clean_line
+from zenmail.model import describe_validation
+
+from .alerts import build_alert
+from .context import PASS_THROUGH, Surroundings, surroundings
+from .flavor import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
+from .lineage import record
+from .mailers import mailers
+from .message import AlerterMessage, SMTPEmailAlerterParameters
+from .requirements import requirements_for
+from .settings import Resolved, SecretReader, layer, resolve
+
+__all__ = ["SMTPEmailAlerter"]
+
+_logger = logging.getLogger(__name__)
+
+
+class SMTPEmailAlerter(BaseAlerter):
+    """Sends alerts by e-mail."""
+
+    @property
+    def config(self) -> SMTPEmailAlerterConfig:
+        """The component's configuration."""
+        return cast(SMTPEmailAlerterConfig, self._config)
+
+    @property
+    def settings_class(self) -> type[SMTPEmailAlerterSettings]:
+        """What a step or pipeline may set."""
+        return SMTPEmailAlerterSettings
+
+    @property
+    def requirements(self) -> set[str]:
+        """What a step's image needs: zenmail and the owners of the selected transports."""
+        raw = layer([self.config.raw()])
+        names = [raw.get("transport", "smtp"), *split_addresses(raw.get("fallback_transport"))]
+        options = raw.get("transport_options")
+        source = options.get("oauth") if isinstance(options, Mapping) else None
+        return requirements_for(
+            [name for name in names if not is_secret_reference(name)],
+            [source] if source and not is_secret_reference(source) else [],
+        )
+
+    def post(
+        self,
+        message: str | AlerterMessage | Alert | None = None,
+        params: BaseAlerterStepParameters | None = None,
+    ) -> bool:
+        """Send a mail.
+
+        Args:
+            message: Text, whose first line becomes the subject, or an `AlerterMessage`.
+            params: What goes before the step's and the component's settings.
+
+        Returns:
+            Whether every recipient's mail was taken over. If not, one line in the log
+            says what was lost, and why.
+
+        Raises:
+            ConfigurationError: The set-up is wrong; nothing was sent.
+            DeliveryError: The mail was not delivered and ``on_delivery_failure`` is
+                "raise".
+        """
+        place = surroundings()
+        given = _as_parameters(params)
+        values = layer(
+            [
+                self.config.raw(),
+                place.settings(self.name, self.flavor),
+                message.settings if isinstance(message, AlerterMessage) else {},
+                given.settings() if given is not None else {},
+            ]
+        )
+        try:
+            settings = resolve(values, replace=SecretReader().resolve)
+            alert = build_alert(
+                message, given, place, include_pipeline_info=settings.include_pipeline_info
+            )
+            subject = (given.subject if given is not None else None) or ""
+            return self._send(alert, subject, settings, place)
+        except ZenmailError:
+            raise
+        except PASS_THROUGH:
+            raise
+        except Exception as error:
+            # ZenML's store does not answer, or one of us made a mistake: nothing that the
+            # user set up wrong, so it counts as a mail that was not delivered.
+            lost = TemporaryFailure(f"{type(error).__name__}: {error}", code="unexpected")
+            if values.get("on_delivery_failure") == "raise":
+                raise lost from error
+            _logger.error("An e-mail was not sent: %s", lost, exc_info=error)
+            return False
+
+    def ask(self, question: str, params: BaseAlerterStepParameters | None = None) -> bool:
+        """Refuse: a mail cannot be waited for.
+
+        Raises:
+            NotImplementedError: Always; it names what to use instead.
+        """
+        raise NotImplementedError(
+            "An e-mail alerter cannot wait for an answer. To ask, use an alerter that can, "
+            "such as Slack's or Discord's (`zenml alerter register ... --flavor=slack`), or "
+            "a wait condition of a dynamic pipeline (`zenml.wait`)."
+        )
+
+    def _send(
+        self, alert: Alert, subject: str, settings: Resolved, place: Surroundings
+    ) -> bool:
+        if not (settings.recipient_email or settings.cc or settings.bcc):
+            raise AddressError(
+                "There is nobody to send the mail to.",
+                remedy="Set recipient_email for the alerter, for the step, or for this post.",
+            )
+        with mailers.lease(settings, self._session(settings)) as mailer:
+            receipt = mailer.send_alert(
+                alert,
+                sender=settings.sender,
+                to=settings.recipient_email,
+                cc=settings.cc,
+                bcc=settings.bcc,
+                reply_to=settings.reply_to,
+                subject=subject,
+                subject_prefix=settings.subject_prefix,
+                include_html=settings.include_html,
+                templates=settings.templates or None,
+                redact=settings.redact,
+            )
+        shown = subject or alert.title or alert.body.strip().partition("\n")[0]
+        record(receipt, shown, place)
+        return _report(receipt, shown, settings)
+
+    def _session(self, settings: Resolved) -> Any:
+        """Return the boto3 session of the service connector, for the transport ses."""
+        if settings.transport != "ses" or self.connector is None:
+            return None
+        connector = self.get_connector()
+        return None if connector is None else connector.connect()
+
+    def __repr__(self) -> str:
+        shown = "".join(f", {name}={value!r}" for name, value in self.config.shown().items())
+        return f"{type(self).__name__}(name={self.name!r}{shown})"
+
+
+def _as_parameters(
+    params: BaseAlerterStepParameters | Mapping[str, Any] | None,
+) -> SMTPEmailAlerterParameters | None:
+    """Return what was handed to ``post``; parameters of another flavor say nothing here.
+
+    Raises:
+        ConfigurationError: A parameter is unusable.
+    """
+    if params is None or isinstance(params, SMTPEmailAlerterParameters):
+        return params
+    if not isinstance(params, Mapping):
+        known = set(SMTPEmailAlerterParameters.model_fields)
+        params = {name: value for name, value in params.model_dump().items() if name in known}
+    try:
+        return SMTPEmailAlerterParameters(**params)
+    except ValidationError as error:
+        raise ConfigurationError(
+            describe_validation(
+                error, known=SMTPEmailAlerterParameters.model_fields, noun="parameter"
+            )
+        ) from None
+
+
+def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
+    """Say what became of a mail: ZenML's bool, and a line in the log when it is False.
+
+    Raises:
+        DeliveryError: It was not delivered, and the user wants to know.
+    """
+    if receipt.outcome in ("delivered", "skipped"):
+        for note in receipt.notes:
+            _logger.info("E-mail %r: %s", subject, note)
+        return True
+    if settings.on_delivery_failure == "raise":
+        receipt.raise_for_outcome()
+    everybody = (*settings.recipient_email, *settings.cc, *settings.bcc)
+    missing = [
+        address
+        for address in everybody
+        if parse_mailbox(address).address not in receipt.accepted
+    ]
+    _logger.error(
+        "%s: %r to %s. %s.%s",
+        _VERDICTS.get(receipt.outcome, "E-mail lost"),
+        clean_line(subject, limit=200),
+        ", ".join(missing or everybody),
+        clean_line(receipt.describe()).rstrip("."),
+        f" {receipt.remedy}" if receipt.remedy else "",
+    )
+    return False
+
+
+_VERDICTS = {
+    "partial": "E-mail lost for some recipients",
+    "unknown": "E-mail possibly lost",
+    "spooled": "E-mail not delivered yet, kept in the outbox",
+}

@@ -1,0 +1,249 @@
+"""Settings of several scopes made one, secret references resolved, types checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
+
+from zenmail.address import parse_mailbox, split_addresses
+from zenmail.errors import AddressError, ConfigurationError, OptionsError
+from zenmail.model import describe_validation
+
+__all__ = ["SMTP_OPTIONS", "Resolved", "SecretReader", "layer", "resolve"]
+
+SMTP_OPTIONS = {
+    "smtp_server": "host",
+    "smtp_port": "port",
+    "smtp_security": "security",
+    "smtp_username": "username",
+    "password": "password",
+    "smtp_ca_file": "ca_file",
+    "smtp_ehlo_name": "ehlo_name",
+}
+_OPTIONS_OF = {"transport": "transport_options", "fallback_transport": "fallback_options"}
+
+
+def layer(scopes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one mapping in which the narrower scopes win, setting by setting.
+
+    A scope that selects another transport leaves the wider scopes' options behind, which
+    are those of a transport that is not used; a flat ``smtp_*`` setting wins over the same
+    option in a wider scope's ``transport_options``.
+
+    Args:
+        scopes: Settings by name, the widest scope first. None is not set.
+    """
+    merged: dict[str, Any] = {}
+    for scope in scopes:
+        given = {name: value for name, value in scope.items() if value is not None}
+        for selector, options in _OPTIONS_OF.items():
+            if selector in given and given[selector] != merged.get(selector):
+                merged.pop(options, None)
+        wider = merged.get("transport_options")
+        if wider and "transport_options" not in given:
+            overruled = {SMTP_OPTIONS[name] for name in given if name in SMTP_OPTIONS}
+            if overruled and merged.get("transport", "smtp") == "smtp":
+                wider = _as_mapping(wider)
+                if isinstance(wider, Mapping):
+                    merged["transport_options"] = {
+                        name: value for name, value in wider.items() if name not in overruled
+                    }
+        merged.update(given)
+    return merged
+
+
+class SecretReader:
+    """Resolves ``{{secret.key}}`` in settings; asks the store once per secret."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[str, Mapping[str, str]] = {}
+
+    def resolve(self, value: Any) -> Any:
+        """Return the value, or a copy with every reference in it replaced.
+
+        Raises:
+            ConfigurationError: A secret or its key does not exist.
+        """
+        if isinstance(value, Mapping):
+            return {name: self.resolve(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.resolve(item) for item in value]
+        return self._read(value) if is_secret_reference(value) else value
+
+    def _read(self, reference: str | SecretStr) -> str:
+        name, key = parse_secret_reference(reference)
+        if name not in self._secrets:
+            self._secrets[name] = _fetch(name)
+        try:
+            return self._secrets[name][key]
+        except KeyError:
+            keys = ", ".join(sorted(self._secrets[name])) or "none"
+            raise ConfigurationError(
+                f"The secret {name!r} has no key {key!r}; it has: {keys}.",
+                remedy=f"Add it: zenml secret update {name} --{key}=...",
+            ) from None
+
+
+def _fetch(name: str) -> Mapping[str, str]:
+    from zenml.client import Client
+
+    try:
+        secret = Client().get_secret_by_name_and_private_status(name=name)
+    except (KeyError, NotImplementedError):
+        raise ConfigurationError(
+            f"There is no secret {name!r} in ZenML's store.",
+            remedy=f"Make it: zenml secret create {name} --KEY=VALUE",
+        ) from None
+    return secret.secret_values
+
+
+def _as_mapping(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else {}
+        except ValueError:
+            raise ValueError('this is no JSON; write it as {"name": "value"}') from None
+    if not isinstance(value, Mapping):
+        raise ValueError('give options by name, such as {"name": "value"}')
+    return dict(value)
+
+
+Addresses = Annotated[tuple[str, ...], BeforeValidator(split_addresses)]
+Options = Annotated[dict[str, Any], BeforeValidator(_as_mapping)]
+
+
+class Resolved(BaseModel):
+    """The settings in force for one post; see `SMTPEmailAlerterSettings` for each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    transport: str = Field(default="smtp", min_length=1)
+    transport_options: Options = Field(default_factory=dict, repr=False)
+    smtp_server: str | None = None
+    smtp_port: int | None = Field(default=None, ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] | None = None
+    smtp_username: str | None = None
+    password: SecretStr | None = None
+    smtp_ca_file: str | None = None
+    smtp_ehlo_name: str | None = None
+    sender_email: str = ""
+    sender_name: str = ""
+    recipient_email: Addresses = ()
+    cc: Addresses = ()
+    bcc: Addresses = ()
+    reply_to: Addresses = ()
+    subject_prefix: str = ""
+    include_html: bool = True
+    include_pipeline_info: bool = True
+    deadline: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    fallback_transport: Addresses = ()
+    fallback_options: Options = Field(default_factory=dict, repr=False)
+    redirect_to: Addresses = ()
+    redirect_allow: Addresses = ()
+    dry_run: bool = False
+    outbox: str = ""
+    on_delivery_failure: Literal["log", "raise"] = "log"
+    delivery: Literal["now", "background"] = "now"
+    delivery_policy: Literal["at_most_once", "at_least_once"] = "at_most_once"
+    max_alerts_per_run: int | None = Field(default=None, ge=1)
+    templates: str = ""
+    redact: bool = True
+
+    @property
+    def sender(self) -> str:
+        """The sender as the mail states it."""
+        if not self.sender_name:
+            return self.sender_email
+        name = "".join(" " if mark in '<>"\\' else mark for mark in self.sender_name).strip()
+        return f"{name} <{self.sender_address}>"
+
+    @property
+    def sender_address(self) -> str:
+        """The sender's address without a name.
+
+        Raises:
+            AddressError: It is none.
+        """
+        if not self.sender_email:
+            raise AddressError(
+                "sender_email is not set.", remedy="Set it for the alerter: sender_email=..."
+            )
+        return parse_mailbox(self.sender_email).address
+
+    def smtp_options(self) -> dict[str, Any]:
+        """Return the options of the transport smtp: the flat ones, then the others."""
+        flat = {
+            option: value
+            for name, option in SMTP_OPTIONS.items()
+            if (value := getattr(self, name)) is not None
+        }
+        return {**flat, **self.transport_options}
+
+    def options(self) -> dict[str, Any]:
+        """Return the selected transport's options."""
+        return self.smtp_options() if self.transport == "smtp" else dict(self.transport_options)
+
+    def fallbacks(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the fallbacks and the options of each.
+
+        Raises:
+            OptionsError: There are options and it is not clear whose.
+        """
+        names, options = self.fallback_transport, self.fallback_options
+        if not names and options:
+            raise OptionsError(
+                "There are fallback_options and no fallback_transport.",
+                remedy="Say which transport they are for.",
+            )
+        if len(names) == 1 and set(options) != set(names):
+            return [(names[0], options)]
+        strange = [
+            name
+            for name, own in options.items()
+            if name not in names or not isinstance(own, Mapping)
+        ]
+        if strange:
+            raise OptionsError(
+                f"fallback_options: {strange[0]!r} is none of the fallbacks.",
+                remedy='Give the options by transport: {"file": {"folder": "mails"}}.',
+            )
+        return [(name, dict(options.get(name, {}))) for name in names]
+
+
+def resolve(values: Mapping[str, Any], *, replace: Callable[[Any], Any]) -> Resolved:
+    """Check the settings in force.
+
+    Args:
+        values: Settings by name.
+        replace: Puts secrets in place of their references.
+
+    Raises:
+        ConfigurationError: A value is unusable, or a secret does not exist.
+    """
+    known = {name: value for name, value in values.items() if name in Resolved.model_fields}
+    for name in (*_OPTIONS_OF.values(), *_OPTIONS_OF):
+        if isinstance(known.get(name), str):
+            known[name] = replace(known[name])
+    for name in _OPTIONS_OF.values():
+        if name in known:
+            try:
+                known[name] = _as_mapping(known[name])
+            except ValueError as error:
+                raise ConfigurationError(f"{name}: {error}.") from None
+    try:
+        return Resolved.model_validate(replace(known))
+    except ValidationError as error:
+        raise ConfigurationError(
+            describe_validation(error, known=Resolved.model_fields)
+        ) from None
