@@ -236,8 +236,8 @@ def _text(kind: str, text: str, *, closed: bool) -> _Part:
         encoding, body = "7bit", wire.encode("ascii")
     else:
         data = wire.encode("utf-8", "replace")
-        # Three characters for each byte against four for every three.
-        if len(data) - len(wire) > len(wire) // 6:
+        # Three characters for each byte against four for every three; a few are readable.
+        if len(data) - len(wire) > max(len(wire) // 6, 20):
             encoding, body = "base64", _base64(data)
             closed = False
         else:
@@ -420,7 +420,7 @@ def _encoded_words(text: str, room: int = _WORD) -> list[str]:
     data = text.encode("utf-8", "replace")
     code = data.decode("latin-1").translate(_Q)
     words, start = [], 0
-    if len(code) * 3 > len(data) * 4:
+    if len(code) > limit and len(code) * 3 > len(data) * 4:
         while start < len(data):
             end = start + limit // 4 * 3
             while end < len(data) and data[end] & 0xC0 == 0x80:
