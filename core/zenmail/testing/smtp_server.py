@@ -369,8 +369,9 @@ class SMTPServer:
 
         Args:
             phase: "connect" and "banner" come before the first line; "handshake" in place
-                of TLS; "body" when the first bytes of a mail are in, "dot" when the last
-                ones are; the others when the command has been read. A reply to "bdat" is
+                of TLS; "body" when the first bytes of a mail are in (a reply refuses it,
+                and is the only one), "dot" when the last ones are; the others when the
+                command has been read. A reply to "bdat" is
                 that of a server that does not know BDAT: what follows is read as commands.
             action: What to do.
             matching: Only when the command's argument holds this text.
@@ -447,7 +448,7 @@ class SMTPServer:
         return None
 
 
-class _Closed(Exception):  # noqa: N818 - the end of a connection is no error
+class _Closed(Exception):
     """This connection is over."""
 
 
@@ -472,6 +473,7 @@ class _Connection:
         self._parameters = ""
         self._recipients: list[str] = []
         self._chunks = bytearray()
+        self._refused = False
 
     def serve(self) -> None:
         with self._server._lock:
@@ -641,6 +643,7 @@ class _Connection:
             self._start_tls()
 
     def _start_tls(self) -> None:
+        self._socket.getpeername()  # wrap_socket would lose a socket that is reset
         self._perform("handshake", "", self._shake_hands)
 
     def _shake_hands(self) -> None:
@@ -757,6 +760,13 @@ class _Connection:
         if bytes(self._output[before:]).startswith(b"354"):
             self._finish(self._read_data(), "DATA")
 
+    def _begin_body(self) -> None:
+        action = self._server._take_rule("body", "")
+        self._refused = isinstance(action, str)
+        self._act(action, lambda: None)
+        if self._refused:
+            self._flush()
+
     def _read_data(self) -> bytes:
         lines: list[bytes] = []
         started = False
@@ -764,7 +774,7 @@ class _Connection:
             line = self._read_line(logged=False)
             if not started:
                 started = True
-                self._perform("body", "", lambda: None)
+                self._begin_body()
             if line == b".":
                 return b"".join(lines)
             lines.append(line.removeprefix(b".") + b"\r\n")
@@ -782,7 +792,7 @@ class _Connection:
             if not self._input:
                 self._fill()
             if not chunk:
-                self._perform("body", "", lambda: None)
+                self._begin_body()
             taken = self._input[: left - len(chunk)]
             del self._input[: len(taken)]
             chunk += taken
@@ -796,6 +806,9 @@ class _Connection:
             self._say(f"250 2.0.0 {size} octets")
 
     def _finish(self, content: bytes, command: Literal["DATA", "BDAT"]) -> None:
+        if self._refused:
+            self._forget_mail()
+            return
         action = self._server._take_rule("dot", "")
         # Whatever happens to the answer, the mail is in, unless the answer is a refusal.
         if not isinstance(action, str) or action.startswith("2"):

@@ -261,6 +261,8 @@ class Wire:
         """
         self._reader = ReplyReader()
         try:
+            # Of a connection that is reset already, wrap_socket would lose the descriptor.
+            self._socket.getpeername()
             self._socket = context.wrap_socket(
                 self._socket,
                 server_hostname=self._host.encode("ascii"),
