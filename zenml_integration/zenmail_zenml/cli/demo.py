@@ -132,6 +132,7 @@ def _environment(console: Console, workspace: Path) -> dict[str, str]:
         "ZENML_CONFIG_PATH": str(workspace / "config"),
         "ZENML_CUSTOM_SOURCE_ROOT": str(workspace),
         "ZENML_DISABLE_STEP_NAMES_IN_LOGS": "true",
+        "ZENML_ENABLE_RICH_TRACEBACK": "false",
         "ZENML_LOGGING_COLORS_DISABLED": "true",
         "ZENML_REPOSITORY_PATH": str(workspace),
     }

@@ -1,0 +1,189 @@
+"""`zenmail register`: from a provider's name to an alerter in the stack."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from zenmail.testing.smtp_server import SMTPServer
+from zenmail_zenml.cli.providers import PROVIDERS
+
+pytestmark = pytest.mark.zenml
+
+Run = Callable[..., Result]
+ADDRESSES = ("--from=a@example.com", "--to=b@example.com")
+
+
+@pytest.fixture(autouse=True)
+def _stack(zenml_store: object) -> Iterator[None]:
+    """Put the active stack back."""
+    from zenml.client import Client
+
+    before = Client().active_stack_model.id
+    yield
+    Client().activate_stack(before)
+
+
+def _alerter(name: str) -> dict[str, Any]:
+    from zenml.client import Client
+    from zenml.enums import StackComponentType
+
+    return dict(Client().get_stack_component(StackComponentType.ALERTER, name).configuration)
+
+
+def test_own_server_from_flags_to_a_passing_doctor(zenmail: Run, server: SMTPServer) -> None:
+    """Flags alone register everything, activate the stack, and doctor passes."""
+    from zenml.client import Client
+
+    result = zenmail(
+        "register", "own_alerter", "--provider=own", *ADDRESSES, "--no-input",
+        "--host=localhost", f"--port={server.port}", f"--ca-file={server.ca_file}",
+        "--username=relay-account", "--secret=own_secret", "--stack=own_stack",
+        ZENMAIL_PASSWORD="correct horse battery",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "Everything passed" in result.stdout
+    assert "correct horse battery" not in result.output
+    client = Client()
+    assert client.active_stack_model.name == "own_stack"
+    assert client.get_secret("own_secret").secret_values == {
+        "smtp_password": "correct horse battery"
+    }
+    assert _alerter("own_alerter")["password"] == "{{own_secret.smtp_password}}"
+    assert server.mails == []
+
+
+def test_running_it_again_changes_what_is_there(zenmail: Run) -> None:
+    """A second run with another provider updates, and leaves nothing of the first behind."""
+    start = ("register", "again", *ADDRESSES, "--no-input", "--no-doctor", "--stack=again")
+    first = zenmail(
+        *start, "--provider=own", "--host=localhost", "--security=none", "--ca-file=x.pem"
+    )
+    assert first.exit_code == 0, first.output
+    second = zenmail(*start, "--provider=postmark", "--secret=token", "--password=t0ken")
+    assert second.exit_code == 0, second.output
+    assert "Updated the alerter again." in second.stdout
+    assert "remove-attribute again smtp_security smtp_ca_file" in second.stdout
+    assert _alerter("again") == {
+        "sender_email": "a@example.com",
+        "recipient_email": "b@example.com",
+        "smtp_server": "smtp.postmarkapp.com",
+        "smtp_port": "587",
+        "smtp_username": "{{token.smtp_password}}",
+        "password": "{{token.smtp_password}}",
+    }
+    third = zenmail(*start, "--provider=postmark", "--secret=token", "--password=t0ken")
+    assert third.exit_code == 0, third.output
+
+
+def test_it_asks_for_what_is_missing(zenmail: Run) -> None:
+    """Without flags it asks for provider, addresses and the provider's questions."""
+    number = [*PROVIDERS].index("mailgun") + 1
+    result = zenmail(
+        "register", "asked", "--no-doctor", "--stack=asked", "--secret=asked",
+        stdin=f"{number}\na@example.com\nb@example.com\npostmaster@mg.example.com\ns3cret\n",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "s3cret" not in result.output
+    assert _alerter("asked")["smtp_username"] == "postmaster@mg.example.com"
+
+
+def test_an_answer_can_make_a_question_needless(zenmail: Run) -> None:
+    """A relay without user name is not asked for a password, and there is no secret."""
+    result = zenmail(
+        "register", "relay", "--provider=own", *ADDRESSES, "--no-doctor", "--stack=relay",
+        stdin="relay.internal\nnone\n\n",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert _alerter("relay")["smtp_port"] == "25"
+    assert "secret" not in result.stdout
+
+
+ANSWERS = {
+    "gmail": ["--password=abcd efgh ijkl mnop"],
+    "microsoft": ["--tenant=t", "--client-id=c", "--client-secret=s"],
+    "ses": ["--region=eu-west-1", "--key-id=AKIA", "--secret-key=s"],
+    "sendgrid": ["--password=SG.key"],
+    "mailgun": ["--username=postmaster@example.com", "--password=p"],
+    "postmark": ["--password=token"],
+    "own": ["--host=mail.example.com", "--username=u", "--password=p"],
+}
+
+
+@pytest.mark.parametrize("provider", [*PROVIDERS])
+def test_every_provider_makes_a_valid_alerter(zenmail: Run, provider: str) -> None:
+    """Each provider registers, its secrets are references, and doctor can read it."""
+    from zenmail_zenml.cli.stored import read
+
+    name = f"of_{provider}"
+    result = zenmail(
+        "register", name, f"--provider={provider}", *ADDRESSES, *ANSWERS[provider],
+        "--no-input", "--no-doctor", f"--secret={name}", f"--stack={name}",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    stored = read(name)
+    assert [check.status for check in stored.checks] == ["passed", "passed"]
+    stored.mailer(dry_run=True).close()
+    secrets = [
+        item.partition("=")[2]
+        for item in ANSWERS[provider]
+        if "secret" in item or "password" in item
+    ]
+    held = json.dumps(_alerter(name))
+    assert not [value for value in secrets if f'"{value}"' in held]
+
+
+@pytest.mark.parametrize("provider", [*PROVIDERS])
+def test_the_printed_commands_say_the_same(zenmail: Run, provider: str) -> None:
+    """--dry-run changes nothing and prints attributes that make the same alerter."""
+    from zenmail_zenml.flavor import SMTPEmailAlerterConfig
+
+    result = zenmail(
+        "register", "not_made", f"--provider={provider}", *ADDRESSES, *ANSWERS[provider],
+        "--no-input", "--dry-run",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    text = result.stdout.replace("\\\n", " ")
+    line = next(line for line in text.splitlines() if line.startswith("zenml alerter register"))
+    pairs = [part.removeprefix("--").partition("=") for part in shlex.split(line)[4:]]
+    values = {name: value for name, _, value in pairs}
+    assert values.pop("flavor") == "smtp_email"
+    assert SMTPEmailAlerterConfig(**values).is_valid
+    with pytest.raises(KeyError):
+        _alerter("not_made")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--provider=gmail", "--no-input", *ADDRESSES], "--password"),
+        (["--no-input"], "--provider"),
+        (["--provider=own", "--no-input", "--host=h", "--port=0", *ADDRESSES], "smtp_port"),
+        (
+            ["--provider=own", "--no-input", "--host=h", "--from=nobody", "--to=b@example.com"],
+            "sender_email",
+        ),
+        (
+            ["--provider=own", "--no-input", "--host=h", "--security=none", "--username=u",
+             "--password=p", *ADDRESSES],
+            "password",
+        ),
+    ],
+)  # fmt: skip
+def test_nothing_is_half_registered(zenmail: Run, arguments: list[str], says: str) -> None:
+    """What the alerter would refuse ends with status 2 before anything is made."""
+    from zenml.client import Client
+
+    result = zenmail("register", "half", "--secret=half", "--stack=half", *arguments)
+    assert result.exit_code == 2, result.output
+    assert says in result.stderr
+    assert not re.search(r"Traceback", result.output)
+    for get in (_alerter, Client().get_secret, Client().get_stack):
+        with pytest.raises(KeyError):
+            get("half")

@@ -1,0 +1,117 @@
+"""`zenmail doctor`, `send` and `outbox` on an alerter that ZenML keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from zenmail.testing.smtp_server import SMTPServer
+
+pytestmark = pytest.mark.zenml
+
+Run = Callable[..., Result]
+
+
+def _failed(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 1, result.output
+    checks: list[dict[str, Any]] = json.loads(result.stdout)["checks"]
+    (failed,) = [check for check in checks if check["status"] == "failed"]
+    return failed
+
+
+def test_doctor_reads_the_alerter(zenmail: Run, alerter: Any, server: SMTPServer) -> None:
+    """By name: alerter and secret are read, and every phase passes without a mail."""
+    result = zenmail("doctor", alerter.name, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert [check["name"] for check in found["checks"]] == [
+        "alerter", "secret", "configuration", "dns", "tcp", "starttls", "ehlo", "login",
+        "sender", "recipients",
+    ]  # fmt: skip
+    assert found["alerter"] == alerter.name
+    assert server.logins
+    assert server.mails == []
+
+
+def test_doctor_without_a_name_takes_the_active_stacks(
+    zenmail: Run, alerter: Any, server: SMTPServer
+) -> None:
+    """Without a name it is the active stack's; --send mails a test to its recipient."""
+    result = zenmail("doctor", "--send")
+    assert result.exit_code == 0, result.output
+    assert alerter.name in result.stdout
+    assert server.mails[0].recipients == ["default@example.com"]
+
+
+def test_a_missing_secret_is_named(zenmail: Run, register: Callable[..., Any]) -> None:
+    """A secret that is gone fails at secret; the remedy makes it."""
+    alerter = register(smtp_server="localhost", password="{{gone.smtp_password}}")
+    failed = _failed(zenmail("doctor", alerter.name, "--json"))
+    assert failed["name"] == "secret"
+    assert "'gone'" in failed["detail"]
+    assert "zenml secret create gone" in failed["remedy"]
+
+
+def test_a_missing_key_is_named(zenmail: Run, register: Callable[..., Any]) -> None:
+    """A secret without the key fails at secret, too."""
+    alerter = register(smtp_server="localhost", password="{{email_credentials.pasword}}")
+    failed = _failed(zenmail("doctor", alerter.name, "--json"))
+    assert failed["name"] == "secret"
+    assert "'pasword'" in failed["detail"]
+
+
+def test_an_unknown_alerter_is_a_users_error(zenmail: Run, alerter: Any) -> None:
+    """A name that ZenML does not know ends with status 2 and lists those that it does."""
+    result = zenmail("doctor", "no-such-alerter")
+    assert result.exit_code == 2
+    assert alerter.name in result.stderr
+
+
+def test_a_stack_without_alerter_is_a_users_error(zenmail: Run) -> None:
+    """Without a name and without an alerter in the stack, the remedy is register."""
+    result = zenmail("doctor")
+    assert result.exit_code == 2
+    assert "zenmail register" in result.stderr
+
+
+def test_send_goes_through_the_alerter(zenmail: Run, alerter: Any, server: SMTPServer) -> None:
+    """Send takes server, login and recipient from the alerter."""
+    result = zenmail("send", f"--alerter={alerter.name}", "--subject=Hello", "Text")
+    assert result.exit_code == 0, result.output
+    assert server.mails[0].username
+    assert server.mails[0].recipients == ["default@example.com"]
+
+
+def test_outbox_of_the_alerter(
+    zenmail: Run, register: Callable[..., Any], server: SMTPServer, tmp_path: Path
+) -> None:
+    """A mail that is not delivered waits in the alerter's outbox, and flush sends it."""
+    configuration = {
+        "smtp_server": "localhost",
+        "smtp_port": str(server.port),
+        "smtp_username": "relay-account",
+        "password": "{{email_credentials.smtp_password}}",
+        "smtp_ca_file": str(server.ca_file),
+        "outbox": str(tmp_path / "outbox"),
+        "deadline": "1.5",
+    }
+    alerter = register(**configuration)
+    server.on("rcpt", "451 4.3.0 Later")
+    assert zenmail("send", f"--alerter={alerter.name}", "Text").exit_code == 3
+    assert "1 mails" in zenmail("outbox", "list", f"--alerter={alerter.name}").stdout
+    server.forget()
+    result = zenmail("outbox", "flush", f"--alerter={alerter.name}")
+    assert result.exit_code == 0, result.output
+    assert len(server.mails) == 1
+
+
+def test_an_alerter_without_outbox_is_a_users_error(zenmail: Run, alerter: Any) -> None:
+    """Outbox on an alerter that has none says how to get one."""
+    result = zenmail("outbox", "list", f"--alerter={alerter.name}")
+    assert result.exit_code == 2
+    assert "--folder" in result.stderr
