@@ -2,53 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_serializer, field_validator
 
+from .clean import as_text
 from .email import Attachment
 from .model import Model
+
+if TYPE_CHECKING:
+    from .email import Attachable
 
 __all__ = ["Alert", "Image", "Severity", "StepSummary"]
 
 Severity = Literal["info", "success", "warning", "error", "critical"]
 
 
-def _as_text(value: object) -> object:
-    """Return what a program gave for a text as one: an alert is lost for no type."""
-    if isinstance(value, str):
-        # A subclass may claim to be escaped already (markupsafe.Markup).
-        return value if type(value) is str else str.__str__(value)
-    if value is None:
-        return ""
-    if isinstance(value, bytes | bytearray):
-        return bytes(value).decode("utf-8", "replace")
-    if isinstance(value, BaseException):
-        return f"{type(value).__name__}: {value}"
-    return str(value)
-
-
 def _as_sentences(value: object) -> object:
     return () if value is None else (value,) if isinstance(value, str) else value
 
 
-Text = Annotated[str, BeforeValidator(_as_text)]
+Text = Annotated[str, BeforeValidator(as_text)]
 
 
 class Image(Model):
     """A picture for the body of an alert.
 
     Attributes:
-        source: PNG, JPEG or GIF bytes, a path, a matplotlib figure or a PIL image.
+        source: PNG, JPEG or GIF bytes, a base64 data: URL of them, a path, a matplotlib
+            figure or a PIL image. As JSON, bytes are a data: URL.
         alt: What it shows, for those who cannot see it.
         caption: A line under the picture, or "".
     """
 
     source: Any
-    alt: str = ""
-    caption: str = ""
+    alt: Text = ""
+    caption: Text = ""
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _read_data_url(cls, value: Any) -> Any:
+        if isinstance(value, str) and value.startswith("data:"):
+            return b64decode(value.partition(",")[2])
+        return value
+
+    @field_serializer("source", when_used="json")
+    def _write_data_url(self, value: Any) -> Any:
+        if isinstance(value, bytes | bytearray):
+            return f"data:;base64,{b64encode(value).decode('ascii')}"
+        return str(value) if isinstance(value, os.PathLike) else value
 
 
 class StepSummary(Model):
@@ -120,11 +126,40 @@ class Alert(Model):
     images: tuple[Image, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     steps: tuple[StepSummary, ...] = ()
-    html: str | None = None
+    html: Text | None = None
     thread: Text = ""
     list_id: Text = ""
     headers: dict[str, Text] = Field(default_factory=dict)
     occurred_at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            title: object = "",
+            body: object = "",
+            body_format: Literal["markdown", "plain"] = "markdown",
+            severity: Severity = "info",
+            facts: Mapping[str, Any] = ...,
+            error: object = "",
+            traceback: object = "",
+            next_steps: str | Iterable[str] = (),
+            url: str = "",
+            url_label: str = "Open in the dashboard",
+            links: Mapping[str, str] = ...,
+            metrics: Mapping[str, Any] = ...,
+            baseline: Mapping[str, Any] = ...,
+            tables: Mapping[str, Any] = ...,
+            images: Iterable[Image] = (),
+            attachments: Iterable[Attachable] = (),
+            steps: Iterable[StepSummary] = (),
+            html: str | None = None,
+            thread: str = "",
+            list_id: str = "",
+            headers: Mapping[str, object] = ...,
+            occurred_at: datetime = ...,
+        ) -> None: ...
 
     def with_facts(self, facts: Mapping[str, Any]) -> Alert:
         """Return a copy that states further facts behind its own."""

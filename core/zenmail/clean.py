@@ -27,7 +27,7 @@ _BREAK = re.compile("[\t\n]+")
 
 
 def as_text(value: object) -> str:
-    """Return what a user gave for a text: None is empty, an exception its message."""
+    """Return what a user gave for a text; None is empty, and no type is a reason to fail."""
     if type(value) is str:
         return value
     if value is None:
@@ -37,7 +37,10 @@ def as_text(value: object) -> str:
         return str.__str__(value)
     if isinstance(value, bytes | bytearray):
         return value.decode("utf-8", "replace")
-    return str(value) or (type(value).__name__ if isinstance(value, BaseException) else "")
+    if isinstance(value, BaseException):
+        message = str(value)
+        return f"{type(value).__name__}: {message}" if message else type(value).__name__
+    return str(value)
 
 
 def clean_text(text: str) -> str:

@@ -24,7 +24,10 @@ a ``remedy``: what the reader should do next.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from .receipt import Receipt
 
 __all__ = [
     "AddressError",
@@ -130,9 +133,14 @@ class TemplateError(ConfigurationError):
 
 
 class DeliveryError(ZenmailError):
-    """The mail did not arrive, or may not have."""
+    """The mail did not arrive, or may not have.
+
+    Attributes:
+        receipt: What became of each recipient, when `Receipt.raise_for_outcome` raised it.
+    """
 
     default_code = "delivery"
+    receipt: Receipt | None = None
 
 
 class TemporaryFailure(DeliveryError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from .errors import PermanentFailure, TemporaryFailure, UnknownOutcome
+from .errors import DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
+from .model import Model
 
 __all__ = ["Outcome", "Receipt"]
 
@@ -15,7 +17,7 @@ Outcome = Literal[
 ]
 
 
-class Receipt(BaseModel):
+class Receipt(Model):
     """What became of a mail, recipient by recipient.
 
     A transport fills in ``accepted``, ``refused`` and ``deferred`` (and ``detail``
@@ -42,8 +44,6 @@ class Receipt(BaseModel):
         seconds: How long the delivery took.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     accepted: tuple[str, ...] = ()
     refused: dict[str, str] = Field(default_factory=dict)
     deferred: dict[str, str] = Field(default_factory=dict)
@@ -59,6 +59,27 @@ class Receipt(BaseModel):
     spooled: str = ""
     seconds: float = 0.0
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            accepted: Iterable[str] = (),
+            refused: Mapping[str, str] = ...,
+            deferred: Mapping[str, str] = ...,
+            unknown: Mapping[str, str] = ...,
+            outcome: Outcome = "delivered",
+            detail: str = "",
+            code: str = "",
+            remedy: str = "",
+            attempts: int = 0,
+            message_id: str = "",
+            transport: str = "",
+            notes: Iterable[str] = (),
+            spooled: str = "",
+            seconds: float = 0.0,
+        ) -> None: ...
+
     @property
     def delivered(self) -> bool:
         """Whether every recipient's mail was taken over."""
@@ -72,24 +93,31 @@ class Receipt(BaseModel):
 
         Raises:
             PermanentFailure: The mail, or some recipient, was refused.
-            TemporaryFailure: The mail was deferred or spooled.
+            TemporaryFailure: The mail, or some recipient, was deferred, or it was spooled.
             UnknownOutcome: The answer was lost after the mail was sent.
         """
         if self.outcome in ("delivered", "skipped", "queued"):
             return self
-        error: type[PermanentFailure | TemporaryFailure | UnknownOutcome]
-        if self.outcome == "unknown":
-            error = UnknownOutcome
-        elif self.outcome in ("deferred", "spooled") or not self.refused:
-            error = TemporaryFailure
-        else:
-            error = PermanentFailure
-        raise error(
+        error = self._error_type()(
             self.describe(),
             code=self.code or None,
             transport=self.transport,
             remedy=self.remedy,
         )
+        error.receipt = self
+        raise error
+
+    def _error_type(self) -> type[DeliveryError]:
+        if self.outcome == "unknown":
+            return UnknownOutcome
+        if self.outcome == "refused":
+            return PermanentFailure
+        if self.outcome == "partial":
+            if self.refused:
+                return PermanentFailure
+            if self.unknown and not self.deferred:
+                return UnknownOutcome
+        return TemporaryFailure
 
     def describe(self) -> str:
         """Return one line that says what happened to whom."""

@@ -107,7 +107,7 @@ class _Markup(str):
         (None, ""),
         (0, "0"),
         (0.92, "0.92"),
-        (ValueError("boom"), "boom"),
+        (ValueError("boom"), "ValueError: boom"),
         (KeyError(), "KeyError"),
         (b"caf\xc3\xa9 \xff", "café \ufffd"),
         (_Colour.RED, "red"),

@@ -1,0 +1,71 @@
+"""The public names, and the signatures that type checkers are shown."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pkgutil
+from types import ModuleType
+
+import pytest
+
+import zenmail
+from zenmail import Alert, Attachment, Email, Receipt, TransportOptions, errors, hookspecs
+from zenmail.model import Model
+
+
+def test_all_is_sorted_and_complete() -> None:
+    """Every public name of the package is exported, once, and in order."""
+    exported = zenmail.__all__
+    assert exported == sorted(exported, key=lambda name: (name[0].islower(), name.casefold()))
+    assert len(exported) == len(set(exported))
+    public = {
+        name
+        for name, value in vars(zenmail).items()
+        if not (name.startswith("_") or isinstance(value, ModuleType) or name == "annotations")
+    }
+    assert set(exported) == public
+
+
+def test_every_error_is_public() -> None:
+    """Whoever wants to catch it can import it from zenmail."""
+    assert set(errors.__all__) <= set(zenmail.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(zenmail.__all__))
+def test_every_public_name_is_documented(name: str) -> None:
+    """help() says what each class and function is for."""
+    value = getattr(zenmail, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        assert (value.__doc__ or "").strip()
+
+
+@pytest.mark.parametrize("model", [Alert, Attachment, Email, Receipt])
+def test_type_checkers_see_every_field(model: type[Model]) -> None:
+    """The signature written for them has the fields, in their order."""
+    (tree,) = ast.parse(inspect.getsource(model)).body
+    (init,) = (
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+    )
+    assert [argument.arg for argument in init.args.kwonlyargs] == list(model.model_fields)
+
+
+def test_modules_name_what_they_export() -> None:
+    """Each module of the core has an __all__, and each name in it exists."""
+    for found in pkgutil.iter_modules(zenmail.__path__):
+        if found.ispkg or found.name == "py.typed":
+            continue
+        module = __import__(f"zenmail.{found.name}", fromlist=["*"])
+        if module is hookspecs:
+            continue
+        assert module.__all__, found.name
+        for name in module.__all__:
+            assert hasattr(module, name), (found.name, name)
+
+
+def test_transports_can_be_declared_with_public_names_alone() -> None:
+    """What a stranger needs is importable from zenmail."""
+    assert {"hookimpl", "Receipt", "SendRequest", "TransportOptions"} <= set(zenmail.__all__)
+    assert TransportOptions.model_config["extra"] == "forbid"
