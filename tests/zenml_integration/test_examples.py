@@ -1,0 +1,189 @@
+"""Every example runs on a real ZenML store, and mails what it says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.zenml
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+Register = Callable[..., Any]
+
+
+@pytest.fixture
+def example(zenml_store: Path) -> Iterator[Callable[[str], ModuleType]]:
+    """Import an example by its path, as ZenML can import it again."""
+    from zenml.utils import source_utils
+
+    loaded: list[str] = []
+
+    def load(path: str) -> ModuleType:
+        file = EXAMPLES / path
+        source_utils.set_custom_source_root(str(file.parent))
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[file.stem] = module
+        loaded.append(file.stem)
+        spec.loader.exec_module(module)
+        return module
+
+    yield load
+    for name in loaded:
+        del sys.modules[name]
+    source_utils.set_custom_source_root(None)
+
+
+@pytest.fixture
+def mailbox(register: Register, tmp_path: Path) -> Callable[[], list[EmailMessage]]:
+    """Make a stack active whose alerter keeps mails as files; return a reader of them."""
+    folder = tmp_path / "mails"
+    register(transport="file", transport_options={"folder": str(folder)})
+    return lambda: _read(folder)
+
+
+def _read(folder: Path) -> list[EmailMessage]:
+    return [
+        message_from_bytes(path.read_bytes(), policy=policy.default)
+        for path in sorted(folder.glob("*.eml"))
+    ]
+
+
+def _text_of(message: EmailMessage, kind: str = "plain") -> str:
+    body = message.get_body((kind,))
+    assert body is not None
+    return str(body.get_content())
+
+
+def test_every_example_is_tested() -> None:
+    """No example is without a test, and the list in the README is whole."""
+    mine = Path(__file__).read_text(encoding="utf-8")
+    listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for path in EXAMPLES.rglob("*.py"):
+        assert f'"{path.relative_to(EXAMPLES)}"' in mine or path.stem == "zenmail_jsonl"
+        assert path.relative_to(EXAMPLES).parts[0] in listed
+
+
+def test_training_report(example: Callable[[str], ModuleType], mailbox: Any) -> None:
+    """The report has metrics, a picture in the HTML and the file beside it."""
+    example("training_report.py").training()
+    (mail,) = mailbox()
+    assert "Training report" in mail["Subject"]
+    assert "loss" in _text_of(mail)
+    pictures = [part for part in mail.walk() if part.get_content_type() == "image/png"]
+    assert len(pictures) == 1
+    assert pictures[0].get_payload(decode=True)[:4] == b"\x89PNG"
+    assert f"cid:{pictures[0]['Content-ID'].strip('<>')}" in _text_of(mail, "html")
+    assert "losses.csv" in [part.get_filename() for part in mail.walk()]
+
+
+def test_failure_alert(example: Callable[[str], ModuleType], mailbox: Any) -> None:
+    """The mail says why the step failed; password and token are not in it."""
+    with pytest.raises(Exception, match="no route to host"):
+        example("failure_alert.py").loading()
+    (mail,) = mailbox()
+    whole = _text_of(mail) + _text_of(mail, "html") + mail["Subject"]
+    assert "no route to host" in whole
+    assert "ConnectionError" in whole
+    assert "orders" in whole
+    assert "hunter2" not in whole
+    assert "tok-2f9d81c7e5b34a60" not in whole
+
+
+def test_dynamic_summary(example: Callable[[str], ModuleType], mailbox: Any) -> None:
+    """A dynamic run ends with one mail that names its steps."""
+    import zenml
+
+    if tuple(map(int, zenml.__version__.split(".")[:2])) < (0, 95):
+        pytest.skip("dynamic pipelines came with ZenML 0.95")
+    example("dynamic_summary.py").census()
+    (mail,) = mailbox()
+    whole = _text_of(mail)
+    assert "census" in whole
+    assert "count" in whole
+    assert "add" in whole
+
+
+def test_amazon_ses(
+    example: Callable[[str], ModuleType], register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mails of hook and step go to a server that speaks SES."""
+    pytest.importorskip("boto3")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
+    import boto3
+
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        endpoint = f"http://{host}:{port}"
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        client = boto3.client("sesv2", "eu-west-1", endpoint_url=endpoint, **keys)
+        client.create_email_identity(EmailIdentity="example.com")
+        options = {
+            "region": "eu-west-1", "endpoint_url": endpoint,
+            "access_key_id": "test", "secret_access_key": "test",
+        }  # fmt: skip
+        register(transport="ses", transport_options=options)
+        example("amazon_ses.py").churn()
+        usage = boto3.client("ses", "eu-west-1", endpoint_url=endpoint, **keys)
+        assert usage.get_send_quota()["SentLast24Hours"] == 2
+    finally:
+        server.stop()
+
+
+def test_staging_redirect(
+    example: Callable[[str], ModuleType], register: Register, tmp_path: Path
+) -> None:
+    """The customer gets nothing, staging does, and the team's copy goes through."""
+    folder = tmp_path / "mails"
+    register(
+        transport="file",
+        transport_options={"folder": str(folder), "keep_envelope": True},
+        redirect_to="staging@example.com",
+        redirect_allow="*@team.example.com",
+    )
+    example("staging_redirect.py").forecast()
+    (kept,) = (json.loads(path.read_text()) for path in folder.glob("*.json"))
+    assert set(kept["recipients"]) == {"staging@example.com", "dev@team.example.com"}
+    (mail,) = _read(folder)
+    assert "boss@customer.example" in mail["X-Zenmail-Redirected-From"]
+
+
+def test_third_party_transport(
+    example: Callable[[str], ModuleType],
+    register: Register,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A transport of a package of its own is found by name and sends."""
+    project = EXAMPLES / "third_party_transport"
+    declared = (project / "pyproject.toml").read_text(encoding="utf-8")
+    entry = re.search(r"^jsonl = \"(\w+)\"$", declared, re.MULTILINE)
+    assert entry is not None
+    # What pip would leave behind.
+    info = tmp_path / "zenmail_jsonl-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: zenmail-jsonl\nVersion: 0.1.0\n"
+    )
+    (info / "entry_points.txt").write_text(f"[zenmail.transports]\njsonl = {entry[1]}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(project))
+    file = tmp_path / "mails.jsonl"
+    register(transport="jsonl", transport_options={"file": str(file)})
+    example("third_party_transport/pipeline.py").telling()
+    (line,) = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    assert line["subject"] == "Sent by a transport of our own"
+    assert line["to"] == ["default@example.com"]
