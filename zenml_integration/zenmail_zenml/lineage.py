@@ -15,7 +15,7 @@ _logger = logging.getLogger(__name__)
 
 
 def record(receipt: Receipt, subject: str, place: Surroundings) -> None:
-    """Write down what became of a mail, under ``email:`` and the start of its message id.
+    """Write down what became of a mail, under ``email-`` and the start of its message id.
 
     Trouble is logged for those who debug and is nobody else's.
 
@@ -30,7 +30,7 @@ def record(receipt: Receipt, subject: str, place: Surroundings) -> None:
         from zenml.utils.metadata_utils import log_metadata
 
         metadata: dict[str, Any] = {
-            f"email:{receipt.message_id.strip('<>').partition('@')[0][:12]}": {
+            f"email-{receipt.message_id.strip('<>').partition('@')[0][:12]}": {
                 "subject": subject,
                 "message_id": receipt.message_id,
                 "transport": receipt.transport,
