@@ -6,8 +6,8 @@ through a transport and hands back a `Receipt`.
 
 from __future__ import annotations
 
-from .alert import Alert, Image, Severity, StepSummary
 from .address import Mailbox
+from .alert import Alert, Image, Severity, StepSummary
 from .compose import compose
 from .deadline import Deadline
 from .email import Attachment, Email, Envelope
@@ -53,9 +53,9 @@ __all__ = [
     "FetchToken",
     "Image",
     "InstalledPlugin",
+    "MailTooLarge",
     "Mailbox",
     "Mailer",
-    "MailTooLarge",
     "MissingExtra",
     "OptionsError",
     "Outcome",
