@@ -54,7 +54,7 @@ _PARAGRAPH_END = re.compile(r"\n[ \t]*\n\s*")
 _SPACES = re.compile(r"(?m)^ +|  +|\t")
 _WINDOWS_PATH = re.compile(r"(?<![A-Za-z])[A-Za-z]:\\|\\\\[\w.$-]+\\|\w\\\w")
 
-_P = '<p style="margin:0 0 12px">'
+_P = '<p style="margin:0 0 12px">\n'
 _CODE = (
     "font-family:Consolas,Menlo,'Liberation Mono',monospace;font-size:13px;"
     "background-color:#f1f3f5;color:#16191d"
@@ -127,7 +127,7 @@ def wrap(text: str, indent: str = "", first: str | None = None) -> str:
     done: list[str] = []
     for line in text.split("\n"):
         lead = indent if done else first
-        if len(line) + len(lead) <= WIDTH + 2:
+        if len(line) + len(lead) <= WIDTH:
             done.append((lead + line).rstrip())
             continue
         done += textwrap.wrap(
@@ -167,8 +167,8 @@ def _spaced(text: str) -> str:
 
 def _hard_spaces(match: re.Match[str]) -> str:
     if match[0] == "\t":
-        return "\u00a0\u00a0\u00a0 "
-    return "\u00a0" * (len(match[0]) - 1) + (" " if match.start() else "\u00a0")
+        return "&nbsp;&nbsp;&nbsp; "
+    return "&nbsp;" * (len(match[0]) - 1) + (" " if match.start() else "&nbsp;")
 
 
 def _without_punctuation(url: str) -> str:

@@ -54,20 +54,25 @@ class Redactor:
 
     def suspects(self, text: str) -> bool:
         """Whether `text` may have work to do on this text; cheap, and never wrongly False."""
-        if self._literals and any(form in text for form in self._literals.forms):
-            return True
+        for form in self._literals.forms:
+            if form in text:
+                return True
         if not self.shapes:
             return False
-        if any(clue in text for clue in _CLUES) or ("://" in text and "@" in text):
-            return True
+        for clue in _CLUES:
+            if clue in text:
+                return True
         lowered = text.lower()
-        return any(word in lowered for word in _WORDS)
+        for word in _WORDS:
+            if word in lowered:
+                return True
+        return "://" in text and "@" in text
 
     def text(self, text: str) -> str:
         """Return the text without its secrets."""
         if not text:
             return text
-        if self._literals and any(form in text for form in self._literals.forms):
+        if any(form in text for form in self._literals.forms):
             text = self._literals.pattern.sub(self._masked, text)
         if not self.shapes:
             return text
@@ -137,10 +142,8 @@ class _Literals(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _literals(secrets: tuple[str, ...]) -> _Literals | None:
+def _literals(secrets: tuple[str, ...]) -> _Literals:
     forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}
-    if not forms:
-        return None
     ordered = tuple(sorted(forms, key=len, reverse=True))
     return _Literals(ordered, re.compile("|".join(map(re.escape, ordered))))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -31,12 +31,19 @@ _MOST_STEPS: Final = 200_000
 
 def render_html(content: Content) -> str:
     """Return the HTML part."""
-    return _builtin_template("alert.html").render(_variables(content))
+    return _render("alert.html", content)
 
 
 def render_text(content: Content) -> str:
     """Return the text part."""
-    return _tidy(_builtin_template("alert.txt").render(_variables(content)))
+    return _tidy(_render("alert.txt", content))
+
+
+def _render(name: str, content: Content) -> str:
+    template = _builtin_template(name)
+    # The context is not copied, and holds none of Jinja's globals: they are not used.
+    context = template.new_context(_variables(content), shared=True)
+    return "".join(template.root_render_func(context))
 
 
 def render_with(templates: str | Path, name: str, content: Content) -> str | None:
@@ -87,8 +94,37 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}{f' (line {line})' if line else ''}"
 
 
+class _Tone(NamedTuple):
+    strong: Markup
+    badge: Markup
+    sign: Markup
+
+
+def _tone(number: int, strong: str, soft: str, sign: str) -> _Tone:
+    badge = (
+        f'class="s{number}"\nstyle="padding:3px 10px;border-radius:10px;font-weight:bold;\n'
+        f'color:{strong};background-color:{soft}"'
+    )
+    return _Tone(Markup(strong), Markup(badge), Markup(sign))  # noqa: S704 - constants
+
+
+_TONES: Final = {
+    "info": _tone(0, "#0b4a8f", "#e8f1fb", "i"),
+    "success": _tone(1, "#14532d", "#e6f4ea", "&#10003;"),
+    "warning": _tone(2, "#6b3a00", "#fdf1dc", "!"),
+    "error": _tone(3, "#8b1111", "#fdecec", "&#10005;"),
+    "critical": _tone(4, "#8b1111", "#fdecec", "&#10005;"),
+}
+
+
 def _variables(content: Content) -> dict[str, Any]:
-    return {**content._asdict(), "message_html": Markup(content.message_html)}  # noqa: S704 - escaped by markdown.py
+    variables = content._asdict()
+    variables["message_html"] = Markup(content.message_html)  # noqa: S704 - escaped by markdown.py
+    variables["lang_and_dir"] = Markup(  # noqa: S704 - made from our own tables
+        f'lang="{content.lang}" dir="{content.dir}"'
+    )
+    variables["tone"] = _TONES[content.severity]
+    return variables
 
 
 _BLANK_LINES = re.compile(r"\n{3,}")
