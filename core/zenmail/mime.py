@@ -38,6 +38,8 @@ _logger = logging.getLogger(__name__)
 
 _LINE = 76
 _LONGEST_LINE = 998
+_BLANKS = frozenset({b" ", b"\t"})
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 # RFC 2047, 2: an encoded word has at most 75 characters, "=?utf-8?q?" and "?=" among them.
 _WORD = 75
 _FRAME = 12
@@ -232,8 +234,10 @@ def _multipart(kind: str, boundary: str, parts: list[_Part]) -> _Part:
 def _text(kind: str, text: str, *, closed: bool) -> _Part:
     """Return a text part; ``closed`` adds the line end that belongs to the delimiter."""
     wire = text.replace("\n", "\r\n")
-    if wire.isascii() and _travels_as_it_is(wire):
-        encoding, body = "7bit", wire.encode("ascii")
+    if wire.isascii():
+        plain = _travels_as_it_is(wire)
+        encoding = "7bit" if plain else "quoted-printable"
+        body = wire.encode("ascii") if plain else _quoted_printable(text)
     else:
         data = wire.encode("utf-8", "replace")
         # Three characters for each byte against four for every three; a few are readable.
@@ -241,7 +245,7 @@ def _text(kind: str, text: str, *, closed: bool) -> _Part:
             encoding, body = "base64", _base64(data)
             closed = False
         else:
-            encoding, body = "quoted-printable", _quoted_printable(data)
+            encoding, body = "quoted-printable", _quoted_printable(text)
     head = (
         f"Content-Type: text/{kind}; charset=utf-8\r\n"
         f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
@@ -264,9 +268,44 @@ def _travels_as_it_is(wire: str) -> bool:
     )
 
 
-def _quoted_printable(data: bytes) -> bytes:
-    # The line end added here, and taken off again, makes b2a_qp break lines with CRLF.
-    body = binascii.b2a_qp(data + b"\r\n", istext=True)[:-2]
+def _quoted_printable(text: str) -> bytes:
+    """Return text in quoted-printable (RFC 2045, 6.7), its lines ended by CRLF.
+
+    ``binascii.b2a_qp`` is not used: it looks at every character, while most lines need no
+    more than their equals signs escaped; and a blank can make its lines too long.
+    """
+    escaped = text.encode("utf-8", "replace").replace(b"=", b"=3D")
+    return b"\r\n".join(
+        [
+            line
+            if len(line) <= _LINE
+            and line.isascii()
+            and line[-1:] not in _BLANKS
+            and line != b"."
+            and not line.startswith(b"From ")
+            else _quoted_printable_line(line)
+            for line in escaped.split(b"\n")
+        ]
+    )
+
+
+def _quoted_printable_line(line: bytes) -> bytes:
+    """Return a line, its equals signs escaped already, as one or several."""
+    if not line.isascii():
+        line = _NOT_ASCII.sub(lambda found: b"=%02X" % ord(found[0]), line)
+    if line[-1:] in _BLANKS:
+        line = line[:-1] + b"=%02X" % line[-1]
+    pieces: list[bytes] = []
+    start = 0
+    while len(line) - start > _LINE:
+        end = start + _LINE - 1
+        # No break inside "=3D".
+        mark = line.find(b"=", end - 2, end)
+        end = mark if mark >= 0 else end
+        pieces.append(line[start:end])
+        start = end
+    pieces.append(line[start:] if line[start:] != b"." else b"=2E")
+    body = b"=\r\n".join(pieces)
     if body.startswith(b"From "):
         body = b"=46rom=\r\n " + body[5:]
     return body.replace(b"\nFrom ", b"\n=46rom=\r\n ")
