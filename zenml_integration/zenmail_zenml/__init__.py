@@ -63,6 +63,19 @@ _HOMES = {
 }
 
 
+def install_import_paths() -> None:
+    """Call `import_paths.install`; ZenML does this first thing in ``import zenml``.
+
+    Whatever is wrong there must not keep anybody from importing ZenML.
+    """
+    try:
+        import_module(".import_paths", __name__).install()
+    except Exception as error:
+        import logging
+
+        logging.getLogger(__name__).debug("The import paths are not installed: %s", error)
+
+
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:

@@ -1,5 +1,73 @@
-"""Module names of the reference page, aliased to zenmail's own."""
+"""Module names under ``zenml`` that ZenML's documentation uses and no release has.
+
+ZenML calls `install` first thing in ``import zenml``. Nothing here may fail, take time, or
+import ZenML: it is not there yet.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+__all__ = ["install"]
+
+_OURS = "zenmail_zenml."
+_ALERTER = ("alerter", "flavor", "message")
+# What stands in each module; a name that others begin with is a package.
+_ALIASES = {
+    "zenml.integrations.smtp_email": (),
+    "zenml.integrations.smtp_email.alerters": _ALERTER,
+    "zenml.integrations.smtp_email.alerters.smtp_email_alerter": _ALERTER,
+    "zenml.integrations.smtp_email.flavors": ("flavor",),
+    "zenml.integrations.smtp_email.flavors.smtp_email_alerter_flavor": ("flavor",),
+    "zenml.integrations.smtp_email.hooks": ("hooks",),
+    "zenml.integrations.smtp_email.hooks.smtp_email_alerter_hooks": ("hooks",),
+    "zenml.alerter.steps": ("steps",),
+    "zenml.alerter.steps.alerter_post_step": ("steps",),
+    "zenml.models.v2.misc.alerter_models": ("message",),
+}
+
+
+class _Finder(MetaPathFinder):
+    """Finds the names that nobody before it in ``sys.meta_path`` found."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in _ALIASES:
+            return None
+        packaged = any(name.startswith(f"{fullname}.") for name in _ALIASES)
+        return ModuleSpec(fullname, _Alias(), origin="zenmail", is_package=packaged)
+
+
+class _Alias(Loader):
+    """Fills a module with the public names of ours."""
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Let Python make an ordinary module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        if name == "zenml.alerter.steps":
+            # A step and its module have one name; who asks the package for it wants the
+            # step, so the module is bound to the name first.
+            import_module(f"{name}.alerter_post_step")
+        public: list[str] = []
+        for home in _ALIASES[name]:
+            ours = import_module(_OURS + home)
+            public += ours.__all__
+            module.__dict__.update({item: getattr(ours, item) for item in ours.__all__})
+        module.__dict__["__all__"] = public
 
 
 def install() -> None:
-    """Make the names importable."""
+    """Make the names importable, unless ZenML has modules of these names itself."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())

@@ -23,7 +23,7 @@ __all__ = ["Refusal", "check_registration"]
 _FLAT_NAMES = {option: name for name, option in SMTP_OPTIONS.items()}
 
 
-class Refusal(click.ClickException, ConfigurationError):
+class Refusal(click.ClickException, ConfigurationError):  # type: ignore[misc]
     """A configuration that is refused on the command line: a sentence, no traceback.
 
     ``zenml alerter register`` is a click command and shows whatever else is raised with all

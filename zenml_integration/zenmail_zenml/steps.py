@@ -1,0 +1,87 @@
+"""A step that posts, with whatever alerter the stack has."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, Union
+
+from zenml import step
+from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
+from zenml.client import Client
+
+from .alerter import SMTPEmailAlerter
+from .message import AlerterMessage
+
+__all__ = ["alerter_post_step"]
+
+_logger = logging.getLogger(__name__)
+
+
+@step
+def alerter_post_step(
+    message: Union[AlerterMessage, str, None] = None,  # noqa: UP007
+    params: Any = None,
+    fail_on_lost: bool = False,
+) -> bool:
+    """Post a message with the active stack's alerter, of any flavor.
+
+    Args:
+        message: Text, or an `AlerterMessage`, which becomes text for alerters that know
+            nothing else.
+        params: The alerter's step parameters, or a mapping of them.
+        fail_on_lost: Whether the step fails when the message was not delivered.
+
+    Returns:
+        Whether the message was delivered; if not, the log says why.
+
+    Raises:
+        RuntimeError: The stack has no alerter, or the message was lost and the step is to
+            fail then.
+        DeliveryError: The same of a mail.
+    """
+    alerter = Client().active_stack.alerter
+    if alerter is None:
+        raise RuntimeError(
+            "The active stack has no alerter. Add one: zenml stack update -al <ALERTER>"
+        )
+    if isinstance(alerter, SMTPEmailAlerter):
+        if fail_on_lost:
+            params = {**_as_mapping(params), "on_delivery_failure": "raise"}
+        return alerter.post(message, params)
+    text = message.as_text() if isinstance(message, AlerterMessage) else message or ""
+    delivered = bool(alerter.post(text, _parameters_for(alerter, params)))
+    if not delivered:
+        lost = (
+            f"The alerter {alerter.name!r} ({alerter.flavor}) did not deliver: {text[:200]!r}"
+        )
+        if fail_on_lost:
+            raise RuntimeError(lost)
+        _logger.error("%s", lost)
+    return delivered
+
+
+def _as_mapping(params: Any) -> Mapping[str, Any]:
+    if isinstance(params, BaseAlerterStepParameters):
+        return params.model_dump(exclude_none=True)
+    return params or {}
+
+
+def _parameters_for(alerter: BaseAlerter, params: Any) -> BaseAlerterStepParameters | None:
+    """Return the parameters as the class that the alerter's module declares for them.
+
+    ZenML hands a step its parameters as JSON; each flavor has a class of its own.
+    """
+    if not isinstance(params, Mapping):
+        return params if isinstance(params, BaseAlerterStepParameters) else None
+    for kind in type(alerter).__mro__:
+        for declared in vars(sys.modules[kind.__module__]).values():
+            if (
+                inspect.isclass(declared)
+                and issubclass(declared, BaseAlerterStepParameters)
+                and declared is not BaseAlerterStepParameters
+            ):
+                return declared(**params)
+    return None
