@@ -60,10 +60,15 @@ def open_sink(transport: str, workspace: Path, output: Path) -> Iterator[Sink]:
         yield Sink({**addresses, "transport_options": json.dumps(options)}, prints=True)
     elif transport == "file":
         options = {"folder": str(output)}
-        yield Sink(
-            {**addresses, "transport_options": json.dumps(options)},
-            received=lambda: [path.read_bytes() for path in sorted(output.glob("*.eml"))],
-        )
+        earlier = set(output.glob("*.eml"))
+
+        def received() -> list[bytes]:
+            new = set(output.glob("*.eml")) - earlier
+            return [
+                path.read_bytes() for path in sorted(new, key=lambda p: p.stat().st_mtime_ns)
+            ]
+
+        yield Sink({**addresses, "transport_options": json.dumps(options)}, received=received)
     else:
         with _open_server(addresses, workspace) as sink:
             yield sink

@@ -1,0 +1,131 @@
+"""`zenmail demo`: real mails from a real pipeline, and nothing of the user's is touched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from email import message_from_bytes, policy
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from zenmail.cli import extras
+from zenmail.cli.app import app
+from zenmail.errors import MissingExtra
+from zenmail_zenml.cli import certificate
+
+pytestmark = pytest.mark.zenml
+
+
+def _demo(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the demo as a user does, in a folder that is a ZenML repository of theirs."""
+    project = home / "project"
+    (project / ".zen").mkdir(parents=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ZENML")}
+    return subprocess.run(
+        [sys.executable, "-c", "from zenmail.cli import main; main()", "demo", *arguments],
+        cwd=project,
+        env={**kept, "HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def _files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_console(tmp_path: Path) -> None:
+    """Four mails are printed and their HTML is written; the user's ZenML is not touched."""
+    home, output = tmp_path / "home", tmp_path / "mails"
+    theirs = home / "their-zenml"
+    theirs.mkdir(parents=True)
+    done = _demo(
+        f"--output={output}", home=home,
+        # What would break the demo if it got through.
+        ZENML_CONFIG_PATH=str(theirs), ZENML_STORE_URL="https://zenml.invalid",
+        ZENML_ACTIVE_STACK_ID="00000000-0000-0000-0000-000000000000",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in ("Data loaded", "train", "Training results", "below the threshold"):
+        assert words in done.stdout
+    pages = sorted(output.glob("*.html"))
+    assert len(pages) == 4
+    for page in pages:
+        assert str(page) in done.stdout
+    assert "Starting ZenML" in done.stdout
+    assert _files(home) == set()
+
+
+def test_smtp(tmp_path: Path) -> None:
+    """With smtp every mail arrives over verified TLS after a login."""
+    output = tmp_path / "mails"
+    done = _demo("--transport=smtp", f"--output={output}", home=tmp_path / "home")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "took 4 of them, each over verified TLS" in done.stdout
+    assert len(list(output.glob("*.html"))) == 4
+
+
+def test_file(tmp_path: Path) -> None:
+    """With file there is a parseable .eml for each mail; earlier files are left alone."""
+    output = tmp_path / "mails"
+    output.mkdir()
+    (output / "earlier.eml").write_bytes(b"Subject: earlier\r\n\r\n")
+    done = _demo("--transport=file", f"--output={output}", home=tmp_path / "home")
+    assert done.returncode == 0, done.stdout + done.stderr
+    subjects = [
+        str(message_from_bytes(path.read_bytes(), policy=policy.default)["Subject"])
+        for path in output.glob("*.eml")
+    ]
+    assert len(subjects) == 5
+    assert any("failed" in subject for subject in subjects)
+    assert "4 mails were sent" in done.stdout
+
+
+def test_a_store_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ZenML's extra for a local store the exact pip command is printed."""
+
+    def without_sqlmodel(name: str) -> Distribution:
+        if name == "sqlmodel":
+            raise PackageNotFoundError(name)
+        return distribution(name)
+
+    monkeypatch.setattr(extras, "distribution", without_sqlmodel)
+    result = CliRunner().invoke(app, ["demo"])
+    assert result.exit_code == 2
+    assert "sqlmodel" in result.stderr
+    assert 'pip install "zenmail[local]"' in result.stderr
+
+
+def test_certificate_without_trustme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without trustme the openssl command makes a certificate that clients accept."""
+    import shutil
+    import ssl
+
+    from zenmail import Email, Mailer
+    from zenmail.testing.smtp_server import SMTPServer
+
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl command here")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    made = certificate.make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.chain)
+    with SMTPServer(tls=context) as server:
+        options = {"host": "localhost", "port": server.port, "ca_file": str(made.authority)}
+        with Mailer("smtp", options=options) as mailer:
+            email = Email(sender="a@example.com", to=["b@example.com"], subject="s", text="t")
+            assert mailer.send(email).outcome == "delivered"
+
+
+def test_certificate_without_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without trustme and openssl the error names the pip command."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(MissingExtra, match=r"zenmail\[local\]"):
+        certificate.make_certificate(tmp_path)
