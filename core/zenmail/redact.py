@@ -59,31 +59,30 @@ class Redactor:
                 return True
         if not self.shapes:
             return False
-        for clue in _CLUES:
-            if clue in text:
-                return True
         lowered = text.lower()
         for word in _WORDS:
             if word in lowered:
                 return True
-        return "://" in text and "@" in text
+        return _CLUE.search(text) is not None or ("://" in text and "@" in text)
 
     def text(self, text: str) -> str:
         """Return the text without its secrets."""
         if not text:
             return text
-        if any(form in text for form in self._literals.forms):
-            text = self._literals.pattern.sub(self._masked, text)
+        for form in self._literals.forms:
+            if form in text:
+                text = self._literals.pattern.sub(self._masked, text)
+                break
         if not self.shapes:
             return text
-        if "PRIVATE KEY" in text:
-            text = self._without_private_keys(text)
-        for shape in _SHAPES:
-            if any(clue in text for clue in shape.clues):
-                text = self._without(shape, text)
-        lowered = text.lower()
-        if any(word in lowered for word in _WORDS):
-            text = self._without_assignments(text)
+        if "://" in text or _CLUE.search(text):
+            if "PRIVATE KEY" in text:
+                text = self._without_private_keys(text)
+            for shape in _SHAPES:
+                if any(clue in text for clue in shape.clues):
+                    text = self._without(shape, text)
+        if places := _places_of_words(text):
+            text = self._without_assignments(text, places)
         return text
 
     def masked(self) -> str:
@@ -117,10 +116,13 @@ class Redactor:
             return "\n".join([*lines, MASK + text[match.end() :]])
         return text
 
-    def _without_assignments(self, text: str) -> str:
+    def _without_assignments(self, text: str, places: Iterable[int]) -> str:
         pieces: list[str] = []
         done = position = 0
-        while match := _ASSIGNMENT.search(text, position):
+        for place in places:
+            match = _ASSIGNMENT.match(text, place) if place >= position else None
+            if match is None:
+                continue
             position = match.end("word")
             found = _assigned_value(text, match)
             if found is None or found[0] < done:
@@ -391,11 +393,8 @@ def secrecy_of(name: str) -> Secrecy:
 
 # In a text, a name is looked at only around one of these.
 _WORDS = (
-    "passw",
-    "passphrase",
-    "passcode",
-    "pwd",
     "pass",
+    "pwd",
     "secret",
     "token",
     "key",
@@ -426,6 +425,21 @@ _EMPTY = re.compile(r"(?:none|null|nil|true|false|\*+|x+|\.+|…|\[?redacted\]?.
 _PLACEHOLDER = re.compile(r"\{\{|\$\{|\$\(|<|%\(")
 _CALL = re.compile(r"[A-Za-z_][A-Za-z_.]*[(\[]")
 _LONGEST_VALUE = 8192
+
+
+def _places_of_words(text: str) -> list[int]:
+    """Return where the words stand that a secret's name may hold, in order."""
+    lowered = text.lower()
+    if len(lowered) != len(text):  # one character became two
+        lowered = "".join(character.lower()[0] for character in text)
+    places: list[int] = []
+    for word in _WORDS:
+        place = lowered.find(word)
+        while place >= 0:
+            places.append(place)
+            place = lowered.find(word, place + 1)
+    places.sort()
+    return places
 
 
 def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
@@ -615,9 +629,17 @@ _SHAPES: tuple[_Shape, ...] = (
         r"(?P<secret>[^\s&\"'<>#]{8,})",
     ),
 )
-_CLUES: tuple[str, ...] = (
-    "PRIVATE KEY",
-    *dict.fromkeys(clue for shape in _SHAPES for clue in shape.clues if clue != "://"),
+# One look for all of them; "://" alone is in every second mail.
+_CLUE = re.compile(
+    "|".join(
+        map(
+            re.escape,
+            (
+                "PRIVATE KEY",
+                *(clue for shape in _SHAPES for clue in shape.clues if clue != "://"),
+            ),
+        )
+    )
 )
 _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
