@@ -120,21 +120,38 @@ def _credentials(options: GoogleOptions, request: TokenRequest) -> Any:
     from google.oauth2 import service_account
 
     read: Any = service_account.Credentials.from_service_account_info
-    key = options.service_account.get_secret_value()
+    key = _read_key(options.service_account)
+    if key is None:
+        raise OptionsError(
+            "service_account is no service account's key.",
+            transport="google",
+            remedy="Give the path of the JSON key file, or its content.",
+        )
     try:
-        text = key if key.lstrip().startswith("{") else Path(key).expanduser().read_text()
         return read(
-            {**json.loads(text), "token_uri": options.token_uri},
+            {**key, "token_uri": options.token_uri},
             scopes=scopes,
             subject=options.subject or request.account,
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         # Without the library's text, which may quote the key.
         raise OptionsError(
-            f"service_account is no service account's key ({type(error).__name__}).",
+            f"service_account is no usable key ({type(error).__name__}).",
             transport="google",
-            remedy="Give the path of the JSON key file, or its content.",
+            remedy="Create a new JSON key for the service account.",
         ) from None
+
+
+def _read_key(secret: SecretStr) -> dict[str, Any] | None:
+    """Return what the key holds; nothing is raised here, where its text is at hand."""
+    text = secret.get_secret_value()
+    try:
+        if not text.lstrip().startswith("{"):
+            text = Path(text).expanduser().read_text(encoding="utf-8")
+        found = json.loads(text)
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _failure(error: Exception) -> PermanentFailure | TemporaryFailure:
