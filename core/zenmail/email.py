@@ -326,7 +326,7 @@ class Email(Model):
 
     @model_validator(mode="after")
     def _complete(self) -> Email:
-        fields = self.__dict__
+        fields = vars(self)
         if not (self.to or self.cc or self.bcc):
             raise AddressError(
                 "The mail has no recipient.", remedy="Give at least one of to, cc and bcc."
@@ -387,7 +387,7 @@ class Email(Model):
                 yield from piece.chunks()
             except BaseException:
                 # The next try is to promise what is there now.
-                self.__dict__.pop("_layout", None)
+                vars(self).pop("_layout", None)
                 raise
 
     def size(self, *, smtputf8: bool = True) -> int:

@@ -240,6 +240,19 @@ def test_smtputf8_offered(start: Start, client: Any, email: Email) -> None:
     assert server.mails[0].parameters == "SMTPUTF8 BODY=8BITMIME"
 
 
+@pytest.mark.parametrize("offered", [True, False])
+def test_headers_that_need_smtputf8(start: Start, client: Any, offered: bool) -> None:
+    """Who else gets the mail is shown as it is, or described to a server without it."""
+    server = start(extensions=("SMTPUTF8", "8BITMIME", "SIZE 100000") if offered else ())
+    email = Email(sender="a@example.com", to=["jörg@example.com", "bob@example.com"])
+    receipt = client.send(server, email, recipients=["bob@example.com"])
+    assert receipt.accepted == ("bob@example.com",)
+    (mail,) = server.mails
+    assert mail.content == email.as_bytes(smtputf8=offered)
+    assert mail.content.isascii() is not offered
+    assert ("SMTPUTF8" in mail.parameters) is offered
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -287,14 +300,14 @@ def test_content_that_cannot_be_read(
 ) -> None:
     """A file that fails while it is sent is told from a connection that does."""
 
-    def broken(self: Email) -> Iterator[bytes]:
+    def broken(self: Email, *, smtputf8: bool = True) -> Iterator[bytes]:
         yield self.as_bytes()[:100]
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
         content = email.as_bytes()
         patch.setattr(Email, "as_bytes", lambda self: content)
-        patch.setattr(Email, "size", lambda self: len(content))
+        patch.setattr(Email, "size", lambda self, **_: len(content))
         patch.setattr(Email, "chunks", broken)
         with pytest.raises(PermanentFailure, match="attachment cannot be read"):
             client.send(server, email)
@@ -307,7 +320,7 @@ def test_attachment_that_shrinks(
 ) -> None:
     """A file that shrinks while it is sent fails the mail rather than mangle it."""
     server = start(extensions=MODES["chunk"])
-    monkeypatch.setattr(Email, "size", lambda self: len(self.as_bytes()) + 10)
+    monkeypatch.setattr(Email, "size", lambda self, **_: len(self.as_bytes()) + 10)
     with pytest.raises(TemporaryFailure, match="changed"):
         client.send(server, email)
     assert not server.mails

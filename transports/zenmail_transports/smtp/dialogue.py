@@ -198,6 +198,7 @@ class Transaction:
         capabilities: What the server can, as far as it is to be used.
         size: The mail's length in bytes.
         chunks: Returns the mail in pieces; may be called once.
+        smtputf8: Whether the mail's headers need SMTPUTF8, where the server offers it.
         reset: Whether the server still holds a transaction that has to go first.
 
     Attributes:
@@ -219,12 +220,14 @@ class Transaction:
         *,
         size: int,
         chunks: Callable[[], Iterable[bytes]],
+        smtputf8: bool = False,
         reset: bool = False,
     ) -> None:
         self._envelope = envelope
         self._capabilities = capabilities
         self._size = size
         self._chunks = chunks
+        self._smtputf8 = smtputf8 and "SMTPUTF8" in capabilities
         self._accepting: list[str] = []
         self.accepted: list[str] = []
         self.refused: dict[str, Reply | str] = {}
@@ -290,7 +293,8 @@ class Transaction:
         words = ["MAIL", f"FROM:<{self._envelope.sender}>"]
         if "SIZE" in self._capabilities:
             words.append(f"SIZE={self._size}")
-        if not (self._envelope.sender.isascii() and all(map(str.isascii, recipients))):
+        named = (self._envelope.sender, *recipients)
+        if self._smtputf8 or not all(map(str.isascii, named)):
             words.append("SMTPUTF8")
             if "8BITMIME" in self._capabilities:
                 words.append("BODY=8BITMIME")
@@ -422,14 +426,14 @@ class Transaction:
         """Find the server's answer to the mail in what came before the connection broke.
 
         Raises:
-            DeliveryError: There is none, and the mail cannot have been taken.
+            Lost: There is none, and the mail cannot have been taken.
             UnknownOutcome: There is none, and it may have been.
         """
         answer = lost.replies[-1] if lost.replies else None
         if answer is not None and (answer.temporary or answer.permanent):
             self.final = answer
         elif not lost.sent:
-            raise lost.failure
+            raise lost
         else:
             self._lose(
                 UnknownOutcome(

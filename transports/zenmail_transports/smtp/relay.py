@@ -6,6 +6,7 @@ import os
 import ssl
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from zenmail import (
     AccessToken,
@@ -23,7 +24,7 @@ from zenmail import (
 
 from .advice import advise
 from .auth import Credentials, TokenRefused
-from .dialogue import ChunkingBroken, Transaction, probe, unreadable
+from .dialogue import ChunkingBroken, Transaction, probe
 from .options import SMTPOptions, build_context
 from .pool import Pool
 from .replies import Reply
@@ -103,14 +104,10 @@ class Relay:
             DeliveryError: It concerns every recipient alike.
         """
         outcome = _Outcome([], {}, {}, {})
-        try:
-            size = request.email.size()
-        except OSError as error:
-            raise unreadable(error) from error
         envelope = request.envelope
         while True:
             try:
-                transaction = self._deliver(request, envelope, size)
+                transaction = self._deliver(request, envelope)
             except DeliveryError as error:
                 if not outcome.accepted:
                     raise
@@ -134,15 +131,20 @@ class Relay:
                 del outcome.deferred[address]
             envelope = Envelope(envelope.sender, tuple(rest))
 
-    def _deliver(
-        self, request: SendRequest[SMTPOptions], envelope: Envelope, size: int
-    ) -> Transaction:
+    def _deliver(self, request: SendRequest[SMTPOptions], envelope: Envelope) -> Transaction:
         """Send to one envelope; replace a connection that had died, or an extension."""
         while True:
             session, fresh = self._connection(request)
             usable = session.capabilities.without(self._out_of_use())
+            unicode = "SMTPUTF8" in usable
+            email = request.email
             transaction = Transaction(
-                envelope, usable, size=size, chunks=request.email.chunks, reset=session.reset
+                envelope,
+                usable,
+                size=email.size(smtputf8=unicode),
+                chunks=partial(email.chunks, smtputf8=unicode),
+                smtputf8=email.smtputf8,
+                reset=session.reset,
             )
             try:
                 session.converse(transaction.run(), request.deadline)
