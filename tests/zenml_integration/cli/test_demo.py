@@ -112,7 +112,7 @@ def test_certificate_without_trustme(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     if shutil.which("openssl") is None:
         pytest.skip("no openssl command here")
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "trustme", None)
     made = certificate.make_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.chain)
@@ -125,7 +125,7 @@ def test_certificate_without_trustme(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_certificate_without_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without trustme and openssl the error names the pip command."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "trustme", None)
     monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(MissingExtra, match=r"zenmail\[local\]"):
         certificate.make_certificate(tmp_path)
