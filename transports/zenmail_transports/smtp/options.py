@@ -17,7 +17,8 @@ __all__ = ["SMTPOptions", "build_context"]
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\Z|[0-9A-Fa-f:.]+(?:%\w+)?\Z")
 _EHLO_NAME = re.compile(r"[A-Za-z0-9._-]+\Z|\[[A-Za-z0-9:.]+\]\Z")
 _SECRET_NAME = re.compile(
-    r"(?:secret|token|password|key|assertion|credential)(?!.*_(?:url|uri|file|path)\Z)"
+    r"(?:secret|token|password|key|assertion|credential|service_account)"
+    r"(?!.*_(?:url|uri|file|path)\Z)"
 )
 
 _GMAIL = ("smtp.gmail.com", "smtp.googlemail.com", "smtp-relay.gmail.com")
