@@ -248,7 +248,10 @@ class Delivery:
         if reasons:
             self._failures[name] = reasons[0]
         self.transport, self.code, self.remedy = name, receipt.code, receipt.remedy
-        self.detail = receipt.detail or (reasons[0] if reasons else "")
+        self.detail = receipt.detail
+        if reasons and not (self.detail and self.accepted):
+            # What was said of the mail as a whole when nobody got it says little.
+            self.detail = reasons[0]
         for note in receipt.notes:
             self._note(note)
 

@@ -39,6 +39,10 @@ DeliveryMode = Literal["now", "background"]
 _logger = logging.getLogger(__name__)
 _LONGEST_REASON = 1000
 _FLUSHED_PER_SEND = 20
+# How long a mail that was tried in vain is left alone by later sends, in seconds; doubled
+# with each try.
+_FIRST_REST = 15.0
+_LONGEST_REST = 900.0
 
 
 class Mailer:
@@ -130,6 +134,7 @@ class Mailer:
                 remedy="Give at least 1, or None for no limit.",
             )
         self._alerts_per_run = alerts_per_run
+        self._resting: dict[str, float] = {}
         pairs = [(transport, options or {})]
         pairs += [(item, {}) if isinstance(item, str) else item for item in fallbacks]
         self._routes = [self._route(name, given) for name, given in pairs]
@@ -309,7 +314,7 @@ class Mailer:
                     self._outbox.retry(item.name)
         except (OSError, ConfigurationError) as error:
             _logger.error("The outbox %s cannot be read: %s", self._outbox, error)
-        receipts = self._flush(lambda: Deadline.after(self.deadline), limit, proven=False)
+        receipts = self._flush(lambda: Deadline.after(self.deadline), limit, in_passing=False)
         if self._storms is not None:
             receipts += [self._send_digest(digest) for digest in self._storms.orphaned()]
         return receipts
@@ -322,20 +327,28 @@ class Mailer:
             return deadline if deadline.remaining() > self.deadline / 2 else None
 
         if self._outbox is not None and self._outbox.worth_a_look():
-            self._flush(rest, _FLUSHED_PER_SEND, proven=True)
+            self._flush(rest, _FLUSHED_PER_SEND, in_passing=True)
         if self._storms is not None and rest() is not None:
             for digest in self._storms.quiet():
                 self._send_digest(digest)
 
     def _flush(
-        self, time_for_one: Callable[[], Deadline | None], limit: int | None, *, proven: bool
+        self,
+        time_for_one: Callable[[], Deadline | None],
+        limit: int | None,
+        *,
+        in_passing: bool,
     ) -> list[Receipt]:
         assert self._outbox is not None
         receipts: list[Receipt] = []
         failures = 0
+        # In passing, a mail has just been delivered: the transports work.
+        proven = in_passing
         try:
             self._outbox.recover()
             names = list(self._outbox.waiting())
+            if in_passing:
+                names = self._rested(names)
             if limit is not None and len(names) > limit:
                 # Those at the head may fail again and again; the others get their turn.
                 names = sorted(random.sample(names, limit))
@@ -347,6 +360,7 @@ class Mailer:
                 if claim is None:
                     continue
                 receipt = self._flush_one(claim, deadline, proven=proven)
+                self._rest(claim, receipt)
                 proven = proven or bool(receipt.accepted)
                 failures = 0 if receipt.accepted or receipt.refused else failures + 1
                 receipts.append(receipt)
@@ -354,13 +368,25 @@ class Mailer:
             _logger.error("The outbox %s cannot be flushed: %s", self._outbox, _why(error))
         return receipts
 
+    def _rested(self, names: Sequence[str]) -> list[str]:
+        """Return those that this process has not just tried in vain."""
+        now = time.monotonic()
+        self._resting = {name: till for name, till in self._resting.items() if name in names}
+        return [name for name in names if self._resting.get(name, now) <= now]
+
+    def _rest(self, claim: Claim, receipt: Receipt) -> None:
+        if receipt.outcome == "spooled":
+            pause = min(_LONGEST_REST, _FIRST_REST * 2.0**claim.entry.tries)
+            self._resting[claim.name] = time.monotonic() + pause
+
     def _flush_one(self, claim: Claim, deadline: Deadline, *, proven: bool) -> Receipt:
         email, envelope = self._redirect(claim.entry.email, claim.entry.envelope)
         receipt = self._deliver(
             email, envelope, deadline, claim=claim, flushing=True, proven=proven
         )
         self.plugins.after_send(receipt, email)
-        level = logging.INFO if receipt.delivered else logging.ERROR
+        waits = receipt.outcome in ("delivered", "spooled")
+        level = logging.INFO if waits else logging.ERROR
         _logger.log(
             level,
             "Mail %s out of the outbox: %s %s",

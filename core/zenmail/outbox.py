@@ -357,9 +357,11 @@ class Outbox:
         Raises:
             OSError: The folder cannot be changed.
         """
-        for place in self._places("tmp"):
-            if self._abandoned(place):
-                self._recover_torn(place)
+        torn = [place for place in self._places("tmp") if self._abandoned(place)]
+        if torn:
+            known = {place.name for state in _STATES for place in self._places(state)}
+            for place in torn:
+                self._recover_torn(place, known)
         for place in self._places("claimed"):
             if self._abandoned(place):
                 self._store.move(place.path, _Place("waiting", place.name).path)
@@ -368,7 +370,11 @@ class Outbox:
                 with contextlib.suppress(FileNotFoundError):
                     self._recover_sending(place)
 
-    def _recover_torn(self, place: _Place) -> None:
+    def _recover_torn(self, place: _Place, known: set[str]) -> None:
+        if place.name in known:
+            # It was to take the place of a file that is still there.
+            self._store.remove(place.path)
+            return
         # Written whole and not yet renamed: nobody has sent it.
         try:
             _load(self._store.read(place.path))

@@ -433,6 +433,22 @@ def test_a_file_left_half_way_is_taken_up(
     assert files(tmp_path) == ["aside/torn.json"]
 
 
+def test_a_rewrite_left_half_way_makes_no_second_mail(
+    scripted: Make, mailer_of: Make, email: Email, tmp_path: Path
+) -> None:
+    """Killed while it rewrites a mail, a process leaves that mail, once."""
+    name = Outbox(tmp_path).add(email, email.envelope, "at_least_once")
+    owner = dead_process()
+    (tmp_path / "sending").mkdir()
+    data = (tmp_path / f"{name}.json").read_bytes()
+    (tmp_path / f"{name}.json").rename(tmp_path / "sending" / f"{owner}~{name}.json")
+    (tmp_path / "tmp" / f"{owner}~{name}.json").write_bytes(data)
+    one = scripted()
+    mailer_of(one, outbox=tmp_path).flush()
+    assert len(one.requests) == 1
+    assert files(tmp_path) == []
+
+
 def test_an_interrupted_send_is_let_go(
     scripted: Make, mailer_of: Make, email: Email, tmp_path: Path
 ) -> None:

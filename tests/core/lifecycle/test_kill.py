@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zenmail import DeliveryPolicy, Mailer
+from zenmail.outbox import Outbox
+from zenmail.testing.smtp_server import Delay, SMTPServer
+
+# How many processes are killed; the nightly run sets 200.
+POINTS = int(os.environ.get("ZENMAIL_KILL_POINTS", "20"))
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+# Forks a sender for each line of its input: imports cost more than a whole life of one.
+SENDERS = """
+import json, os, sys, time
+from zenmail import Email, Mailer
+
+def send(order):
+    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    mailer = Mailer("smtp", options=order["options"], outbox=order["outbox"], deadline=1.0,
+                    policy=order["policy"], delivery=order["delivery"])
+    for number in range(500):
+        name = f"<{order['seed']}-{number}@example.com>"
+        # Some are put off by the server for good, and so are kept; some come through later.
+        to = "busy@example.com" if number % 20 == 5 else "b@example.com"
+        os.write(log, f"begin {name}\\n".encode())
+        mailer.send(Email(sender="a@example.com", to=to, text="t", message_id=name))
+        os.write(log, f"end {name}\\n".encode())
+    time.sleep(60)
+
+Mailer("smtp", options={"host": "localhost", "security": "none"}).close()
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        try:
+            send(json.loads(line))
+        finally:
+            os._exit(1)
+    print(child, flush=True)
+    os.waitpid(child, 0)
+    print("ended", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SMTPServer]:
+    """Start a server that all senders talk to."""
+    with SMTPServer(security="none") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def senders() -> Iterator[subprocess.Popen[str]]:
+    """Start the process that forks the senders."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SENDERS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def kill_a_sender(senders: subprocess.Popen[str], order: dict[str, Any], after: float) -> None:
+    """Let a sender send for a while, then kill it."""
+    import json
+
+    assert senders.stdin is not None
+    assert senders.stdout is not None
+    senders.stdin.write(json.dumps(order) + "\n")
+    senders.stdin.flush()
+    child = int(senders.stdout.readline())
+    log = Path(order["log"])
+    give_up = time.monotonic() + 30
+    while not (log.exists() and log.stat().st_size) and time.monotonic() < give_up:
+        time.sleep(0.001)
+    time.sleep(after)
+    os.kill(child, signal.SIGKILL)
+    assert senders.stdout.readline() == "ended\n"
+
+
+@pytest.mark.parametrize(
+    ("policy", "delivery"),
+    [("at_most_once", "now"), ("at_least_once", "now"), ("at_most_once", "background")],
+)
+def test_no_alert_is_lost_when_its_process_is_killed(
+    server: SMTPServer,
+    senders: subprocess.Popen[str],
+    tmp_path: Path,
+    policy: DeliveryPolicy,
+    delivery: str,
+) -> None:
+    """Killed at any moment, every alert was delivered or is in the outbox, and none doubled."""
+    chance = random.Random(f"{policy}{delivery}{POINTS}")
+    begun: set[str] = set()
+    lost: list[str] = []
+    for point in range(max(1, POINTS // 3)):
+        seed = f"{policy}-{delivery}-{point}-{chance.getrandbits(32):x}"
+        folder, log = tmp_path / f"outbox-{point}", tmp_path / f"log-{point}"
+        server.forget()
+        server.on("rcpt", "451 4.3.0 Later", matching="busy@")
+        for _ in range(10):
+            server.on("mail", Delay(0.0), times=chance.randrange(30))
+            server.on("mail", "451 4.3.0 Later", times=1)
+        order = {
+            "log": str(log),
+            "outbox": str(folder),
+            "seed": seed,
+            "policy": policy,
+            "delivery": delivery,
+            "options": server.options(),
+        }
+        kill_a_sender(senders, order, chance.uniform(0, 1.0))
+        time.sleep(0.02)  # the server has the last bytes still to read
+        lines = [line.split() for line in log.read_text().splitlines()]
+        started = {name for word, name in lines if word == "begin"}
+        ended = {name for word, name in lines if word == "end"}
+        begun |= started
+
+        server.forget()
+        box = Outbox(folder)
+        kept = {box.show(item.name).email.message_id for item in box.list()}
+        arrived = {str(mail.message["Message-ID"]) for mail in server.mails}
+        lost += ended - kept - arrived
+        # The last one may have been killed before it was written down.
+        assert len(started - ended) <= 1
+
+        with Mailer("smtp", options=server.options(), outbox=folder, policy=policy) as mailer:
+            mailer.flush()
+        left = {item.state for item in box.list()}
+        assert left <= ({"unknown"} if policy == "at_most_once" else set())
+        with contextlib.suppress(FileNotFoundError):
+            # It was being written, before its delivery began.
+            assert len(os.listdir(folder / "aside")) <= 1
+            assert len(ended) < len(started)
+        assert list(folder.glob("tmp/*")) == []
+    copies = Counter(str(mail.message["Message-ID"]) for mail in server.mails)
+    assert lost == []
+    if policy == "at_most_once":
+        assert [name for name in begun if copies[name] > 1] == []
+    print(f"{policy}, {delivery}: {len(begun)} alerts begun, {len(lost)} lost")
