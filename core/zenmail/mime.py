@@ -233,19 +233,18 @@ def _multipart(kind: str, boundary: str, parts: list[_Part]) -> _Part:
 
 def _text(kind: str, text: str, *, closed: bool) -> _Part:
     """Return a text part; ``closed`` adds the line end that belongs to the delimiter."""
-    wire = text.replace("\n", "\r\n")
-    if wire.isascii():
-        plain = _travels_as_it_is(wire)
-        encoding = "7bit" if plain else "quoted-printable"
-        body = wire.encode("ascii") if plain else _quoted_printable(text)
-    else:
-        data = wire.encode("utf-8", "replace")
+    if not text.isascii():
+        data = text.encode("utf-8", "replace")
         # Three characters for each byte against four for every three; a few are readable.
-        if len(data) - len(wire) > max(len(wire) // 6, 20):
-            encoding, body = "base64", _base64(data)
+        if len(data) - len(text) > max(len(text) // 6, 20):
+            encoding, body = "base64", _base64(data.replace(b"\n", b"\r\n"))
             closed = False
         else:
             encoding, body = "quoted-printable", _quoted_printable(text)
+    elif _travels_as_it_is(text):
+        encoding, body = "7bit", text.replace("\n", "\r\n").encode("ascii")
+    else:
+        encoding, body = "quoted-printable", _quoted_printable(text)
     head = (
         f"Content-Type: text/{kind}; charset=utf-8\r\n"
         f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
@@ -255,16 +254,17 @@ def _text(kind: str, text: str, *, closed: bool) -> _Part:
     return [head.encode("ascii") + body]
 
 
-def _travels_as_it_is(wire: str) -> bool:
+def _travels_as_it_is(text: str) -> bool:
     """Whether no relay may want to change the text (RFC 2045, 6.7 and RFC 5321, 4.5.2)."""
-    framed = f"\r\n{wire}\r\n"
+    if max(map(len, text.split("\n"))) > _LINE:
+        return False
+    framed = f"\n{text}\n"
     return not (
         "=_" in framed
-        or " \r\n" in framed
-        or "\t\r\n" in framed
-        or "\r\nFrom " in framed
-        or "\r\n.\r\n" in framed
-        or max(map(len, wire.split("\r\n"))) > _LINE
+        or " \n" in framed
+        or "\t\n" in framed
+        or "\nFrom " in framed
+        or "\n.\n" in framed
     )
 
 
