@@ -7,8 +7,6 @@
 Run it on that stack: python examples/amazon_ses.py
 """
 
-from __future__ import annotations
-
 from zenml import pipeline, step
 from zenml.client import Client
 

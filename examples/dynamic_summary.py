@@ -6,8 +6,6 @@ fail there. zenmail's write a summary with the status of every step.
 Run it on a stack with an alerter, ZenML 0.95.0 or newer: python examples/dynamic_summary.py
 """
 
-from __future__ import annotations
-
 from zenml import pipeline, step
 
 from zenmail_zenml import smtp_email_alerter_failure_hook, smtp_email_alerter_success_hook

@@ -6,8 +6,6 @@ exception, the traceback and the step's parameters; password and token are taken
 Run it on a stack with an alerter: python examples/failure_alert.py
 """
 
-from __future__ import annotations
-
 from zenml import pipeline, step
 
 from zenmail_zenml import smtp_email_alerter_failure_hook

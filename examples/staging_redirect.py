@@ -10,8 +10,6 @@ get around it: the host decides.
 Run it on that stack: python examples/staging_redirect.py
 """
 
-from __future__ import annotations
-
 from zenml import pipeline, step
 from zenml.client import Client
 

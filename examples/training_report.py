@@ -3,8 +3,6 @@
 Run it on a stack with an alerter: python examples/training_report.py
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import struct

@@ -4,8 +4,6 @@ Run it on a stack with the alerter jsonl_alerter:
 python examples/third_party_transport/pipeline.py
 """
 
-from __future__ import annotations
-
 from zenml import pipeline, step
 from zenml.client import Client
 

@@ -1,7 +1,5 @@
 """The pipeline that ``zenmail demo`` runs: four alerts, each sent in another way."""
 
-from __future__ import annotations
-
 import math
 
 from zenml import pipeline, step

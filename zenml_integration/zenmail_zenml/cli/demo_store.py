@@ -43,14 +43,13 @@ def run() -> None:
     client.activate_stack("demo")
     _progress("Running the pipeline", store=store)
     module = importlib.import_module(plan["module"])
-    failure = ""
     try:
         module.zenmail_demo()
-    except Exception as error:  # the pipeline fails on purpose
-        failure = f"{type(error).__name__}: {error}"
+    except Exception:  # the pipeline fails on purpose
+        if not client.list_pipeline_runs(size=1).items:
+            raise
     run = client.list_pipeline_runs(size=1, sort_by="desc:created").items[0]
-    steps = {name: str(step.status) for name, step in run.steps.items()}
-    _progress("", run=run.name, status=str(run.status), steps=steps, failure=failure)
+    _progress("", status=str(run.status))
 
 
 def _progress(words: str, **facts: Any) -> None:
