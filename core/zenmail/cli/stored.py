@@ -101,7 +101,7 @@ def read_alerter(name: str | None) -> StoredAlerter:
             remedy="Name a transport and its options: --transport=smtp --host=smtp.example.com",
             exit_code=2,
         )
-    with Console(stderr=True).status(f"Asking {found[0].name} for the alerter ..."):
+    with Console(stderr=True).status("Reading the alerter ..."):
         read = cast("Callable[[str | None], StoredAlerter]", found[0].load())
         return read(name)
 

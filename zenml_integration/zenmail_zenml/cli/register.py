@@ -147,9 +147,8 @@ def register(
     click.echo("\n".join(commands) + "\n")
     if dry_run:
         return
-    with console.status("Registering ...") as status:
+    with console.status("Registering ..."):
         for done in _register(client, plan, names):
-            status.update(f"{done} ...")
             click.echo(done)
     if check:
         click.echo()
