@@ -284,6 +284,8 @@ def test_fork_while_another_thread_sends(start: Start) -> None:
         import warnings
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads, 3.12
 
+        # The first send imports modules, and no program may fork while a thread does that.
+        send("first")
         stop = threading.Event()
         def busy():
             while not stop.is_set():

@@ -15,7 +15,6 @@ from itertools import chain
 from typing import TypeVar
 
 from zenmail import (
-    DeliveryError,
     Envelope,
     MailTooLarge,
     PermanentFailure,
@@ -36,7 +35,6 @@ __all__ = [
     "greet",
     "introduce",
     "probe",
-    "unreadable",
     "upgrade",
 ]
 
@@ -481,16 +479,11 @@ def _read(chunks: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
     try:
         yield from chunks()
     except OSError as error:
-        raise unreadable(error) from error
-
-
-def unreadable(error: OSError) -> DeliveryError:
-    """Return the error for an attachment that cannot be read."""
-    return PermanentFailure(
-        f"An attachment cannot be read: {error.strerror or error}.",
-        code="attachment-unreadable",
-        remedy="Keep attached files until the alert is sent.",
-    )
+        raise PermanentFailure(
+            f"An attachment cannot be read: {error.strerror or error}.",
+            code="attachment-unreadable",
+            remedy="Keep attached files until the alert is sent.",
+        ) from error
 
 
 def _exactly(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from zenmail import (
     Deadline,
     DeadlineExceeded,
     DeliveryError,
+    Email,
     Envelope,
     FetchToken,
     PermanentFailure,
@@ -24,7 +25,7 @@ from zenmail import (
 
 from .advice import advise
 from .auth import Credentials, TokenRefused
-from .dialogue import ChunkingBroken, Transaction, probe
+from .dialogue import Capabilities, ChunkingBroken, Transaction, probe
 from .options import SMTPOptions, build_context
 from .pool import Pool
 from .replies import Reply
@@ -136,16 +137,11 @@ class Relay:
         while True:
             session, fresh = self._connection(request)
             usable = session.capabilities.without(self._out_of_use())
-            unicode = "SMTPUTF8" in usable
-            email = request.email
-            transaction = Transaction(
-                envelope,
-                usable,
-                size=email.size(smtputf8=unicode),
-                chunks=partial(email.chunks, smtputf8=unicode),
-                smtputf8=email.smtputf8,
-                reset=session.reset,
-            )
+            try:
+                transaction = _transaction(session, usable, request.email, envelope)
+            except BaseException:
+                self.pool.discard(session)
+                raise
             try:
                 session.converse(transaction.run(), request.deadline)
             except Lost as lost:
@@ -294,6 +290,20 @@ class Relay:
                 ) from None
             self._token = token
         return token
+
+
+def _transaction(
+    session: Session, usable: Capabilities, email: Email, envelope: Envelope
+) -> Transaction:
+    unicode = "SMTPUTF8" in usable
+    return Transaction(
+        envelope,
+        usable,
+        size=email.size(smtputf8=unicode),
+        chunks=partial(email.chunks, smtputf8=unicode),
+        smtputf8=email.smtputf8,
+        reset=session.reset,
+    )
 
 
 def _answers(session: Session, deadline: Deadline) -> bool:
