@@ -245,6 +245,7 @@ class StormGuard:
         self._holding: set[str] = set()
         self._watcher: threading.Thread | None = None
         self._stop = threading.Event()
+        self._inside = False
 
     def admit(self, alert: Alert, addressing: Addressing) -> bool:
         """Return whether an alert is sent alone; it is held back otherwise."""
@@ -432,23 +433,28 @@ class StormGuard:
         """Hold a run's state, alone among all threads and processes, and write it down."""
         fresh = _State(thread=thread, addressing=addressing or Addressing(sender=""))
         with self._mutex:
+            if self._inside and key not in self._memory:
+                # A signal handler sends while its own thread counts: it counts apart.
+                yield self._memory.setdefault(f"{key}~", fresh)
+                return
             path = self._path(key)
             # What is in memory once, because the folder was unusable, stays there.
             if path is not None and key not in self._memory:
-                lock = _lock(path.parent)
-                if lock is not None:
-                    try:
-                        known = _read(path)
-                        state = fresh if known is None else known
-                        yield state
-                        try:
-                            _write(path, state)
-                        except OSError as error:
-                            _logger.warning("Alerts are counted in memory: %s", error)
-                            self._memory[key] = state
-                    finally:
-                        _unlock(lock)
-                    return
+                self._inside = True
+                try:
+                    with _locked(path.parent) as locked:
+                        if locked:
+                            known = _read(path)
+                            state = fresh if known is None else known
+                            yield state
+                            try:
+                                _write(path, state)
+                            except OSError as error:
+                                _logger.warning("Alerts are counted in memory: %s", error)
+                                self._memory[key] = state
+                            return
+                finally:
+                    self._inside = False
             yield self._memory.setdefault(key, fresh)
 
 
@@ -490,37 +496,40 @@ def _write(path: Path, state: _State) -> None:
     os.replace(temporary, path)
 
 
-def _lock(folder: Path) -> int | None:
-    """Return a descriptor that holds the folder's lock, or None when it is not to be had."""
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Hold the folder's lock among all processes; yield whether it was to be had."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
         number = os.open(folder / "lock", flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError:
-        return None
+        yield False
+        return
+    try:
+        yield _lock(number)
+    finally:
+        # Closing alone would not do: a child forked meanwhile holds the descriptor, too.
+        if fcntl is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(number, fcntl.LOCK_UN)
+        os.close(number)
+
+
+def _lock(number: int) -> bool:
     if fcntl is None:
-        return number
+        return True
     give_up = time.monotonic() + _LOCK_PATIENCE
     pause = 0.0005
     while True:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() < give_up:
-                time.sleep(pause)
-                pause = min(2 * pause, 0.01)
-                continue
+            if time.monotonic() >= give_up:
+                return False
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)
         except OSError:
-            pass
+            return False
         else:
-            return number
-        os.close(number)
-        return None
-
-
-def _unlock(number: int) -> None:
-    # Closing alone would not do: a child forked meanwhile holds the descriptor, too.
-    if fcntl is not None:
-        with contextlib.suppress(OSError):
-            fcntl.flock(number, fcntl.LOCK_UN)
-    os.close(number)
+            return True
