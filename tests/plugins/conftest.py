@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,12 @@ collect_ignore_glob = ["zenmail-*"]
 PROJECT = Path(__file__).parent / "zenmail-webhook"
 
 
-@pytest.fixture(scope="session")
-def webhook(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Install the project, and return the environment that it is installed in."""
+def _install(project: Path, folder: Path) -> dict[str, str]:
+    """Install a project into a folder, and return the environment that finds it."""
     if importlib.util.find_spec("pip") is None:
         pytest.skip("needs pip")
-    folder = tmp_path_factory.mktemp("third-party")
-    shutil.copytree(PROJECT, folder / "project")
+    # A copy: building leaves files behind.
+    shutil.copytree(project, folder / "project")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
                "--disable-pip-version-check", "--target", str(folder / "site")]  # fmt: skip
     if importlib.util.find_spec("hatchling"):
@@ -35,3 +35,17 @@ def webhook(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     assert done.returncode == 0, done.stderr
     path = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@pytest.fixture
+def install_project(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Path], dict[str, str]]:
+    """Return what installs a project, and returns the environment that finds it."""
+    return lambda project: _install(project, tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(scope="session")
+def webhook(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Install the project, and return the environment that finds it."""
+    return _install(PROJECT, tmp_path_factory.mktemp("third-party"))
