@@ -471,7 +471,7 @@ class Mailer:
             bcc=addressing.bcc,
             reply_to=addressing.reply_to,
             subject=subject,
-            subject_prefix=addressing.subject_prefix,
+            subject_prefix=self._scrub(addressing.subject_prefix),
             include_html=addressing.include_html,
             secrets=self._secrets,
             templates=addressing.templates,

@@ -19,7 +19,7 @@ from zenmail.outbox import Outbox
 from zenmail.testing.smtp_server import Delay, SMTPServer
 
 # How many processes are killed; the nightly run sets 200.
-POINTS = int(os.environ.get("ZENMAIL_KILL_POINTS", "20"))
+POINTS = int(os.environ.get("ZENMAIL_KILLS", "20"))
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
