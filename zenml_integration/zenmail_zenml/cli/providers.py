@@ -190,7 +190,11 @@ PROVIDERS: Mapping[str, Provider] = {
         "Your own server",
         questions=(
             Question("host", "Name of the SMTP server"),
-            Question("security", "Encryption (starttls, tls or none), empty for starttls", optional=True),
+            Question(
+                "security",
+                "Encryption (starttls, tls or none), empty for starttls",
+                optional=True,
+            ),
             Question("username", "User name, empty for a relay without login", optional=True),
             Question("password", "Password", secret=True, needs="username"),
         ),

@@ -13,6 +13,7 @@ from zenmail.cli.app import Failure
 from zenmail.cli.doctor import report
 from zenmail.cli.stored import read_alerter
 
+from .client import open_client
 from .providers import PROVIDERS, Plan, Provider, Question
 
 if TYPE_CHECKING:
@@ -137,9 +138,7 @@ def register(
     plan = chosen.plan(answers, secret=secret)
     console = Console(stderr=True)
     with console.status("Starting ZenML ..."):
-        from zenml.client import Client
-
-        client = Client()
+        client = open_client()
         _validate(plan)
         names = _Names(name, secret, stack or _default_stack(client))
         commands = list(_commands(client, plan, names))

@@ -10,6 +10,8 @@ from zenmail.cli.stored import StoredAlerter
 from zenmail.errors import ConfigurationError
 from zenmail.transport import Check
 
+from .client import open_client
+
 if TYPE_CHECKING:
     from zenml.models import ComponentResponse
 
@@ -30,11 +32,11 @@ def read(name: str | None) -> StoredAlerter:
     Raises:
         Failure: There is no such alerter, or it is none of zenmail's.
     """
+    started = time.perf_counter()
+    component = _find(name)
     from zenmail_zenml.mailers import make_mailer
     from zenmail_zenml.settings import SecretReader, resolve
 
-    started = time.perf_counter()
-    component = _find(name)
     values: dict[str, Any] = dict(component.configuration)
     found = Check("alerter", "passed", f"{component.name} is registered.", "", _since(started))
     started = time.perf_counter()
@@ -85,10 +87,9 @@ def _session(component: ComponentResponse, settings: Resolved) -> Any:
 
 
 def _find(name: str | None) -> ComponentResponse:
-    from zenml.client import Client
+    client = open_client()
     from zenml.enums import StackComponentType
 
-    client = Client()
     kind = StackComponentType.ALERTER
     if name is None:
         stack = client.active_stack_model
