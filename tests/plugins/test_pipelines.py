@@ -67,18 +67,22 @@ class Webhook(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Webhook
+    @property
+    def endpoint(self) -> Webhook:
+        """What it belongs to."""
+        assert isinstance(self.server, Webhook)
+        return self.server
 
     def do_POST(self) -> None:
         """Take a mail."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.calls.append(json.loads(body))
-        self.server.tokens.append(self.headers["Authorization"])
+        self.endpoint.calls.append(json.loads(body))
+        self.endpoint.tokens.append(self.headers["Authorization"])
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"{}")
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Print nothing."""
 
 

@@ -36,9 +36,9 @@ class StubbedSession:
     """What a boto3 session is to the transport; its clients answer from a script."""
 
     def __init__(self) -> None:
-        import boto3
+        from boto3.session import Session
 
-        self._session = boto3.session.Session(
+        self._session = Session(
             aws_access_key_id="AKIAEXAMPLE",
             aws_secret_access_key="example-secret",
             region_name="eu-west-1",

@@ -35,16 +35,20 @@ class TokenEndpoint(ThreadingHTTPServer):
         scheme = "https" if context else "http"
         self.url = f"{scheme}://localhost:{self.server_port}"
 
-    def handle_error(self, *_: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Let clients hang up without a word."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: TokenEndpoint
+    @property
+    def endpoint(self) -> TokenEndpoint:
+        """What it belongs to."""
+        assert isinstance(self.server, TokenEndpoint)
+        return self.server
 
     def do_GET(self) -> None:
         """Describe the endpoint, as OpenID Connect Discovery has it."""
-        base = f"{self.server.url}/tenant"
+        base = f"{self.endpoint.url}/tenant"
         self._answer(
             200,
             {
@@ -58,9 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Give the next answer."""
         length = int(self.headers["Content-Length"])
         form = parse_qs(self.rfile.read(length).decode())
-        self.server.forms.append({name: values[0] for name, values in form.items()})
-        self.server.hold.wait()
-        answers = self.server.answers
+        self.endpoint.forms.append({name: values[0] for name, values in form.items()})
+        self.endpoint.hold.wait()
+        answers = self.endpoint.answers
         self._answer(*(answers.pop(0) if len(answers) > 1 else answers[0]))
 
     def _answer(self, status: int, content: Any) -> None:
@@ -71,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Print nothing."""
 
 

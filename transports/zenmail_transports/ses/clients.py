@@ -35,15 +35,19 @@ class Client(Protocol):
 
     def send_email(self, **arguments: Any) -> Mapping[str, Any]:
         """Send a mail."""
+        ...
 
     def get_account(self) -> Mapping[str, Any]:
         """Return limits and state of the account."""
+        ...
 
     def get_email_identity(self, *, EmailIdentity: str) -> Mapping[str, Any]:  # noqa: N803
         """Return what is known of an address or domain."""
+        ...
 
     def close(self) -> None:
         """Close the connections."""
+        ...
 
 
 class Clients:
@@ -99,7 +103,8 @@ class Clients:
             self._mask = _Mask()
             for name in _LOGGERS:
                 logging.getLogger(name).addFilter(self._mask)
-        client: Client = session.client(
+        make: Any = session.client
+        client: Client = make(
             "sesv2",
             region_name=options.region,
             endpoint_url=options.endpoint_url,

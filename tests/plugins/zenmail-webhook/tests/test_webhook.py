@@ -30,17 +30,21 @@ class Endpoint(ThreadingHTTPServer):
         self.silent = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/mails"
 
-    def handle_error(self, *_: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Let clients hang up without a word."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Endpoint
+    @property
+    def endpoint(self) -> Endpoint:
+        """What it belongs to."""
+        assert isinstance(self.server, Endpoint)
+        return self.server
 
     def do_POST(self) -> None:
         """Take a mail."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        while self.server.silent.is_set():
+        while self.endpoint.silent.is_set():
             threading.Event().wait(0.05)
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
             self.send_response(401)
@@ -49,16 +53,16 @@ class _Handler(BaseHTTPRequestHandler):
         call = json.loads(body)
         refused = {
             name: reason
-            for name, reason in self.server.refused.items()
+            for name, reason in self.endpoint.refused.items()
             if name in call["recipients"]
         }
         call["recipients"] = [name for name in call["recipients"] if name not in refused]
-        self.server.calls.append(call)
+        self.endpoint.calls.append(call)
         self.send_response(200)
         self.end_headers()
         self.wfile.write(json.dumps({"refused": refused}).encode())
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Print nothing."""
 
 
