@@ -881,7 +881,7 @@ def _xoauth2(connection: _Connection, initial: str) -> str | None:
 
 def _oauthbearer(connection: _Connection, initial: str) -> str | None:
     header, *pairs = _decode(initial).split("\1")
-    fields = dict(pair.partition("=")[::2] for pair in pairs if pair)
+    fields = {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
     user = header.split(",")[1].removeprefix("a=").replace("=2C", ",").replace("=3D", "=")
     return connection.check_token(user, fields["auth"].removeprefix("Bearer "))
 

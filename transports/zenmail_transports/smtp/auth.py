@@ -61,13 +61,13 @@ def log_in(credentials: Credentials, capabilities: Capabilities) -> Dialogue[str
     common = [name for name in known if name in capabilities.mechanisms]
     if not common:
         raise _nothing_in_common(credentials, capabilities)
-    for name in common:
+    while True:
+        name = common.pop(0)
         reply = yield from known[name](credentials)
         if reply.code == 235:
             return name
-        if name != common[-1] and _wants_another(reply):
-            continue
-        break
+        if not (common and _wants_another(reply)):
+            break
     error = failure(reply, "auth")
     if credentials.oauth and isinstance(error, PermanentFailure):
         raise TokenRefused(error.message, remedy=error.remedy)

@@ -72,7 +72,7 @@ class SMTPOptions(TransportOptions):
     chunking: Literal["auto", "off"] = "auto"
     connections: int = Field(default=8, ge=1, le=1000)
     max_idle: float = Field(default=60.0, ge=0)
-    max_mails: int = Field(default=100, ge=1)
+    max_mails: int = Field(default=1000, ge=1)
 
     def __hash__(self) -> int:
         return hash((self.host, self.port, self.security, self.username))
