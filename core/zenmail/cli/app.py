@@ -34,7 +34,8 @@ _BUILT_IN = ("doctor", "outbox", "preview", "send", "transports")
 class Failure(click.ClickException):
     """A user's error: a sentence, a remedy, an exit status, and no traceback."""
 
-    exit_code: int  # type: ignore[misc]  # click reads it from the instance
+    # click reads it from the instance, and declares it as the class's.
+    exit_code: int  # type: ignore[misc]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, message: str, *, remedy: str = "", exit_code: int = 1) -> None:
         super().__init__(message)

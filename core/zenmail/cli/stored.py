@@ -40,6 +40,7 @@ class Opener(Protocol):
         Raises:
             ConfigurationError: The transport or its options are unusable.
         """
+        ...
 
 
 @dataclass(frozen=True)
