@@ -107,12 +107,12 @@ def _commands(block: Block) -> Iterator[list[str]]:
 def _check_zenmail(arguments: list[str]) -> None:
     """Parse a command line of zenmail's as click does, without running it."""
     command: click.Command = app
-    context = click.Context(app, info_name="zenmail")
+    context = app.make_context("zenmail", ["--help"], resilient_parsing=True)
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
         found = command.get_command(context, arguments[0])
         assert found is not None, f"there is no command {arguments[0]!r}"
         command, arguments = found, arguments[1:]
-        context = click.Context(command, info_name=command.name, parent=context)
+        context = command.make_context(command.name, [], parent=context, resilient_parsing=True)
     known = {
         name
         for item in command.get_params(context)
@@ -122,7 +122,7 @@ def _check_zenmail(arguments: list[str]) -> None:
         if argument.startswith("-"):
             assert argument.partition("=")[0] in known, f"{command.name} has no {argument}"
     if not any(argument in ("--help", "-h", "--version") for argument in arguments):
-        command.make_context(command.name, [*_portable(arguments)])
+        command.make_context(command.name, [*_portable(arguments)], parent=context.parent)
 
 
 def _portable(arguments: list[str]) -> Iterator[str]:

@@ -34,13 +34,12 @@ _BUILT_IN = ("doctor", "outbox", "preview", "send", "transports")
 class Failure(click.ClickException):
     """A user's error: a sentence, a remedy, an exit status, and no traceback."""
 
-    # click reads it from the instance, and declares it as the class's.
-    exit_code: int  # type: ignore[misc]  # pyright: ignore[reportIncompatibleVariableOverride]
+    exit_code: int  # type: ignore[misc]  # click declares it as the class's
 
     def __init__(self, message: str, *, remedy: str = "", exit_code: int = 1) -> None:
         super().__init__(message)
         self.remedy = remedy
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @classmethod
     def of(cls, error: ZenmailError) -> Failure:
