@@ -437,17 +437,20 @@ class Maker:
         return [(self._text(label, self._limits.cell), self._url(url)) for label, url in links]
 
     def _metrics(self) -> Sequence[Metric]:
-        try:
-            lines = metrics_table(self._alert.metrics, self._alert.baseline)
-        except self._pass_through:
-            raise
-        except Exception as error:
-            self.note(f"The metrics cannot be shown: {type(error).__name__}.")
-            return ()
-        limit, cell = self._limits.metrics, self._limits.cell
-        if len(lines) > limit:
-            self.note(f"{len(lines) - limit:,} more metrics are not shown.")
-        return [Metric(*(self._text(item, cell) for item in line)) for line in lines[:limit]]
+        metrics, baseline = self._alert.metrics, self._alert.baseline
+        lines: list[Metric] = []
+        names = dict.fromkeys((*metrics, *baseline))
+        for name in islice(names, self._limits.metrics):
+            try:
+                lines += metrics_table(_only(name, metrics), _only(name, baseline))
+            except self._pass_through:
+                raise
+            except Exception as error:
+                self.note(f'The metric "{name}" cannot be shown: {type(error).__name__}.')
+        if len(names) > self._limits.metrics:
+            self.note(f"{len(names) - self._limits.metrics:,} more metrics are not shown.")
+        cell = self._limits.cell
+        return [Metric(*(self._text(item, cell) for item in line)) for line in lines]
 
     def _tables(self) -> Sequence[Table]:
         limits, tables = self._limits, []
@@ -549,6 +552,10 @@ class Maker:
             else item.model_copy(update={"filename": name})
             for item in attachments
         )
+
+
+def _only(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name]} if name in values else {}
 
 
 def _title_from(subject: str, body: str, label: str) -> tuple[str, str]:

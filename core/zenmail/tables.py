@@ -187,7 +187,9 @@ def format_metric(value: object) -> str:
     if number is None:
         return format_value(value)
     if isinstance(number, int):
-        return f"{number:,}" if abs(number) < 10**15 else f"{float(number):.4e}"
+        if abs(number) < 10**15:
+            return f"{number:,}"
+        return f"about {'-' if number < 0 else ''}10^{math.floor(math.log10(abs(number)))}"
     if not math.isfinite(number):
         return {math.inf: "infinite", -math.inf: "-infinite"}.get(number, "not a number")
     size = abs(number)
@@ -319,7 +321,10 @@ def to_table(title: str, source: object, *, rows: int = 20, columns: int = 6) ->
 
 
 def _cell(value: object) -> str:
-    text = format_metric(value) if isinstance(value, float) else format_value(value)
+    number = _number(value)
+    if value is None or (isinstance(number, float) and math.isnan(number)):
+        return "-"
+    text = format_value(value) if number is None else format_metric(value)
     return text if len(text) <= _LONGEST else text[:_LONGEST]
 
 
