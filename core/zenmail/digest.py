@@ -12,6 +12,7 @@ one limit and none has to remember anything:
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import logging
@@ -347,17 +348,25 @@ class StormGuard:
             watcher = threading.Thread(
                 target=self._watch, args=(send, patience), name="zenmail-digest"
             )
-            # At the interpreter's end no thread starts; the state is left to the next process.
-            with contextlib.suppress(RuntimeError):
+            try:
                 watcher.start()
+            except RuntimeError:
+                # CPython 3.12.0 and 3.12.1 start no thread once the main one has ended
+                # (https://github.com/python/cpython/issues/113964).
+                atexit.unregister(self._leave)
+                atexit.register(self._leave, send, patience)
+            else:
                 self._watcher = watcher
+
+    def _leave(self, send: Callable[[Digest], object], patience: float) -> None:
+        for digest in self.leave(patience):
+            send(digest)
 
     def _watch(self, send: Callable[[Digest], object], patience: float) -> None:
         main = threading.main_thread()
         while not self._stop.wait(_POLL):
             if not main.is_alive():
-                for digest in self.leave(patience):
-                    send(digest)
+                self._leave(send, patience)
                 return
             for digest in self.quiet():
                 send(digest)

@@ -470,7 +470,7 @@ class Mailer:
             cc=addressing.cc,
             bcc=addressing.bcc,
             reply_to=addressing.reply_to,
-            subject=subject,
+            subject=self._scrub(subject),
             subject_prefix=self._scrub(addressing.subject_prefix),
             include_html=addressing.include_html,
             secrets=self._secrets,
