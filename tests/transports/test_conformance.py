@@ -70,6 +70,10 @@ class TestSES(TransportConformance):
 
     transport = "ses"
 
+    @pytest.fixture(autouse=True)
+    def _needs_boto3(self) -> None:
+        pytest.importorskip("boto3")
+
     @pytest.fixture
     def options(self, ses: Any) -> dict[str, Any]:
         """Return the way to the server."""
