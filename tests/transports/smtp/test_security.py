@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from zenmail import Email, OptionsError, PermanentFailure, TemporaryFailure
+from zenmail import Deadline, Email, OptionsError, PermanentFailure, TemporaryFailure
 from zenmail.testing.smtp_server import Authority, Drop, Inject, SMTPServer
+from zenmail_transports.smtp.auth import Credentials
+from zenmail_transports.smtp.dialogue import greet
+from zenmail_transports.smtp.session import Session
+from zenmail_transports.smtp.wire import resolve
 
 Start = Callable[..., SMTPServer]
 LOGIN = {"username": "u", "password": "canary-password"}
@@ -228,3 +233,20 @@ def test_client_certificate(
     with pytest.raises((PermanentFailure, TemporaryFailure)):
         client.send(server, email)
     assert len(server.mails) == 1
+
+
+def test_no_way_to_log_in_without_tls(start: Start, client: Any, email: Email) -> None:
+    """Even a session that was never encrypted does not send credentials."""
+    server = start(security="none", users=USERS)
+    options = client.request(server, email, security="starttls", **LOGIN).options
+    deadline = Deadline.after(10)
+    addresses = resolve("localhost", server.port, deadline)
+    session = Session.dial(options, addresses, deadline)
+    try:
+        session.converse(greet(), deadline)
+        session.introduce(deadline)
+        with pytest.raises(PermanentFailure, match="not encrypted"):
+            session.log_in(Credentials("u", SecretStr("canary-password")), deadline)
+    finally:
+        session.close()
+    assert not any(line.startswith("AUTH") for line in server.lines())

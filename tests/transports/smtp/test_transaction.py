@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from zenmail import (
     TemporaryFailure,
     UnknownOutcome,
 )
-from zenmail.testing.smtp_server import Delay, Drop, Hang, Inject, SMTPServer
+from zenmail.testing.smtp_server import Delay, Drop, Endless, Hang, Inject, SMTPServer
 
 Start = Callable[..., SMTPServer]
 MODES = {
@@ -373,4 +374,20 @@ def test_unasked_replies_are_no_answers(server: SMTPServer, client: Any, email: 
     server.on("ehlo", Inject(b"250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n"))
     with pytest.raises(TemporaryFailure, match="does not speak SMTP"):
         client.send(server, email)
+    assert not server.mails
+
+
+@pytest.mark.parametrize("extensions", [("CHUNKING",), ("PIPELINING",)])
+def test_refusal_in_the_middle_of_a_large_mail(
+    start: Start, client: Any, email: Email, tmp_path: Path, extensions: Any
+) -> None:
+    """A server that refuses a large mail and reads no more of it is heard at once."""
+    attached = tmp_path / "large.bin"
+    attached.write_bytes(bytes(20_000_000))
+    server = start(extensions=extensions)
+    server.on("body", Endless(b"552 5.3.4 Too large\r\n", seconds=60))
+    started = time.monotonic()
+    with pytest.raises(MailTooLarge):
+        client.send(server, email.replace(attachments=[attached]), seconds=20)
+    assert time.monotonic() - started < 10
     assert not server.mails
