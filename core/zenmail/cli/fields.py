@@ -80,6 +80,8 @@ def _attributes(model: type) -> Mapping[str, str]:
 
 def _type_name(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is Any:
+        return "anything"
     if annotation is None or annotation is type(None):
         return "nothing"
     if origin is Literal:
@@ -104,7 +106,7 @@ def _type_name(annotation: Any) -> str:
             return " | ".join(str(item.value) for item in annotation)
         known = {str: "text", int: "whole number", float: "number", bool: "true | false"}
         return known.get(annotation, annotation.__name__)
-    return "anything" if annotation is Any else str(annotation)
+    return str(annotation)
 
 
 def _default(field: FieldInfo) -> str:

@@ -10,12 +10,13 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from zenmail.cli import extras
 from zenmail.cli.app import app
 from zenmail.errors import MissingExtra
 from zenmail_zenml.cli import certificate
+from zenmail_zenml.cli import demo as demo_module
 
 pytestmark = pytest.mark.zenml
 
@@ -62,11 +63,16 @@ def test_console(tmp_path: Path) -> None:
     assert _files(home) == set()
 
 
+def _demo_here(*arguments: str) -> Result:
+    """Run the demo's parent inside this process."""
+    return CliRunner().invoke(app, ["demo", *arguments], prog_name="zenmail")
+
+
 def test_smtp(tmp_path: Path) -> None:
     """With smtp every mail arrives over verified TLS after a login."""
     output = tmp_path / "mails"
-    done = _demo("--transport=smtp", f"--output={output}", home=tmp_path / "home")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = _demo_here("--transport=smtp", f"--output={output}")
+    assert done.exit_code == 0, done.output
     assert "took 4 of them, each over verified TLS" in done.stdout
     assert len(list(output.glob("*.html"))) == 4
 
@@ -76,8 +82,8 @@ def test_file(tmp_path: Path) -> None:
     output = tmp_path / "mails"
     output.mkdir()
     (output / "earlier.eml").write_bytes(b"Subject: earlier\r\n\r\n")
-    done = _demo("--transport=file", f"--output={output}", home=tmp_path / "home")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = _demo_here("--transport=file", f"--output={output}")
+    assert done.exit_code == 0, done.output
     subjects = [
         str(message_from_bytes(path.read_bytes(), policy=policy.default)["Subject"])
         for path in output.glob("*.eml")
@@ -85,6 +91,17 @@ def test_file(tmp_path: Path) -> None:
     assert len(subjects) == 5
     assert any("failed" in subject for subject in subjects)
     assert "4 mails were sent" in done.stdout
+
+
+def test_a_pipeline_that_does_not_run_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the child process fails, its last words are shown and the log is named."""
+    monkeypatch.setattr(demo_module, "_PIPELINE", "json")
+    done = _demo_here(f"--output={tmp_path}")
+    assert done.exit_code == 1
+    assert "zenmail_demo" in done.stderr
+    assert str(tmp_path / "zenml.log") in done.stderr
 
 
 def test_a_store_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

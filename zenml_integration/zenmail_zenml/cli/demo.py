@@ -196,7 +196,7 @@ def _pass_on(lines: Iterable[str], console: Console | None, log: IO[str]) -> Non
     from rich.text import Text
 
     for line in lines:
+        text = Text.from_ansi(line.rstrip("\n"))
+        log.write(f"{text.plain}\n")
         if console is not None:
-            console.print(Text.from_ansi(line.rstrip("\n")))
-        else:
-            log.write(line)
+            console.print(text)
