@@ -97,7 +97,7 @@ def test_a_pipeline_that_does_not_run_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the child process fails, its last words are shown and the log is named."""
-    monkeypatch.setattr(demo_module, "_PIPELINE", "json")
+    monkeypatch.setattr(demo_module, "_PIPELINE", "zenmail_demo.missing")
     done = _demo_here(f"--output={tmp_path}")
     assert done.exit_code == 1
     assert "zenmail_demo" in done.stderr
