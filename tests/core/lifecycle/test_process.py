@@ -143,7 +143,7 @@ time.sleep(60)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGALRM")
-def test_an_alert_out_of_a_signal_handler() -> None:
+def test_an_alert_out_of_a_signal_handler(tmp_path: Path) -> None:
     """A handler that sends while its own thread is sending does not lock itself out."""
     script = """
 box = mailer(alerts_per_run=2)
@@ -154,8 +154,8 @@ alert("which imports what the others need")
 def handler(*_):
     print("handler", alert("from the handler"), flush=True)
 signal.signal(signal.SIGALRM, handler)
-signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
-end = time.monotonic() + 1
+signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+end = time.monotonic() + 2
 while time.monotonic() < end:
     alert("from the main thread")
 signal.setitimer(signal.ITIMER_REAL, 0)
@@ -163,7 +163,7 @@ box.finish_thread("run")
 print("done", flush=True)
 """
     with SMTPServer(security="none") as server:
-        done = run(script, server)
+        done = run(script, server, tmp_path)
     assert done.stdout.endswith("done\n"), done.stderr
     assert "handler" in done.stdout
 
