@@ -39,7 +39,7 @@ _logger = logging.getLogger(__name__)
 _LINE = 76
 _LONGEST_LINE = 998
 _BLANKS = frozenset({b" ", b"\t"})
-_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_ESCAPED = {byte: f"={byte:02X}" for byte in (61, *range(128, 256))}
 # RFC 2047, 2: an encoded word has at most 75 characters, "=?utf-8?q?" and "?=" among them.
 _WORD = 75
 _FRAME = 12
@@ -274,12 +274,15 @@ def _quoted_printable(text: str) -> bytes:
     ``binascii.b2a_qp`` is not used: it looks at every character, while most lines need no
     more than their equals signs escaped; and a blank can make its lines too long.
     """
-    escaped = text.encode("utf-8", "replace").replace(b"=", b"=3D")
+    if text.isascii():
+        escaped = text.encode("ascii").replace(b"=", b"=3D")
+    else:
+        octets = text.encode("utf-8", "replace").decode("latin-1")
+        escaped = octets.translate(_ESCAPED).encode("ascii")
     return b"\r\n".join(
         [
             line
             if len(line) <= _LINE
-            and line.isascii()
             and line[-1:] not in _BLANKS
             and line != b"."
             and not line.startswith(b"From ")
@@ -290,16 +293,14 @@ def _quoted_printable(text: str) -> bytes:
 
 
 def _quoted_printable_line(line: bytes) -> bytes:
-    """Return a line, its equals signs escaped already, as one or several."""
-    if not line.isascii():
-        line = _NOT_ASCII.sub(lambda found: b"=%02X" % ord(found[0]), line)
+    """Return a line, in ASCII and its equals signs escaped already, as one or several."""
     if line[-1:] in _BLANKS:
         line = line[:-1] + b"=%02X" % line[-1]
     pieces: list[bytes] = []
     start = 0
     while len(line) - start > _LINE:
         end = start + _LINE - 1
-        # No break inside "=3D".
+        # No break inside an escape.
         mark = line.find(b"=", end - 2, end)
         end = mark if mark >= 0 else end
         pieces.append(line[start:end])
