@@ -725,8 +725,8 @@ class Mailer:
         )
 
     def _tidy(self, text: str) -> str:
-        # A stranger's transport may put anything there.
-        return self._scrub(clean_line(text, limit=_LONGEST_REASON))
+        # A stranger's transport may put anything there; mostly there is nothing.
+        return text and self._scrub(clean_line(text, limit=_LONGEST_REASON))
 
     def _scrub(self, text: str) -> str:
         return scrub(text, self._secrets)

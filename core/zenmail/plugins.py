@@ -454,6 +454,8 @@ class PluginHost:
         self.load_middleware()
         caller: pluggy.HookCaller = getattr(self._middleware.hook, hook)
         found = caller.get_hookimpls()
+        if not found:
+            return found
         return [
             *reversed([item for item in found if item.tryfirst]),
             *(item for item in found if not (item.tryfirst or item.trylast)),

@@ -45,6 +45,7 @@ _ONE_FLIGHT = 256 * 1024
 _ADDRESS = re.compile(
     r'\A(?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[^\x00-\x20\x7f<>"]+)@[^\x00-\x20\x7f<>"]+\Z'
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # What a server says that does not know BDAT although it announced it.
 _NOT_IMPLEMENTED = frozenset({500, 501, 502, 503, 504})
 
@@ -108,6 +109,8 @@ class Capabilities:
     def without(self, keywords: Iterable[str]) -> Capabilities:
         """Return the capabilities that are left when some are not to be used."""
         barred = set(keywords)
+        if barred.isdisjoint(self.keywords):
+            return self
         kept = {name: value for name, value in self.keywords.items() if name not in barred}
         return Capabilities(kept, self.greeting)
 
@@ -183,7 +186,7 @@ def command(*words: str) -> bytes:
         PermanentFailure: A word holds a control character, which could end the line.
     """
     line = " ".join(word for word in words if word)
-    if any(character < " " or character == "\x7f" for character in line):
+    if _CONTROL.search(line):
         raise PermanentFailure("A command would hold a control character.", code="address")
     return line.encode("utf-8") + b"\r\n"
 
