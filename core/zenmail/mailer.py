@@ -553,7 +553,7 @@ class Mailer:
         except self._pass_through:
             raise
         except ZenmailError as error:
-            found = [Check("set-up", "failed", error.message, error.remedy)]
+            found = [Check("set-up", "failed", error.message, error.remedy, code=error.code)]
         except Exception as error:
             found = [Check("set-up", "failed", f"{type(error).__name__}: {error}")]
         return [

@@ -150,7 +150,7 @@ class Transport:
         except self._leaving as error:
             if not isinstance(error, ZenmailError):
                 raise
-            return [Check(self.name, "failed", error.message, error.remedy)]
+            return [Check(self.name, "failed", error.message, error.remedy, code=error.code)]
         except Exception as error:
             detail = f"verify_transport() fails: {type(error).__name__}: {error}"
             return [Check(self.name, "failed", detail, f"Tell the authors of {self.name!r}.")]

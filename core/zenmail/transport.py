@@ -112,6 +112,7 @@ class Check:
         detail: What was seen, in a sentence.
         remedy: What to do when it failed, or "".
         seconds: How long it took.
+        code: Stable code of the error when it failed, or "".
     """
 
     name: str
@@ -119,3 +120,4 @@ class Check:
     detail: str = ""
     remedy: str = ""
     seconds: float = 0.0
+    code: str = ""

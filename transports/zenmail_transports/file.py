@@ -89,7 +89,7 @@ def verify_transport(request: VerifyRequest[FileOptions]) -> Iterable[Check]:
             folder.probe()
     except DeliveryError as error:
         seconds = time.monotonic() - started
-        return [Check("folder", "failed", error.message, error.remedy, seconds)]
+        return [Check("folder", "failed", error.message, error.remedy, seconds, error.code)]
     detail = f"{request.options.folder} can be written to."
     return [Check("folder", "passed", detail, seconds=time.monotonic() - started)]
 

@@ -107,7 +107,8 @@ def report(stored: StoredAlerter, *, send: bool = False, as_json: bool = False) 
     if left_out:
         click.echo(f"  {click.style('skipped ', fg='yellow')}{', '.join(left_out)}")
     if failed:
-        click.echo(f"\n{failed[0].name} failed: {failed[0].detail}")
+        code = f" ({failed[0].code})" if failed[0].code else ""
+        click.echo(f"\n{failed[0].name} failed{code}: {failed[0].detail}")
         if advice:
             click.secho(f"What to do: {advice}", bold=True)
     else:
@@ -172,7 +173,9 @@ def _send(mailer: Mailer, email: Email) -> Check:
     if receipt.delivered:
         detail = f"accepted for {', '.join(receipt.accepted)}: {receipt.message_id}"
         return Check("send", "passed", detail, "", receipt.seconds)
-    return Check("send", "failed", receipt.describe(), receipt.remedy, receipt.seconds)
+    return Check(
+        "send", "failed", receipt.describe(), receipt.remedy, receipt.seconds, receipt.code
+    )
 
 
 def _test_mail(stored: StoredAlerter) -> Email | None:
@@ -191,7 +194,7 @@ def _failed(checks: Iterable[Check]) -> bool:
 
 
 def _failure(phase: str, error: ZenmailError, started: float) -> Check:
-    return Check(phase, "failed", error.message, error.remedy, _since(started))
+    return Check(phase, "failed", error.message, error.remedy, _since(started), error.code)
 
 
 def _since(started: float) -> float:

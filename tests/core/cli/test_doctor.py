@@ -81,6 +81,7 @@ def test_wrong_host(zenmail: Run, server: SMTPServer, flags: Flags) -> None:
     """A name that does not exist fails at dns and is named."""
     failed = _failed(zenmail("doctor", "--json", *flags(server, host="mail.invalid")))
     assert failed["name"] == "dns"
+    assert failed["code"] == "dns"
     assert "mail.invalid" in failed["detail"]
     assert "typing mistake" in failed["remedy"]
 
@@ -91,6 +92,7 @@ def test_closed_port(zenmail: Run, server: SMTPServer, flags: Flags) -> None:
         port = str(taken.getsockname()[1])
     failed = _failed(zenmail("doctor", "--json", *flags(server, port=port)))
     assert failed["name"] == "tcp"
+    assert failed["code"] == "connect"
     assert port in failed["detail"]
     assert "587" in failed["remedy"]
 
@@ -142,6 +144,7 @@ def test_sender_not_allowed(zenmail: Run, server: SMTPServer, flags: Flags) -> N
     server.on("mail", "550 5.7.60 Client does not have permissions to send as this sender")
     failed = _failed(zenmail("doctor", "--json", *flags(server)))
     assert failed["name"] == "sender"
+    assert failed["code"] == "sender-refused"
     assert "send as this sender" in failed["remedy"]
 
 

@@ -25,7 +25,7 @@ def verify(clients: Clients, request: VerifyRequest[SESOptions]) -> Iterator[Che
     except DeliveryError as error:
         seconds = time.monotonic() - started
         if error.code != "ses-permission":
-            yield Check("account", "failed", error.message, error.remedy, seconds)
+            yield Check("account", "failed", error.message, error.remedy, seconds, error.code)
             yield Check("sender", "skipped", "The account could not be asked.")
             return
         yield Check("account", "skipped", "The policy does not allow ses:GetAccount.")
@@ -66,7 +66,7 @@ def _sender(clients: Clients, request: VerifyRequest[SESOptions], envelope: Enve
             if error.code == "ses-permission":
                 detail = "The policy does not allow ses:GetEmailIdentity."
                 return Check("sender", "skipped", detail, seconds=seconds)
-            return Check("sender", "failed", error.message, error.remedy, seconds)
+            return Check("sender", "failed", error.message, error.remedy, seconds, error.code)
         if found.get("VerifiedForSendingStatus"):
             seconds = time.monotonic() - started
             return Check("sender", "passed", f"{identity} is verified.", seconds=seconds)

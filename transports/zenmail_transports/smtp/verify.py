@@ -42,7 +42,7 @@ def verify(relay: Relay, request: VerifyRequest[SMTPOptions]) -> Iterator[Check]
                 broken = True
                 known = error.failure if isinstance(error, Lost) else error
                 seconds = time.perf_counter() - started
-                yield Check(name, "failed", known.message, known.remedy, seconds)
+                yield Check(name, "failed", known.message, known.remedy, seconds, known.code)
             else:
                 yield Check(name, "passed", detail, seconds=time.perf_counter() - started)
     finally:

@@ -44,7 +44,9 @@ def read(name: str | None) -> StoredAlerter:
     try:
         resolved = reader.resolve(values)
     except ConfigurationError as error:
-        secret = Check("secret", "failed", error.message, error.remedy, _since(started))
+        secret = Check(
+            "secret", "failed", error.message, error.remedy, _since(started), error.code
+        )
         return StoredAlerter(
             component.name, transport=_transport(values), checks=(found, secret)
         )
@@ -56,7 +58,9 @@ def read(name: str | None) -> StoredAlerter:
         session = _session(component, settings)
         fallbacks = tuple(name for name, _ in settings.fallbacks())
     except ConfigurationError as error:
-        wrong = Check("configuration", "failed", error.message, error.remedy, _since(started))
+        wrong = Check(
+            "configuration", "failed", error.message, error.remedy, _since(started), error.code
+        )
         checks = (found, secret, wrong)
         return StoredAlerter(component.name, transport=_transport(values), checks=checks)
 
