@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 SENDER = "ZenML Alerts <alerts@example.com>"
 RECIPIENT = "oncall@example.com"
@@ -35,6 +36,14 @@ TRACEBACK = (
     )
     + "KeyError: 'customer_age'"
 )
+PLAIN_BODY = """\
+The step train_model of fraud_detection failed after 3 min 12 s.
+Its inputs are kept; the run can be resumed once the column is back.
+"""
+PLAIN_ERROR = "ValueError: the column customer_age is missing"
+PLAIN_TRACEBACK = (
+    "\n".join(TRACEBACK.split("\n")[:11]).replace("customer_age", "age") + f"\n{PLAIN_ERROR}"
+)
 NEXT_STEPS = ("Look at the schema of the feature table.", "Resume the run when it is back.")
 URL = "https://zenml.example.com/runs/4f2c8f1e-1c5b-4a53-9d0c-6b7f1b2c3d4e"
 
@@ -54,7 +63,7 @@ class Content:
     html: str
 
 
-def alert_arguments() -> dict[str, object]:
+def alert_arguments() -> dict[str, Any]:
     """Return the arguments of the `Alert`."""
     return {
         "title": SUBJECT,
