@@ -1,4 +1,4 @@
-"""The samples of the alerter's reference page, word for word, and calls of our own like them."""
+"""The samples of the alerter's reference page, word for word."""
 
 from __future__ import annotations
 

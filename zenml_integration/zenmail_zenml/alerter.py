@@ -21,6 +21,7 @@ from zenmail import (
 from zenmail.address import parse_mailbox, split_addresses
 from zenmail.clean import clean_line
 from zenmail.model import describe_validation
+from zenmail.redact import Redactor
 
 from .alerts import build_alert
 from .context import PASS_THROUGH, Surroundings, surroundings
@@ -145,7 +146,7 @@ class SMTPEmailAlerter(BaseAlerter):
                 templates=settings.templates or None,
                 redact=settings.redact,
             )
-        shown = subject or alert.title or alert.body.strip().partition("\n")[0]
+        shown = _safe_subject(subject, alert, settings)
         record(receipt, shown, place)
         return _report(receipt, shown, settings)
 
@@ -184,6 +185,13 @@ def _as_parameters(
         ) from None
 
 
+def _safe_subject(subject: str, alert: Alert, settings: Resolved) -> str:
+    """Return what the mail is about, fit for the log and for ZenML's metadata."""
+    secrets = [settings.password.get_secret_value()] if settings.password else []
+    line = subject or alert.title or alert.body.strip().partition("\n")[0]
+    return clean_line(Redactor(secrets, shapes=settings.redact).text(line[:400]), limit=200)
+
+
 def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
     """Say what became of a mail: ZenML's bool, and a line in the log when it is False.
 
@@ -205,7 +213,7 @@ def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
     _logger.error(
         "%s: %r to %s. %s.%s",
         _VERDICTS.get(receipt.outcome, "E-mail lost"),
-        clean_line(subject, limit=200),
+        subject,
         ", ".join(missing or everybody),
         clean_line(receipt.describe()).rstrip("."),
         f" {receipt.remedy}" if receipt.remedy else "",

@@ -124,6 +124,15 @@ class Surroundings:
                 return {name: value for name, value in given.items() if value is not None}
         return {}
 
+    def refreshed(self) -> Surroundings:
+        """Return the same with the run as it is now: a run-level hook is given an old one."""
+        run = self.run
+        if run is None or self.step is not None:
+            return self
+        from zenml.client import Client
+
+        return Surroundings(run=read(lambda: Client().get_pipeline_run(run.id), run))
+
     def facts(self) -> dict[str, str]:
         """Return where the alert comes from, label to value."""
         named = {

@@ -57,13 +57,36 @@ def smtp_email_alerter_start_hook() -> None:
 def smtp_email_alerter_end_hook(exception: Optional[BaseException] = None) -> None:  # noqa: UP045
     """Mail how a step, or a dynamic pipeline's run, has ended.
 
+    Where the success or the failure hook, set beside this one, says the same, nothing is
+    mailed.
+
     Args:
         exception: What ended it, or None.
     """
-    _post(lambda place: _success(place) if exception is None else _failure(exception, place))
+
+    def ended(place: Surroundings) -> Alert | None:
+        if _said_by_another_hook(exception, place):
+            return None
+        return _success(place) if exception is None else _failure(exception, place)
+
+    _post(ended)
 
 
-def _post(make: Callable[[Surroundings], Alert]) -> None:
+def _said_by_another_hook(exception: BaseException | None, place: Surroundings) -> bool:
+    if exception is not None:
+        kind, twin = "failure_hook_source", smtp_email_alerter_failure_hook.__name__
+    elif place.step is not None or _status(place) == "completed":
+        kind, twin = "success_hook_source", smtp_email_alerter_success_hook.__name__
+    else:
+        return False
+    held = place.step or place.run
+    if held is None:
+        return False
+    source = read(lambda: getattr(held.config, kind, None), None)
+    return source is not None and source.attribute == twin
+
+
+def _post(make: Callable[[Surroundings], Alert | None]) -> None:
     """Make the alert and post it; nothing that goes wrong is the step's concern.
 
     Raises:
@@ -78,7 +101,9 @@ def _post(make: Callable[[Surroundings], Alert]) -> None:
                 "zenml stack update -al <ALERTER>"
             )
             return
-        alert = make(surroundings())
+        alert = make(surroundings().refreshed())
+        if alert is None:
+            return
         if isinstance(alerter, SMTPEmailAlerter):
             alerter.post(alert)
         else:
@@ -125,8 +150,7 @@ def _failure(exception: BaseException, place: Surroundings) -> Alert:
 
 def _success(place: Surroundings) -> Alert:
     values = summary(place) if place.step is None else {}
-    run = place.run if place.step is None else None
-    status = read(lambda: str(run.status.value), "") if run is not None else ""
+    status = _status(place) if place.step is None else ""
     ended = status if status in ("stopped", "failed", "cancelled") else "completed"
     seconds = place.seconds
     took = f"It took {in_words(seconds)}." if seconds is not None else ""
@@ -138,6 +162,12 @@ def _success(place: Surroundings) -> Alert:
         **_details(place),
         **values,
     )
+
+
+def _status(place: Surroundings) -> str:
+    """Return the run's status, or ""."""
+    run = place.run
+    return read(lambda: str(run.status.value), "") if run is not None else ""
 
 
 def _start(place: Surroundings) -> Alert:

@@ -1,0 +1,255 @@
+"""The hooks: one mail per failed step, one summary per dynamic run, and nothing in the way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from zenml import pipeline, step
+from zenml.client import Client
+
+from zenmail.testing.smtp_server import ReceivedMail, SMTPServer
+from zenmail_zenml import (
+    SMTPEmailAlerterSettings,
+    smtp_email_alerter_end_hook,
+    smtp_email_alerter_failure_hook,
+    smtp_email_alerter_start_hook,
+    smtp_email_alerter_success_hook,
+)
+
+pytestmark = pytest.mark.zenml
+
+HOOKS = {
+    "on_start": smtp_email_alerter_start_hook,
+    "on_success": smtp_email_alerter_success_hook,
+    "on_failure": smtp_email_alerter_failure_hook,
+    "on_end": smtp_email_alerter_end_hook,
+}
+
+
+@step
+def load_rows(rows: int = 3) -> int:
+    """Succeed."""
+    return rows
+
+
+@step
+def explode(rows: int, api_key: str = "hunter2hunter2") -> None:
+    """Fail."""
+    raise ValueError(f"no model for {rows} rows\nand a second line")
+
+
+@step
+def post_unheard() -> bool:
+    """Post to a server that is not there."""
+    return bool(Client().active_stack.alerter.post("Unheard\nwords"))
+
+
+@step
+def post_partly() -> None:
+    """Post to two recipients."""
+    params = {"recipient_email": "alice@example.com, bob@example.com"}
+    Client().active_stack.alerter.post("Partly", params)
+
+
+def make_dynamic(name: str, body: Callable[[], None], **hooks: Any) -> Any:
+    """Return a dynamic pipeline that ZenML finds under its name in this module."""
+    body.__name__ = body.__qualname__ = name
+    try:
+        return pipeline(dynamic=True, enable_cache=False, **hooks)(body)
+    except TypeError:  # this ZenML knows no such hooks
+        return None
+
+
+def _failing() -> None:
+    explode(load_rows())
+
+
+def _fine() -> None:
+    load_rows()
+    load_rows()
+
+
+def _failing_itself() -> None:
+    explode.with_options(on_failure=smtp_email_alerter_failure_hook)(load_rows())
+
+
+dynamic_failing = make_dynamic(
+    "dynamic_failing", _failing, on_failure=smtp_email_alerter_failure_hook
+)
+dynamic_fine = make_dynamic("dynamic_fine", _fine, **HOOKS)
+dynamic_both = make_dynamic(
+    "dynamic_both", _failing_itself, on_failure=smtp_email_alerter_failure_hook
+)
+
+
+def run_level_hooks() -> bool:
+    """Whether this ZenML runs a dynamic pipeline's hooks once for the run."""
+    try:
+        import zenml.hooks.execution  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def subjects(server: SMTPServer) -> list[str]:
+    """Return the subjects of the mails that arrived, in order."""
+    return [str(mail.message["Subject"]) for mail in server.mails]
+
+
+def text(mail: ReceivedMail) -> str:
+    """Return a mail's text part."""
+    body = mail.message.get_body(("plain",))
+    assert body is not None
+    return body.get_content()
+
+
+def fail(run: Callable[[], Any]) -> None:
+    """Run a pipeline that fails."""
+    with pytest.raises((ValueError, RuntimeError)):
+        run()
+
+
+def test_a_failed_step_is_one_mail(alerter: Any, server: SMTPServer) -> None:
+    """A static pipeline's failure hook mails once: the reason first, no secret, the code."""
+
+    @pipeline(enable_cache=False, on_failure=smtp_email_alerter_failure_hook)
+    def static_failing() -> None:
+        explode(load_rows())
+
+    fail(static_failing)
+    assert subjects(server) == [
+        "Step explode of pipeline static_failing failed: ValueError: no model for 3 rows and a "
+        "second line"
+    ]
+    body = text(server.mails[0])
+    assert body.index("no model for 3 rows") < body.index("Traceback")
+    assert 'raise ValueError(f"no model' in body
+    assert "hunter2hunter2" not in body
+    assert "step_runner.py" not in body
+    assert "Duration" in body
+
+
+def test_settings_reach_the_hooks(alerter: Any, server: SMTPServer) -> None:
+    """Recipients, prefix and HTML of a step's settings hold for its hooks."""
+    settings = SMTPEmailAlerterSettings(
+        recipient_email=["one@example.com", "two@example.com"],
+        subject_prefix="[prod]",
+        include_html=False,
+    )
+    chosen = load_rows.with_options(
+        settings={"alerter": settings}, on_success=smtp_email_alerter_success_hook
+    )
+
+    @pipeline(enable_cache=False)
+    def with_settings() -> None:
+        chosen()
+
+    with_settings()
+    (mail,) = server.mails
+    assert mail.recipients == ["one@example.com", "two@example.com"]
+    assert subjects(server) == ["[prod] Step load_rows of pipeline with_settings completed"]
+    assert mail.message.get_body(("html",)) is None
+
+
+@pytest.mark.skipif(not run_level_hooks(), reason="this ZenML copies the hooks onto each step")
+def test_a_dynamic_run_is_one_summary(alerter: Any, server: SMTPServer) -> None:
+    """A failing dynamic run mails one summary: its steps, what failed and why, a timeline."""
+    fail(dynamic_failing)
+    (mail,) = server.mails
+    assert subjects(server)[0].startswith(
+        "Pipeline dynamic_failing failed: ValueError: no model"
+    )
+    body = text(mail)
+    for word in ("load_rows", "completed", "explode", "failed", "2 steps"):
+        assert word in body
+    pictures = [part for part in mail.message.walk() if part.get_content_type() == "image/png"]
+    assert len(pictures) == 1
+
+
+@pytest.mark.skipif(not run_level_hooks(), reason="this ZenML copies the hooks onto each step")
+def test_all_hooks_of_a_dynamic_run(alerter: Any, server: SMTPServer) -> None:
+    """Start and summary are mailed once each, however many hooks speak of the end."""
+    dynamic_fine()
+    assert subjects(server) == [
+        "Pipeline dynamic_fine started",
+        "Pipeline dynamic_fine completed",
+    ]
+    assert "2 steps" in text(server.mails[1])
+
+
+@pytest.mark.skipif(not run_level_hooks(), reason="this ZenML has no such hooks of steps")
+def test_a_step_of_a_dynamic_run_mails_for_itself(alerter: Any, server: SMTPServer) -> None:
+    """A failed step's own mail and the run's summary are two mails, and not more."""
+    fail(dynamic_both)
+    first, second = subjects(server)
+    assert first.startswith("Step explode of pipeline dynamic_both failed")
+    assert second.startswith("Pipeline dynamic_both failed")
+
+
+def test_a_server_that_is_down_fails_no_run(
+    register: Callable[..., Any], server: SMTPServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run is completed, and the log says once per mail what was lost."""
+    port = server.port
+    server.close()
+    register(smtp_server="127.0.0.1", smtp_port=port, deadline=1.0)
+    hooked = load_rows.with_options(on_success=smtp_email_alerter_success_hook)
+
+    @pipeline(enable_cache=False)
+    def unheard() -> None:
+        hooked()
+        post_unheard()
+
+    with caplog.at_level(logging.ERROR, logger="zenmail_zenml"):
+        run = unheard()
+    assert str(run.status) == "completed"
+    lost = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "zenmail_zenml.alerter"
+    ]
+    assert len(lost) == 2
+    assert "load_rows" in lost[0]
+    assert "'Unheard' to default@example.com" in lost[1]
+
+
+def test_a_broken_hook_fails_no_step(
+    alerter: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mistake of ours is a line in the log; the step and its exception are untouched."""
+
+    def broken(*_: object) -> None:
+        raise TypeError("our mistake")
+
+    monkeypatch.setattr("zenmail_zenml.hooks._failure", broken)
+
+    @pipeline(enable_cache=False, on_failure=smtp_email_alerter_failure_hook)
+    def unlucky() -> None:
+        explode(load_rows())
+
+    fail(unlucky)
+    assert "our mistake" in caplog.text
+    assert "no model for 3 rows" in caplog.text
+
+
+def test_what_was_mailed_is_in_the_metadata(alerter: Any, server: SMTPServer) -> None:
+    """A step's metadata says which mail went where, and whether it was taken."""
+    server.on("rcpt", "550 5.1.1 Unknown user", matching="bob@")
+
+    @pipeline(enable_cache=False)
+    def recorded() -> None:
+        post_partly()
+
+    run = Client().get_pipeline_run(recorded().id)
+    metadata = run.steps["post_partly"].run_metadata
+    (entry,) = [value for name, value in metadata.items() if name.startswith("email-")]
+    assert entry["message_id"] == server.mails[0].message["Message-ID"]
+    assert entry["transport"] == "smtp"
+    assert entry["outcome"] == "partial"
+    assert entry["accepted"] == ["alice@example.com"]
+    assert list(entry["refused"]) == ["bob@example.com"]
+    assert entry["attempts"] >= 1
+    assert entry["subject"] == "Partly"
