@@ -107,7 +107,7 @@ class Delivery:
     ) -> None:
         self.email = email
         self.envelope = envelope
-        self.policy = policy
+        self.policy: DeliveryPolicy = policy
         self.accepted: dict[str, None] = {}
         self.attempts = 0
         self.transport = ""

@@ -168,7 +168,7 @@ class Digest:
     def alert(self) -> Alert:
         """Return the digest as an alert, the most frequent error first."""
         groups = sorted(self._held.groups.values(), key=lambda group: -group.count)
-        severity = max((group.severity for group in groups), key=_RANK.__getitem__)
+        severity = max(groups, key=lambda group: _RANK[group.severity]).severity
         problem = _RANK[severity] >= _RANK["error"]
         noun = "failure" if problem else "alert"
         kind = "error" if problem else "kind"

@@ -111,7 +111,7 @@ class Mailer:
         # Here, where no other thread is at it yet.
         self.plugins.load_middleware()
         self._pass_through = pass_through
-        self._policy = policy
+        self._policy: DeliveryPolicy = policy
         self._max_attempts = max(1, max_attempts)
         self._dry_run = dry_run
         self._redirect_to = tuple(map(_address, split_addresses(redirect_to)))

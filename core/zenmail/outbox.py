@@ -608,21 +608,27 @@ class _Store(Protocol):
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files; none when there is no such folder."""
+        ...
 
     def read(self, path: str) -> bytes:
         """Return the content; raise `_UnreadableError` for what is no plain file of ours."""
+        ...
 
     def write(self, path: str, data: bytes, *, durable: bool) -> None:
         """Put the file there whole, in place of the one that may be there."""
+        ...
 
     def move(self, source: str, target: str, *, durable: bool = False) -> bool:
         """Rename; return False when the file has gone, as when somebody else took it."""
+        ...
 
     def remove(self, path: str) -> None:
         """Delete, if it is there."""
+        ...
 
     def changed(self, path: str) -> float | None:
         """Return when the file was last written or moved, in seconds of ``time.time()``."""
+        ...
 
 
 class _LocalStore:
