@@ -20,7 +20,8 @@ from zenmail.cli.app import app
 from zenmail.hookspecs import MiddlewareSpec, TokenSourceSpec, TransportSpec
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SITE = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples/README.md", *SITE]
 SOURCES = ("core", "transports", "zenml_integration")
 _FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
@@ -254,5 +255,5 @@ def test_every_page_is_in_the_navigation() -> None:
     """Each page is in mkdocs.yml once, and none is there that does not exist."""
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
     listed = re.findall(r": ([\w/-]+\.md)$", navigation, re.MULTILINE)
-    present = {str(page.relative_to(ROOT / "docs")) for page in PAGES[1:]}
+    present = {str(page.relative_to(ROOT / "docs")) for page in SITE}
     assert sorted(listed) == sorted(present)
