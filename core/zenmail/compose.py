@@ -17,7 +17,7 @@ from .content import Content, Limits, Maker
 from .email import Email
 from .errors import TemplateError
 from .redact import Redactor
-from .render import render_html, render_text, render_with
+from .render import Page
 
 __all__ = ["compose", "list_id_for"]
 
@@ -109,13 +109,14 @@ def _parts(
     redactor: Redactor,
 ) -> tuple[str, str | None]:
     """Return the text and the HTML part, with zenmail's templates where others fail."""
+    page = Page(content)
     text: str | None = None
     html = maker.html if include_html else None
     if templates:
         try:
             if include_html and html is None:
-                html = render_with(templates, "alert.html", content)
-            text = render_with(templates, "alert.txt", content)
+                html = page.with_templates(templates, "alert.html")
+            text = page.with_templates(templates, "alert.txt")
         except TemplateError as error:
             _logger.warning(
                 "The templates %s cannot be used; zenmail's own are used instead: %s",
@@ -128,8 +129,8 @@ def _parts(
             )
             text, html = None, maker.html if include_html else None
     if include_html and html is None:
-        html = render_html(content)
-    return render_text(content) if text is None else text, html
+        html = page.html()
+    return page.text() if text is None else text, html
 
 
 def _fits(email: Email, maker: Maker) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jinja2 import BaseLoader, Environment, Template
     from jinja2.nodes import EvalContext
 
-__all__ = ["render_html", "render_text", "render_with"]
+__all__ = ["Page"]
 
 _logger = logging.getLogger(__name__)
 
@@ -29,64 +29,78 @@ _LONGEST: Final = 500_000
 _MOST_STEPS: Final = 200_000
 
 
-def render_html(content: Content) -> str:
-    """Return the HTML part."""
-    return _render("alert.html", content)
-
-
-def render_text(content: Content) -> str:
-    """Return the text part."""
-    return _tidy(_render("alert.txt", content))
-
-
-def _render(name: str, content: Content) -> str:
-    template = _builtin_template(name)
-    # The context is not copied, and holds none of Jinja's globals: they are not used.
-    context = template.new_context(_variables(content), shared=True)
-    return "".join(template.root_render_func(context))
-
-
-def render_with(templates: str | Path, name: str, content: Content) -> str | None:
-    """Return a part rendered with a template of the user's.
+class Page:
+    """The content of a mail, ready for any template.
 
     Args:
-        templates: A folder, or "package:folder".
-        name: "alert.html" or "alert.txt".
         content: What to render.
-
-    Returns:
-        The part; None when there is no such template in the folder.
-
-    Raises:
-        TemplateError: The folder does not exist, or the template does not render.
     """
-    from jinja2 import TemplateNotFound
 
-    environment = _sandbox(str(templates))
-    try:
-        template = environment.get_template(name)
-    except TemplateNotFound as error:
-        if error.name == name:
-            return None
-        raise TemplateError(f"{name} extends {error.name!r}, which there is not.") from error
-    except Exception as error:
-        raise TemplateError(f"{name}: {_reason(error)}") from error
-    spent = _steps.set([_MOST_STEPS])
-    try:
-        pieces, length = [], 0
-        for piece in template.root_render_func(template.new_context(_variables(content))):
-            length += len(piece)
-            if length > _LONGEST:
-                raise _Runaway(f"It writes more than {_LONGEST:,} characters.")
-            pieces.append(piece)
-    except _Runaway as error:
-        raise TemplateError(f"{name}: {error}") from None
-    except Exception as error:
-        raise TemplateError(f"{name}: {_reason(error)}") from error
-    finally:
-        _steps.reset(spent)
-    text = "".join(pieces)
-    return text if name.endswith(".html") else _tidy(text)
+    def __init__(self, content: Content) -> None:
+        variables = content._asdict()
+        variables["message_html"] = Markup(content.message_html)  # noqa: S704 - escaped
+        variables["lang_and_dir"] = Markup(  # noqa: S704 - made from our own tables
+            f'lang="{content.lang}" dir="{content.dir}"'
+        )
+        variables["tone"] = _TONES[content.severity]
+        self._variables: dict[str, Any] = variables
+
+    def html(self) -> str:
+        """Return the HTML part."""
+        return self._own("alert.html")
+
+    def text(self) -> str:
+        """Return the text part."""
+        return _tidy(self._own("alert.txt"))
+
+    def _own(self, name: str) -> str:
+        template = _builtin_template(name)
+        # The context is not copied, and holds none of Jinja's globals: they are not used.
+        context = template.new_context(self._variables, shared=True)
+        return "".join(template.root_render_func(context))
+
+    def with_templates(self, templates: str | Path, name: str) -> str | None:
+        """Return a part rendered with a template of the user's.
+
+        Args:
+            templates: A folder, or "package:folder".
+            name: "alert.html" or "alert.txt".
+
+        Returns:
+            The part; None when there is no such template in the folder.
+
+        Raises:
+            TemplateError: The folder does not exist, or the template does not render.
+        """
+        from jinja2 import TemplateNotFound
+
+        environment = _sandbox(str(templates))
+        try:
+            template = environment.get_template(name)
+        except TemplateNotFound as error:
+            if error.name == name:
+                return None
+            raise TemplateError(
+                f"{name} extends {error.name!r}, which there is not."
+            ) from error
+        except Exception as error:
+            raise TemplateError(f"{name}: {_reason(error)}") from error
+        spent = _steps.set([_MOST_STEPS])
+        try:
+            pieces, length = [], 0
+            for piece in template.root_render_func(template.new_context(self._variables)):
+                length += len(piece)
+                if length > _LONGEST:
+                    raise _Runaway(f"It writes more than {_LONGEST:,} characters.")
+                pieces.append(piece)
+        except _Runaway as error:
+            raise TemplateError(f"{name}: {error}") from None
+        except Exception as error:
+            raise TemplateError(f"{name}: {_reason(error)}") from error
+        finally:
+            _steps.reset(spent)
+        text = "".join(pieces)
+        return text if name.endswith(".html") else _tidy(text)
 
 
 def _reason(error: Exception) -> str:
@@ -115,16 +129,6 @@ _TONES: Final = {
     "error": _tone(3, "#8b1111", "#fdecec", "&#10005;"),
     "critical": _tone(4, "#8b1111", "#fdecec", "&#10005;"),
 }
-
-
-def _variables(content: Content) -> dict[str, Any]:
-    variables = content._asdict()
-    variables["message_html"] = Markup(content.message_html)  # noqa: S704 - escaped by markdown.py
-    variables["lang_and_dir"] = Markup(  # noqa: S704 - made from our own tables
-        f'lang="{content.lang}" dir="{content.dir}"'
-    )
-    variables["tone"] = _TONES[content.severity]
-    return variables
 
 
 _BLANK_LINES = re.compile(r"\n{3,}")
@@ -163,10 +167,20 @@ def _settings() -> dict[str, Any]:
 def _prepared(environment: Environment) -> Environment:
     environment.filters["wrap"] = wrap
     environment.filters["columns"] = _columns
+    environment.filters["pairs"] = _pairs
     environment.filters["href"] = href
     environment.filters["page_title"] = _page_title
     environment.tests["web_address"] = is_web_address
     return environment
+
+
+def _pairs(rows: Iterable[tuple[str, str]], indent: str = "") -> str:
+    return "\n".join(
+        [
+            wrap(f"{name}: {value}" if name else value, f"{indent}  ", indent)
+            for name, value in rows
+        ]
+    )
 
 
 def _page_title(title: str) -> str:

@@ -324,7 +324,7 @@ def _cell(value: object) -> str:
     number = _number(value)
     if value is None or (isinstance(number, float) and math.isnan(number)):
         return "-"
-    text = format_value(value) if number is None else format_metric(value)
+    text = format_metric(value) if isinstance(number, float) else format_value(value)
     return text if len(text) <= _LONGEST else text[:_LONGEST]
 
 
