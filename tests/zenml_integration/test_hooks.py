@@ -1,7 +1,5 @@
 """The hooks: one mail per failed step, one summary per dynamic run, and nothing in the way."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from typing import Any

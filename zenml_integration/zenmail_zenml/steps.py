@@ -1,7 +1,6 @@
 """A step that posts, with whatever alerter the stack has."""
 
-from __future__ import annotations
-
+# No postponed annotations here: ZenML 0.94 cannot read those of a step.
 import inspect
 import logging
 import sys
