@@ -28,6 +28,8 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        # Validators are built at first use: an import pays for none.
+        defer_build=True,
         hide_input_in_errors=True,
         ser_json_bytes="base64",
         val_json_bytes="base64",

@@ -31,7 +31,9 @@ class TransportOptions(BaseModel):
             when the time is over.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     keeps_deadline: ClassVar[bool] = False
 
