@@ -118,6 +118,7 @@ def command_line() -> str:
         "| 2 | wrong usage or set-up; nothing was sent |",
         "| 3 | kept in the outbox, to be delivered later |",
         "| 4 | unknown: the answer was lost after the mail was sent |",
+        "| 130 | interrupted |",
         "",
         "## Completion",
         "",

@@ -69,6 +69,18 @@ def test_a_missing_file_is_a_users_error(zenmail: Run) -> None:
     assert "/nowhere/at/all" in result.stderr
 
 
+def test_an_interrupt_ends_quietly(zenmail: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends with status 130 and no traceback."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zenmail.plugins.PluginHost.installed", interrupt)
+    result = zenmail("transports")
+    assert result.exit_code == 130
+    assert result.stderr == "Interrupted.\n"
+
+
 def test_an_unknown_command_is_wrong_usage(zenmail: Run) -> None:
     """A mistyped command ends with status 2."""
     assert zenmail("docter").exit_code == 2
