@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 from zenmail import DeliveryPolicy, Mailer
 from zenmail.outbox import Outbox
-from zenmail.testing.smtp_server import Delay, SMTPServer
+from zenmail.testing.smtp_server import Delay, Hang, SMTPServer
 
 # How many processes are killed; the nightly run sets 200.
 POINTS = int(os.environ.get("ZENMAIL_KILLS", "20"))
@@ -30,9 +31,10 @@ from zenmail import Email, Mailer
 
 def send(order):
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    mailer = Mailer("smtp", options=order["options"], outbox=order["outbox"], deadline=1.0,
+    mailer = Mailer("smtp", options=order["options"], outbox=order["outbox"],
+                    deadline=order["deadline"],
                     policy=order["policy"], delivery=order["delivery"])
-    for number in range(500):
+    for number in range(150):
         name = f"<{order['seed']}-{number}@example.com>"
         # Some are put off by the server for good, and so are kept; some come through later.
         to = "busy@example.com" if number % 20 == 5 else "b@example.com"
@@ -76,7 +78,9 @@ def senders() -> Iterator[subprocess.Popen[str]]:
         process.stdin.close()
 
 
-def kill_a_sender(senders: subprocess.Popen[str], order: dict[str, Any], after: float) -> None:
+def kill_a_sender(
+    senders: subprocess.Popen[str], order: dict[str, Any], wait: Callable[[], object]
+) -> None:
     """Let a sender send for a while, then kill it."""
     import json
 
@@ -89,7 +93,7 @@ def kill_a_sender(senders: subprocess.Popen[str], order: dict[str, Any], after: 
     give_up = time.monotonic() + 30
     while not (log.exists() and log.stat().st_size) and time.monotonic() < give_up:
         time.sleep(0.001)
-    time.sleep(after)
+    wait()
     os.kill(child, signal.SIGKILL)
     assert senders.stdout.readline() == "ended\n"
 
@@ -124,8 +128,10 @@ def test_no_alert_is_lost_when_its_process_is_killed(
             "policy": policy,
             "delivery": delivery,
             "options": server.options(),
+            "deadline": 1.0,
         }
-        kill_a_sender(senders, order, chance.uniform(0, 1.0))
+        life = chance.uniform(0, 1.0)
+        kill_a_sender(senders, order, partial(time.sleep, life))
         time.sleep(0.02)  # the server has the last bytes still to read
         lines = [line.split() for line in log.read_text().splitlines()]
         started = {name for word, name in lines if word == "begin"}
@@ -154,3 +160,52 @@ def test_no_alert_is_lost_when_its_process_is_killed(
     if policy == "at_most_once":
         assert [name for name in begun if copies[name] > 1] == []
     print(f"{policy}, {delivery}: {len(begun)} alerts begun, {len(lost)} lost")
+
+
+@pytest.mark.parametrize("delivery", ["now", "background"])
+@pytest.mark.parametrize("policy", ["at_most_once", "at_least_once"])
+def test_a_mail_under_way_outlives_its_process(
+    server: SMTPServer,
+    senders: subprocess.Popen[str],
+    tmp_path: Path,
+    policy: DeliveryPolicy,
+    delivery: str,
+) -> None:
+    """Killed in the middle of the dialogue, a process leaves the mail where the policy says."""
+    server.forget()
+    server.on("mail", Hang())
+    before = len(server.lines())
+    order = {
+        "log": str(tmp_path / "log"),
+        "outbox": str(tmp_path / "outbox"),
+        "seed": f"under-way-{policy}-{delivery}",
+        "policy": policy,
+        "delivery": delivery,
+        "options": server.options(),
+        "deadline": 30.0,
+    }
+
+    def in_the_dialogue() -> None:
+        give_up = time.monotonic() + 30
+        while time.monotonic() < give_up:
+            if any(line.startswith("MAIL") for line in server.lines()[before:]):
+                return
+            time.sleep(0.01)
+        raise TimeoutError("no MAIL command came")
+
+    kill_a_sender(senders, order, in_the_dialogue)
+    server.forget()
+    server.drop_connections()
+    box = Outbox(tmp_path / "outbox")
+    name = f"<{order['seed']}-0@example.com>"
+    states = {box.show(item.name).email.message_id: item.state for item in box.list()}
+    assert states[name] == "sending"
+    with Mailer("smtp", options=server.options(), outbox=box, policy=policy) as mailer:
+        mailer.flush()
+    states = {box.show(item.name).email.message_id: item.state for item in box.list()}
+    arrived = [str(mail.message["Message-ID"]) for mail in server.mails]
+    if policy == "at_most_once":
+        assert states == {name: "unknown"}
+    else:
+        assert states == {}
+        assert arrived.count(name) == 1
