@@ -63,7 +63,9 @@ class Redactor:
         for word in _WORDS:
             if word in lowered:
                 return True
-        return ("://" in text and "@" in text) or _holds_a_clue(text)
+        if "://" in text and _MAY_HOLD_USERINFO.search(text):
+            return True
+        return _holds_a_clue(text)
 
     def text(self, text: str) -> str:
         """Return the text without its secrets."""
@@ -551,6 +553,11 @@ def _is_basic(value: str) -> bool:
 
 def _is_userinfo(value: str) -> bool:
     return len(value) >= 16 and _random(value)
+
+
+# As long as the longest that the shapes with "://" look at. A link and a mail address in
+# one alert are no cause yet.
+_MAY_HOLD_USERINFO = re.compile(r"://[^\s\"'<>]{0,800}@")
 
 
 def _holds_a_clue(text: str) -> bool:
