@@ -247,7 +247,9 @@ def sample(kind: str, variant: str) -> Alert:
         return alert.replace(
             title=f"{words.pipeline}: better than the last run" if english else words.happened,
             severity="success",
-            body=words.body,
+            body="Accuracy rose by 1.3 % over the last run, with **24,329** more rows."
+            if english
+            else words.body,
             metrics={
                 "accuracy": 0.9312,
                 "f1": 0.8876,
@@ -260,7 +262,7 @@ def sample(kind: str, variant: str) -> Alert:
                 Image(
                     source=_chart(),
                     alt="Loss by epoch: it falls from 0.9 to 0.2",
-                    caption=words.step,
+                    caption="Loss by epoch" if english else words.step,
                 ),
             ),
             tables={
@@ -275,7 +277,9 @@ def sample(kind: str, variant: str) -> Alert:
     return alert.replace(
         title=f"12 alerts in 10 minutes: {words.pipeline}",
         severity="warning",
-        body=words.body,
+        body="Nine alerts of one kind were held back; the first of each was sent."
+        if english
+        else words.body,
         tables={
             "What happened": [
                 {"alert": words.happened, "times": 9, "last": "23:41"},
