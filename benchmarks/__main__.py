@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from . import composing, scaling, servers, startup
+from . import composing, scaling, servers, ses, startup
 from .certificates import Certificates, issue
 from .content import Content, rendered
 from .peers import PEERS, Load, describe
@@ -139,6 +139,11 @@ def alert_to_bytes(bench: Bench) -> str:
     return composing.report()
 
 
+def ses_kept(bench: Bench) -> str:
+    """One mail over Amazon SES (played by moto), clients kept and not."""
+    return ses.report(bench.content, rounds=bench.rounds(20))
+
+
 def growth(bench: Bench) -> str:
     """More of each; it should cost no more for each."""
     port = bench.sink.ports["full"]
@@ -173,6 +178,7 @@ LOADS: dict[str, Callable[[Bench], str]] = {
     "first-mail": first_mail,
     "imports": imports,
     "alert-to-bytes": alert_to_bytes,
+    "ses": ses_kept,
     "growth": growth,
     "soak": soak,
 }
