@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any, Literal, Optional, Union
 
@@ -26,18 +27,17 @@ class AlerterImage(BaseModel):
     """A picture of a message.
 
     Attributes:
-        path: A PNG, JPEG or GIF file, or None when ``content`` is given.
-        content: The picture's bytes.
+        path: A PNG, JPEG or GIF file on the machine that sends, or "" when ``content`` is
+            given.
+        content: The picture's bytes; kept in base64, so that ZenML can store the message.
         alt: What it shows, for those who cannot see it.
         caption: A line under it, or "".
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: Optional[str] = None  # noqa: UP045
-    content: Optional[bytes] = Field(default=None, repr=False)  # noqa: UP045
+    path: str = ""
+    content: str = Field(default="", repr=False)
     alt: str = ""
     caption: str = ""
 
@@ -45,18 +45,23 @@ class AlerterImage(BaseModel):
     @classmethod
     def _accept_sources(cls, value: Any) -> Any:
         """Take a path, bytes, a matplotlib figure or a PIL image for a whole picture."""
-        if isinstance(value, BaseModel | Mapping):
+        if isinstance(value, Mapping):
+            content = value.get("content")
+            if isinstance(content, bytes | bytearray):
+                return {**value, "content": b64encode(content).decode("ascii")}
+            return value
+        if isinstance(value, BaseModel):
             return value
         if isinstance(value, bytes | bytearray):
-            return {"content": bytes(value)}
+            return {"content": b64encode(value).decode("ascii")}
         if hasattr(value, "savefig") or (hasattr(value, "save") and hasattr(value, "size")):
-            return {"content": _drawn(value)}
+            return {"content": b64encode(_drawn(value)).decode("ascii")}
         return {"path": str(value)}
 
     @property
-    def source(self) -> str | bytes | None:
+    def source(self) -> str | bytes:
         """The bytes, or the path."""
-        return self.path if self.content is None else self.content
+        return b64decode(self.content) if self.content else self.path
 
 
 def _drawn(picture: Any) -> bytes:
