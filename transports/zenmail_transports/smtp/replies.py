@@ -13,6 +13,7 @@ __all__ = ["BadReply", "Reply", "ReplyReader"]
 # RFC 5321, 4.5.3.1.5 allows 512 octets; servers exceed it, none that is honest by this much.
 _LONGEST_LINE = 4096
 _MOST_LINES = 128
+_LONGEST_TEXT = 400
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?\Z", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|\Z)")
 
@@ -60,7 +61,8 @@ class Reply:
             line.removeprefix(enhanced).strip() if index and enhanced else line
             for index, line in enumerate(self.lines)
         ]
-        return clean_line(f"{self.code} {' '.join(words)}", limit=400)
+        text = f"{self.code} {' '.join(words)}".rstrip()
+        return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
 class ReplyReader:
