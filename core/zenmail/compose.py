@@ -25,7 +25,8 @@ _logger = logging.getLogger(__name__)
 
 _IMPORTANCE: Final[dict[str, Literal["high"]]] = {"critical": "high", "error": "high"}
 _LIMITS: Final = Limits()
-_SCALES: Final = (1.0, 0.5, 0.25, 0.1, 0.03)
+# What the limits are multiplied with, one after the other, until the mail is small enough.
+_SMALLER: Final = (0.5, 0.25, 0.1, 0.03)
 _HTML_LIMIT: Final = 60_000
 _MAIL_LIMIT: Final = 100_000
 # Below this, no encoding can bring a mail near its limit.
@@ -73,8 +74,9 @@ def compose(
         AddressError: An address cannot be put on the wire, or there is no recipient.
         ConfigurationError: Another argument is unusable.
     """
-    redactor = Redactor(secrets, shapes=redact)
-    for scale in _SCALES:
+
+    def draft(scale: float) -> tuple[Email, bool]:
+        redactor = Redactor(secrets, shapes=redact)
         maker = Maker(alert, redactor, _LIMITS.scaled(scale), pass_through)
         content = maker.content(subject)
         text, html = _parts(maker, content, include_html, templates, redactor)
@@ -95,9 +97,13 @@ def compose(
             date=alert.occurred_at,
         )
         own = len(text) + (len(html) if html and maker.html is None else 0)
-        if (own < _SMALL and not maker.made) or _fits(email, maker):
+        return email, (own < _SMALL and not maker.made) or _fits(email, maker)
+
+    email, fits = draft(1.0)
+    for scale in _SMALLER:
+        if fits:
             break
-        redactor.count = 0
+        email, fits = draft(scale)
     return email
 
 

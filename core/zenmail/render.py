@@ -227,9 +227,9 @@ def _short(value: Any) -> Any:
 
 
 def _joined(context: EvalContext, items: Iterable[Any], separator: str = "") -> str:
-    from jinja2.filters import do_join
+    from jinja2.filters import sync_do_join
 
-    joined: str = do_join(context, _counted(items), separator[:100])
+    joined: str = sync_do_join(context, _counted(items), separator[:100])
     return joined
 
 

@@ -328,15 +328,14 @@ def _cell(value: object) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST]
 
 
-def _grid(source: object, limit: int, width: int) -> _Grid:
+def _grid(source: Any, limit: int, width: int) -> _Grid:
     shape = getattr(source, "shape", None)
     if hasattr(source, "columns") and isinstance(shape, tuple) and len(shape) == 2:
         return _frame(source, limit, width)
     if isinstance(shape, tuple) and hasattr(source, "to_dict") and hasattr(source, "index"):
         source = source.to_dict()
     if callable(tolist := getattr(source, "tolist", None)):
-        head: Any = source
-        source = head[:limit].tolist() if isinstance(shape, tuple) and shape else tolist()
+        source = source[:limit].tolist() if isinstance(shape, tuple) and shape else tolist()
         grid = _grid(source, limit, width)
         if isinstance(shape, tuple) and shape:
             grid.total_rows = shape[0]
