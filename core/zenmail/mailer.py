@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import SecretStr
 
@@ -22,15 +22,17 @@ from .clean import clean_line
 from .compose import compose
 from .deadline import Deadline
 from .delivery import Delivery, DeliveryPolicy, Route, within
-from .digest import Addressing, Digest, StormGuard
 from .email import Email, Envelope
 from .errors import ConfigurationError, OptionsError, ZenmailError
-from .outbox import Claim, Outbox, OutboxState
 from .plugins import PluginHost
 from .receipt import Receipt
 from .redact import scrub
 from .shorten import without_missing_files
 from .transport import Check, TransportOptions, VerifyRequest
+
+if TYPE_CHECKING:
+    from .digest import Addressing, Digest
+    from .outbox import Claim, Outbox, OutboxState
 
 __all__ = ["DeliveryMode", "DeliveryPolicy", "Mailer"]
 
@@ -116,13 +118,7 @@ class Mailer:
         self._dry_run = dry_run
         self._redirect_to = tuple(map(_address, split_addresses(redirect_to)))
         self._redirect_allow = tuple(map(_pattern, split_addresses(redirect_allow)))
-        self._outbox: Outbox | None = (
-            outbox
-            if isinstance(outbox, Outbox) or outbox is None
-            else Outbox(outbox)
-            if os.fspath(outbox)
-            else None
-        )
+        self._outbox = _outbox(outbox)
         if delivery not in ("now", "background"):
             raise ConfigurationError(
                 f"{delivery!r} is no way of delivery.", remedy="Choose now or background."
@@ -144,11 +140,11 @@ class Mailer:
             reverse=True,
         )
         shared = self._outbox.location if self._outbox and self._outbox.local else None
-        self._storms = (
-            StormGuard(alerts_per_run or 0, shared, self._scrub)
-            if alerts_per_run is not None or shared is not None
-            else None
-        )
+        self._storms = None
+        if alerts_per_run is not None or shared is not None:
+            from .digest import StormGuard
+
+            self._storms = StormGuard(alerts_per_run or 0, shared, self._scrub)
 
     def _route(self, name: str, options: Mapping[str, Any] | TransportOptions) -> Route:
         transport = self.plugins.transport(name)
@@ -434,6 +430,8 @@ class Mailer:
             AddressError: An address cannot be put on the wire, or there is no recipient.
             ConfigurationError: Another argument is unusable.
         """
+        from .digest import Addressing
+
         alert = self.plugins.before_render(alert)
         addressing = Addressing(
             sender=sender,
@@ -730,6 +728,14 @@ class Mailer:
 
     def _scrub(self, text: str) -> str:
         return scrub(text, self._secrets)
+
+
+def _outbox(given: str | os.PathLike[str] | Outbox | None) -> Outbox | None:
+    if given is None or given == "":
+        return None
+    from .outbox import Outbox
+
+    return given if isinstance(given, Outbox) else Outbox(given)
 
 
 def _address(item: str) -> str:
