@@ -198,7 +198,7 @@ def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
     Raises:
         DeliveryError: It was not delivered, and the user wants to know.
     """
-    if receipt.outcome in ("delivered", "skipped"):
+    if receipt.outcome in ("delivered", "skipped", "queued"):
         for note in receipt.notes:
             _logger.info("E-mail %r: %s", subject, note)
         return True

@@ -36,7 +36,9 @@ def record(receipt: Receipt, subject: str, place: Surroundings) -> None:
                 "transport": receipt.transport,
                 "outcome": receipt.outcome,
                 "accepted": list(receipt.accepted),
-                "refused": {**receipt.refused, **receipt.deferred},
+                "refused": receipt.refused,
+                "deferred": receipt.deferred,
+                "unknown": receipt.unknown,
                 "attempts": receipt.attempts,
                 "detail": receipt.detail,
             }

@@ -1,0 +1,60 @@
+"""An AWS service connector gives the transport ses its session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.zenml
+
+KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+
+@pytest.fixture
+def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server that speaks SES, and STS for the connector; returns its address."""
+    boto3 = pytest.importorskip("boto3")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    client = boto3.client("sesv2", "eu-west-1", endpoint_url=endpoint, **KEYS)
+    client.create_email_identity(EmailIdentity="example.com")
+    yield endpoint
+    server.stop()
+
+
+def test_the_connector_gives_the_session(register: Callable[..., Any], ses: str) -> None:
+    """With --connector the alerter sends through SES without keys of its own."""
+    pytest.importorskip("aws_profile_manager", reason="ZenML's AWS connector is not installed")
+    from moto.ses.models import ses_backends
+    from zenml.client import Client
+    from zenml.enums import StackComponentType
+    from zenml.stack import StackComponent
+
+    client = Client()
+    alerter = register(transport="ses")
+    connector, _ = client.create_service_connector(
+        name=f"connector-{alerter.name}",
+        connector_type="aws",
+        auth_method="secret-key",
+        resource_type="aws-generic",
+        configuration={**KEYS, "region": "eu-west-1"},
+        verify=False,
+    )
+    client.update_stack_component(
+        alerter.id, StackComponentType.ALERTER, connector_id=connector.id
+    )
+    model = client.get_stack_component(StackComponentType.ALERTER, alerter.id)
+    connected = StackComponent.from_model(model)
+    assert connected.connector == connector.id
+    assert connected.post("Over the connector") is True
+    (sent,) = ses_backends["123456789012"]["eu-west-1"].sent_messages
+    assert set(sent.destinations) == {"default@example.com"}
+    assert "Over the connector" in sent.raw_data
