@@ -8,23 +8,23 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from .address import parse_mailbox
-from .alert import Alert
 from .clean import clean_line
-from .content import Content, Limits, Maker
 from .email import Email
 from .errors import TemplateError
-from .redact import Redactor
-from .render import Page
+
+if TYPE_CHECKING:
+    from .alert import Alert
+    from .content import Content, Maker
+    from .redact import Redactor
 
 __all__ = ["compose", "list_id_for"]
 
 _logger = logging.getLogger(__name__)
 
 _IMPORTANCE: Final[dict[str, Literal["high"]]] = {"critical": "high", "error": "high"}
-_LIMITS: Final = Limits()
 # What the limits are multiplied with, one after the other, until the mail is small enough.
 _SMALLER: Final = (0.5, 0.25, 0.1, 0.03)
 _HTML_LIMIT: Final = 60_000
@@ -74,10 +74,13 @@ def compose(
         AddressError: An address cannot be put on the wire, or there is no recipient.
         ConfigurationError: Another argument is unusable.
     """
+    # Whoever only sends mails does not pay for the import of all this.
+    from .content import Limits, Maker
+    from .redact import Redactor
 
     def draft(scale: float) -> tuple[Email, bool]:
         redactor = Redactor(secrets, shapes=redact)
-        maker = Maker(alert, redactor, _LIMITS.scaled(scale), pass_through)
+        maker = Maker(alert, redactor, Limits().scaled(scale), pass_through)
         content = maker.content(subject)
         text, html = _parts(maker, content, include_html, templates, redactor)
         email = Email(
@@ -115,6 +118,8 @@ def _parts(
     redactor: Redactor,
 ) -> tuple[str, str | None]:
     """Return the text and the HTML part, with zenmail's templates where others fail."""
+    from .render import Page
+
     page = Page(content)
     text: str | None = None
     html = maker.html if include_html else None
