@@ -40,14 +40,9 @@ def build_alert(
         if missing:
             facts["Not attached"] = missing
     if include_pipeline_info:
-        known = {name.lower() for name in facts}
-        facts.update(
-            {
-                label: value
-                for label, value in place.facts().items()
-                if label.lower() not in known
-            }
-        )
+        said = {name.lower() for name in facts}
+        known = place.facts().items()
+        facts = {**{name: text for name, text in known if name.lower() not in said}, **facts}
         values.setdefault("url", place.url)
     if not (values.get("title") or values.get("body") or values.get("error")):
         values["title"] = _title(params, place)

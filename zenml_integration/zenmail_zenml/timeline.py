@@ -23,13 +23,13 @@ _OTHER = (150, 110, 20)
 
 
 def draw_timeline(steps: Sequence[StepSummary]) -> Image | None:
-    """Return the picture, or None when fewer than two steps have a beginning and a length.
+    """Return the picture, or None when no step has a beginning and a length.
 
     Args:
         steps: The steps, in the order of the table that stands beside the picture.
     """
     timed = [step for step in steps if step.started is not None and step.seconds is not None]
-    if len(timed) < 2:
+    if not timed:
         return None
     shown = timed[:_MOST]
     end = max((step.started or 0.0) + (step.seconds or 0.0) for step in shown)

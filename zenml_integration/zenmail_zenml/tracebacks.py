@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from traceback import StackSummary, TracebackException
+from traceback import FrameSummary, StackSummary, TracebackException
 
 __all__ = ["error_line", "user_traceback"]
 
@@ -19,7 +19,7 @@ def error_line(error: BaseException) -> str:
 
 
 def user_traceback(error: BaseException) -> str:
-    """Return the traceback, causes included, without the frames of ZenML that lead to it.
+    """Return the traceback, causes included, without ZenML's frames that lead to it.
 
     Those of libraries that the user's code called follow the user's own, as Python has it.
     """
@@ -35,13 +35,32 @@ def user_traceback(error: BaseException) -> str:
         if id(one) in seen:
             continue
         seen.add(id(one))
-        frames = list(one.stack)
-        while frames and frames[0].filename.startswith(machinery):
-            del frames[0]
+        frames = _without_machinery(list(one.stack), machinery)
         if frames:
             one.stack = StackSummary.from_list(frames)
         reports += [other for other in (one.__cause__, one.__context__) if other is not None]
     return "".join(report.format()).rstrip("\n")
+
+
+def _without_machinery(
+    frames: list[FrameSummary], machinery: tuple[str, ...]
+) -> list[FrameSummary]:
+    """Leave out ZenML's frames that lead to the user's code, and no others.
+
+    A dynamic pipeline's function calls its steps through ZenML, so they stand in the
+    middle, too. Those that end elsewhere are what the user's code called.
+    """
+    kept: list[FrameSummary] = []
+    leading: list[FrameSummary] = []
+    for frame in frames:
+        if frame.filename.startswith(machinery):
+            leading.append(frame)
+            continue
+        if kept and not (leading and leading[-1].name.endswith("call_entrypoint")):
+            kept += leading
+        kept.append(frame)
+        leading = []
+    return kept + leading
 
 
 def _machinery() -> tuple[str, ...]:
