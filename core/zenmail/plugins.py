@@ -194,6 +194,7 @@ class PluginHost:
                 None, map(str.strip, os.environ.get("ZENMAIL_DISABLE_PLUGINS", "").split(","))
             )
         )
+        self._offering: list[Distribution] | None = None
         self._offers: dict[str, list[InstalledPlugin]] = {}
         self._transports: dict[str, Transport] = {}
         self._token_sources: dict[str, pluggy.PluginManager] = {}
@@ -206,7 +207,14 @@ class PluginHost:
         """Return the plugins that the installed distributions offer in a group, by name."""
         if group not in self._offers:
             found: dict[tuple[str, str], InstalledPlugin] = {}
-            for distribution in self._installed():
+            if self._offering is None:
+                # To read them all is quick, to parse them all is not.
+                self._offering = [
+                    distribution
+                    for distribution in self._installed()
+                    if "zenmail." in (distribution.read_text("entry_points.txt") or "")
+                ]
+            for distribution in self._offering:
                 for entry_point in distribution.entry_points:
                     if entry_point.group == group:
                         owner = distribution.metadata["Name"]
