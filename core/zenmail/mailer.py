@@ -461,21 +461,34 @@ class Mailer:
         return [self._send_digest(digest) for digest in self._storms.finish(thread)]
 
     def _compose(self, alert: Alert, addressing: Addressing, subject: str = "") -> Email:
-        return compose(
-            alert,
-            sender=addressing.sender,
-            to=addressing.to,
-            cc=addressing.cc,
-            bcc=addressing.bcc,
-            reply_to=addressing.reply_to,
-            subject=self._scrub(subject),
-            subject_prefix=self._scrub(addressing.subject_prefix),
-            include_html=addressing.include_html,
-            secrets=self._secrets,
-            templates=addressing.templates,
-            redact=addressing.redact,
-            pass_through=self._pass_through,
-        )
+        if alert.list_id != (list_id := self._scrub(alert.list_id)):
+            alert = alert.replace(list_id=list_id)
+        headers = {
+            name: text for name, text in alert.headers.items() if name == self._scrub(name)
+        }
+        if len(headers) < len(alert.headers):
+            alert = alert.replace(headers=headers)
+        try:
+            return compose(
+                alert,
+                sender=addressing.sender,
+                to=addressing.to,
+                cc=addressing.cc,
+                bcc=addressing.bcc,
+                reply_to=addressing.reply_to,
+                subject=self._scrub(subject),
+                subject_prefix=self._scrub(addressing.subject_prefix),
+                include_html=addressing.include_html,
+                secrets=self._secrets,
+                templates=addressing.templates,
+                redact=addressing.redact,
+                pass_through=self._pass_through,
+            )
+        except ZenmailError as error:
+            # It quotes what it refuses.
+            error.message = self._scrub(error.message)
+            error.args = (error.message,)
+            raise
 
     def _hold_back(self, alert: Alert, addressing: Addressing) -> Receipt | None:
         """Return the receipt of an alert that is left to a digest, or None."""
