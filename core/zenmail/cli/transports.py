@@ -10,7 +10,6 @@ import click
 from zenmail.errors import ZenmailError
 from zenmail.plugins import INSTALL_COMMANDS, TRANSPORTS, PluginHost
 
-from .extras import missing_packages
 from .fields import FieldDoc, describe_fields
 from .mailer_options import complete_transports
 
@@ -79,11 +78,7 @@ def _describe(host: PluginHost, name: str) -> _Found:
         return found
     found.verifies = transport.verifies
     found.options = describe_fields(transport.options_type)
-    missing = missing_packages(offers[0].distribution, name) if offers else []
-    if missing:
-        found.problem = f"Needs {', '.join(missing)}."
-        found.remedy = f'pip install "{offers[0].distribution}[{name}]"'
-    found.installed = not missing
+    found.installed = True
     return found
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
 import pytest
 from click.testing import Result
-
-from zenmail.cli import extras
 
 Run = Callable[..., Result]
 
@@ -37,16 +35,10 @@ def test_one_that_lacks_its_extra_says_how_to_install_it(
     zenmail: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A transport whose library is not installed names the pip command."""
-
-    def without_boto3(name: str) -> Distribution:
-        if name == "boto3":
-            raise PackageNotFoundError(name)
-        return distribution(name)
-
-    monkeypatch.setattr(extras, "distribution", without_boto3)
+    monkeypatch.setitem(sys.modules, "boto3", None)
     found = json.loads(zenmail("transports", "ses", "--json").stdout)
     assert found["installed"] is False
-    assert found["remedy"] == 'pip install "zenmail[ses]"'
+    assert 'pip install "zenmail[ses]"' in found["remedy"]
     assert 'pip install "zenmail[ses]"' in zenmail("transports").stdout
 
 
