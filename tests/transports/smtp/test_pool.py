@@ -284,15 +284,18 @@ def test_fork_while_another_thread_sends(start: Start) -> None:
         import warnings
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads, 3.12
 
-        # The first send imports modules, and no program may fork while a thread does that.
-        send("first")
-        stop = threading.Event()
+        # Every thread opens its connection first: imports, look-ups and handshakes hold
+        # locks of Python, libc and OpenSSL, over which no program may fork.
+        stop, opened = threading.Event(), threading.Barrier(5)
         def busy():
+            send("thread")
+            opened.wait()
             while not stop.is_set():
                 send("thread")
         threads = [threading.Thread(target=busy) for _ in range(4)]
         for thread in threads:
             thread.start()
+        opened.wait()
         failed = []
         for _ in range(10):
             pid = os.fork()
