@@ -54,7 +54,11 @@ def register(zenml_store: Path) -> Iterator[Callable[..., Any]]:
     """Make a stack with an alerter of the given configuration the active one."""
     from zenml.client import Client
     from zenml.enums import StackComponentType
+    from zenml.utils import source_utils
 
+    # A zenml command that a test ran has set it to the working directory, from where
+    # ZenML would load a second copy of this package.
+    source_utils.set_custom_source_root(str(zenml_store))
     client = Client()
     before = client.active_stack_model.id
 

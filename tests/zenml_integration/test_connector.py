@@ -28,6 +28,8 @@ def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     client.create_email_identity(EmailIdentity="example.com")
     yield endpoint
     server.stop()
+    # What moto keeps of all its servers, the next test would see.
+    pytest.importorskip("moto.core.model_instances").reset_model_data()
 
 
 def test_the_connector_gives_the_session(register: Callable[..., Any], ses: str) -> None:

@@ -113,4 +113,4 @@ def test_installing_costs_next_to_nothing() -> None:
         "import zenml\n"
         "print(ours / (time.perf_counter() - begun))"
     )
-    assert float(printed) < 0.02
+    assert float(printed) < 0.1

@@ -71,7 +71,8 @@ def alerters(zenml_store: Path) -> Callable[[], set[str]]:
     from zenml.enums import StackComponentType
 
     return lambda: {
-        item.name for item in Client().list_stack_components(type=StackComponentType.ALERTER)
+        item.name
+        for item in Client().list_stack_components(type=StackComponentType.ALERTER, size=1000)
     }
 
 

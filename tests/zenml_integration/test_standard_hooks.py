@@ -133,16 +133,16 @@ def test_nothing_breaks_the_reader(noise: str) -> None:
     ],
 )
 def test_reading_takes_time_in_proportion(piece: str) -> None:
-    """Eight times the text takes nowhere near sixty-four times the time."""
+    """Sixteen times the text takes nowhere near two hundred and fifty times the time."""
     start = "╭──────────── Traceback (most recent call last) ────────────╮\n"
 
     def seconds(times: int) -> float:
         text = start + piece * times
         fastest = float("inf")
-        for _ in range(3):
-            begun = time.perf_counter()
+        for _ in range(5):
+            begun = time.process_time()
             unbox(text)
-            fastest = min(fastest, time.perf_counter() - begun)
+            fastest = min(fastest, time.process_time() - begun)
         return fastest
 
-    assert seconds(8_000) < 30 * max(seconds(1_000), 1e-4)
+    assert seconds(16_000) < 80 * max(seconds(1_000), 1e-3)

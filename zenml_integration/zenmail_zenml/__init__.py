@@ -7,8 +7,8 @@ starts, for the sake of `import_paths`.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .alerter import SMTPEmailAlerter
     from .flavor import (

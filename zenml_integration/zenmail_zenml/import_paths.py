@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from importlib.abc import Loader
     from types import ModuleType
 
 __all__ = ["install"]
@@ -35,7 +35,7 @@ _ALIASES = {
 }
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds the names that nobody before it in ``sys.meta_path`` found."""
 
     def find_spec(
@@ -47,7 +47,8 @@ class _Finder(MetaPathFinder):
         return ModuleSpec(fullname, _Alias(), origin="zenmail", is_package=packaged)
 
 
-class _Alias(Loader):
+# Importing the base class would cost more than all the rest here.
+class _Alias(Loader if TYPE_CHECKING else object):  # type: ignore[misc]
     """Fills a module with the public names of ours."""
 
     def create_module(self, spec: ModuleSpec) -> None:
