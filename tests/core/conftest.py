@@ -90,7 +90,7 @@ def email() -> Email:
         sender="a@example.com",
         to="b@example.com",
         cc="c@example.com",
-        bcc="d@example.com",
+        bcc="zoe@example.com",
         subject="Step failed",
         text="It failed.\n",
     )

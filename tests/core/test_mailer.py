@@ -29,7 +29,7 @@ from zenmail import (
 )
 
 Make = Callable[..., Any]
-EVERYBODY = ("b@example.com", "c@example.com", "d@example.com")
+EVERYBODY = ("b@example.com", "c@example.com", "zoe@example.com")
 B, C, D = EVERYBODY
 
 

@@ -27,7 +27,7 @@ from zenmail import (
 from zenmail.outbox import Outbox, OutboxState
 
 Make = Callable[..., Any]
-B, C, D = EVERYBODY = ("b@example.com", "c@example.com", "d@example.com")
+B, C, D = EVERYBODY = ("b@example.com", "c@example.com", "zoe@example.com")
 BUSY = TemporaryFailure("connection refused", code="connect")
 
 
