@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -27,9 +28,9 @@ def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     client = boto3.client("sesv2", "eu-west-1", endpoint_url=endpoint, **KEYS)
     client.create_email_identity(EmailIdentity="example.com")
     yield endpoint
-    server.stop()
-    # What moto keeps of all its servers, the next test would see.
-    pytest.importorskip("moto.core.model_instances").reset_model_data()
+    # What moto keeps is kept for all its servers, and the next test would see it.
+    with urlopen(Request(f"{endpoint}/moto-api/reset", method="POST")):
+        server.stop()
 
 
 def test_the_connector_gives_the_session(register: Callable[..., Any], ses: str) -> None:
