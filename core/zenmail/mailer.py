@@ -117,6 +117,11 @@ class Mailer:
         self._max_attempts = max(1, max_attempts)
         self._dry_run = dry_run
         self._redirect_to = tuple(map(_address, split_addresses(redirect_to)))
+        if redirect_to and not self._redirect_to:
+            raise ConfigurationError(
+                "redirect_to names no address, so mail would go to its recipients.",
+                remedy="Give an address, or leave redirect_to out.",
+            )
         self._redirect_allow = tuple(map(_pattern, split_addresses(redirect_allow)))
         self._outbox = _outbox(outbox)
         if delivery not in ("now", "background"):

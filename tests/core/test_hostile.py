@@ -273,7 +273,7 @@ def test_any_setting_is_taken_or_refused(given_settings: dict[str, Any]) -> None
     receipt = mailer.send(email)
     mailer.close()
     assert receipt.outcome in ("delivered", "deferred", "queued")
-    aim = given_settings.get("redirect_to", "").strip(" ,;\n")
+    aim = given_settings.get("redirect_to", "")
     if aim and "b@example.com" not in aim and not given_settings.get("redirect_allow"):
         assert all("b@example.com" not in recipients for _, recipients, _ in sink.sent)
 

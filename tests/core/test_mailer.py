@@ -535,6 +535,13 @@ def test_dry_run_does_everything_but_send(
     receipt.raise_for_outcome()
 
 
+@pytest.mark.parametrize("nobody", [" ", ",", "\u2028", [""]])
+def test_a_redirect_to_nobody_is_refused(nobody: Any) -> None:
+    """A redirect that names no address does not turn itself off in silence."""
+    with pytest.raises(ConfigurationError, match="redirect_to"):
+        Mailer("console", redirect_to=nobody)
+
+
 @pytest.mark.parametrize("deadline", [0, -1, float("inf"), float("nan")])
 def test_deadline_is_checked(deadline: float) -> None:
     """A deadline is a number of seconds above 0."""
