@@ -40,6 +40,7 @@ DeliveryMode = Literal["now", "background"]
 
 _logger = logging.getLogger(__name__)
 _LONGEST_REASON = 1000
+_LONGEST_DEADLINE = 86_400.0
 _FLUSHED_PER_SEND = 20
 # How long a mail that was tried in vain is left alone by later sends, in seconds; doubled
 # with each try.
@@ -100,9 +101,10 @@ class Mailer:
         plugins: PluginHost | None = None,
         pass_through: tuple[type[BaseException], ...] = (),
     ) -> None:
-        if not 0 < deadline < float("inf"):
+        if not 0 < deadline <= _LONGEST_DEADLINE:
             raise ConfigurationError(
-                f"The deadline is {deadline} seconds.", remedy="Give a number above 0."
+                f"The deadline is {deadline} seconds.",
+                remedy="Give a number above 0, and no more than a day's 86,400.",
             )
         if policy not in ("at_most_once", "at_least_once"):
             raise ConfigurationError(

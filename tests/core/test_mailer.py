@@ -542,9 +542,9 @@ def test_a_redirect_to_nobody_is_refused(nobody: Any) -> None:
         Mailer("console", redirect_to=nobody)
 
 
-@pytest.mark.parametrize("deadline", [0, -1, float("inf"), float("nan")])
+@pytest.mark.parametrize("deadline", [0, -1, 1e10, float("inf"), float("nan")])
 def test_deadline_is_checked(deadline: float) -> None:
-    """A deadline is a number of seconds above 0."""
+    """A deadline is a number of seconds above 0 and no more than a day."""
     with pytest.raises(ConfigurationError, match="deadline"):
         Mailer("console", deadline=deadline)
 
