@@ -63,7 +63,9 @@ def test_parameters_win_over_the_configuration(alerter: Any, server: SMTPServer)
         subject="Other",
         subject_prefix="[X]",
         html_body="<p>own</p>",
-        payload=SMTPEmailAlerterPayload(pipeline_name="train", step_name="fit", region="eu"),
+        payload=SMTPEmailAlerterPayload.model_validate(
+            {"pipeline_name": "train", "step_name": "fit", "region": "eu"}
+        ),
     )
     assert alerter.post("Body", params) is True
     mail = server.mails[0]

@@ -43,6 +43,7 @@ def test_the_connector_gives_the_session(register: Callable[..., Any], ses: str)
 
     client = Client()
     alerter = register(transport="ses")
+    connector: Any
     connector, _ = client.create_service_connector(
         name=f"connector-{alerter.name}",
         connector_type="aws",
@@ -55,7 +56,7 @@ def test_the_connector_gives_the_session(register: Callable[..., Any], ses: str)
         alerter.id, StackComponentType.ALERTER, connector_id=connector.id
     )
     model = client.get_stack_component(StackComponentType.ALERTER, alerter.id)
-    connected = StackComponent.from_model(model)
+    connected: Any = StackComponent.from_model(model)
     assert connected.connector == connector.id
     assert connected.post("Over the connector") is True
     (sent,) = ses_backends["123456789012"]["eu-west-1"].sent_messages

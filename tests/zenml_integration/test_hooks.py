@@ -42,14 +42,16 @@ def explode(rows: int, api_key: str = "hunter2hunter2") -> None:
 @step
 def post_unheard() -> bool:
     """Post to a server that is not there."""
-    return bool(Client().active_stack.alerter.post("Unheard\nwords"))
+    alerter: Any = Client().active_stack.alerter
+    return bool(alerter.post("Unheard\nwords"))
 
 
 @step
 def post_partly() -> None:
     """Post to two recipients."""
     params = {"recipient_email": "alice@example.com, bob@example.com"}
-    Client().active_stack.alerter.post("Partly", params)
+    alerter: Any = Client().active_stack.alerter
+    alerter.post("Partly", params)
 
 
 def make_dynamic(name: str, body: Callable[[], None], **hooks: Any) -> Any:
@@ -101,7 +103,7 @@ def text(mail: ReceivedMail) -> str:
     """Return a mail's text part."""
     body = mail.message.get_body(("plain",))
     assert body is not None
-    return body.get_content()
+    return str(body.get_content())
 
 
 def fail(run: Callable[[], Any]) -> None:
@@ -202,7 +204,7 @@ def test_a_server_that_is_down_fails_no_run(
         post_unheard()
 
     with caplog.at_level(logging.ERROR, logger="zenmail_zenml"):
-        run = unheard()
+        run: Any = unheard()
     assert str(run.status) == "completed"
     lost = [
         record.getMessage()
@@ -241,8 +243,9 @@ def test_what_was_mailed_is_in_the_metadata(alerter: Any, server: SMTPServer) ->
     def recorded() -> None:
         post_partly()
 
-    run = Client().get_pipeline_run(recorded().id)
-    metadata = run.steps["post_partly"].run_metadata
+    finished: Any = recorded()
+    run = Client().get_pipeline_run(finished.id)
+    metadata: dict[str, Any] = run.steps["post_partly"].run_metadata
     (entry,) = [value for name, value in metadata.items() if name.startswith("email-")]
     assert entry["message_id"] == server.mails[0].message["Message-ID"]
     assert entry["transport"] == "smtp"

@@ -59,7 +59,7 @@ def configuration(changes: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def zenml(zenml_store: Path) -> Callable[..., Any]:
     """Run ``zenml`` as on the command line."""
-    from zenml.cli import cli
+    from zenml.cli.cli import cli
 
     return lambda *arguments: CliRunner().invoke(cli, arguments)
 
@@ -178,7 +178,8 @@ def test_a_stack_loads_where_its_transport_is_missing(
     assert not [offer for offer in PluginHost().installed() if offer.name == "pigeon"]
     listed = zenml("stack", "list")
     assert listed.exit_code == 0
-    assert Client().active_stack.alerter.name == alerter.name
+    active: Any = Client().active_stack.alerter
+    assert active.name == alerter.name
     with pytest.raises(UnknownTransport, match="No transport is called 'pigeon'"):
         alerter.post("Hello")
 

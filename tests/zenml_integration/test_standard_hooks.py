@@ -25,7 +25,7 @@ def raise_deep(depth: int) -> None:
     if depth:
         raise_deep(depth - 1)
     try:
-        {}["key"]
+        raise KeyError("key")
     except KeyError as error:
         raise ValueError("the model " * 12 + "is gone\nand `__init__` is <module>") from error
 
@@ -88,6 +88,7 @@ def test_failure_has_a_traceback_without_the_box(width: int) -> None:
 
 def test_the_exception_that_is_handled_is_shown_itself() -> None:
     """Inside the handler, as ZenML calls the hook, Python's own traceback is mailed."""
+    found = {}
     try:
         raise_deep(1)
     except ValueError:

@@ -122,7 +122,8 @@ def post(*args: Any, **kwargs: Any) -> Any:
 
     from zenml.client import Client
 
-    run = Client().get_pipeline_run(posting().id)
+    finished: Any = posting()
+    run = Client().get_pipeline_run(finished.id)
     return run.steps["alerter_post_step"].output.load()
 
 
@@ -133,7 +134,9 @@ def test_message_and_parameters_survive_the_journey(alerter: Any, server: SMTPSe
         body="Loss: 0.1",
         severity="success",
         metadata={"epoch": 7},
-        images=[AlerterImage(content=PNG, alt="The loss over the epochs")],
+        images=[
+            AlerterImage.model_validate({"content": PNG, "alt": "The loss over the epochs"})
+        ],
     )
     params = SMTPEmailAlerterParameters(
         cc=["two@example.com"],

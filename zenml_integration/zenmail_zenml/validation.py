@@ -141,7 +141,7 @@ def _trouble(
             whole = {item["msg"] for item in error.errors() if not item["loc"]}
     kept = [
         InitErrorDetails(
-            type=PydanticCustomError(item["type"], _literal(item["msg"])),
+            type=PydanticCustomError(_literal(item["type"]), _literal(item["msg"])),
             loc=_shown(item["loc"], flat),
             input=None,
         )
