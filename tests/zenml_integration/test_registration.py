@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from importlib.metadata import Distribution
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from zenmail.testing.smtp_server import SMTPServer
 from zenmail_zenml import SMTPEmailAlerterConfig
 
 pytestmark = pytest.mark.zenml
+needs_boto3 = pytest.mark.skipif(find_spec("boto3") is None, reason="boto3 is not installed")
 
 GOOD = {
     "sender_email": "alerts@example.com",
@@ -111,7 +113,10 @@ def test_bad_input_is_a_value_error_in_python(changes: dict[str, Any], reason: s
         {"smtp_port": "{{mail.port}}", "smtp_security": "{{mail.security}}"},
         {"sender_email": "{{mail.sender}}", "recipient_email": '["{{mail.to}}"]'},
         {"transport": "{{mail.transport}}", "transport_options": '{"anything": 1}'},
-        {"transport": "ses", "transport_options": {"endpoint_url": "{{mail.url}}"}},
+        pytest.param(
+            {"transport": "ses", "transport_options": {"endpoint_url": "{{mail.url}}"}},
+            marks=needs_boto3,
+        ),
         {"transport_options": json.dumps({"max_mails": "{{mail.most}}"})},
         {"transport_options": "{{mail.options}}"},
         {"smtp_server": None, "transport": "console", "password": None},
@@ -184,6 +189,7 @@ def test_a_stack_loads_where_its_transport_is_missing(
         alerter.post("Hello")
 
 
+@needs_boto3
 def test_requirements_are_pinned_and_of_no_path(register: Callable[..., Any]) -> None:
     """ZenML's own collection for a stack holds zenmail, with the extra that SES needs."""
     from packaging.requirements import Requirement
