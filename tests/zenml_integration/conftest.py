@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -118,3 +119,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore", "error:::zenmail"))
+
+
+@pytest.fixture
+def amazon_ses() -> Iterator[str]:
+    """A server that speaks SES and STS and holds no mail yet; returns its address."""
+    boto3 = pytest.importorskip("boto3")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    # What moto keeps is one for all its servers in a process.
+    reset = Request(f"{endpoint}/moto-api/reset", method="POST")
+    try:
+        urlopen(reset).close()
+        client = boto3.client(
+            "sesv2",
+            "eu-west-1",
+            endpoint_url=endpoint,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        client.create_email_identity(EmailIdentity="example.com")
+        yield endpoint
+        urlopen(reset).close()
+    finally:
+        server.stop()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -14,23 +13,13 @@ KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
 @pytest.fixture
-def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server that speaks SES, and STS for the connector; returns its address."""
-    boto3 = pytest.importorskip("boto3")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
+def ses(amazon_ses: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The server, as the only one that AWS's clients know of."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", amazon_ses)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    client = boto3.client("sesv2", "eu-west-1", endpoint_url=endpoint, **KEYS)
-    client.create_email_identity(EmailIdentity="example.com")
-    yield endpoint
-    # What moto keeps is kept for all its servers, and the next test would see it.
-    with urlopen(Request(f"{endpoint}/moto-api/reset", method="POST")):
-        server.stop()
+    return amazon_ses
 
 
 def test_the_connector_gives_the_session(register: Callable[..., Any], ses: str) -> None:

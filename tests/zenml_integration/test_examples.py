@@ -119,31 +119,21 @@ def test_dynamic_summary(example: Callable[[str], ModuleType], mailbox: Any) -> 
 
 
 def test_amazon_ses(
-    example: Callable[[str], ModuleType], register: Register, monkeypatch: pytest.MonkeyPatch
+    example: Callable[[str], ModuleType], register: Register, amazon_ses: str
 ) -> None:
     """The mails of hook and step go to a server that speaks SES."""
-    pytest.importorskip("boto3")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
-    import boto3
     from moto.ses.models import ses_backends
 
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        endpoint = f"http://{host}:{port}"
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        client = boto3.client("sesv2", "eu-west-1", endpoint_url=endpoint, **keys)
-        client.create_email_identity(EmailIdentity="example.com")
-        options = {
-            "region": "eu-west-1", "endpoint_url": endpoint,
-            "access_key_id": "test", "secret_access_key": "test",
-        }  # fmt: skip
-        register(transport="ses", transport_options=options)
-        example("amazon_ses.py").churn()
-        sent = ses_backends["123456789012"]["eu-west-1"].sent_messages
-        assert [{*message.destinations} for message in sent] == [{"default@example.com"}] * 2
-    finally:
-        server.stop()
+    options = {
+        "region": "eu-west-1",
+        "endpoint_url": amazon_ses,
+        "access_key_id": "test",
+        "secret_access_key": "test",
+    }
+    register(transport="ses", transport_options=options)
+    example("amazon_ses.py").churn()
+    sent = ses_backends["123456789012"]["eu-west-1"].sent_messages
+    assert [{*message.destinations} for message in sent] == [{"default@example.com"}] * 2
 
 
 def test_staging_redirect(
