@@ -250,7 +250,8 @@ class StormGuard:
 
     def admit(self, alert: Alert, addressing: Addressing) -> bool:
         """Return whether an alert is sent alone; it is held back otherwise."""
-        if not alert.thread:
+        # A run's summary comes once, and is what the reader waits for.
+        if not alert.thread or alert.steps:
             return True
         key = _key(alert.thread, addressing)
         kind = "problems" if alert.severity in _PROBLEMS else "others"

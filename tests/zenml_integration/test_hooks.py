@@ -54,6 +54,14 @@ def post_partly() -> None:
     alerter.post("Partly", params)
 
 
+@step
+def post_six() -> None:
+    """Post six times."""
+    alerter: Any = Client().active_stack.alerter
+    for number in range(6):
+        alerter.post(f"Alert {number}")
+
+
 def make_dynamic(name: str, body: Callable[[], None], **hooks: Any) -> Any:
     """Return a dynamic pipeline that ZenML finds under its name in this module."""
     body.__name__ = body.__qualname__ = name
@@ -72,6 +80,10 @@ def _fine() -> None:
     load_rows()
 
 
+def _posting() -> None:
+    post_six()
+
+
 def _failing_itself() -> None:
     explode.with_options(on_failure=smtp_email_alerter_failure_hook)(load_rows())
 
@@ -80,6 +92,7 @@ dynamic_failing = make_dynamic(
     "dynamic_failing", _failing, on_failure=smtp_email_alerter_failure_hook
 )
 dynamic_fine = make_dynamic("dynamic_fine", _fine, **HOOKS)
+dynamic_storm = make_dynamic("dynamic_storm", _posting, on_end=smtp_email_alerter_end_hook)
 dynamic_both = make_dynamic(
     "dynamic_both", _failing_itself, on_failure=smtp_email_alerter_failure_hook
 )
@@ -178,6 +191,26 @@ def test_all_hooks_of_a_dynamic_run(alerter: Any, server: SMTPServer) -> None:
         "Pipeline dynamic_fine completed",
     ]
     assert "2 steps" in text(server.mails[1])
+
+
+@pytest.mark.skipif(not run_level_hooks(), reason="this ZenML runs no hooks for a run")
+def test_a_run_ends_with_its_digest_and_its_summary(
+    register: Callable[..., Any], server: SMTPServer
+) -> None:
+    """Of six alerts two go alone; the digest of four and the summary follow at the end."""
+    register(
+        smtp_server="localhost",
+        smtp_port=str(server.port),
+        smtp_username="relay-account",
+        password="{{email_credentials.smtp_password}}",
+        smtp_ca_file=str(server.ca_file),
+        max_alerts_per_run=2,
+    )
+    dynamic_storm()
+    first, second, digest, last = subjects(server)
+    assert (first, second) == ("Alert 0", "Alert 1")
+    assert "4" in digest
+    assert last == "Pipeline dynamic_storm completed"
 
 
 @pytest.mark.skipif(not run_level_hooks(), reason="this ZenML has no such hooks of steps")

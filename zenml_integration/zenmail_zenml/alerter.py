@@ -133,6 +133,9 @@ class SMTPEmailAlerter(BaseAlerter):
                 remedy="Set recipient_email for the alerter, for the step, or for this post.",
             )
         with mailers.lease(settings, self._session(settings)) as mailer:
+            if alert.steps:
+                # A summary ends its run: what was held back of it goes first, in a digest.
+                mailer.finish_thread(alert.thread)
             receipt = mailer.send_alert(
                 alert,
                 sender=settings.sender,
