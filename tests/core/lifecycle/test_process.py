@@ -77,11 +77,18 @@ def test_fork_in_the_middle_of_a_send() -> None:
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 box = mailer()
-def post(name):
+# Every thread sends once before the forks: imports, look-ups and handshakes hold locks of
+# Python, libc and OpenSSL, over which no program may fork.
+opened = threading.Barrier(5)
+def post(name, wait=lambda: None):
     for number in range(20):
         assert box.send(mail(f"{name}-{number}")).outcome == "delivered"
-threads = [threading.Thread(target=post, args=(f"thread{n}",)) for n in range(4)]
+        if number == 0: wait()
+threads = [
+    threading.Thread(target=post, args=(f"thread{n}", opened.wait)) for n in range(4)
+]
 for thread in threads: thread.start()
+opened.wait()
 children = []
 for n in range(4):
     child = os.fork()
