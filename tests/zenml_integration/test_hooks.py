@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,7 +196,7 @@ def test_all_hooks_of_a_dynamic_run(alerter: Any, server: SMTPServer) -> None:
 
 @pytest.mark.skipif(not run_level_hooks(), reason="this ZenML runs no hooks for a run")
 def test_a_run_ends_with_its_digest_and_its_summary(
-    register: Callable[..., Any], server: SMTPServer
+    register: Callable[..., Any], server: SMTPServer, tmp_path: Path
 ) -> None:
     """Of six alerts two go alone; the digest of four and the summary follow at the end."""
     register(
@@ -205,6 +206,8 @@ def test_a_run_ends_with_its_digest_and_its_summary(
         password="{{email_credentials.smtp_password}}",
         smtp_ca_file=str(server.ca_file),
         max_alerts_per_run=2,
+        # Without one, the counts lie where every process of the user finds them.
+        outbox=str(tmp_path / "outbox"),
     )
     dynamic_storm()
     first, second, digest, last = subjects(server)
