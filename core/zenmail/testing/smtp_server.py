@@ -320,6 +320,8 @@ class SMTPServer:
                 authority = Authority(Path(self._folder.name))
                 self.ca_file = authority.ca_file
                 self.tls = authority.context()
+            if self.tls is not None:
+                self.tls.sslsocket_class = _TLSSocket
             self._listener = socket.create_server((host, 0), backlog=128)
         except BaseException:
             self._folder.cleanup()
@@ -450,6 +452,17 @@ class SMTPServer:
 
 class _Closed(Exception):
     """This connection is over."""
+
+
+class _TLSSocket(ssl.SSLSocket):
+    """Of a connection that the client has reset, wrap_socket loses it before CPython 3.13."""
+
+    def getpeername(self) -> Any:
+        try:
+            return super().getpeername()
+        except OSError:
+            self.close()
+            raise _Closed from None
 
 
 class _Connection:
@@ -643,7 +656,6 @@ class _Connection:
             self._start_tls()
 
     def _start_tls(self) -> None:
-        self._socket.getpeername()  # wrap_socket would lose a socket that is reset
         self._perform("handshake", "", self._shake_hands)
 
     def _shake_hands(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import smtplib
 import socket
 import ssl
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -26,6 +28,8 @@ from zenmail.testing.smtp_server import (
 )
 
 MAIL = b"Subject: x\r\n\r\n.dot\r\n"
+# SO_LINGER with no time: a close is a reset.
+RESET = b"\1\0\0\0\0\0\0\0"
 
 
 @pytest.fixture
@@ -96,6 +100,28 @@ def test_starttls_and_login() -> None:
         assert {line.text[:4].upper() for line in server.transcript if not line.encrypted} >= {
             b"EHLO"
         }
+
+
+def test_reset_before_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that resets the connection after STARTTLS leaves no socket open."""
+    gone = threading.Event()
+    original = ssl.SSLContext.wrap_socket
+
+    def wrap(*arguments: Any, **more: Any) -> ssl.SSLSocket:
+        gone.wait(10)
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with SMTPServer() as server, smtplib.SMTP("localhost", server.port) as smtp:
+            assert smtp.docmd("STARTTLS")[0] == 220
+            assert smtp.sock is not None
+            smtp.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            smtp.close()
+            gone.set()
+        gc.collect()
+    assert [str(item.message) for item in caught] == []
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])

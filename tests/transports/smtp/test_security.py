@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import gc
+import socket
 import ssl
+import time
+import warnings
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -215,6 +219,40 @@ def test_context_is_built_once(
         client.transport.close_transport()
     assert server.connections == 3
     assert len(built) == 1
+
+
+def test_reset_before_the_handshake(
+    start: Start, client: Any, email: Email, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reset between the answer to STARTTLS and the handshake leaves no socket open."""
+    original = ssl.SSLContext.wrap_socket
+
+    def wrap(context: ssl.SSLContext, sock: socket.socket, **more: Any) -> ssl.SSLSocket:
+        # The server is in the same process, and is left alone.
+        while not more.get("server_side") and is_connected(sock):
+            time.sleep(0.001)
+        return original(context, sock, **more)
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap)
+    server = start(security="starttls")
+    server.on("handshake", Drop(reset=True))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(TemporaryFailure, match="breaks the TLS handshake off") as failure:
+            client.send(server, email)
+        assert failure.value.code == "tls"
+        del failure
+        gc.collect()
+    assert [str(item.message) for item in caught] == []
+
+
+def is_connected(sock: socket.socket) -> bool:
+    """Whether the other end has not reset the connection."""
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 def test_client_certificate(

@@ -12,6 +12,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from zenmail import OptionsError, TransportOptions
 
+from .wire import TLSSocket
+
 __all__ = ["SMTPOptions", "build_context"]
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\Z|[0-9A-Fa-f:.]+(?:%\w+)?\Z")
@@ -199,6 +201,7 @@ def build_context(options: SMTPOptions) -> ssl.SSLContext:
         )
     except OSError as error:
         raise _unusable("ca_file", options.ca_file, error) from error
+    context.sslsocket_class = TLSSocket
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if options.ca_file is not None:
         # CPython 3.13 made this flag a default; certificates that people make for their

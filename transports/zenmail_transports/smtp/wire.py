@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import selectors
@@ -17,7 +18,7 @@ from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
 from .advice import connect_failure, tls_failure
 from .replies import BadReply, Reply, ReplyReader
 
-__all__ = ["Lost", "Wire", "connect", "resolve", "within"]
+__all__ = ["Lost", "TLSSocket", "Wire", "connect", "resolve", "within"]
 
 _T = TypeVar("_T")
 
@@ -185,6 +186,27 @@ def _begin(
     return sock
 
 
+class TLSSocket(ssl.SSLSocket):
+    """A TLS socket that is closed when it cannot be made."""
+
+    def getpeername(self) -> Any:
+        """Return the other end's address.
+
+        Raises:
+            ConnectionResetError: The connection is over; the socket is closed.
+        """
+        # SSLContext.wrap_socket asks for this before anything else. When the server has
+        # reset the connection, CPython before 3.13 fails next and leaves the half-made
+        # socket, which has taken over the descriptor, to the garbage collector.
+        try:
+            return super().getpeername()
+        except OSError as error:
+            self.close()
+            raise ConnectionResetError(
+                errno.ECONNRESET, os.strerror(errno.ECONNRESET)
+            ) from error
+
+
 class Wire:
     """A connection that ends by the deadline and reads while it writes.
 
@@ -261,8 +283,6 @@ class Wire:
         """
         self._reader = ReplyReader()
         try:
-            # Of a connection that is reset already, wrap_socket would lose the descriptor.
-            self._socket.getpeername()
             self._socket = context.wrap_socket(
                 self._socket,
                 server_hostname=self._host.encode("ascii"),
