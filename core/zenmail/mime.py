@@ -233,18 +233,13 @@ def _multipart(kind: str, boundary: str, parts: list[_Part]) -> _Part:
 
 def _text(kind: str, text: str, *, closed: bool) -> _Part:
     """Return a text part; ``closed`` adds the line end that belongs to the delimiter."""
-    if not text.isascii():
-        data = text.encode("utf-8", "replace")
-        # Three characters for each byte against four for every three; a few are readable.
-        if len(data) - len(text) > max(len(text) // 6, 20):
-            encoding, body = "base64", _base64(data.replace(b"\n", b"\r\n"))
-            closed = False
-        else:
-            encoding, body = "quoted-printable", _quoted_printable(text)
-    elif _travels_as_it_is(text):
-        encoding, body = "7bit", text.replace("\n", "\r\n").encode("ascii")
+    data = text.encode("utf-8", "replace")
+    # Three characters for each byte against four for every three; a few are readable.
+    if len(data) - len(text) > max(len(text) // 6, 20):
+        encoding, body = "base64", _base64(data.replace(b"\n", b"\r\n"))
+        closed = False
     else:
-        encoding, body = "quoted-printable", _quoted_printable(text)
+        encoding, body = _readable(data)
     head = (
         f"Content-Type: text/{kind}; charset=utf-8\r\n"
         f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
@@ -254,41 +249,49 @@ def _text(kind: str, text: str, *, closed: bool) -> _Part:
     return [head.encode("ascii") + body]
 
 
-def _travels_as_it_is(text: str) -> bool:
-    """Whether no relay may want to change the text (RFC 2045, 6.7 and RFC 5321, 4.5.2)."""
-    if max(map(len, text.split("\n"))) > _LINE:
-        return False
-    framed = f"\n{text}\n"
-    return not (
-        "=_" in framed
-        or " \n" in framed
-        or "\t\n" in framed
-        or "\nFrom " in framed
-        or "\n.\n" in framed
+def _readable(data: bytes) -> tuple[str, bytes]:
+    """Return an encoding that keeps letters as they are, and the data in it.
+
+    What no relay may want to change (RFC 2045, 6.7 and RFC 5321, 4.5.2) stays wholly as
+    it is. ``binascii.b2a_qp`` is not used for the rest: it looks at every byte, while most
+    lines need no more than their equals signs escaped; and a blank can make its lines too
+    long.
+    """
+    if is_ascii := data.isascii():
+        lines = data.replace(b"=", b"=3D").split(b"\n")
+    else:
+        lines = data.decode("latin-1").translate(_ESCAPED).encode("ascii").split(b"\n")
+    long = [number for number, line in enumerate(lines) if len(line) > _LINE]
+    if not _has_fragile_lines(data, lines):
+        if (
+            is_ascii
+            and all(len(lines[number].replace(b"=3D", b"=")) <= _LINE for number in long)
+            and b"=_" not in data
+        ):
+            return "7bit", data.replace(b"\n", b"\r\n")
+        fragile = long
+    else:
+        fragile = [number for number, line in enumerate(lines) if _is_fragile(line)]
+    for number in fragile:
+        lines[number] = _quoted_printable_line(lines[number])
+    return "quoted-printable", b"\r\n".join(lines)
+
+
+def _has_fragile_lines(data: bytes, lines: list[bytes]) -> bool:
+    """Whether some line is fragile for another reason than its length."""
+    framed = b"\n%b\n" % data
+    return (
+        b" \n" in framed
+        or (b"\t" in data and b"\t\n" in framed)
+        or b"\nFrom " in framed
+        or b"." in lines
     )
 
 
-def _quoted_printable(text: str) -> bytes:
-    """Return text in quoted-printable (RFC 2045, 6.7), its lines ended by CRLF.
-
-    ``binascii.b2a_qp`` is not used: it looks at every character, while most lines need no
-    more than their equals signs escaped; and a blank can make its lines too long.
-    """
-    if text.isascii():
-        escaped = text.encode("ascii").replace(b"=", b"=3D")
-    else:
-        octets = text.encode("utf-8", "replace").decode("latin-1")
-        escaped = octets.translate(_ESCAPED).encode("ascii")
-    return b"\r\n".join(
-        [
-            line
-            if len(line) <= _LINE
-            and line[-1:] not in _BLANKS
-            and line != b"."
-            and not line.startswith(b"From ")
-            else _quoted_printable_line(line)
-            for line in escaped.split(b"\n")
-        ]
+def _is_fragile(line: bytes) -> bool:
+    """Whether some relay may want to change a line that has been escaped."""
+    return (
+        len(line) > _LINE or line[-1:] in _BLANKS or line == b"." or line.startswith(b"From ")
     )
 
 
