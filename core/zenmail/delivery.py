@@ -81,6 +81,9 @@ class _Verdict:
     reason: str
 
 
+_UNTRIED = _Verdict("deferred", "The deadline passed before a transport was tried.")
+
+
 class Delivery:
     """One mail under way, and what is known of each of its recipients.
 
@@ -120,6 +123,7 @@ class Delivery:
         # Who may have the mail; "settled" when it is not to be sent again.
         self._maybe: dict[str, str] = {}
         self._settled: set[str] = set()
+        self._remaining = list(envelope.recipients)
         self._verdicts: dict[str, dict[int, _Verdict]] = {}
         self._failures: dict[str, str] = {}
 
@@ -165,13 +169,15 @@ class Delivery:
                 # A hiccup is no reason yet to change the transport.
                 if turn == 0 and len(waiting) > 1 and self._offer(index) and _pause(1, share):
                     self._attempt(index, route, share, fetch_token)
-            if not any(self._offer(index) for index in range(len(routes))):
+            if not self._remaining or not any(map(self._offer, range(len(routes)))):
                 return
 
     def _offer(self, index: int) -> list[str]:
         """Return those still without the mail whom this transport may take."""
+        if not self._verdicts:
+            return self._remaining
         offered = []
-        for address in self.remaining():
+        for address in self._remaining:
             verdict = self._verdicts.get(address, {}).get(index)
             if verdict is None or verdict.kind == "deferred":
                 offered.append(address)
@@ -181,9 +187,9 @@ class Delivery:
         self, index: int, route: Route, deadline: Deadline, fetch_token: FetchToken
     ) -> None:
         offered = self._offer(index)
-        request = SendRequest(
-            self.email, self.envelope.to(offered), route.options, deadline, fetch_token
-        )
+        everybody = len(offered) == len(self.envelope.recipients)
+        envelope = self.envelope if everybody else self.envelope.to(offered)
+        request = SendRequest(self.email, envelope, route.options, deadline, fetch_token)
         self._progress.started()
         try:
             receipt = self._call(route, request)
@@ -191,7 +197,12 @@ class Delivery:
             self._fail(index, route.name, offered, error)
         else:
             self._record(index, route.name, offered, receipt)
-        self._progress.answered(self.remaining())
+        self._remaining = [
+            address
+            for address in self._remaining
+            if address not in self.accepted and address not in self._settled
+        ]
+        self._progress.answered(self._remaining)
 
     def _call(self, route: Route, request: SendRequest[Any]) -> Receipt:
         self.attempts += 1
@@ -213,6 +224,27 @@ class Delivery:
 
     def _record(self, index: int, name: str, offered: Sequence[str], receipt: Receipt) -> None:
         """Take over what a transport says of the recipients it was given."""
+        reasons: list[str] = []
+        trouble = receipt.refused or receipt.deferred or receipt.unknown
+        if trouble or receipt.accepted != tuple(offered):
+            reasons = self._judge_each(index, name, offered, receipt)
+        else:
+            self.accepted.update(dict.fromkeys(offered))
+        self._failures.pop(name, None)
+        if reasons:
+            self._failures[name] = reasons[0]
+        self.transport, self.code, self.remedy = name, receipt.code, receipt.remedy
+        self.detail = receipt.detail
+        if reasons and not (self.detail and self.accepted):
+            # What was said of the mail as a whole when nobody got it says little.
+            self.detail = reasons[0]
+        for note in receipt.notes:
+            self._note(note)
+
+    def _judge_each(
+        self, index: int, name: str, offered: Sequence[str], receipt: Receipt
+    ) -> list[str]:
+        """Judge the recipients one by one; return why some are left without the mail."""
         refused, deferred = _folded(receipt.refused), _folded(receipt.deferred)
         unknown = _folded(receipt.unknown)
         accepted = {address.casefold() for address in receipt.accepted}
@@ -244,16 +276,7 @@ class Delivery:
                 # It came back, so sending again would only repeat what it did.
                 self._settled.add(address)
             reasons.append(why)
-        self._failures.pop(name, None)
-        if reasons:
-            self._failures[name] = reasons[0]
-        self.transport, self.code, self.remedy = name, receipt.code, receipt.remedy
-        self.detail = receipt.detail
-        if reasons and not (self.detail and self.accepted):
-            # What was said of the mail as a whole when nobody got it says little.
-            self.detail = reasons[0]
-        for note in receipt.notes:
-            self._note(note)
+        return reasons
 
     def _fail(
         self, index: int, name: str, offered: Sequence[str], error: DeliveryError
@@ -292,14 +315,6 @@ class Delivery:
         if note not in self._notes:
             self._notes.append(note)
 
-    def remaining(self) -> list[str]:
-        """Return those who still have to get the mail."""
-        return [
-            address
-            for address in self.envelope.recipients
-            if address not in self.accepted and address not in self._settled
-        ]
-
     def unknown(self) -> dict[str, str]:
         """Return those who may have the mail, with the reason for the doubt."""
         return {
@@ -332,16 +347,15 @@ class Delivery:
         }
 
     def _last_words(self, *, with_doubt: bool = False) -> Iterator[tuple[str, list[_Verdict]]]:
-        untried = [_Verdict("deferred", "The deadline passed before a transport was tried.")]
-        for address in self.remaining():
+        for address in self._remaining:
             if with_doubt or address not in self._maybe:
-                yield address, list(self._verdicts.get(address, {}).values()) or untried
+                yield address, list(self._verdicts.get(address, {}).values()) or [_UNTRIED]
 
     def outcome(self) -> Outcome:
         """Return the whole in a word."""
         if self.unknown():
             return "unknown"
-        if not self.remaining():
+        if not self._remaining:
             return "delivered"
         if self.accepted:
             return "partial"

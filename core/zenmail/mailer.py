@@ -729,22 +729,25 @@ class Mailer:
         return Receipt(
             outcome=delivery.outcome(),
             accepted=tuple(delivery.accepted),
-            refused={name: self._tidy(why) for name, why in delivery.refused().items()},
-            deferred={name: self._tidy(why) for name, why in delivery.deferred().items()},
-            unknown={name: self._tidy(why) for name, why in delivery.unknown().items()},
+            refused=self._tidy_all(delivery.refused()),
+            deferred=self._tidy_all(delivery.deferred()),
+            unknown=self._tidy_all(delivery.unknown()),
             detail=self._tidy(delivery.detail),
             code=self._tidy(delivery.code),
             remedy=self._tidy(delivery.remedy),
             attempts=delivery.attempts,
             message_id=delivery.email.message_id,
             transport=delivery.transport,
-            notes=tuple(self._tidy(note) for note in delivery.notes()),
+            notes=tuple(map(self._tidy, delivery.notes())),
             seconds=seconds,
         )
 
     def _tidy(self, text: str) -> str:
         # A stranger's transport may put anything there; mostly there is nothing.
         return text and self._scrub(clean_line(text, limit=_LONGEST_REASON))
+
+    def _tidy_all(self, reasons: Mapping[str, str]) -> dict[str, str]:
+        return {address: self._tidy(why) for address, why in reasons.items()}
 
     def _scrub(self, text: str) -> str:
         return scrub(text, self._secrets)

@@ -326,7 +326,10 @@ def _too_many(reply: Reply) -> bool:
 
 
 def _receipt(outcome: _Outcome) -> Receipt:
+    detail = str(outcome.final) if outcome.final is not None else ""
     refusals = {**outcome.refused, **outcome.deferred}
+    if not (refusals or outcome.unknown):
+        return Receipt(accepted=outcome.accepted, detail=detail)
     reply = next((item for item in refusals.values() if isinstance(item, Reply)), None)
     code = remedy = ""
     if refusals:
@@ -334,11 +337,11 @@ def _receipt(outcome: _Outcome) -> Receipt:
     if reply is not None:
         remedy = advise(reply, "recipient")
     return Receipt(
-        accepted=tuple(outcome.accepted),
+        accepted=outcome.accepted,
         refused={address: str(why) for address, why in outcome.refused.items()},
         deferred={address: str(why) for address, why in outcome.deferred.items()},
         unknown=outcome.unknown,
-        detail=str(outcome.final) if outcome.final is not None else "",
+        detail=detail,
         code=code,
         remedy=remedy,
     )
