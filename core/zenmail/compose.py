@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -18,7 +18,6 @@ from .errors import TemplateError
 if TYPE_CHECKING:
     from .alert import Alert
     from .content import Content, Maker
-    from .redact import Redactor
 
 __all__ = ["compose", "list_id_for"]
 
@@ -78,18 +77,29 @@ def compose(
     from .content import Limits, Maker
     from .redact import Redactor
 
+    secrets = tuple(secrets)
+
+    def hide(text: str) -> str:
+        return Redactor(secrets, shapes=redact).text(text)
+
     def draft(scale: float) -> tuple[Email, bool]:
-        redactor = Redactor(secrets, shapes=redact)
-        maker = Maker(alert, redactor, Limits().scaled(scale), pass_through)
-        content = maker.content(subject)
-        text, html = _parts(maker, content, include_html, templates, redactor)
+        maker = Maker(
+            alert,
+            Redactor(secrets, shapes=redact),
+            Limits().scaled(scale),
+            subject=subject,
+            subject_prefix=subject_prefix,
+            pass_through=pass_through,
+        )
+        content = maker.content()
+        text, html = _parts(maker, content, include_html, templates, hide)
         email = Email(
             sender=sender,
             to=to,
             cc=cc,
             bcc=bcc,
             reply_to=reply_to,
-            subject=clean_line(f"{subject_prefix} {content.subject}"),
+            subject=clean_line(f"{maker.prefix} {content.subject}"),
             text=text,
             html=html,
             attachments=maker.attachments,
@@ -115,7 +125,7 @@ def _parts(
     content: Content,
     include_html: bool,
     templates: str | Path | None,
-    redactor: Redactor,
+    hide: Callable[[str], str],
 ) -> tuple[str, str | None]:
     """Return the text and the HTML part, with zenmail's templates where others fail."""
     from .render import Page
@@ -132,7 +142,7 @@ def _parts(
             _logger.warning(
                 "The templates %s cannot be used; zenmail's own are used instead: %s",
                 templates,
-                redactor.text(str(error)),
+                hide(str(error)),
             )
             maker.note(
                 "The template chosen for this mail could not be used; zenmail's own was used "

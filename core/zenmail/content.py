@@ -164,11 +164,14 @@ class Maker:
 
     Args:
         alert: What happened.
-        redactor: What takes the secrets out, and counts them.
+        redactor: What takes the secrets out, and counts them; it is the maker's from here on.
         limits: How much the mail may hold.
+        subject: The subject, when it is not the alert's title.
+        subject_prefix: What stands before the subject.
         pass_through: Exceptions that end the program and are never caught.
 
     Attributes:
+        prefix: What stands before the subject, redacted.
         html: The alert's own HTML part, redacted, or None.
         headers: The alert's headers, redacted.
         attachments: The alert's attachments, their names redacted, and those that were made
@@ -180,16 +183,23 @@ class Maker:
         alert: Alert,
         redactor: Redactor,
         limits: Limits,
+        *,
+        subject: str = "",
+        subject_prefix: str = "",
         pass_through: tuple[type[BaseException], ...] = (),
     ) -> None:
         self._alert = alert
+        self._subject = subject
         self._redactor = redactor
         self._limits = limits
         self._pass_through = pass_through
         self._notes: list[str] = []
         self._made: list[Attachment] = []
-        # Most alerts hold nothing to clean, cut or redact: one look at all of it tells.
-        self._busy = self._needs_work()
+        # Most alerts hold nothing to clean or redact: one look at all of it tells.
+        whole = self._simple_text(subject, subject_prefix)
+        self._unclean = whole is None or clean_text(whole) is not whole
+        self._suspect = whole is None or redactor.narrow(clean_text(whole))
+        self.prefix = self._text(subject_prefix, limits.title)
         self.html = None if alert.html is None else self._whole(alert.html)
         self.headers = {name: self._text(value, 900) for name, value in alert.headers.items()}
         self._pictures: list[Picture] = []
@@ -205,14 +215,12 @@ class Maker:
         """The files that were made of what is too long; complete after `content`."""
         return self._made
 
-    def content(self, subject: str = "") -> Content:
-        """Return what goes into the mail.
-
-        Args:
-            subject: The subject, when it is not the alert's title.
-        """
+    def content(self) -> Content:
+        """Return what goes into the mail."""
         alert, limits, text = self._alert, self._limits, self._text
-        subject = clean_line(text(subject, limits.title), limit=limits.title) if subject else ""
+        subject = self._subject
+        if subject:
+            subject = clean_line(text(subject, limits.title), limit=limits.title)
         title = clean_line(text(alert.title, limits.title), limit=limits.title + 60)
         body = text(alert.body, limits.body).strip("\n")
         if not title:
@@ -275,7 +283,8 @@ class Maker:
 
     # --- one text
 
-    def _needs_work(self) -> bool:
+    def _simple_text(self, *more: str) -> str | None:
+        """Return all that the mail will be made of; None when that is not simple to tell."""
         alert = self._alert
         if (
             alert.tables
@@ -289,32 +298,34 @@ class Maker:
             or len(alert.traceback) > self._limits.traceback_head
             or len(alert.facts) > 40
         ):
-            return True
+            return None
         pieces = [
+            *more,
             alert.title,
             alert.body,
             alert.error,
             alert.traceback,
             alert.url,
+            alert.url_label,
             *alert.next_steps,
             *alert.headers.values(),
+            *(item.filename for item in alert.attachments),
         ]
         for label, value in alert.facts.items():
             pieces.append(label)
             if type(value) is str:
                 pieces.append(value)
             elif not isinstance(value, _SCALARS):
-                return True
-        joined = "\n".join(pieces)
-        return clean_text(joined) is not joined or self._redactor.suspects(joined)
+                return None
+        return "\n".join(pieces)
 
     def _text(self, value: str, limit: int) -> str:
         """Return a text that is clean, without secrets, and not longer than the limit."""
         length = len(value)
         if length <= limit:
-            return self._redactor.text(clean_text(value)) if self._busy else value
+            return self._whole(value)
         window = value[: limit + _OVERLAP]
-        safe = self._redactor.text(clean_text(window))
+        safe = self._whole(window)
         # What stands at the end of a window may be half a secret.
         end = len(safe) - (_OVERLAP if length > len(window) else 0)
         if len(safe) <= limit and length <= len(window):
@@ -323,7 +334,9 @@ class Maker:
         return f"{shown} [... {length - len(shown):,} characters left out ...]"
 
     def _whole(self, value: str) -> str:
-        return self._redactor.text(clean_text(value))
+        if self._unclean:
+            value = clean_text(value)
+        return self._redactor.text(value) if self._suspect else value
 
     def _format(self, value: object) -> str:
         """Return a value as text; an object that cannot be printed loses nothing else."""
@@ -505,7 +518,7 @@ class Maker:
             head = self._head(source, limits.traceback_head)
             tail = self._tail(source, limits.traceback_tail)
             omitted = max(1, source.count("\n") - head.count("\n") - tail.count("\n") - 1)
-        elif self._busy:
+        else:
             head = self._whole(source)
         view = view_traceback(
             head,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,21 +130,54 @@ def test_own_html_is_used_as_it_is() -> None:
     assert "Body" in email.text
 
 
+@pytest.mark.parametrize("secret", ["AKIAIOSFODNN7EXAMPLE", "password=hunter2hunter2"])
+@pytest.mark.parametrize("place", ["subject", "subject_prefix", "url_label", "filename"])
+def test_what_stands_beside_a_harmless_alert_is_redacted(place: str, secret: str) -> None:
+    """A secret goes out of the subject, its prefix, a button and a file's name alike."""
+    fields: dict[str, Any] = {"title": "x", "body": "fine", "url": "https://example.com/run"}
+    arguments = {}
+    if place == "filename":
+        fields["attachments"] = [(f"{secret}.txt", "content")]
+    elif place == "url_label":
+        fields["url_label"] = secret
+    else:
+        arguments[place] = secret
+    email = mail(Alert(**fields), **arguments)
+    shown = [email.subject, email.text, email.html, *(x.filename for x in email.attachments)]
+    assert secret.rpartition("=")[2] not in "\n".join(map(str, shown))
+    assert "[redacted]" in "\n".join(map(str, shown))
+
+
+def test_secrets_from_an_iterator_are_known_to_every_draft() -> None:
+    """A mail that is made anew because it was too large is free of secrets, too."""
+    alert = Alert(
+        title="x",
+        facts={f"fact {number}": "canary-password-7f3a " * 25 for number in range(40)},
+        tables={
+            f"table {number}": [{"a": "canary-password-7f3a " * 7, "b": "y" * 150}] * 20
+            for number in range(6)
+        },
+    )
+    email = mail(alert, secrets=iter(["canary-password-7f3a"]))
+    assert "canary-password" not in email.text
+    assert "canary-password" not in (email.html or "")
+
+
 def test_own_secrets_are_in_no_part() -> None:
     """The alerter's secrets stand nowhere in the mail and are counted in its footer."""
     email = mail(
         Alert(
-            title="x hunter2!",
-            body="hunter2!",
-            facts={"a": "hunter2!"},
-            error="hunter2!",
-            traceback="hunter2!",
-            headers={"X-Note": "hunter2!"},
-            attachments=(Attachment(filename="hunter2!.txt", content=b""),),
+            title="x canary-password-7f3a",
+            body="canary-password-7f3a",
+            facts={"a": "canary-password-7f3a"},
+            error="canary-password-7f3a",
+            traceback="canary-password-7f3a",
+            headers={"X-Note": "canary-password-7f3a"},
+            attachments=(Attachment(filename="canary-password-7f3a.txt", content=b""),),
         ),
-        secrets=["hunter2!"],
+        secrets=["canary-password-7f3a"],
     )
-    assert b"hunter2" not in email.as_bytes()
+    assert b"canary-password-7f3a" not in email.as_bytes()
     assert "7 secrets were taken out of this mail." in email.text
 
 
