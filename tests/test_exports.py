@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import pkgutil
-from types import ModuleType
+import subprocess
+import sys
 
 import pytest
 
@@ -15,16 +16,40 @@ from zenmail.model import Model
 
 
 def test_all_is_sorted_and_complete() -> None:
-    """Every public name of the package is exported, once, and in order."""
+    """Every public name is exported, once and in order, and type checkers see it."""
     exported = zenmail.__all__
     assert exported == sorted(exported)
     assert len(exported) == len(set(exported))
-    public = {
-        name
-        for name, value in vars(zenmail).items()
-        if not (name.startswith("_") or isinstance(value, ModuleType) or name == "annotations")
+    declared = {
+        name.name
+        for node in ast.walk(ast.parse(inspect.getsource(zenmail)))
+        if isinstance(node, ast.ImportFrom) and node.level
+        for name in node.names
     }
-    assert set(exported) == public
+    assert set(exported) == declared
+
+
+def test_names_are_imported_when_they_are_used() -> None:
+    """Each name comes from the module that the imports for type checkers name."""
+    program = f"""
+import ast, inspect, sys, zenmail
+assert "zenmail.mailer" not in sys.modules
+for node in ast.walk(ast.parse(inspect.getsource(zenmail))):
+    if isinstance(node, ast.ImportFrom) and node.level:
+        for name in node.names:
+            home = __import__(f"zenmail.{{node.module}}", fromlist=["*"])
+            assert getattr(zenmail, name.name) is getattr(home, name.name), name.name
+assert set({zenmail.__all__!r}) <= set(dir(zenmail))
+from zenmail import *
+assert Mailer is zenmail.Mailer and callable(compose)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_no_other_name_is_there() -> None:
+    """A name that does not exist is missed as in any module."""
+    with pytest.raises(AttributeError, match=r"module 'zenmail' has no attribute 'Pigeon'"):
+        zenmail.Pigeon  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_every_error_is_public() -> None:

@@ -2,38 +2,46 @@
 
 An `Alert` says what happened; `compose` makes an `Email` of it; a `Mailer` sends that
 through a transport and hands back a `Receipt`.
+
+The names are imported when they are first used: a process pays for what it needs.
 """
 
 from __future__ import annotations
 
-from .address import Mailbox
-from .alert import Alert, Image, Severity, StepSummary
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+# At once, for the import of the module of this name would put that in its place.
 from .compose import compose
-from .deadline import Deadline
-from .email import Attachment, Email, Envelope
-from .errors import (
-    AddressError,
-    AmbiguousTransport,
-    BrokenTransport,
-    ConfigurationError,
-    DeadlineExceeded,
-    DeliveryError,
-    MailTooLarge,
-    MissingExtra,
-    OptionsError,
-    PermanentFailure,
-    TemplateError,
-    TemporaryFailure,
-    UnknownOutcome,
-    UnknownTransport,
-    ZenmailError,
-)
-from .hookspecs import hookimpl
-from .mailer import DeliveryPolicy, Mailer
-from .plugins import InstalledPlugin, PluginHost, Transport
-from .receipt import Outcome, Receipt
-from .tokens import AccessToken, TokenRequest
-from .transport import Check, FetchToken, SendRequest, TransportOptions, VerifyRequest
+
+if TYPE_CHECKING:
+    from .address import Mailbox
+    from .alert import Alert, Image, Severity, StepSummary
+    from .deadline import Deadline
+    from .email import Attachment, Email, Envelope
+    from .errors import (
+        AddressError,
+        AmbiguousTransport,
+        BrokenTransport,
+        ConfigurationError,
+        DeadlineExceeded,
+        DeliveryError,
+        MailTooLarge,
+        MissingExtra,
+        OptionsError,
+        PermanentFailure,
+        TemplateError,
+        TemporaryFailure,
+        UnknownOutcome,
+        UnknownTransport,
+        ZenmailError,
+    )
+    from .hookspecs import hookimpl
+    from .mailer import DeliveryPolicy, Mailer
+    from .plugins import InstalledPlugin, PluginHost, Transport
+    from .receipt import Outcome, Receipt
+    from .tokens import AccessToken, TokenRequest
+    from .transport import Check, FetchToken, SendRequest, TransportOptions, VerifyRequest
 
 __all__ = [
     "AccessToken",
@@ -77,3 +85,59 @@ __all__ = [
     "compose",
     "hookimpl",
 ]
+
+_HOMES = {
+    "AccessToken": "tokens",
+    "AddressError": "errors",
+    "Alert": "alert",
+    "AmbiguousTransport": "errors",
+    "Attachment": "email",
+    "BrokenTransport": "errors",
+    "Check": "transport",
+    "ConfigurationError": "errors",
+    "Deadline": "deadline",
+    "DeadlineExceeded": "errors",
+    "DeliveryError": "errors",
+    "DeliveryPolicy": "mailer",
+    "Email": "email",
+    "Envelope": "email",
+    "FetchToken": "transport",
+    "Image": "alert",
+    "InstalledPlugin": "plugins",
+    "MailTooLarge": "errors",
+    "Mailbox": "address",
+    "Mailer": "mailer",
+    "MissingExtra": "errors",
+    "OptionsError": "errors",
+    "Outcome": "receipt",
+    "PermanentFailure": "errors",
+    "PluginHost": "plugins",
+    "Receipt": "receipt",
+    "SendRequest": "transport",
+    "Severity": "alert",
+    "StepSummary": "alert",
+    "TemplateError": "errors",
+    "TemporaryFailure": "errors",
+    "TokenRequest": "tokens",
+    "Transport": "plugins",
+    "TransportOptions": "transport",
+    "UnknownOutcome": "errors",
+    "UnknownTransport": "errors",
+    "VerifyRequest": "transport",
+    "ZenmailError": "errors",
+    "hookimpl": "hookspecs",
+}
+
+# To a type checker, any name at all would be one of a module with this function.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{home}", __name__), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 import os
@@ -11,11 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
-from .alert import Alert
 from .email import Email, Envelope
 from .errors import (
     AmbiguousTransport,
@@ -29,6 +27,9 @@ from .hookspecs import PROJECT_NAME, MiddlewareSpec, TokenSourceSpec, TransportS
 from .receipt import Receipt
 from .tokens import AccessToken, TokenRequest
 from .transport import Check, SendRequest, TransportOptions, VerifyRequest
+
+if TYPE_CHECKING:
+    from .alert import Alert
 
 __all__ = ["InstalledPlugin", "PluginHost", "Transport"]
 
@@ -215,16 +216,18 @@ class PluginHost:
                     if "zenmail." in (distribution.read_text("entry_points.txt") or "")
                 ]
             for distribution in self._offering:
-                for entry_point in distribution.entry_points:
-                    if entry_point.group == group:
-                        owner = distribution.metadata["Name"]
-                        # A path that holds a distribution twice shows it twice.
-                        found.setdefault(
-                            (entry_point.name, owner),
-                            InstalledPlugin(
-                                entry_point.name, owner, distribution.version, entry_point
-                            ),
-                        )
+                offered = distribution.entry_points.select(group=group)
+                if not offered:
+                    continue
+                # It is read and parsed at each look.
+                metadata = distribution.metadata
+                owner, version = metadata["Name"], metadata["Version"]
+                for entry_point in offered:
+                    # A path that holds a distribution twice shows it twice.
+                    found.setdefault(
+                        (entry_point.name, owner),
+                        InstalledPlugin(entry_point.name, owner, version, entry_point),
+                    )
             self._offers[group] = sorted(found.values(), key=lambda offer: offer.name)
         return self._offers[group]
 
@@ -250,6 +253,8 @@ class PluginHost:
         return offers[0]
 
     def _unknown(self, name: str, group: str) -> UnknownTransport:
+        import difflib
+
         names = [offer.name for offer in self.installed(group)]
         kind = "token source" if group == TOKEN_SOURCES else "transport"
         known = INSTALL_COMMANDS.get(group, {})
@@ -402,6 +407,9 @@ class PluginHost:
 
     def before_render(self, alert: Alert) -> Alert:
         """Let the middleware see, and replace, an alert."""
+        # Whoever has an alert has imported it.
+        from .alert import Alert
+
         return self._chain("before_render", Alert, alert, {})
 
     def before_send(self, email: Email, envelope: Envelope) -> Email:
