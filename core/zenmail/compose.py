@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from .address import parse_mailbox
 from .clean import clean_line
-from .email import Email
 from .errors import TemplateError
 
 if TYPE_CHECKING:
     from .alert import Alert
     from .content import Content, Maker
+    from .email import Email
 
 __all__ = ["compose", "list_id_for"]
 
@@ -75,6 +75,7 @@ def compose(
     """
     # Whoever only sends mails does not pay for the import of all this.
     from .content import Limits, Maker
+    from .email import Email
     from .redact import Redactor
 
     secrets = tuple(secrets)

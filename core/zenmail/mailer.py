@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import SecretStr
 
 from .address import parse_mailbox, split_addresses
-from .alert import Alert
-from .background import Background
 from .clean import clean_line
 from .compose import compose
 from .deadline import Deadline
@@ -31,6 +29,8 @@ from .shorten import without_missing_files
 from .transport import Check, TransportOptions, VerifyRequest
 
 if TYPE_CHECKING:
+    from .alert import Alert
+    from .background import Background
     from .digest import Addressing, Digest
     from .outbox import Claim, Outbox, OutboxState
 
@@ -130,7 +130,11 @@ class Mailer:
             raise ConfigurationError(
                 f"{delivery!r} is no way of delivery.", remedy="Choose now or background."
             )
-        self._background = Background(deadline) if delivery == "background" else None
+        self._background: Background | None = None
+        if delivery == "background":
+            from .background import Background
+
+            self._background = Background(deadline)
         if alerts_per_run is not None and alerts_per_run < 1:
             raise ConfigurationError(
                 f"alerts_per_run is {alerts_per_run}.",
