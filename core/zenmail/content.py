@@ -368,8 +368,8 @@ class Maker:
         for label, value in islice(items.items(), limits.facts):
             name = text(label, limits.cell)
             secrecy = secrecy_of(label) if self._redactor.shapes else ""
-            if type(value) is str and not secrecy:
-                facts.append((name, text(value, limits.line)))
+            if type(value) in _SCALARS and not secrecy:
+                facts.append((name, text(self._format(value), limits.line)))
                 continue
             shielded = self._shield(value, secrecy)
             inner = plain_mapping(shielded)

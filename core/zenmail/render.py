@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -141,11 +142,23 @@ def _tidy(text: str) -> str:
 # --- zenmail's own templates
 
 
+# Whether a template inherits from ours or not, its blocks are rendered through a chain of
+# generators; ours on its own does without.
+_BLOCK_TAG: Final = re.compile(r"\{% (?:block \w+|endblock) %\}\n?")
+
+
 @cache
 def _builtin() -> Environment:
-    from jinja2 import Environment, PackageLoader
+    from jinja2 import Environment, FunctionLoader
 
-    return _prepared(Environment(loader=PackageLoader("zenmail"), **_settings()))  # noqa: S701
+    return _prepared(
+        Environment(loader=FunctionLoader(_without_blocks), **_settings())  # noqa: S701
+    )
+
+
+def _without_blocks(name: str) -> str:
+    source = pkgutil.get_data("zenmail", f"templates/{name}") or b""
+    return _BLOCK_TAG.sub("", source.decode("utf-8"))
 
 
 @cache

@@ -82,6 +82,8 @@ def format_value(value: object) -> str:
         return value  # type: ignore[return-value]
     if value is None or kind is bool or kind is int:
         return str(value)
+    if kind is float:
+        return format(value, ".12g")
     if isinstance(value, Enum):
         return format_value(value.value)
     if isinstance(value, bytes | bytearray):

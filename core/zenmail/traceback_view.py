@@ -56,11 +56,14 @@ def view_traceback(
     if tail:
         shown += tail.rstrip("\n").split("\n")
     raising = _raising_line(shown)
+    stop = _end_of_frame(shown, raising) if raising >= 0 else -1
+    place = _place(shown[raising]) if raising >= 0 else ""
+    if not tail and len(shown) <= lines and max(map(len, shown)) <= width:
+        return _view(shown, raising, stop, place=place)
     keep = _chosen(len(shown), raising, lines, gap)
     output: list[str] = []
     marked: tuple[int, int] = (0, 0)
     last, total, start = -1, omitted, raising
-    stop = _end_of_frame(shown, raising) if raising >= 0 else -1
     for index in keep:
         missing = index - last - 1 + (omitted if last < gap <= index else 0)
         if missing:
@@ -72,14 +75,28 @@ def view_traceback(
             marked = (len(output), len(output) + stop - start)
         output.append(_clipped(shown[index], width))
         last = index
-    first, end = marked
+    clipped = any(len(shown[index]) > width for index in keep)
+    return _view(output, *marked, place=place, omitted=total, clipped=clipped)
+
+
+def _view(
+    lines: list[str],
+    start: int,
+    stop: int,
+    *,
+    place: str,
+    omitted: int = 0,
+    clipped: bool = False,
+) -> TracebackView:
+    """Return the lines, those from ``start`` to ``stop`` as the ones that raised."""
+    start, stop = max(start, 0), max(stop, 0)
     return TracebackView(
-        before="\n".join(output[:first]),
-        raising="\n".join(output[first:end]),
-        after="\n".join(output[end:]),
-        place=_place(shown[raising]) if raising >= 0 else "",
-        omitted=total,
-        clipped=any(len(shown[index]) > width for index in keep),
+        before="\n".join(lines[:start]),
+        raising="\n".join(lines[start:stop]),
+        after="\n".join(lines[stop:]),
+        place=place,
+        omitted=omitted,
+        clipped=clipped,
     )
 
 
