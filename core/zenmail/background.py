@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .deadline import Deadline
-from .process import reset_after_fork
+from .forks import reset_after_fork
 
 __all__ = ["Background"]
 

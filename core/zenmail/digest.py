@@ -31,7 +31,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .alert import Alert, Severity
 from .clean import clean_line
-from .process import alive, reset_after_fork, this_process
+from .forks import reset_after_fork
+from .process import alive, this_process
 
 try:
     import fcntl

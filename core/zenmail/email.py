@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -346,11 +345,20 @@ class Email(Model):
             fields["list_id"] = tidy_list_id(self.list_id)
         return self
 
-    @cached_property
+    # What is worked out once is kept beside the fields, where pydantic leaves it alone.
+    # functools.cached_property would lock before Python 3.12, and a lock may be held at a
+    # fork; two threads that work it out at once do no harm.
+
+    @property
     def envelope(self) -> Envelope:
         """Sender and all recipients: to, cc and bcc."""
-        everybody = (parse_mailbox(item).address for item in (*self.to, *self.cc, *self.bcc))
-        return Envelope(parse_mailbox(self.sender).address, tuple(dict.fromkeys(everybody)))
+        kept: Envelope | None = vars(self).get("envelope")
+        if kept is None:
+            boxes = map(parse_mailbox, (*self.to, *self.cc, *self.bcc))
+            everybody = dict.fromkeys(box.address for box in boxes)
+            kept = Envelope(parse_mailbox(self.sender).address, tuple(everybody))
+            vars(self)["envelope"] = kept
+        return kept
 
     @property
     def smtputf8(self) -> bool:
@@ -358,9 +366,12 @@ class Email(Model):
         head = self._layout[0]
         return isinstance(head, bytes) and not head.isascii()
 
-    @cached_property
+    @property
     def _layout(self) -> tuple[Piece, ...]:
-        return lay_out(self)
+        kept: tuple[Piece, ...] | None = vars(self).get("_layout")
+        if kept is None:
+            kept = vars(self)["_layout"] = lay_out(self)
+        return kept
 
     def as_bytes(self, *, smtputf8: bool = True) -> bytes:
         """Return the mail as it travels: RFC 5322, CRLF line ends, no Bcc.

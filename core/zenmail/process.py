@@ -8,34 +8,8 @@ import socket
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
-from weakref import WeakSet
 
-__all__ = ["Forkable", "alive", "reset_after_fork", "this_process"]
-
-
-class Forkable(Protocol):
-    """What holds locks or threads, and starts afresh in the child of a fork."""
-
-    def reset(self) -> None:
-        """Forget what belongs to the parent: its threads, and locks that they may hold."""
-
-
-_forkables: WeakSet[Forkable] = WeakSet()
-
-
-def reset_after_fork(forkable: Forkable) -> None:
-    """Have the object reset in every child that is forked while it lives."""
-    _forkables.add(forkable)
-
-
-def _reset_all() -> None:
-    for forkable in list(_forkables):
-        forkable.reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_all)
+__all__ = ["alive", "this_process"]
 
 
 def this_process() -> str:
@@ -94,7 +68,7 @@ def _started(pid: int) -> str:
         # proc(5): the second field is the name in brackets, and may hold anything; the
         # start time is the 22nd, the state "Z" one that has ended and waits for its parent.
         fields = (
-            Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+            Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
         )
     except OSError:
         return "0"
@@ -106,7 +80,7 @@ def _machine() -> str:
     """Return a name for the machine since its boot, or for the container."""
     known = [socket.gethostname()]
     with contextlib.suppress(OSError):
-        known.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii"))
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text("utf-8"))
         # Two containers on one machine count their processes apart.
         known.append(os.readlink("/proc/self/ns/pid"))
     return blake2b("|".join(known).encode("utf-8", "replace"), digest_size=6).hexdigest()

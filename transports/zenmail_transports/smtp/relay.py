@@ -22,6 +22,7 @@ from zenmail import (
     TokenRequest,
     UnknownOutcome,
 )
+from zenmail.forks import no_fork
 
 from .advice import advise
 from .auth import Credentials, TokenRefused
@@ -95,7 +96,8 @@ class Relay:
             return None
         pid = os.getpid()
         if pid not in self._contexts:
-            self._contexts[pid] = build_context(self._options)
+            with no_fork():
+                self._contexts[pid] = build_context(self._options)
         return self._contexts[pid]
 
     def send(self, request: SendRequest[SMTPOptions]) -> Receipt:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
+from zenmail.forks import no_fork
 
 from .advice import connect_failure, tls_failure
 from .replies import BadReply, Reply, ReplyReader
@@ -64,9 +65,9 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
     """
 
     def ask() -> list[Any]:
-        # As bytes: a str is put through IDNA, whose codec is imported on first use, and a
-        # child that is forked meanwhile would wait for that import for ever.
-        return socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
+        # As bytes: a str is put through IDNA, whose codec is imported on first use.
+        with no_fork():
+            return socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
 
     try:
         found = ask() if host == "localhost" or _is_literal(host) else within(deadline, ask)
@@ -283,14 +284,16 @@ class Wire:
         """
         self._reader = ReplyReader()
         try:
-            self._socket = context.wrap_socket(
-                self._socket,
-                server_hostname=self._host.encode("ascii"),
-                do_handshake_on_connect=False,
-            )
+            with no_fork():
+                self._socket = context.wrap_socket(
+                    self._socket,
+                    server_hostname=self._host.encode("ascii"),
+                    do_handshake_on_connect=False,
+                )
             while True:
                 try:
-                    self._socket.do_handshake()
+                    with no_fork():
+                        self._socket.do_handshake()
                     return
                 except ssl.SSLWantReadError:
                     self._wait(selectors.EVENT_READ, deadline)

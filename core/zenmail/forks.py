@@ -1,0 +1,98 @@
+"""Forks: what keeps out of their way, and what starts afresh in the child."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+from weakref import WeakSet
+
+__all__ = ["Forkable", "no_fork", "reset_after_fork"]
+
+# Seconds that a fork waits for the sections of other threads.
+_PATIENCE = 1.0
+_POLL = 0.0005
+
+# The threads in a section, with how many sections deep they are in; and those that fork.
+_inside: dict[int, int] = {}
+_forking: set[int] = set()
+
+
+@contextmanager
+def no_fork() -> Iterator[None]:
+    """Keep other threads from forking while something short is done.
+
+    It is for what takes locks of libc, OpenSSL or the import system: in a child that is
+    forked meanwhile nobody is left to open them. Any number of threads can be in such a
+    section. A fork waits until there is none, for a second at the most: a name server
+    that is silent must not hold it up. A thread's own section does not stop it.
+    """
+    me = threading.get_ident()
+    depth = _inside.get(me, 0)
+    # Longer than a fork waits, so that it has the first go.
+    give_up = time.monotonic() + 2 * _PATIENCE
+    try:
+        # First say so, then look: a fork does it the other way round, so that one of the
+        # two sees the other. There is no lock, which would have to survive forks itself.
+        _inside[me] = depth + 1
+        while not depth and _forking - {me} and time.monotonic() < give_up:
+            _inside.pop(me, None)
+            time.sleep(_POLL)
+            _inside[me] = 1
+        yield
+    finally:
+        if depth:
+            _inside[me] = depth
+        else:
+            _inside.pop(me, None)
+
+
+def _before() -> None:
+    me = threading.get_ident()
+    _forking.add(me)
+    give_up = time.monotonic() + _PATIENCE
+    while others := [thread for thread in list(_inside) if thread != me]:
+        if time.monotonic() >= give_up:
+            # They may be in there for long, and are not waited for by the next fork, too.
+            for thread in others:
+                _inside.pop(thread, None)
+            return
+        time.sleep(_POLL)
+
+
+def _after_in_parent() -> None:
+    _forking.discard(threading.get_ident())
+
+
+class Forkable(Protocol):
+    """What holds locks or threads, and starts afresh in the child of a fork."""
+
+    def reset(self) -> None:
+        """Forget what belongs to the parent: its threads, and locks that they may hold."""
+
+
+_forkables: WeakSet[Forkable] = WeakSet()
+
+
+def reset_after_fork(forkable: Forkable) -> None:
+    """Have the object reset in every child that is forked while it lives."""
+    _forkables.add(forkable)
+
+
+def _after_in_child() -> None:
+    me = threading.get_ident()
+    for thread in list(_inside):
+        if thread != me:
+            del _inside[thread]
+    _forking.clear()
+    for forkable in list(_forkables):
+        forkable.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+    )
