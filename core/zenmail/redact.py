@@ -13,7 +13,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote, quote_plus
@@ -111,7 +111,7 @@ class Redactor:
             before = match.string[start : match.start("secret")]
             return before + MASK + match.string[match.end("secret") : end]
 
-        return shape.pattern.sub(replace, text)
+        return _compiled(shape.pattern).sub(replace, text)
 
     def _without_private_keys(self, text: str) -> str:
         text = _KEY_BLOCK.sub(self._masked, text)
@@ -541,8 +541,14 @@ def _looks_random(text: str, start: int, end: int) -> bool:
 
 class _Shape(NamedTuple):
     clues: tuple[str, ...]
-    pattern: re.Pattern[str]
+    pattern: str
     holds: Callable[[str], bool] | None = None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a shape when a text may hold it: most processes never see most of them."""
+    return re.compile(pattern)
 
 
 def _random(value: str) -> bool:
@@ -576,7 +582,7 @@ def _clues_in(text: str) -> set[str]:
 
 
 def _shape(clues: str, pattern: str, holds: Callable[[str], bool] | None = None) -> _Shape:
-    return _Shape(tuple(clues.split(" ")), re.compile(pattern), holds)
+    return _Shape(tuple(clues.split(" ")), pattern, holds)
 
 
 _B = r"(?<![A-Za-z0-9_-])"
