@@ -135,7 +135,8 @@ if not TYPE_CHECKING:
         home = _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f".{home}", __name__), name)
+        with import_module(".forks", __name__).no_fork():
+            value = getattr(import_module(f".{home}", __name__), name)
         globals()[name] = value
         return value
 

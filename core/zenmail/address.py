@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from .clean import clean_line
 from .errors import AddressError
+from .forks import no_fork
 
 __all__ = ["Mailbox", "parse_mailbox", "split_addresses"]
 
@@ -121,6 +122,7 @@ def _normalise(address: str, *, shown: str) -> str:
     return _normalise_unusual(address, shown=shown)
 
 
+@no_fork()  # it imports the library, which imports its tables when it needs them
 def _normalise_unusual(address: str, *, shown: str) -> str:
     from email_validator import EmailNotValidError, validate_email
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from .address import parse_mailbox
 from .clean import clean_line
 from .errors import TemplateError
+from .forks import no_fork
 
 if TYPE_CHECKING:
     from .alert import Alert
@@ -74,9 +75,10 @@ def compose(
         ConfigurationError: Another argument is unusable.
     """
     # Whoever only sends mails does not pay for the import of all this.
-    from .content import Limits, Maker
-    from .email import Email
-    from .redact import Redactor
+    with no_fork():
+        from .content import Limits, Maker
+        from .email import Email
+        from .redact import Redactor
 
     secrets = tuple(secrets)
 
@@ -129,7 +131,8 @@ def _parts(
     hide: Callable[[str], str],
 ) -> tuple[str, str | None]:
     """Return the text and the HTML part, with zenmail's templates where others fail."""
-    from .render import Page
+    with no_fork():
+        from .render import Page
 
     page = Page(content)
     text: str | None = None

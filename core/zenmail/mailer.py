@@ -22,6 +22,7 @@ from .deadline import Deadline
 from .delivery import Delivery, DeliveryPolicy, Route, within
 from .email import Email, Envelope
 from .errors import ConfigurationError, OptionsError, ZenmailError
+from .forks import no_fork
 from .plugins import PluginHost
 from .receipt import Receipt
 from .redact import scrub
@@ -83,6 +84,7 @@ class Mailer:
         ConfigurationError: The transport, its options or an address is unusable.
     """
 
+    @no_fork()  # it imports what it will need
     def __init__(
         self,
         transport: str = "smtp",
@@ -441,7 +443,8 @@ class Mailer:
             AddressError: An address cannot be put on the wire, or there is no recipient.
             ConfigurationError: Another argument is unusable.
         """
-        from .digest import Addressing
+        with no_fork():
+            from .digest import Addressing
 
         alert = self.plugins.before_render(alert)
         addressing = Addressing(

@@ -14,6 +14,8 @@ from functools import cache
 from html import escape as _escape
 from typing import TYPE_CHECKING, NamedTuple
 
+from .forks import no_fork
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.rules_inline import StateInline
@@ -192,6 +194,7 @@ def _anchor(url: str, label: str) -> str:
 
 
 @cache
+@no_fork()  # it imports the library
 def _parser(*, escapes: bool = True) -> MarkdownIt:
     from markdown_it import MarkdownIt
 

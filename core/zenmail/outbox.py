@@ -39,6 +39,7 @@ from .deadline import Deadline
 from .delivery import DeliveryPolicy, Progress, within
 from .email import Email, Envelope
 from .errors import ConfigurationError, UnknownOutcome
+from .forks import no_fork
 from .process import alive, this_process
 from .shorten import without_missing_files
 
@@ -765,9 +766,10 @@ class _RemoteStore:
         def guarded() -> Any:
             # fsspec's connections and threads do not survive a fork.
             if self._opened is None or self._opened[0] != os.getpid():
-                from fsspec.core import url_to_fs
+                with no_fork():
+                    from fsspec.core import url_to_fs
 
-                system, root = url_to_fs(self._url, **self._options)
+                    system, root = url_to_fs(self._url, **self._options)
                 self._opened = (os.getpid(), system, root.rstrip("/"))
             try:
                 return work(self._opened[1], self._opened[2])

@@ -23,6 +23,7 @@ from .errors import (
     UnknownTransport,
     ZenmailError,
 )
+from .forks import no_fork, reset_after_fork
 from .hookspecs import PROJECT_NAME, MiddlewareSpec, TokenSourceSpec, TransportSpec
 from .receipt import Receipt
 from .tokens import AccessToken, TokenRequest
@@ -200,9 +201,14 @@ class PluginHost:
         self._transports: dict[str, Transport] = {}
         self._token_sources: dict[str, pluggy.PluginManager] = {}
         self._traced = os.environ.get("ZENMAIL_TRACE_PLUGINS", "") not in ("", "0")
-        self._loading = threading.RLock()
         self._middleware = self._manager()
         self._middleware_loaded = False
+        self.reset()
+        reset_after_fork(self)
+
+    def reset(self) -> None:
+        """Open a lock that another thread held when this process was forked."""
+        self._loading = threading.RLock()
 
     def installed(self, group: str = TRANSPORTS) -> list[InstalledPlugin]:
         """Return the plugins that the installed distributions offer in a group, by name."""
@@ -346,6 +352,7 @@ class PluginHost:
             raise BrokenTransport(f"The token source {source!r} returned no AccessToken.")
         return token
 
+    @no_fork()
     def _load(self, offer: InstalledPlugin) -> object:
         try:
             return offer.entry_point.load()

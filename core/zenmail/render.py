@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from .content import Content
 from .errors import TemplateError
+from .forks import no_fork
 from .markdown import aligned, href, is_web_address, wrap
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Page:
         context = template.new_context(self._variables, shared=True)
         return "".join(template.root_render_func(context))
 
+    @no_fork()  # Jinja locks whenever it looks for a template
     def with_templates(self, templates: str | Path, name: str) -> str | None:
         """Return a part rendered with a template of the user's.
 
@@ -162,6 +164,7 @@ def _without_blocks(name: str) -> str:
 
 
 @cache
+@no_fork()  # it imports Jinja, and compiling takes a lock of Jinja's
 def _builtin_template(name: str) -> Template:
     return _builtin().get_template(name)
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from pydantic import SecretStr
 
 from zenmail import Deadline
+from zenmail.forks import no_fork
 
 from .options import SESOptions
 
@@ -85,6 +86,7 @@ class Clients:
             self._used[key] = now
             return self._kept[key][1]
 
+    @no_fork()  # it imports boto3, which imports more as it goes
     def _build(self, options: SESOptions, seconds: float) -> Client:
         from boto3.session import Session
         from botocore.config import Config

@@ -21,6 +21,7 @@ from zenmail import (
     hookimpl,
 )
 from zenmail.clean import clean_line
+from zenmail.forks import no_fork
 
 from .http import session_until
 
@@ -78,8 +79,9 @@ def fetch_token(request: TokenRequest) -> AccessToken:
     """
     options = GoogleOptions.parse(request.options, transport="google")
     try:
-        from google.auth.exceptions import GoogleAuthError
-        from google.auth.transport.requests import Request
+        with no_fork():
+            from google.auth.exceptions import GoogleAuthError
+            from google.auth.transport.requests import Request
     except ImportError:
         raise MissingExtra(
             "Tokens from Google need google-auth, which is not installed.",
@@ -98,6 +100,7 @@ def fetch_token(request: TokenRequest) -> AccessToken:
     )
 
 
+@no_fork()  # it imports what this kind needs
 def _credentials(options: GoogleOptions, request: TokenRequest) -> Any:
     scopes = list(request.scopes or _SCOPES)
     if options.service_account is None:

@@ -19,6 +19,7 @@ from zenmail import (
     hookimpl,
 )
 from zenmail.clean import clean_line
+from zenmail.forks import no_fork
 
 from .http import session_until
 
@@ -73,9 +74,10 @@ def fetch_token(request: TokenRequest) -> AccessToken:
     """
     options = MicrosoftOptions.parse(request.options, transport="microsoft")
     try:
-        import msal
-        from msal.exceptions import MsalServiceError
-        from requests import RequestException
+        with no_fork():
+            import msal
+            from msal.exceptions import MsalServiceError
+            from requests import RequestException
     except ImportError:
         raise MissingExtra(
             "Tokens from Microsoft need msal, which is not installed.",
