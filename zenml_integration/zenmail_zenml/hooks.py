@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from zenmail import Alert
 from zenmail.clean import clean_line
+from zenmail.tables import duration
 
 from .alerter import SMTPEmailAlerter
 from .context import PASS_THROUGH, Surroundings, read, surroundings
-from .run_summary import in_words, summary
+from .run_summary import summary
 from .tracebacks import error_line, user_traceback
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _success(place: Surroundings) -> Alert:
     status = _status(place) if place.step is None else ""
     ended = status if status in ("stopped", "failed", "cancelled") else "completed"
     seconds = place.seconds
-    took = f"It took {in_words(seconds)}." if seconds is not None else ""
+    took = f"It took {duration(seconds)}." if seconds is not None else ""
     return Alert(
         title=f"{_what(place)} {ended}",
         body=values.pop("body", "") or took,
@@ -190,7 +191,7 @@ def _details(place: Surroundings, *, timed: bool = True) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     seconds = place.seconds
     if timed and seconds is not None:
-        facts["Duration"] = in_words(seconds)
+        facts["Duration"] = duration(seconds)
     if place.parameters:
         facts["Parameters"] = place.parameters
     return {"facts": facts}

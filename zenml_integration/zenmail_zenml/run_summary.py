@@ -14,7 +14,7 @@ from .timeline import draw_timeline
 if TYPE_CHECKING:
     from zenml.models import StepRunResponse
 
-__all__ = ["in_words", "summary"]
+__all__ = ["summary"]
 
 _MOST_STEPS = 500
 _MOST_REASONS = 10
@@ -84,17 +84,3 @@ def _reason(run: StepRunResponse) -> str:
         return ""
     lines = info.traceback.strip().rsplit("\n", 1)
     return clean_line(lines[-1], limit=300)
-
-
-def in_words(seconds: float) -> str:
-    """Return a duration for people: "0.4 s", "12 s", "3 min 5 s", "2 h 10 min"."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
