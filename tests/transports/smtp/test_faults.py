@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -37,27 +37,13 @@ from zenmail.testing.smtp_server import (
 from zenmail_transports.smtp import SMTPOptions, SMTPTransport
 
 Start = Callable[..., SMTPServer]
-PASSWORD = "canary-password"
+PASSWORD = "canary-password-7f3a"
 MODES = {
     "chunk": ("PIPELINING", "CHUNKING", "SIZE 1000000"),
     "pipeline": ("PIPELINING",),
     "lockstep": (),
 }
-PHASES: tuple[Phase, ...] = (
-    "connect",
-    "banner",
-    "ehlo",
-    "starttls",
-    "handshake",
-    "auth",
-    "mail",
-    "rcpt",
-    "data",
-    "bdat",
-    "body",
-    "dot",
-    "quit",
-)
+PHASES = tuple(phase for phase in get_args(Phase) if phase not in ("rset", "noop"))
 FAULTS: dict[str, Action] = {
     "drop": Drop(),
     "reset": Drop(reset=True),
