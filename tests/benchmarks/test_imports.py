@@ -114,3 +114,18 @@ def test_sending_takes_few_modules_beside_those_of_the_libraries(options: str) -
     libraries = int(run(_LIBRARIES))
     _, after = json.loads(run(_SENDING, options))
     assert len(after) < 1.3 * libraries
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["send", "--help"], ["doctor", "--help"]])
+def test_the_command_line_explains_itself_without_the_libraries(arguments: list[str]) -> None:
+    """Help comes at once: neither models nor ZenML are imported for it."""
+    program = f"""
+import sys
+from zenmail.cli import main
+sys.argv[1:] = {arguments!r}
+try:
+    main()
+finally:
+    print("imported:", *(set({(*_HEAVY, "pydantic", "ssl")!r}) & set(sys.modules)))
+"""
+    assert run(program).splitlines()[-1] == "imported:"

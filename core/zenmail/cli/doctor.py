@@ -9,13 +9,8 @@ from dataclasses import asdict
 
 import click
 
-from zenmail.alert import Alert
-from zenmail.compose import compose
-from zenmail.email import Email
+import zenmail
 from zenmail.errors import ConfigurationError, ZenmailError
-from zenmail.mailer import Mailer
-from zenmail.plugins import PluginHost
-from zenmail.transport import Check
 
 from .mailer_options import MailerOptions, mailer_options
 from .stored import (
@@ -117,7 +112,9 @@ def report(stored: StoredAlerter, *, send: bool = False, as_json: bool = False) 
     return not failed
 
 
-def diagnose(stored: StoredAlerter, *, send: bool = False) -> Iterator[tuple[str, Check]]:
+def diagnose(
+    stored: StoredAlerter, *, send: bool = False
+) -> Iterator[tuple[str, zenmail.Check]]:
     """Check a set-up; the first phase that fails ends it.
 
     Args:
@@ -132,7 +129,7 @@ def diagnose(stored: StoredAlerter, *, send: bool = False) -> Iterator[tuple[str
     if _failed(stored.checks):
         return
     started = time.perf_counter()
-    host = PluginHost()
+    host = zenmail.PluginHost()
     try:
         mailer = stored.mailer()
         email = _test_mail(stored)
@@ -146,7 +143,10 @@ def diagnose(stored: StoredAlerter, *, send: bool = False) -> Iterator[tuple[str
         return
     if not any(check.name == "configuration" for check in stored.checks):
         detail = f"{stored.transport} of {owner.distribution} {owner.version}"
-        yield stored.transport, Check("configuration", "passed", detail, "", _since(started))
+        yield (
+            stored.transport,
+            zenmail.Check("configuration", "passed", detail, "", _since(started)),
+        )
     with mailer:
         findings = _verify(mailer, stored.transport, email)
         yield from findings
@@ -154,7 +154,9 @@ def diagnose(stored: StoredAlerter, *, send: bool = False) -> Iterator[tuple[str
             yield stored.transport, _send(mailer, email)
 
 
-def _verify(mailer: Mailer, transport: str, email: Email | None) -> list[tuple[str, Check]]:
+def _verify(
+    mailer: zenmail.Mailer, transport: str, email: zenmail.Email | None
+) -> list[tuple[str, zenmail.Check]]:
     started = time.perf_counter()
     try:
         found = mailer.verify(email)
@@ -164,44 +166,48 @@ def _verify(mailer: Mailer, transport: str, email: Email | None) -> list[tuple[s
     return [
         (name, check)
         for name, checks in found.items()
-        for check in checks or [Check("verify", "skipped", detail)]
+        for check in checks or [zenmail.Check("verify", "skipped", detail)]
     ]
 
 
-def _send(mailer: Mailer, email: Email) -> Check:
+def _send(mailer: zenmail.Mailer, email: zenmail.Email) -> zenmail.Check:
     receipt = mailer.send(email)
     if receipt.delivered:
         detail = f"accepted for {', '.join(receipt.accepted)}: {receipt.message_id}"
-        return Check("send", "passed", detail, "", receipt.seconds)
-    return Check(
+        return zenmail.Check("send", "passed", detail, "", receipt.seconds)
+    return zenmail.Check(
         "send", "failed", receipt.describe(), receipt.remedy, receipt.seconds, receipt.code
     )
 
 
-def _test_mail(stored: StoredAlerter) -> Email | None:
+def _test_mail(stored: StoredAlerter) -> zenmail.Email | None:
     if not (stored.sender and stored.to):
         return None
     body = "Somebody ran `zenmail doctor`. If you can read this, alerts can reach you."
-    return compose(
-        Alert(title="Test mail from zenmail", body=body, facts={"transport": stored.transport}),
+    return zenmail.compose(
+        zenmail.Alert(
+            title="Test mail from zenmail", body=body, facts={"transport": stored.transport}
+        ),
         sender=stored.sender,
         to=stored.to,
     )
 
 
-def _failed(checks: Iterable[Check]) -> bool:
+def _failed(checks: Iterable[zenmail.Check]) -> bool:
     return any(check.status == "failed" for check in checks)
 
 
-def _failure(phase: str, error: ZenmailError, started: float) -> Check:
-    return Check(phase, "failed", error.message, error.remedy, _since(started), error.code)
+def _failure(phase: str, error: ZenmailError, started: float) -> zenmail.Check:
+    return zenmail.Check(
+        phase, "failed", error.message, error.remedy, _since(started), error.code
+    )
 
 
 def _since(started: float) -> float:
     return time.perf_counter() - started
 
 
-def _print(transport: str, check: Check) -> None:
+def _print(transport: str, check: zenmail.Check) -> None:
     word, colour = _STATUS[check.status]
     origin = f"{transport}: " if transport else ""
     milliseconds = f"{1000 * check.seconds:>6.0f} ms"

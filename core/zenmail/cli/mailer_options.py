@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
+import zenmail
 from zenmail.address import split_addresses
-from zenmail.plugins import PluginHost
 
 __all__ = ["MailerOptions", "complete_transports", "mailer_options"]
 
@@ -21,7 +21,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def complete_transports(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     """Return the installed transports whose names start like this."""
-    names = [offer.name for offer in PluginHost().installed()]
+    names = [offer.name for offer in zenmail.PluginHost().installed()]
     return [name for name in names if name.startswith(incomplete)]
 
 

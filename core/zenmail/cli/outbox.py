@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-
-from zenmail.outbox import Outbox, OutboxItem
 
 from .app import Failure
 from .mailer_options import MailerOptions, mailer_options
 from .stored import from_options, read_alerter
+
+if TYPE_CHECKING:
+    from zenmail.outbox import Outbox, OutboxItem
 
 __all__ = ["outbox"]
 
@@ -167,12 +168,14 @@ def drop(
 
 def _open(folder: str | None, alerter: str | None) -> Outbox:
     if folder:
-        return Outbox(folder)
+        return _box_of(folder, "")
     stored = read_alerter(alerter)
     return _box_of(stored.outbox, stored.name)
 
 
 def _box_of(location: str, alerter: str) -> Outbox:
+    from zenmail.outbox import Outbox
+
     if not location:
         raise Failure(
             f"The alerter {alerter!r} has no outbox." if alerter else "There is no outbox.",

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from zenmail.alert import Alert
+import zenmail
 
 from .app import Failure
 
@@ -92,7 +92,7 @@ def preview(
         click.launch(written.html.as_uri())
 
 
-def _read(source: Path) -> Alert:
+def _read(source: Path) -> zenmail.Alert:
     try:
         values: Any = json.loads(source.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -103,4 +103,4 @@ def _read(source: Path) -> Alert:
             remedy='Write it like {"title": "Step failed", "severity": "error"}.',
             exit_code=2,
         )
-    return Alert(**values)
+    return zenmail.Alert(**values)

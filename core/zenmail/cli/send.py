@@ -10,9 +10,7 @@ from typing import Any
 
 import click
 
-from zenmail.alert import Alert
-from zenmail.email import Attachment
-from zenmail.receipt import Receipt
+import zenmail
 
 from .app import Failure
 from .mailer_options import MailerOptions, mailer_options
@@ -94,12 +92,12 @@ def send(
     if not (stored.sender and stored.to):
         raise Failure("There is no sender or no recipient.", remedy="Give --from and --to.",
                       exit_code=2)  # fmt: skip
-    alert = Alert(
+    alert = zenmail.Alert(
         title=subject,
         body=body,
         body_format="plain" if plain else "markdown",
         severity=severity,
-        attachments=tuple(Attachment(path=path) for path in attachments),
+        attachments=tuple(zenmail.Attachment(path=path) for path in attachments),
     )
     with stored.mailer(dry_run=dry_run) as opened:
         status = Console(stderr=True).status("Sending ...")
@@ -127,7 +125,7 @@ def _read(text: str | None, source: Path | None) -> str:
     return sys.stdin.buffer.read().decode("utf-8", errors="replace")
 
 
-def _print(receipt: Receipt) -> None:
+def _print(receipt: zenmail.Receipt) -> None:
     delivered = receipt.outcome in ("delivered", "skipped")
     click.secho(receipt.describe(), fg="green" if delivered else "red", err=not delivered)
     for note in receipt.notes:

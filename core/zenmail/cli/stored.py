@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import Protocol, cast
 
-from zenmail.mailer import Mailer
-from zenmail.transport import Check
+import zenmail
 
 from .app import Failure
 from .mailer_options import MailerOptions
@@ -30,7 +29,7 @@ return a `StoredAlerter`."""
 class Opener(Protocol):
     """Makes the mailer of an alerter."""
 
-    def __call__(self, *, outbox: str = "", dry_run: bool = False) -> Mailer:
+    def __call__(self, *, outbox: str = "", dry_run: bool = False) -> zenmail.Mailer:
         """Return a mailer.
 
         Args:
@@ -65,9 +64,9 @@ class StoredAlerter:
     to: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
     outbox: str = ""
-    checks: tuple[Check, ...] = ()
+    checks: tuple[zenmail.Check, ...] = ()
 
-    def mailer(self, *, outbox: str = "", dry_run: bool = False) -> Mailer:
+    def mailer(self, *, outbox: str = "", dry_run: bool = False) -> zenmail.Mailer:
         """Open its mailer.
 
         Raises:
@@ -110,8 +109,8 @@ def read_alerter(name: str | None) -> StoredAlerter:
 def from_options(mailer: MailerOptions) -> StoredAlerter:
     """Return what the command line says, in the shape of an alerter."""
 
-    def open_mailer(*, outbox: str = "", dry_run: bool = False) -> Mailer:
-        return Mailer(
+    def open_mailer(*, outbox: str = "", dry_run: bool = False) -> zenmail.Mailer:
+        return zenmail.Mailer(
             mailer.transport,
             options=mailer.options,
             deadline=mailer.deadline,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import click
 
+import zenmail
 from zenmail.errors import ZenmailError
-from zenmail.plugins import INSTALL_COMMANDS, TRANSPORTS, PluginHost
 
-from .fields import FieldDoc, describe_fields
 from .mailer_options import complete_transports
+
+if TYPE_CHECKING:
+    from .fields import FieldDoc
 
 __all__ = ["transports"]
 
@@ -47,7 +50,9 @@ class _Found:
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def transports(name: str | None, as_json: bool) -> None:
     """Print the installed transports, or one of them in full."""
-    host = PluginHost()
+    from zenmail.plugins import INSTALL_COMMANDS, TRANSPORTS
+
+    host = zenmail.PluginHost()
     if name:
         host.owner(name)
         found = [_describe(host, name)]
@@ -64,7 +69,9 @@ def transports(name: str | None, as_json: bool) -> None:
         click.echo("\nTypes, defaults and meanings: zenmail transports NAME")
 
 
-def _describe(host: PluginHost, name: str) -> _Found:
+def _describe(host: zenmail.PluginHost, name: str) -> _Found:
+    from .fields import describe_fields
+
     offers = [offer for offer in host.installed() if offer.name == name]
     found = _Found(
         name,
