@@ -9,8 +9,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from .clean import clean_line
 from .deadline import Deadline
@@ -41,8 +41,7 @@ _GRACE = 0.25
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """A transport, and the options it is called with."""
 
     transport: Transport
@@ -69,8 +68,7 @@ _Kind = Literal["deferred", "refused", "rejected", "broken"]
 _ABOUT_THE_MAIL = frozenset({"too-large", "data-refused", "body-refused", "smtputf8"})
 
 
-@dataclass(frozen=True)
-class _Verdict:
+class _Verdict(NamedTuple):
     """What a transport last said of a recipient.
 
     ``deferred`` may heal; ``refused`` is about the recipient, ``rejected`` about the mail,

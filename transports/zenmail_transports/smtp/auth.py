@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import SecretStr
 
@@ -22,8 +22,7 @@ _WHAT = "the login"
 _OTHER_MECHANISM = frozenset({"5.5.4", "5.7.4"})
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(NamedTuple):
     """Who logs in, and with what.
 
     Attributes:

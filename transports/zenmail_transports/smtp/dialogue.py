@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from zenmail import (
     Envelope,
@@ -50,8 +50,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_IMPLEMENTED = frozenset({500, 501, 502, 503, 504})
 
 
-@dataclass(frozen=True, slots=True)
-class Flight:
+class Flight(NamedTuple):
     """What travels before the client waits.
 
     Attributes:

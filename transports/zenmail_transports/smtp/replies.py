@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from zenmail.clean import clean_line
 
@@ -22,8 +22,7 @@ class BadReply(Exception):
     """The server sends what no SMTP server may send."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One reply.
 
     Attributes:
