@@ -196,8 +196,7 @@ class PluginHost:
                 None, map(str.strip, os.environ.get("ZENMAIL_DISABLE_PLUGINS", "").split(","))
             )
         )
-        self._offering: list[Distribution] | None = None
-        self._offers: dict[str, list[InstalledPlugin]] = {}
+        self._offers: dict[str, list[InstalledPlugin]] | None = None
         self._transports: dict[str, Transport] = {}
         self._token_sources: dict[str, pluggy.PluginManager] = {}
         self._traced = os.environ.get("ZENMAIL_TRACE_PLUGINS", "") not in ("", "0")
@@ -212,30 +211,9 @@ class PluginHost:
 
     def installed(self, group: str = TRANSPORTS) -> list[InstalledPlugin]:
         """Return the plugins that the installed distributions offer in a group, by name."""
-        if group not in self._offers:
-            found: dict[tuple[str, str], InstalledPlugin] = {}
-            if self._offering is None:
-                # To read them all is quick, to parse them all is not.
-                self._offering = [
-                    distribution
-                    for distribution in self._installed()
-                    if "zenmail." in (distribution.read_text("entry_points.txt") or "")
-                ]
-            for distribution in self._offering:
-                offered = distribution.entry_points.select(group=group)
-                if not offered:
-                    continue
-                # It is read and parsed at each look.
-                metadata = distribution.metadata
-                owner, version = metadata["Name"], metadata["Version"]
-                for entry_point in offered:
-                    # A path that holds a distribution twice shows it twice.
-                    found.setdefault(
-                        (entry_point.name, owner),
-                        InstalledPlugin(entry_point.name, owner, version, entry_point),
-                    )
-            self._offers[group] = sorted(found.values(), key=lambda offer: offer.name)
-        return self._offers[group]
+        if self._offers is None:
+            self._offers = _offers(self._installed())
+        return self._offers.get(group, [])
 
     def owner(self, name: str, group: str = TRANSPORTS) -> InstalledPlugin:
         """Return which distribution offers the name.
@@ -484,6 +462,25 @@ class PluginHost:
             *(item for item in found if not (item.tryfirst or item.trylast)),
             *reversed([item for item in found if item.trylast]),
         ]
+
+
+def _offers(installed: Iterable[Distribution]) -> dict[str, list[InstalledPlugin]]:
+    """Return what the distributions offer by entry-point group, sorted by name."""
+    found: dict[tuple[str, str, str], InstalledPlugin] = {}
+    for distribution in installed:
+        # To read them all is quick, to parse them all is not.
+        if "zenmail." not in (distribution.read_text("entry_points.txt") or ""):
+            continue
+        metadata = distribution.metadata  # read anew at each look
+        owner, version = metadata["Name"], metadata["Version"]
+        for entry_point in distribution.entry_points:
+            offer = InstalledPlugin(entry_point.name, owner, version, entry_point)
+            # A path that holds a distribution twice shows it twice.
+            found.setdefault((entry_point.group, entry_point.name, owner), offer)
+    groups: dict[str, list[InstalledPlugin]] = {}
+    for offer in sorted(found.values(), key=lambda offer: offer.name):
+        groups.setdefault(offer.entry_point.group, []).append(offer)
+    return groups
 
 
 def _trace(manager: pluggy.PluginManager) -> None:
