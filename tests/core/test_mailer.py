@@ -340,7 +340,7 @@ def test_secrets_are_taken_out_of_receipts_and_logs(
     """No secret of the options stands in a receipt or in the log."""
     from zenmail import PluginHost
 
-    canary = "hunter2-canary"
+    canary = "canary-password-7f3a"
     host = PluginHost()
     host.register_transport(
         "one", scripted(PermanentFailure(f"login as {canary}", remedy=canary))

@@ -544,7 +544,7 @@ def test_hook_calls_can_be_traced(
 
 def request() -> TokenRequest:
     """Return a request for a token."""
-    return TokenRequest("a@example.com", (), Deadline.after(5), {"secret": "canary"})
+    return TokenRequest("a@example.com", (), Deadline.after(5), {"secret": "canary-token-91bc"})
 
 
 def test_a_token_source_is_loaded_by_name(install: Install) -> None:

@@ -12,25 +12,25 @@ import pytest
 class MotoSES:
     """moto's Amazon SES, over HTTP."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, canaries: dict[str, str]) -> None:
         self.endpoint = endpoint
         self.options = {
             "region": "eu-west-1",
-            "access_key_id": "AKIAEXAMPLE",
-            "secret_access_key": "example-secret",
+            "access_key_id": canaries["AWS key"],
+            "secret_access_key": canaries["AWS secret"],
             "endpoint_url": endpoint,
         }
 
     def client(self) -> Any:
-        """Return a client of boto3's own."""
+        """Return a client of boto3's own, which logs its keys."""
         import boto3
 
         return boto3.client(
             "sesv2",
             region_name="eu-west-1",
             endpoint_url=self.endpoint,
-            aws_access_key_id="AKIAEXAMPLE",
-            aws_secret_access_key="example-secret",
+            aws_access_key_id="own",
+            aws_secret_access_key="own",
         )
 
     def messages(self) -> list[dict[str, Any]]:
@@ -70,12 +70,12 @@ def moto_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def ses(moto_endpoint: str) -> MotoSES:
+def ses(moto_endpoint: str, canaries: dict[str, str]) -> MotoSES:
     """Amazon SES without mails, where example.com may send."""
     request = urllib.request.Request(f"{moto_endpoint}/moto-api/reset", method="POST")
     with urllib.request.urlopen(request, timeout=10):
         pass
-    server = MotoSES(moto_endpoint)
+    server = MotoSES(moto_endpoint, canaries)
     client = server.client()
     client.create_email_identity(EmailIdentity="example.com")
     client.create_email_identity(EmailIdentity="alerts@example.com")

@@ -30,10 +30,10 @@ from zenmail.testing import SMTPServer
 CANARIES = (
     "canary-password-7f3a",
     "canary-token-91bc",
-    "canary-refresh-22de",
+    "canary-refresh/22de+token=",
     "AKIACANARY0000000000",
     "canary/aws+secret/4d5e",
-    "canary-session-8a9b",
+    "canary-session-8a9b/+==",
 )
 PASSWORD, TOKEN, REFRESH, KEY_ID, KEY, SESSION = CANARIES
 
@@ -163,8 +163,8 @@ def test_smtp_alone_imports_no_other_provider() -> None:
         "from zenmail import Email, Mailer\n"
         "from zenmail.testing import SMTPServer\n"
         "email = Email(sender='a@example.com', to='b@example.com', subject='s', text='t')\n"
-        "with SMTPServer(users={'u': 'p'}) as server:\n"
-        "    options = server.options(username='u', password='p')\n"
+        "with SMTPServer(users={'u': 'canary-password-7f3a'}) as server:\n"
+        "    options = server.options(username='u', password='canary-password-7f3a')\n"
         "    with Mailer('smtp', options=options) as mailer:\n"
         "        assert mailer.send(email).delivered\n"
         "names = ['boto3', 'botocore', 'msal', 'google.auth', 'requests', 'rich', 'zenml']\n"

@@ -39,8 +39,8 @@ class StubbedSession:
         from boto3.session import Session
 
         self._session = Session(
-            aws_access_key_id="AKIAEXAMPLE",
-            aws_secret_access_key="example-secret",
+            aws_access_key_id="AKIACANARY0000000000",
+            aws_secret_access_key="canary/aws+secret/4d5e",
             region_name="eu-west-1",
         )
         self._script: list[Callable[[Any], None]] = []
@@ -509,9 +509,9 @@ def test_no_secret_is_shown_or_logged(ses: Any, caplog: pytest.LogCaptureFixture
     """Neither repr nor log, not even botocore's own at level DEBUG, holds a key or token."""
     caplog.set_level(logging.DEBUG)
     secrets = {
-        "access_key_id": "AKIACANARYCANARY",
-        "secret_access_key": "canary/secret+access",
-        "session_token": "canary-session-token/+=",
+        "access_key_id": "AKIACANARY0000000000",
+        "secret_access_key": "canary/aws+secret/4d5e",
+        "session_token": "canary-session-8a9b/+==",
     }
     options = {**ses.options, **secrets}
     with Mailer("ses", options=options) as mailer:

@@ -14,7 +14,7 @@ import pytest
 
 from zenmail.testing.smtp_server import SMTPServer
 
-USER, PASSWORD = "relay-account", "correct horse battery"
+USER = "relay-account"
 
 # ZenML reads these when it is first imported, which test modules do while they are collected.
 os.environ.setdefault("ZENML_ANALYTICS_OPT_IN", "false")
@@ -23,7 +23,9 @@ os.environ.setdefault("ZENML_ENABLE_RICH_TRACEBACK", "false")
 
 
 @pytest.fixture(scope="session")
-def zenml_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def zenml_store(
+    tmp_path_factory: pytest.TempPathFactory, canaries: dict[str, str]
+) -> Iterator[Path]:
     """A ZenML of the tests' own: the flavor and a secret registered, SQLite on disk."""
     folder = tmp_path_factory.mktemp("zenml")
     with pytest.MonkeyPatch.context() as patch:
@@ -39,14 +41,14 @@ def zenml_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         client.create_flavor(
             "zenmail_zenml.flavor.SMTPEmailAlerterFlavor", StackComponentType.ALERTER
         )
-        client.create_secret("email_credentials", {"smtp_password": PASSWORD})
+        client.create_secret("email_credentials", {"smtp_password": canaries["password"]})
         yield folder
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[SMTPServer]:
+def server(canaries: dict[str, str]) -> Iterator[SMTPServer]:
     """An SMTP server that wants STARTTLS and a login."""
-    with SMTPServer(users={USER: PASSWORD}) as running:
+    with SMTPServer(users={USER: canaries["password"]}) as running:
         yield running
 
 
@@ -137,8 +139,8 @@ def amazon_ses() -> Iterator[str]:
             "sesv2",
             "eu-west-1",
             endpoint_url=endpoint,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id="own",
+            aws_secret_access_key="own",
         )
         client.create_email_identity(EmailIdentity="example.com")
         yield endpoint

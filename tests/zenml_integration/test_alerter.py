@@ -209,9 +209,9 @@ def test_secrets_are_not_in_the_repr(register: Callable[..., Any]) -> None:
     """A password given in clear stands in no repr of the alerter or its configuration."""
     alerter = register(
         smtp_server="localhost",
-        password="opensesame",
-        transport_options={"client_key_password": "opensesame"},
+        password="canary-password-7f3a",
+        transport_options={"client_key_password": "canary-key-password-5b1d"},
     )
     shown = f"{alerter!r} {alerter} {alerter.config!r} {alerter.config}"
-    assert "opensesame" not in shown
+    assert "canary" not in shown
     assert "alerts@example.com" in shown

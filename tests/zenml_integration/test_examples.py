@@ -119,16 +119,22 @@ def test_dynamic_summary(example: Callable[[str], ModuleType], mailbox: Any) -> 
 
 
 def test_amazon_ses(
-    example: Callable[[str], ModuleType], register: Register, amazon_ses: str
+    example: Callable[[str], ModuleType],
+    register: Register,
+    amazon_ses: str,
+    canaries: dict[str, str],
 ) -> None:
     """The mails of hook and step go to a server that speaks SES."""
     from moto.ses.models import ses_backends
+    from zenml.client import Client
 
+    keys = {"id": canaries["AWS key"], "key": canaries["AWS secret"]}
+    Client().create_secret("amazon", keys)
     options = {
         "region": "eu-west-1",
         "endpoint_url": amazon_ses,
-        "access_key_id": "test",
-        "secret_access_key": "test",
+        "access_key_id": "{{amazon.id}}",
+        "secret_access_key": "{{amazon.key}}",
     }
     register(transport="ses", transport_options=options)
     example("amazon_ses.py").churn()

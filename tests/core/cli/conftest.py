@@ -20,14 +20,14 @@ def zenmail() -> Callable[..., Result]:
 
 
 @pytest.fixture
-def server() -> Iterator[SMTPServer]:
-    """A server that wants STARTTLS and the login u, p."""
-    with SMTPServer(users={"u": "p"}) as running:
+def server(canaries: dict[str, str]) -> Iterator[SMTPServer]:
+    """A server that wants STARTTLS and the login of the user u."""
+    with SMTPServer(users={"u": canaries["password"]}) as running:
         yield running
 
 
 @pytest.fixture
-def flags() -> Callable[..., list[str]]:
+def flags(canaries: dict[str, str]) -> Callable[..., list[str]]:
     """Options of the command line that reach a server; None leaves one out."""
 
     def build(server: SMTPServer, **changes: str | None) -> list[str]:
@@ -35,7 +35,7 @@ def flags() -> Callable[..., list[str]]:
             "host": "localhost",
             "port": str(server.port),
             "username": "u",
-            "password": "p",
+            "password": canaries["password"],
             "ca-file": str(server.ca_file),
             "from": "alerts@example.com",
             "to": "you@example.com",

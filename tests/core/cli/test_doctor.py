@@ -13,6 +13,7 @@ from zenmail.testing.smtp_server import SMTPServer
 
 Run = Callable[..., Result]
 Flags = Callable[..., list[str]]
+WRONG = "canary-wrong-password-0c6e"
 
 
 def _failed(result: Result) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def test_send_sends_nothing_when_a_phase_fails(
     zenmail: Run, server: SMTPServer, flags: Flags
 ) -> None:
     """--send keeps the test mail back when a phase fails."""
-    result = zenmail("doctor", "--send", *flags(server, password="wrong"))
+    result = zenmail("doctor", "--send", *flags(server, password=WRONG))
     assert result.exit_code == 1
     assert server.mails == []
 
@@ -106,7 +107,7 @@ def test_tls_on_the_starttls_port(zenmail: Run, server: SMTPServer, flags: Flags
 
 def test_starttls_on_the_tls_port(zenmail: Run, flags: Flags) -> None:
     """STARTTLS on a port that begins with TLS fails in time; the remedy is tls."""
-    with SMTPServer(security="tls", users={"u": "p"}) as server:
+    with SMTPServer(security="tls", users={"u": "canary-password-7f3a"}) as server:
         result = zenmail("doctor", "--json", *flags(server), "--deadline=2")
     failed = _failed(result)
     assert "tls" in failed["remedy"]
@@ -121,11 +122,11 @@ def test_private_authority(zenmail: Run, server: SMTPServer, flags: Flags) -> No
 
 def test_wrong_password(zenmail: Run, server: SMTPServer, flags: Flags) -> None:
     """A wrong password fails at login, and stands nowhere in the report."""
-    result = zenmail("doctor", "--json", *flags(server, password="not-the-password"))
+    result = zenmail("doctor", "--json", *flags(server, password=WRONG))
     failed = _failed(result)
     assert failed["name"] == "login"
     assert "password" in failed["remedy"]
-    assert "not-the-password" not in result.output
+    assert WRONG not in result.output
 
 
 def test_microsoft_with_a_password(zenmail: Run, server: SMTPServer, flags: Flags) -> None:

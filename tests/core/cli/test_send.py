@@ -86,7 +86,7 @@ def test_password_from_the_environment(
     zenmail: Run, server: SMTPServer, flags: Flags, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ZENMAIL_PASSWORD keeps the password out of the process list."""
-    monkeypatch.setenv("ZENMAIL_PASSWORD", "p")
+    monkeypatch.setenv("ZENMAIL_PASSWORD", "canary-password-7f3a")
     result = zenmail("send", *flags(server, password=None), "Hello")
     assert result.exit_code == 0, result.output
     assert server.logins == ["u"]
@@ -97,7 +97,7 @@ def test_password_from_a_file(
 ) -> None:
     """-o KEY=@FILE reads an option's value from a file."""
     secret = tmp_path / "secret"
-    secret.write_text("p\n")
+    secret.write_text("canary-password-7f3a\n")
     result = zenmail("send", *flags(server, password=None), "-o", f"password=@{secret}", "Hi")
     assert result.exit_code == 0, result.output
 

@@ -37,7 +37,7 @@ def make_email(**changes: Any) -> Email:
     ("transport", "options"),
     [
         ("capture", {}),
-        ("smtp", {"host": "mail.invalid", "username": "u", "password": "p"}),
+        ("smtp", {"host": "mail.invalid", "username": "u", "password": "canary-password-7f3a"}),
         ("file", {"folder": "/nowhere"}),
     ],
 )

@@ -27,6 +27,7 @@ from zenmail.testing.smtp_server import (
     SMTPServer,
 )
 
+PASSWORD = "canary-password-7f3a"
 MAIL = b"Subject: x\r\n\r\n.dot\r\n"
 # SO_LINGER with no time: a close is a reset.
 RESET = b"\1\0\0\0\0\0\0\0"
@@ -83,7 +84,7 @@ def test_mail_is_kept(server: SMTPServer) -> None:
 
 def test_starttls_and_login() -> None:
     """STARTTLS and AUTH are demanded before a mail, and the certificate is good."""
-    with SMTPServer(users={"u": "p"}) as server:
+    with SMTPServer(users={"u": PASSWORD}) as server:
         with client(server) as smtp, pytest.raises(smtplib.SMTPSenderRefused, match="STARTTLS"):
             smtp.sendmail("a@example.com", ["b@example.com"], MAIL)
         context = ssl.create_default_context(cafile=str(server.ca_file))
@@ -92,8 +93,8 @@ def test_starttls_and_login() -> None:
             with pytest.raises(smtplib.SMTPSenderRefused, match="Authentication"):
                 smtp.sendmail("a@example.com", ["b@example.com"], MAIL)
             with pytest.raises(smtplib.SMTPAuthenticationError):
-                smtp.login("u", "wrong")
-            smtp.login("u", "p")
+                smtp.login("u", "canary-wrong-password-0c6e")
+            smtp.login("u", PASSWORD)
             smtp.sendmail("a@example.com", ["b@example.com"], MAIL)
         assert server.logins == ["u"]
         assert server.mails[0].username == "u"
@@ -127,10 +128,10 @@ def test_reset_before_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
 def test_mechanisms(mechanism: str) -> None:
     """The library logs in with each mechanism."""
-    with SMTPServer(security="tls", users={"u": "p"}, mechanisms=[mechanism]) as server:
+    with SMTPServer(security="tls", users={"u": PASSWORD}, mechanisms=[mechanism]) as server:
         context = ssl.create_default_context(cafile=str(server.ca_file))
         with smtplib.SMTP_SSL("localhost", server.port, context=context) as smtp:
-            smtp.login("u", "p")
+            smtp.login("u", PASSWORD)
         assert server.logins == ["u"]
 
 

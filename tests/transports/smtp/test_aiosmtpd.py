@@ -18,6 +18,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS"),
 ]
 
+PASSWORD = "canary pässwörd \U0001f511 with spaces"
+
 
 class Inbox:
     """Keeps the mails."""
@@ -67,7 +69,7 @@ def options(
     ) -> AuthResult:
         assert isinstance(data, LoginPassword)
         return AuthResult(
-            success=(data.login, data.password) == (b"apikey", "gehéim".encode()),
+            success=(data.login, data.password) == (b"apikey", PASSWORD.encode()),
             handled=False,
         )
 
@@ -91,7 +93,7 @@ def options(
         "security": request.param,
         "ca_file": str(authority.ca_file),
         "username": "apikey",
-        "password": "gehéim",
+        "password": PASSWORD,
     }
     controller.stop()
 
@@ -116,7 +118,7 @@ def test_wrong_password(
 ) -> None:
     """A wrong password is refused for good."""
     with pytest.raises(PermanentFailure, match="535"):
-        client.send(None, email, **{**options, "password": "wrong"})
+        client.send(None, email, **{**options, "password": "canary-wrong-password-0c6e"})
     assert not inbox.mails
 
 

@@ -9,22 +9,26 @@ from zenmail import DeadlineExceeded, Email, PermanentFailure, TemporaryFailure
 from zenmail.testing.smtp_server import SMTPServer
 
 Start = Callable[..., SMTPServer]
-PASSWORD = "pässwörd \U0001f511 with spaces"
+PASSWORD, WRONG = "canary-password-7f3a", "canary-wrong-password-0c6e"
+USERS = {"u": PASSWORD}
+UNICODE = "canary pässwörd \U0001f511 with spaces"
+TOKEN, REVOKED = "canary-token-91bc", "canary-token-revoked-f04a"
+CLIENT_SECRET = "canary-client~secret.6a90"
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
 def test_password_mechanisms(start: Start, client: Any, email: Email, mechanism: str) -> None:
     """Each mechanism logs in with any password, UTF-8 included."""
-    server = start(security="starttls", users={"jörg": PASSWORD}, mechanisms=[mechanism])
-    client.send(server, email, username="jörg", password=PASSWORD)
+    server = start(security="starttls", users={"jörg": UNICODE}, mechanisms=[mechanism])
+    client.send(server, email, username="jörg", password=UNICODE)
     assert server.logins == ["jörg"]
     assert server.mails[0].username == "jörg"
 
 
 def test_plain_is_preferred(start: Start, client: Any, email: Email) -> None:
     """PLAIN takes one round trip and goes first; CRAM-MD5 is the last resort."""
-    server = start(security="tls", users={"u": "p"}, mechanisms=["CRAM-MD5", "LOGIN", "PLAIN"])
-    client.send(server, email, username="u", password="p")
+    server = start(security="tls", users=USERS, mechanisms=["CRAM-MD5", "LOGIN", "PLAIN"])
+    client.send(server, email, username="u", password=PASSWORD)
     (login,) = [line for line in server.lines() if line.startswith("AUTH")]
     assert login.startswith("AUTH PLAIN ")
 
@@ -33,34 +37,34 @@ def test_next_mechanism_when_one_is_not_known_after_all(
     start: Start, client: Any, email: Email
 ) -> None:
     """504 means another mechanism; 535 never does, for it counts towards a lock-out."""
-    server = start(security="tls", users={"u": "p"})
+    server = start(security="tls", users=USERS)
     server.on("auth", "504 5.5.4 Unrecognized", matching="PLAIN")
-    client.send(server, email, username="u", password="p")
+    client.send(server, email, username="u", password=PASSWORD)
     assert server.logins == ["u"]
-    server = start(security="tls", users={"u": "p"})
+    server = start(security="tls", users=USERS)
     with pytest.raises(PermanentFailure):
-        client.send(server, email, username="u", password="wrong")
+        client.send(server, email, username="u", password=WRONG)
     assert sum(line.startswith("AUTH") for line in server.lines()) == 1
 
 
 def test_wrong_password(start: Start, client: Any, email: Email) -> None:
     """A wrong password is permanent, has advice, and stands in no error."""
-    server = start(security="starttls", users={"u": "p"})
+    server = start(security="starttls", users=USERS)
     with pytest.raises(PermanentFailure, match="535") as caught:
-        client.send(server, email, username="u", password="wrong-secret")
+        client.send(server, email, username="u", password=WRONG)
     assert caught.value.code == "auth-refused"
     assert "password" in caught.value.remedy
-    assert "wrong-secret" not in repr(caught.value) + str(caught.value)
+    assert WRONG not in repr(caught.value) + str(caught.value)
     assert not server.mails
 
 
 def test_login_that_fails_for_now(start: Start, client: Any, email: Email) -> None:
     """454 to AUTH is temporary."""
-    server = start(security="starttls", users={"u": "p"})
+    server = start(security="starttls", users=USERS)
     server.on("auth", "454 4.7.0 Temporary authentication failure", times=1)
     with pytest.raises(TemporaryFailure):
-        client.send(server, email, username="u", password="p")
-    assert client.send(server, email, username="u", password="p").accepted
+        client.send(server, email, username="u", password=PASSWORD)
+    assert client.send(server, email, username="u", password=PASSWORD).accepted
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,7 @@ def test_no_mechanism_in_common(
     """Where no login fits, no credentials are sent, and the error says what would fit."""
     server = start(security="starttls", mechanisms=mechanisms)
     with pytest.raises(PermanentFailure) as caught:
-        client.send(server, email, username="u", password="p")
+        client.send(server, email, username="u", password=PASSWORD)
     assert caught.value.code == "auth-missing"
     assert remedy in caught.value.remedy
     assert not any(line.startswith("AUTH") for line in server.lines())
@@ -89,35 +93,35 @@ def test_relay_without_login(start: Start, client: Any, email: Email) -> None:
 @pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
 def test_token_mechanisms(start: Start, client: Any, email: Email, mechanism: str) -> None:
     """A token logs in; it is asked of the source by the options, with secrets hidden."""
-    server = start(security="starttls", tokens={"token-1"}, mechanisms=[mechanism])
-    client.tokens = ["token-1"]
+    server = start(security="starttls", tokens={TOKEN}, mechanisms=[mechanism])
+    client.tokens = [TOKEN]
     client.send(
         server,
         email,
         username="a,b=c@example.com",
         oauth="example",
-        oauth_options={"client_id": "id", "client_secret": "very-secret"},
+        oauth_options={"client_id": "id", "client_secret": CLIENT_SECRET},
     )
     assert server.logins == ["a,b=c@example.com"]
     (request,) = client.token_requests
     assert request.account == "a,b=c@example.com"
     assert request.options["client_id"] == "id"
-    assert request.options["client_secret"].get_secret_value() == "very-secret"
+    assert request.options["client_secret"].get_secret_value() == CLIENT_SECRET
 
 
 def test_token_is_kept_until_it_is_about_to_expire(
     start: Start, client: Any, email: Email
 ) -> None:
     """One token serves many connections; one that ends within a minute is renewed."""
-    server = start(security="starttls", tokens={"token-1"})
-    client.tokens = ["token-1"]
+    server = start(security="starttls", tokens={TOKEN})
+    client.tokens = [TOKEN]
     options = {"username": "a@example.com", "oauth": "example"}
     for _ in range(3):
         client.send(server, email, **options)
         client.transport.close_transport()
     assert len(client.token_requests) == 1
     client.token_lifetime = 30.0
-    other = start(security="starttls", tokens={"token-1"})
+    other = start(security="starttls", tokens={TOKEN})
     for _ in range(2):
         client.send(other, email, **options)
         client.transport.close_transport()
@@ -129,14 +133,14 @@ def test_refused_token_is_renewed_once(
     start: Start, client: Any, email: Email, mechanism: str
 ) -> None:
     """A refused token is asked for anew, once, past every cache; then it is an error."""
-    server = start(security="starttls", tokens={"good"}, mechanisms=[mechanism])
+    server = start(security="starttls", tokens={TOKEN}, mechanisms=[mechanism])
     options = {"username": "a@example.com", "oauth": "example"}
-    client.tokens = ["revoked", "good"]
+    client.tokens = [REVOKED, TOKEN]
     assert client.send(server, email, **options).accepted
     assert [request.refresh for request in client.token_requests] == [False, True]
     client.token_requests.clear()
-    client.tokens = ["revoked"]
-    other = start(security="starttls", tokens={"good"}, mechanisms=[mechanism])
+    client.tokens = [REVOKED]
+    other = start(security="starttls", tokens={TOKEN}, mechanisms=[mechanism])
     with pytest.raises(PermanentFailure, match="535"):
         client.send(other, email, **options)
     assert len(client.token_requests) == 2
@@ -147,7 +151,7 @@ def test_token_source_that_hangs(start: Start, client: Any, email: Email) -> Non
     """A token source that does not answer is left behind at the deadline."""
     import threading
 
-    server = start(security="starttls", tokens={"good"})
+    server = start(security="starttls", tokens={TOKEN})
     release = threading.Event()
 
     def hang(source: str, request: Any) -> Any:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from zenmail import OptionsError
 from zenmail_transports.smtp import SMTPOptions
 
+PASSWORD, SECRET = "canary-password-7f3a", "canary-client~secret.6a90"
+
 
 def parse(**values: Any) -> SMTPOptions:
     """Return the options of a server, with some of them set."""
@@ -91,13 +93,14 @@ def test_hosts(host: str, normal: str) -> None:
 @pytest.mark.parametrize(
     ("host", "username", "password", "expected"),
     [
-        ("smtp.gmail.com", "u", "abcd efgh ijkl mnop", ("u", "abcdefghijklmnop")),
+        ("smtp.gmail.com", "u", "canary abcd efgh ijkl", ("u", "canaryabcdefghijkl")),
         ("smtp.sendgrid.net", "", " SG.key\n", ("apikey", "SG.key")),
         ("smtp.postmarkapp.com", "", "token\n", ("token", "token")),
         ("email-smtp.eu-west-1.amazonaws.com", "AKIA", "key\r\n", ("AKIA", "key")),
         ("mail.example.com", "u", "with spaces \n", ("u", "with spaces ")),
         ("evilsmtp.gmail.com.example.org", "u", "a b", ("u", "a b")),
     ],
+    ids=["gmail", "sendgrid", "postmark", "ses", "any", "like gmail"],
 )
 def test_presets(host: str, username: str, password: str, expected: tuple[str, str]) -> None:
     """What a provider shows with a key is taken out; other passwords stay as they are."""
@@ -115,14 +118,14 @@ def test_empty_means_none() -> None:
 
 def test_secrets_are_in_no_repr() -> None:
     """Neither password nor OAuth secrets show in repr; equality and hash go by value."""
-    one = parse(username="u", password="canary-1")
+    one = parse(username="u", password=PASSWORD)
     other = parse(
-        username="u", oauth="x", oauth_options={"client_secret": "canary-2", "tenant": "t"}
+        username="u", oauth="x", oauth_options={"client_secret": SECRET, "tenant": "t"}
     )
     assert "canary" not in repr(one) + str(one) + repr(other) + str(other)
-    assert one == parse(username="u", password="canary-1")
-    assert hash(one) == hash(parse(username="u", password="canary-1"))
-    assert one != parse(username="u", password="canary-3")
+    assert one == parse(username="u", password=PASSWORD)
+    assert hash(one) == hash(parse(username="u", password=PASSWORD))
+    assert one != parse(username="u", password="canary-wrong-password-0c6e")
     assert pickle.loads(pickle.dumps(one)) == one
 
 

@@ -9,6 +9,7 @@ from zenmail import Email
 from zenmail.testing.smtp_server import SMTPServer
 
 Start = Callable[..., SMTPServer]
+PASSWORD = "canary-password-7f3a"
 # Long enough that a flight in several packets is counted once.
 SETTLE = 0.1
 
@@ -26,8 +27,10 @@ def test_round_trips_of_an_alert(
     start: Start, client: Any, email: Email, extensions: Any, cold: int, warm: int
 ) -> None:
     """A warm alert takes 1 round trip with CHUNKING and 2 with PIPELINING."""
-    server = start(security="starttls", users={"u": "p"}, extensions=extensions, settle=SETTLE)
-    login = {"username": "u", "password": "p"}
+    login = {"username": "u", "password": PASSWORD}
+    server = start(
+        security="starttls", users={"u": PASSWORD}, extensions=extensions, settle=SETTLE
+    )
     client.send(server, email, **login)
     assert server.round_trips == [cold]
     client.send(server, email, **login)

@@ -21,8 +21,9 @@ from zenmail_transports.smtp.session import Session
 from zenmail_transports.smtp.wire import resolve
 
 Start = Callable[..., SMTPServer]
-LOGIN = {"username": "u", "password": "canary-password"}
-USERS = {"u": "canary-password"}
+PASSWORD = "canary-password-7f3a"
+LOGIN = {"username": "u", "password": PASSWORD}
+USERS = {"u": PASSWORD}
 
 
 def assert_nothing_leaked(server: SMTPServer) -> None:
@@ -284,7 +285,7 @@ def test_no_way_to_log_in_without_tls(start: Start, client: Any, email: Email) -
         session.converse(greet(), deadline)
         session.introduce(deadline)
         with pytest.raises(PermanentFailure, match="not encrypted"):
-            session.log_in(Credentials("u", SecretStr("canary-password")), deadline)
+            session.log_in(Credentials("u", SecretStr(PASSWORD)), deadline)
     finally:
         session.close()
     assert not any(line.startswith("AUTH") for line in server.lines())

@@ -10,6 +10,7 @@ from zenmail.testing.smtp_server import Authority, Hang, SMTPServer
 from zenmail_transports.smtp import SMTPOptions
 
 Start = Callable[..., SMTPServer]
+PASSWORD, TOKEN = "canary-password-7f3a", "canary-token-91bc"
 NAMES = ["dns", "tcp", "starttls", "ehlo", "login", "sender", "recipients"]
 
 
@@ -37,8 +38,8 @@ def verify(client: Any, email: Email) -> Callable[..., dict[str, Check]]:
 
 def test_everything_passes(start: Start, verify: Any) -> None:
     """A good set-up passes every phase, shows what was seen, and sends nothing."""
-    server = start(security="starttls", users={"u": "p"})
-    checks = verify(server, username="u", password="p")
+    server = start(security="starttls", users={"u": PASSWORD})
+    checks = verify(server, username="u", password=PASSWORD)
     assert list(checks) == NAMES
     assert {check.status for check in checks.values()} == {"passed"}
     assert "127.0.0.1" in checks["dns"].detail
@@ -53,8 +54,8 @@ def test_everything_passes(start: Start, verify: Any) -> None:
 
 def test_implicit_tls_and_token(start: Start, client: Any, verify: Any) -> None:
     """Implicit TLS and OAuth are checked as they are used."""
-    server = start(security="tls", tokens={"token"})
-    client.tokens = ["token"]
+    server = start(security="tls", tokens={TOKEN})
+    client.tokens = [TOKEN]
     checks = verify(server, username="u@example.com", oauth="example")
     assert checks["tls"].status == "passed"
     assert "XOAUTH2" in checks["login"].detail
@@ -86,9 +87,9 @@ def test_first_failure_skips_the_rest(
     start: Start, verify: Any, phase: Any, failing: str
 ) -> None:
     """The first failure has a detail and a remedy; what comes after it is skipped."""
-    server = start(security="starttls", users={"u": "p"})
+    server = start(security="starttls", users={"u": PASSWORD})
     server.on(phase, "550 5.7.1 Go away")
-    checks = verify(server, username="u", password="p")
+    checks = verify(server, username="u", password=PASSWORD)
     position = NAMES.index(failing)
     assert [check.status for check in checks.values()] == (
         ["passed"] * position + ["failed"] + ["skipped"] * (len(NAMES) - position - 1)

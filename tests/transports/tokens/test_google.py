@@ -24,7 +24,9 @@ from zenmail import (
 
 pytest.importorskip("google.auth")
 
-TOKEN = {"access_token": "ya29.token", "expires_in": 3600, "token_type": "Bearer"}
+TOKEN = {"access_token": "canary-token-91bc", "expires_in": 3600, "token_type": "Bearer"}
+
+SECRET, REFRESH = "canary-client~secret.6a90", "canary-refresh/22de+token="
 
 
 def fetch(options: dict[str, Any], *, seconds: float = 10.0) -> AccessToken:
@@ -42,8 +44,8 @@ def refresh_options(endpoint: Any, **changes: Any) -> dict[str, Any]:
     """Return options with a refresh token."""
     return {
         "client_id": "client",
-        "client_secret": "canary-client-secret",
-        "refresh_token": "canary-refresh-token",
+        "client_secret": SECRET,
+        "refresh_token": REFRESH,
         "token_uri": f"{endpoint.url}/token",
         **changes,
     }
@@ -74,11 +76,11 @@ def test_a_refresh_token_is_exchanged(endpoint: Any) -> None:
     """The endpoint gets the refresh token and the client; the token and its end come back."""
     endpoint.answers = [(200, TOKEN)]
     token = fetch(refresh_options(endpoint))
-    assert token.value.get_secret_value() == "ya29.token"
+    assert token.value.get_secret_value() == "canary-token-91bc"
     assert 3000 < token.expires_at - time.time() < 3700
     (form,) = endpoint.forms
     assert form["grant_type"] == "refresh_token"
-    assert form["refresh_token"] == "canary-refresh-token"
+    assert form["refresh_token"] == REFRESH
     assert form["client_id"] == "client"
 
 
@@ -99,7 +101,7 @@ def test_a_service_account_acts_for_the_mailbox(
         (tmp_path / "key.json").write_text(key)
         key = str(tmp_path / "key.json")
     token = fetch({"service_account": key, "token_uri": f"{endpoint.url}/token"})
-    assert token.value.get_secret_value() == "ya29.token"
+    assert token.value.get_secret_value() == "canary-token-91bc"
     claims = decode(endpoint.forms[0]["assertion"], verify=False)
     assert claims["sub"] == "alerts@example.com"
     assert claims["iss"] == service_account["client_email"]
@@ -153,7 +155,7 @@ def test_an_endpoint_that_does_not_answer_is_given_up(endpoint: Any) -> None:
         {"refresh_token": "r"},
         {"refresh_token": "r", "service_account": "{}", "client_id": "c", "client_secret": "s"},
         {"service_account": "{}"},
-        {"service_account": '{"private_key": "canary"}'},
+        {"service_account": '{"private_key": "canary-private-key-d2f8"}'},
         {"service_account": "/nowhere/key.json"},
         {"refresh_tokn": "r"},
     ],
@@ -183,4 +185,3 @@ def test_no_secret_is_logged(endpoint: Any, caplog: pytest.LogCaptureFixture) ->
     assert caplog.records
     for text in (caplog.text, repr(token)):
         assert "canary" not in text
-        assert "ya29" not in text

@@ -22,7 +22,9 @@ from zenmail import (
 
 pytest.importorskip("msal")
 
-TOKEN = {"access_token": "eyJ.token", "expires_in": 3600, "token_type": "Bearer"}
+TOKEN = {"access_token": "canary-token-91bc", "expires_in": 3600, "token_type": "Bearer"}
+
+SECRET, REFRESH = "canary-client~secret.6a90", "canary-refresh/22de+token="
 
 
 def fetch(options: dict[str, Any], *, seconds: float = 10.0) -> AccessToken:
@@ -40,7 +42,7 @@ def client_options(endpoint: Any, **changes: Any) -> dict[str, Any]:
     """Return options with client credentials."""
     return {
         "client_id": "client",
-        "client_secret": "canary-client-secret",
+        "client_secret": SECRET,
         "authority": f"{endpoint.url}/tenant",
         **changes,
     }
@@ -50,22 +52,22 @@ def test_client_credentials_are_exchanged(tls_endpoint: Any) -> None:
     """The application asks for what its SMTP.SendAsApp permission covers."""
     tls_endpoint.answers = [(200, TOKEN)]
     token = fetch(client_options(tls_endpoint))
-    assert token.value.get_secret_value() == "eyJ.token"
+    assert token.value.get_secret_value() == "canary-token-91bc"
     assert 3000 < token.expires_at - time.time() < 3700
     (form,) = tls_endpoint.forms
     assert form["grant_type"] == "client_credentials"
-    assert form["client_secret"] == "canary-client-secret"
+    assert form["client_secret"] == SECRET
     assert form["scope"] == "https://outlook.office365.com/.default"
 
 
-@pytest.mark.parametrize("secret", [None, "canary-client-secret"])
+@pytest.mark.parametrize("secret", [None, SECRET], ids=["without", "with"])
 def test_a_refresh_token_is_exchanged(tls_endpoint: Any, secret: str | None) -> None:
     """With and without a client's secret; the scope is the one for sending."""
     tls_endpoint.answers = [(200, TOKEN)]
-    fetch(client_options(tls_endpoint, client_secret=secret, refresh_token="canary-refresh"))
+    fetch(client_options(tls_endpoint, client_secret=secret, refresh_token=REFRESH))
     (form,) = tls_endpoint.forms
     assert form["grant_type"] == "refresh_token"
-    assert form["refresh_token"] == "canary-refresh"
+    assert form["refresh_token"] == REFRESH
     assert "https://outlook.office.com/SMTP.Send" in form["scope"].split()
 
 
@@ -140,8 +142,7 @@ def test_no_secret_is_logged(tls_endpoint: Any, caplog: pytest.LogCaptureFixture
     """Not even at level DEBUG does the library write a secret or the token."""
     caplog.set_level(logging.DEBUG)
     tls_endpoint.answers = [(200, TOKEN)]
-    token = fetch(client_options(tls_endpoint, refresh_token="canary-refresh"))
+    token = fetch(client_options(tls_endpoint, refresh_token=REFRESH))
     assert caplog.records
     for text in (caplog.text, repr(token)):
         assert "canary" not in text
-        assert "eyJ" not in text

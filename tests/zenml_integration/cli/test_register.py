@@ -45,15 +45,15 @@ def test_own_server_from_flags_to_a_passing_doctor(zenmail: Run, server: SMTPSer
         "register", "own_alerter", "--provider=own", *ADDRESSES, "--no-input",
         "--host=localhost", f"--port={server.port}", f"--ca-file={server.ca_file}",
         "--username=relay-account", "--secret=own_secret", "--stack=own_stack",
-        ZENMAIL_PASSWORD="correct horse battery",
+        ZENMAIL_PASSWORD="canary-password-7f3a",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "Everything passed" in result.stdout
-    assert "correct horse battery" not in result.output
+    assert "canary-password-7f3a" not in result.output
     client = Client()
     assert client.active_stack_model.name == "own_stack"
     assert client.get_secret("own_secret").secret_values == {
-        "smtp_password": "correct horse battery"
+        "smtp_password": "canary-password-7f3a"
     }
     assert _alerter("own_alerter")["password"] == "{{own_secret.smtp_password}}"
     assert server.mails == []
@@ -66,7 +66,8 @@ def test_running_it_again_changes_what_is_there(zenmail: Run) -> None:
         *start, "--provider=own", "--host=localhost", "--security=none", "--ca-file=x.pem"
     )
     assert first.exit_code == 0, first.output
-    second = zenmail(*start, "--provider=postmark", "--secret=token", "--password=t0ken")
+    postmark = ("--provider=postmark", "--secret=token", "--password=canary-token-91bc")
+    second = zenmail(*start, *postmark)
     assert second.exit_code == 0, second.output
     assert "Updated the alerter again." in second.stdout
     assert "remove-attribute again smtp_security smtp_ca_file" in second.stdout
@@ -78,7 +79,7 @@ def test_running_it_again_changes_what_is_there(zenmail: Run) -> None:
         "smtp_username": "{{token.smtp_password}}",
         "password": "{{token.smtp_password}}",
     }
-    third = zenmail(*start, "--provider=postmark", "--secret=token", "--password=t0ken")
+    third = zenmail(*start, *postmark)
     assert third.exit_code == 0, third.output
 
 
@@ -113,13 +114,17 @@ def _library(provider: str) -> None:
 
 
 ANSWERS = {
-    "gmail": ["--password=abcd efgh ijkl mnop"],
-    "microsoft": ["--tenant=t", "--client-id=c", "--client-secret=s"],
-    "ses": ["--region=eu-west-1", "--key-id=AKIA", "--secret-key=s"],
-    "sendgrid": ["--password=SG.key"],
-    "mailgun": ["--username=postmaster@example.com", "--password=p"],
-    "postmark": ["--password=token"],
-    "own": ["--host=mail.example.com", "--username=u", "--password=p"],
+    "gmail": ["--password=canary abcd efgh ijkl"],
+    "microsoft": ["--tenant=t", "--client-id=c", "--client-secret=canary-client~secret.6a90"],
+    "ses": [
+        "--region=eu-west-1",
+        "--key-id=AKIACANARY0000000000",
+        "--secret-key=canary/aws+secret/4d5e",
+    ],
+    "sendgrid": ["--password=canary-token-91bc"],
+    "mailgun": ["--username=postmaster@example.com", "--password=canary-password-7f3a"],
+    "postmark": ["--password=canary-token-91bc"],
+    "own": ["--host=mail.example.com", "--username=u", "--password=canary-password-7f3a"],
 }
 
 
@@ -180,7 +185,7 @@ def test_the_printed_commands_say_the_same(zenmail: Run, provider: str) -> None:
         ),
         (
             ["--provider=own", "--no-input", "--host=h", "--security=none", "--username=u",
-             "--password=p", *ADDRESSES],
+             "--password=canary-password-7f3a", *ADDRESSES],
             "password",
         ),
     ],

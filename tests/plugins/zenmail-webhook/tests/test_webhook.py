@@ -15,7 +15,7 @@ import pytest
 from zenmail import Email, Mailer
 from zenmail.testing import Arrived, TransportConformance
 
-TOKEN = "canary-webhook-token"
+TOKEN = "canary-webhook-token-3e77"
 
 
 class Endpoint(ThreadingHTTPServer):
@@ -132,7 +132,7 @@ def test_the_redirect_holds(endpoint: Endpoint) -> None:
 
 def test_a_wrong_token_is_permanent(endpoint: Endpoint) -> None:
     """The receipt says what to correct, and not what was wrong."""
-    options = {"url": endpoint.url, "token": "canary-wrong"}
+    options = {"url": endpoint.url, "token": "canary-wrong-password-0c6e"}
     with Mailer("webhook", options=options) as mailer:
         receipt = mailer.send(make_email())
     assert receipt.outcome == "refused"
