@@ -1,6 +1,6 @@
 """Search what the tests wrote for the secrets that they used.
 
-    python tests/canaries.py FOLDER [what pytest was given...]
+    python tests/canaries.py FOLDER [-- what pytest was given...]
 
 The secrets are those of ``canaries.json``. They are looked for as they are and in whatever
 could carry them unnoticed: base64, as in a login or a mail's body, URL-encoded, escaped,
@@ -229,7 +229,10 @@ def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
                 yield "headers", "\n".join(map(str, part.values())).encode()
                 if not part.is_multipart():
                     payload = part.get_payload(decode=True)
-                    yield part.get_content_type(), payload if isinstance(payload, bytes) else b""
+                    yield (
+                        part.get_content_type(),
+                        payload if isinstance(payload, bytes) else b"",
+                    )
     except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         # No archive, for all that it begins like one; its bytes were searched.
         return
@@ -258,7 +261,7 @@ def main() -> int:
     parser.add_argument(
         "pytest", nargs="*", help="what pytest was given; with it less than all may be written"
     )
-    given, selected = parser.parse_known_args()
+    given = parser.parse_args()
     canaries = json.loads(given.list.read_text(encoding="utf-8"))
     search = Search(canaries)
     search.folder(given.folder)
@@ -267,7 +270,7 @@ def main() -> int:
     for hit in list(search.hits.values())[:100]:
         print(f"{hit.place}: {hit.name} ({hit.form})")
     troubles = [f"cannot be searched: {it}" for it in search.unreadable]
-    if not (given.pytest or selected):
+    if not given.pytest:
         if search.files < LEAST_FILES or search.bytes < LEAST_BYTES:
             troubles.append("that is too little to be all that the tests wrote")
         missed = {name for name in canaries if name.startswith(PLANTED)} - search.planted
