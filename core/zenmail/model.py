@@ -8,16 +8,33 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigurationError
+from .forks import no_fork
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Model", "describe_validation"]
+__all__ = ["LateModel", "Model", "describe_validation"]
 
 _Result = TypeVar("_Result")
 
 
-class Model(BaseModel):
+class LateModel(BaseModel):
+    """A frozen model whose validator is built at first use: an import pays for none."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
+
+    @classmethod
+    def model_rebuild(cls, **options: Any) -> bool | None:
+        """Build the validator, in a stretch that no fork falls into: pydantic locks."""
+        # How far up the names of annotations are looked for, which is now one more.
+        depth = options.pop("_parent_namespace_depth", 2)
+        with no_fork():
+            return super().model_rebuild(_parent_namespace_depth=depth and depth + 1, **options)
+
+
+class Model(LateModel):
     """A frozen value that refuses what it does not know.
 
     Raises:
@@ -25,15 +42,7 @@ class Model(BaseModel):
             holds none of the values.
     """
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        # Validators are built at first use: an import pays for none.
-        defer_build=True,
-        hide_input_in_errors=True,
-        ser_json_bytes="base64",
-        val_json_bytes="base64",
-    )
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     def __init__(self, **values: Any) -> None:
         _ours(type(self), lambda: super(Model, self).__init__(**values))

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from .deadline import Deadline
 from .email import Email, Envelope
 from .errors import OptionsError, UnknownTransport
-from .model import describe_validation
+from .model import LateModel, describe_validation
 from .tokens import AccessToken, TokenRequest
 
 __all__ = ["Check", "FetchToken", "SendRequest", "TransportOptions", "VerifyRequest"]
@@ -19,7 +19,7 @@ __all__ = ["Check", "FetchToken", "SendRequest", "TransportOptions", "VerifyRequ
 OptionsT = TypeVar("OptionsT", bound="TransportOptions", covariant=True)
 
 
-class TransportOptions(BaseModel):
+class TransportOptions(LateModel):
     """Base of every transport's options.
 
     Unknown keys are refused. Declare secrets as `pydantic.SecretStr`; the host then
@@ -30,10 +30,6 @@ class TransportOptions(BaseModel):
             The host watches the others from a thread of its own and gives up on them
             when the time is over.
     """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
-    )
 
     keeps_deadline: ClassVar[bool] = False
 
