@@ -173,15 +173,15 @@ def _error_codes() -> set[str]:
                 value = node.value if getattr(target, "id", "") == "default_code" else None
             else:
                 continue
-            if isinstance(value, ast.JoinedStr):
-                # f"{phase}-refused"
-                end = value.values[-1]
-                assert isinstance(end, ast.Constant), ast.unparse(value)
-                codes |= {f"{phase}{end.value!s}" for phase in phases}
-            elif (
-                isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value
-            ):
-                codes.add(value.value)
+            choices = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+            for choice in choices:
+                if isinstance(choice, ast.JoinedStr):
+                    # f"{phase}-refused"
+                    end = choice.values[-1]
+                    assert isinstance(end, ast.Constant), ast.unparse(choice)
+                    codes |= {f"{phase}{end.value!s}" for phase in phases}
+                elif isinstance(choice, ast.Constant) and choice.value:
+                    codes.add(str(choice.value))
     return codes
 
 

@@ -67,6 +67,25 @@ def test_failures_are_sorted_by_the_first_digit(
     assert "text" in error.message
 
 
+@pytest.mark.parametrize("phase", ["sender", "recipient", "data", "body"])
+@pytest.mark.parametrize(
+    ("code", "text", "kind"),
+    [
+        (550, "5.4.5 Daily user sending limit exceeded.", PermanentFailure),
+        (452, "5.4.5 Quota exceeded", TemporaryFailure),
+        (454, "Throttling failure: Daily message quota exceeded.", TemporaryFailure),
+    ],
+)
+def test_a_used_up_quota_has_a_code_of_its_own(
+    code: int, text: str, kind: type[Exception], phase: str
+) -> None:
+    """Whenever the server says it, an account that may send no more is told apart."""
+    error = failure(Reply(code, (text,)), phase)
+    assert type(error) is kind
+    assert error.code == "quota"
+    assert "wait" in error.remedy
+
+
 def test_too_large_carries_the_limit() -> None:
     """A refusal for size carries the limit that the server announced."""
     error = failure(Reply(552, ("5.3.4 too big",)), "body", limit=1000)

@@ -11,6 +11,7 @@ import pytest
 from zenmail import (
     Email,
     Envelope,
+    Mailer,
     MailTooLarge,
     PermanentFailure,
     TemporaryFailure,
@@ -191,6 +192,16 @@ def test_a_full_mailbox_is_not_a_large_mail(
     receipt = client.send(server, email)
     assert set(receipt.refused) == {"bob@example.com"}
     assert "full" in receipt.remedy
+
+
+@pytest.mark.parametrize("phase", ["mail", "rcpt", "dot"])
+def test_used_up_quota(server: SMTPServer, email: Email, phase: Any) -> None:
+    """The receipt says that the account may send no more, whenever the server does."""
+    server.on(phase, "550 5.4.5 Daily user sending limit exceeded")
+    with Mailer("smtp", options=server.options()) as mailer:
+        receipt = mailer.send(email)
+    assert (receipt.outcome, receipt.code) == ("refused", "quota")
+    assert "Gmail" in receipt.remedy
 
 
 def test_too_many_recipients_go_in_several_transactions(

@@ -9,7 +9,7 @@ from zenmail import DeliveryError, MailTooLarge, PermanentFailure, TemporaryFail
 
 from .replies import Reply
 
-__all__ = ["advise", "connect_failure", "failure", "tls_failure"]
+__all__ = ["advise", "connect_failure", "failure", "quota_used_up", "tls_failure"]
 
 _OAUTH = (
     "Microsoft takes no passwords here: set oauth to 'microsoft' (pip install "
@@ -148,13 +148,13 @@ def failure(reply: Reply, phase: str, *, limit: int = 0) -> DeliveryError:
             return error
         return PermanentFailure(
             f"The server refuses the {_NAMES[phase]}: {reply}",
-            code=f"{phase}-refused",
+            code="quota" if quota_used_up(reply) else f"{phase}-refused",
             remedy=remedy,
         )
     if reply.temporary:
         return TemporaryFailure(
             f"The server puts the {_NAMES[phase]} off: {reply}",
-            code=f"{phase}-deferred",
+            code="quota" if quota_used_up(reply) else f"{phase}-deferred",
             remedy=remedy,
         )
     return TemporaryFailure(
@@ -162,6 +162,13 @@ def failure(reply: Reply, phase: str, *, limit: int = 0) -> DeliveryError:
         code="protocol",
         remedy="Check host and port: this may not be an SMTP server.",
     )
+
+
+def quota_used_up(reply: Reply) -> bool:
+    """Return whether the account, not the mail or a recipient, is why it is refused."""
+    # Gmail's "550 5.4.5 Daily user sending limit exceeded" (RFC 3463 has congestion there),
+    # and Amazon SES's "454 Throttling failure: Daily message quota exceeded".
+    return reply.enhanced == "5.4.5" or "daily message quota" in str(reply).lower()
 
 
 _NAMES = {

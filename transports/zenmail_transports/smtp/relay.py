@@ -24,7 +24,7 @@ from zenmail import (
 )
 from zenmail.forks import no_fork
 
-from .advice import advise
+from .advice import advise, quota_used_up
 from .auth import Credentials, TokenRefused
 from .dialogue import Capabilities, ChunkingBroken, Transaction, probe
 from .options import SMTPOptions, build_context
@@ -337,6 +337,7 @@ def _receipt(outcome: _Outcome) -> Receipt:
     if refusals:
         code = "recipient-refused" if outcome.refused else "recipient-deferred"
     if reply is not None:
+        code = "quota" if quota_used_up(reply) else code
         remedy = advise(reply, "recipient")
     return Receipt(
         accepted=outcome.accepted,
