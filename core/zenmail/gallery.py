@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from .alert import Alert, Image, StepSummary
 from .compose import compose, list_id_for
 from .email import Email
+from .render import users_loader
 
 __all__ = ["KINDS", "VARIANTS", "Preview", "preview", "sample", "samples"]
 
@@ -73,7 +74,11 @@ def preview(
 
     Raises:
         OSError: The folder cannot be written to.
+        TemplateError: There are no templates where they are said to be.
     """
+    if templates is not None:
+        # `compose` would do without: an alert matters more than its looks.
+        users_loader(str(templates))
     email = compose(
         alert, sender=sender, to=to, subject_prefix=subject_prefix, templates=templates
     )

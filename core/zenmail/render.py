@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jinja2 import BaseLoader, Environment, Template
     from jinja2.nodes import EvalContext
 
-__all__ = ["Page"]
+__all__ = ["Page", "users_loader"]
 
 _logger = logging.getLogger(__name__)
 
@@ -259,7 +259,7 @@ def _sandbox(templates: str) -> Environment:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     own = PackageLoader("zenmail")
-    users = _users_loader(templates)
+    users = users_loader(templates)
 
     class Sandbox(ImmutableSandboxedEnvironment):
         """Refuses what reaches out of the template, and what never ends."""
@@ -340,7 +340,8 @@ _LENGTHENING: Final = frozenset(
 )
 
 
-def _users_loader(templates: str) -> BaseLoader:
+def users_loader(templates: str) -> BaseLoader:
+    """Return what loads the user's templates, see `Page.with_templates`."""
     from jinja2 import FileSystemLoader, PackageLoader
 
     if Path(templates).is_dir():

@@ -42,8 +42,8 @@ __all__ = ["preview"]
 )
 @click.option(
     "--templates",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of templates that go before zenmail's own.",
+    metavar="FOLDER",
+    help='Templates that go before zenmail\'s own: a folder, or "package:folder".',
 )
 @click.option(
     "--output",
@@ -58,7 +58,7 @@ def preview(
     kind: str | None,
     variant: str,
     source: Path | None,
-    templates: Path | None,
+    templates: str | None,
     output: Path | None,
     listed: bool,
     opened: bool,

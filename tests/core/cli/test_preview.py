@@ -62,3 +62,28 @@ def test_an_unknown_kind_names_the_known(zenmail: Run) -> None:
     assert result.exit_code == 2
     assert "failure" in result.stderr
     assert "failure" in zenmail("preview", "--list").stdout
+
+
+@pytest.mark.parametrize("form", ["folder", "package"])
+def test_templates_of_ones_own(
+    zenmail: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """--templates takes what the alerter takes: a folder, and a folder of a package."""
+    mail = tmp_path / "own_templates" / "mail"
+    mail.mkdir(parents=True)
+    (mail.parent / "__init__.py").touch()
+    (mail / "alert.txt").write_text("My own template")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    value = str(mail) if form == "folder" else "own_templates:mail"
+    result = zenmail("preview", f"--templates={value}", "--no-open", f"--output={tmp_path}")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "success-plain.txt").read_text() == "My own template\n"
+
+
+@pytest.mark.parametrize("value", ["nowhere", "no_package:mail"])
+def test_templates_that_are_not_there(zenmail: Run, value: str) -> None:
+    """Mistyped templates end with status 2 and say what would do."""
+    result = zenmail("preview", f"--templates={value}", "--no-open")
+    assert result.exit_code == 2
+    assert f"There are no templates at {value!r}" in result.stderr
+    assert "package:folder" in result.stderr
