@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from email import message_from_string
+from email import message_from_string, policy
 from typing import Any
 
 import pytest
@@ -273,12 +273,16 @@ def test_a_text_that_quotes_the_request_is_left_out(session: StubbedSession) -> 
 
 
 def test_addresses_that_need_smtputf8_are_refused_one_by_one(ses: Any) -> None:
-    """SES has no SMTPUTF8: such recipients are refused, and stand in no header either."""
+    """SES has no SMTPUTF8: such recipients are refused, and only named in the headers."""
     email = make_email(to=["j\u00f8rgen@example.com", "oncall@example.com"])
     receipt = send(email, **ses.options)
     assert receipt.accepted == ("oncall@example.com",)
     assert list(receipt.refused) == ["j\u00f8rgen@example.com"]
-    assert ses.messages()[0]["raw_data"].isascii()
+    raw = ses.messages()[0]["raw_data"]
+    assert raw.isascii()
+    shown = message_from_string(raw, policy=policy.default)["To"]
+    assert [address.addr_spec for address in shown.addresses] == ["oncall@example.com"]
+    assert shown.groups[0].display_name == "j\u00f8rgen@example.com"
     alone = send(make_email(to="j\u00f8rgen@example.com"), **ses.options)
     assert alone.outcome == "refused"
     sender = send(make_email(sender="j\u00f8rgen@example.com"), **ses.options)

@@ -10,7 +10,6 @@ from typing import Any
 from zenmail import (
     Check,
     DeliveryError,
-    Email,
     MailTooLarge,
     MissingExtra,
     PermanentFailure,
@@ -91,7 +90,8 @@ class SESTransport:
     def _send_in_parts(
         self, request: SendRequest[SESOptions], recipients: Sequence[str], tally: _Tally
     ) -> None:
-        raw = _ascii_only(request.email, recipients).as_bytes()
+        # SES has no SMTPUTF8: an address that needs it is shown as text.
+        raw = request.email.as_bytes(smtputf8=False)
         for start in range(0, len(recipients), _RECIPIENTS):
             part = list(recipients[start : start + _RECIPIENTS])
             try:
@@ -194,21 +194,3 @@ class _Tally:
             remedy=failure.remedy if failure else "",
             notes=tuple(notes),
         )
-
-
-def _ascii_only(email: Email, recipients: Sequence[str]) -> Email:
-    """Return the mail without header addresses that need SMTPUTF8, which SES has not."""
-    shown = (*email.to, *email.cc, *email.reply_to)
-    if all(_address(item).isascii() for item in shown):
-        return email
-
-    def able(items: Sequence[str]) -> list[str]:
-        return [item for item in items if _address(item).isascii()]
-
-    return email.replace(
-        to=able(email.to), cc=able(email.cc), reply_to=able(email.reply_to), bcc=recipients
-    )
-
-
-def _address(item: str) -> str:
-    return item[item.rfind("<") + 1 :]
