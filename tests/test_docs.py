@@ -166,8 +166,13 @@ def _error_codes() -> set[str]:
     codes: set[str] = set()
     for path in itertools.chain(*((ROOT / name).rglob("*.py") for name in SOURCES)):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.keyword) and node.arg == "code":
-                value: ast.expr | None = node.value
+            if isinstance(node, ast.Constant) and re.fullmatch(
+                r"ses(-[a-z]+)+", str(node.value)
+            ):
+                # They stand in tables, by the names of Amazon's errors.
+                value: ast.expr | None = node
+            elif isinstance(node, ast.keyword) and node.arg == "code":
+                value = node.value
             elif isinstance(node, ast.AnnAssign | ast.Assign):
                 target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
                 value = node.value if getattr(target, "id", "") == "default_code" else None

@@ -43,7 +43,9 @@ def translated() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _answered(error.response) from error
+        failure = _answered(error.response)
+        # What SES says of a signature quotes the request, with the session token in it.
+        raise failure from (None if failure.code == "ses-credentials" else error)
     except ResponseParserError as error:
         raise _lost("its answer makes no sense") from error
     except HTTPClientError as error:
@@ -114,6 +116,10 @@ _CREDENTIALS = (
     "ses-credentials",
     "Check the access key, its secret and its session token, and the machine's clock.",
 )
+_PERMISSION = (
+    "ses-permission",
+    "Allow ses:SendEmail and ses:SendRawEmail for the sender in the IAM policy.",
+)
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html and
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html
 _ANSWERS = {
@@ -135,14 +141,8 @@ _ANSWERS = {
         "ses-not-found",
         "Check that the configuration set and the sender exist in this region.",
     ),
-    "AccessDeniedException": (
-        "ses-permission",
-        "Allow ses:SendEmail and ses:SendRawEmail for the sender in the IAM policy.",
-    ),
-    "AccessDenied": (
-        "ses-permission",
-        "Allow ses:SendEmail and ses:SendRawEmail for the sender in the IAM policy.",
-    ),
+    "AccessDeniedException": _PERMISSION,
+    "AccessDenied": _PERMISSION,
     "UnrecognizedClientException": _CREDENTIALS,
     "InvalidClientTokenId": _CREDENTIALS,
     "InvalidSignatureException": _CREDENTIALS,
@@ -182,7 +182,6 @@ def _answered(response: Mapping[str, Any]) -> DeliveryError:
         name, ("ses-refused", "Look the error up in the SES API reference.")
     )
     if code == "ses-credentials":
-        # The text may quote the request, with the session token in it.
         return PermanentFailure(f"Amazon SES says {name}.", code=code, remedy=remedy)
     if name == "MessageRejected" and (match := _UNKNOWN_IDENTITIES.search(text)):
         unverified = UnverifiedIdentities(said, remedy=remedy)
