@@ -12,6 +12,8 @@ from urllib.parse import parse_qs
 import pytest
 import trustme
 
+from zenmail import AccessToken, Deadline, PluginHost, TokenRequest
+
 
 class TokenEndpoint(ThreadingHTTPServer):
     """An OAuth 2 token endpoint that answers from a script.
@@ -19,7 +21,7 @@ class TokenEndpoint(ThreadingHTTPServer):
     Attributes:
         answers: Status and JSON of each answer to come; the last one stays.
         forms: What was posted, each form as a dict.
-        delay: Set it to keep every answer back until it is set.
+        hold: Clear it to keep every answer back until it is set.
     """
 
     daemon_threads = True
@@ -77,6 +79,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Print nothing."""
+
+
+@pytest.fixture
+def fetch(request: pytest.FixtureRequest) -> Callable[..., AccessToken]:
+    """Return what asks the installed source, which the module names, for a token."""
+
+    def ask(options: dict[str, Any], *, seconds: float = 10.0) -> AccessToken:
+        asked = TokenRequest(
+            account="alerts@example.com",
+            scopes=(),
+            deadline=Deadline.after(seconds),
+            options=options,
+        )
+        return PluginHost().fetch_token(request.module.SOURCE, asked)
+
+    return ask
 
 
 @pytest.fixture

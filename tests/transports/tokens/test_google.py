@@ -5,6 +5,7 @@ import logging
 import pickle
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +13,19 @@ import pytest
 
 from zenmail import (
     AccessToken,
-    Deadline,
     DeliveryError,
     MissingExtra,
     OptionsError,
     PermanentFailure,
-    PluginHost,
     TemporaryFailure,
-    TokenRequest,
 )
 
 pytest.importorskip("google.auth")
 
+SOURCE = "google"
+Fetch = Callable[..., AccessToken]
 TOKEN = {"access_token": "canary-token-91bc", "expires_in": 3600, "token_type": "Bearer"}
-
 SECRET, REFRESH = "canary-client~secret.6a90", "canary-refresh/22de+token="
-
-
-def fetch(options: dict[str, Any], *, seconds: float = 10.0) -> AccessToken:
-    """Ask the installed source for a token."""
-    request = TokenRequest(
-        account="alerts@example.com",
-        scopes=(),
-        deadline=Deadline.after(seconds),
-        options=options,
-    )
-    return PluginHost().fetch_token("google", request)
 
 
 def refresh_options(endpoint: Any, **changes: Any) -> dict[str, Any]:
@@ -72,7 +60,7 @@ def service_account() -> dict[str, str]:
     }
 
 
-def test_a_refresh_token_is_exchanged(endpoint: Any) -> None:
+def test_a_refresh_token_is_exchanged(fetch: Fetch, endpoint: Any) -> None:
     """The endpoint gets the refresh token and the client; the token and its end come back."""
     endpoint.answers = [(200, TOKEN)]
     token = fetch(refresh_options(endpoint))
@@ -86,7 +74,7 @@ def test_a_refresh_token_is_exchanged(endpoint: Any) -> None:
 
 @pytest.mark.parametrize("form", ["mapping", "text", "path"])
 def test_a_service_account_acts_for_the_mailbox(
-    endpoint: Any, service_account: dict[str, str], form: str, tmp_path: Path
+    fetch: Fetch, endpoint: Any, service_account: dict[str, str], form: str, tmp_path: Path
 ) -> None:
     """The signed assertion names the mailbox that is logged in to, and the mail scope."""
     from google.auth import jwt
@@ -117,7 +105,7 @@ def test_a_service_account_acts_for_the_mailbox(
         ("invalid_scope", "options"),
     ],
 )
-def test_a_refusal_is_permanent(endpoint: Any, error: str, word: str) -> None:
+def test_a_refusal_is_permanent(fetch: Fetch, endpoint: Any, error: str, word: str) -> None:
     """What Google refuses it refuses again; the error says what to do."""
     endpoint.answers = [(400, {"error": error, "error_description": "No."})]
     with pytest.raises(PermanentFailure) as caught:
@@ -129,7 +117,9 @@ def test_a_refusal_is_permanent(endpoint: Any, error: str, word: str) -> None:
     assert caught.value.__cause__ is None
 
 
-def test_trouble_at_google_is_temporary(endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trouble_at_google_is_temporary(
+    fetch: Fetch, endpoint: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server error, and a port that nobody listens on, may heal."""
     monkeypatch.setattr("google.auth._exponential_backoff.time.sleep", lambda _: None)
     endpoint.answers = [(503, {"error": "unavailable"})]
@@ -139,7 +129,7 @@ def test_trouble_at_google_is_temporary(endpoint: Any, monkeypatch: pytest.Monke
         fetch(refresh_options(endpoint, token_uri="http://localhost:1/token"))
 
 
-def test_an_endpoint_that_does_not_answer_is_given_up(endpoint: Any) -> None:
+def test_an_endpoint_that_does_not_answer_is_given_up(fetch: Fetch, endpoint: Any) -> None:
     """The deadline ends the wait."""
     endpoint.hold.clear()
     started = time.monotonic()
@@ -160,7 +150,7 @@ def test_an_endpoint_that_does_not_answer_is_given_up(endpoint: Any) -> None:
         {"refresh_tokn": "r"},
     ],
 )
-def test_unusable_options_are_refused(options: dict[str, Any]) -> None:
+def test_unusable_options_are_refused(fetch: Fetch, options: dict[str, Any]) -> None:
     """What is missing or too much is named; no value is."""
     with pytest.raises(OptionsError) as caught:
         fetch(options)
@@ -169,7 +159,7 @@ def test_unusable_options_are_refused(options: dict[str, Any]) -> None:
 
 
 def test_without_google_auth_the_extra_is_named(
-    endpoint: Any, monkeypatch: pytest.MonkeyPatch
+    fetch: Fetch, endpoint: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error holds the command that installs what is missing."""
     monkeypatch.setitem(sys.modules, "google.auth.exceptions", None)
@@ -177,7 +167,9 @@ def test_without_google_auth_the_extra_is_named(
         fetch(refresh_options(endpoint))
 
 
-def test_no_secret_is_logged(endpoint: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_logged(
+    fetch: Fetch, endpoint: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """Not even at level DEBUG does the library write a secret or the token."""
     caplog.set_level(logging.DEBUG)
     endpoint.answers = [(200, TOKEN)]

@@ -4,38 +4,26 @@ import logging
 import pickle
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from zenmail import (
     AccessToken,
-    Deadline,
     DeliveryError,
     MissingExtra,
     OptionsError,
     PermanentFailure,
-    PluginHost,
     TemporaryFailure,
-    TokenRequest,
 )
 
 pytest.importorskip("msal")
 
+SOURCE = "microsoft"
+Fetch = Callable[..., AccessToken]
 TOKEN = {"access_token": "canary-token-91bc", "expires_in": 3600, "token_type": "Bearer"}
-
 SECRET, REFRESH = "canary-client~secret.6a90", "canary-refresh/22de+token="
-
-
-def fetch(options: dict[str, Any], *, seconds: float = 10.0) -> AccessToken:
-    """Ask the installed source for a token."""
-    request = TokenRequest(
-        account="alerts@example.com",
-        scopes=(),
-        deadline=Deadline.after(seconds),
-        options=options,
-    )
-    return PluginHost().fetch_token("microsoft", request)
 
 
 def client_options(endpoint: Any, **changes: Any) -> dict[str, Any]:
@@ -48,7 +36,7 @@ def client_options(endpoint: Any, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_client_credentials_are_exchanged(tls_endpoint: Any) -> None:
+def test_client_credentials_are_exchanged(fetch: Fetch, tls_endpoint: Any) -> None:
     """The application asks for what its SMTP.SendAsApp permission covers."""
     tls_endpoint.answers = [(200, TOKEN)]
     token = fetch(client_options(tls_endpoint))
@@ -61,7 +49,9 @@ def test_client_credentials_are_exchanged(tls_endpoint: Any) -> None:
 
 
 @pytest.mark.parametrize("secret", [None, SECRET], ids=["without", "with"])
-def test_a_refresh_token_is_exchanged(tls_endpoint: Any, secret: str | None) -> None:
+def test_a_refresh_token_is_exchanged(
+    fetch: Fetch, tls_endpoint: Any, secret: str | None
+) -> None:
     """With and without a client's secret; the scope is the one for sending."""
     tls_endpoint.answers = [(200, TOKEN)]
     fetch(client_options(tls_endpoint, client_secret=secret, refresh_token=REFRESH))
@@ -80,7 +70,9 @@ def test_a_refresh_token_is_exchanged(tls_endpoint: Any, secret: str | None) -> 
         ("AADSTS1", "Look the error up"),
     ],
 )
-def test_a_refusal_is_permanent(tls_endpoint: Any, number: str, word: str) -> None:
+def test_a_refusal_is_permanent(
+    fetch: Fetch, tls_endpoint: Any, number: str, word: str
+) -> None:
     """The error repeats Microsoft's first line and says what to do."""
     said = f"{number}: Something is wrong.\r\nTrace ID: 1\r\nCorrelation ID: 2"
     tls_endpoint.answers = [(401, {"error": "invalid_client", "error_description": said})]
@@ -94,7 +86,7 @@ def test_a_refusal_is_permanent(tls_endpoint: Any, number: str, word: str) -> No
     assert b"canary" not in pickle.dumps(caught.value)
 
 
-def test_trouble_at_microsoft_is_temporary(tls_endpoint: Any) -> None:
+def test_trouble_at_microsoft_is_temporary(fetch: Fetch, tls_endpoint: Any) -> None:
     """A server error, one that it names so, and no server at all may heal."""
     for answer in ((503, "oops"), (400, {"error": "temporarily_unavailable"})):
         tls_endpoint.answers = [answer]
@@ -104,7 +96,7 @@ def test_trouble_at_microsoft_is_temporary(tls_endpoint: Any) -> None:
         fetch(client_options(tls_endpoint, authority="https://localhost:1/tenant"))
 
 
-def test_an_endpoint_that_does_not_answer_is_given_up(tls_endpoint: Any) -> None:
+def test_an_endpoint_that_does_not_answer_is_given_up(fetch: Fetch, tls_endpoint: Any) -> None:
     """The deadline ends the wait."""
     tls_endpoint.hold.clear()
     started = time.monotonic()
@@ -123,14 +115,14 @@ def test_an_endpoint_that_does_not_answer_is_given_up(tls_endpoint: Any) -> None
         {"client_id": "c", "client_secret": "s", "tennant": "t"},
     ],
 )
-def test_unusable_options_are_refused(options: dict[str, Any]) -> None:
+def test_unusable_options_are_refused(fetch: Fetch, options: dict[str, Any]) -> None:
     """What is missing or misspelt is named before anybody is asked."""
     with pytest.raises(OptionsError):
         fetch(options)
 
 
 def test_without_msal_the_extra_is_named(
-    tls_endpoint: Any, monkeypatch: pytest.MonkeyPatch
+    fetch: Fetch, tls_endpoint: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error holds the command that installs what is missing."""
     monkeypatch.setitem(sys.modules, "msal", None)
@@ -138,7 +130,9 @@ def test_without_msal_the_extra_is_named(
         fetch(client_options(tls_endpoint))
 
 
-def test_no_secret_is_logged(tls_endpoint: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_logged(
+    fetch: Fetch, tls_endpoint: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """Not even at level DEBUG does the library write a secret or the token."""
     caplog.set_level(logging.DEBUG)
     tls_endpoint.answers = [(200, TOKEN)]
