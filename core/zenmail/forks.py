@@ -32,22 +32,27 @@ def no_fork() -> Iterator[None]:
     """
     me = threading.get_ident()
     depth = _inside.get(me, 0)
-    # Longer than a fork waits, so that it has the first go.
-    give_up = time.monotonic() + 2 * _PATIENCE
     try:
         # First say so, then look: a fork does it the other way round, so that one of the
         # two sees the other. There is no lock, which would have to survive forks itself.
         _inside[me] = depth + 1
-        while not depth and _forking - {me} and time.monotonic() < give_up:
-            _inside.pop(me, None)
-            time.sleep(_POLL)
-            _inside[me] = 1
+        if _forking and not depth:
+            _give_way(me)
         yield
     finally:
         if depth:
             _inside[me] = depth
         else:
             _inside.pop(me, None)
+
+
+def _give_way(me: int) -> None:
+    # For longer than a fork waits, so that it has the first go.
+    give_up = time.monotonic() + 2 * _PATIENCE
+    while _forking - {me} and time.monotonic() < give_up:
+        _inside.pop(me, None)
+        time.sleep(_POLL)
+        _inside[me] = 1
 
 
 def _before() -> None:
