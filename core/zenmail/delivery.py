@@ -7,12 +7,11 @@ import random
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from .clean import clean_line
 from .deadline import Deadline
 from .email import Email, Envelope
 from .errors import (
@@ -145,7 +144,7 @@ class Delivery:
             deadline: When to give up.
             fetch_token: For transports that log in with OAuth 2.
             rounds: How often the transports are gone through at the most.
-            hide: Takes secrets out of what is logged.
+            hide: Takes secrets out of what is logged, and makes a line of it.
         """
         for turn in range(rounds):
             if turn and not _pause(turn, deadline):
@@ -243,18 +242,19 @@ class Delivery:
         self, index: int, name: str, offered: Sequence[str], receipt: Receipt
     ) -> list[str]:
         """Judge the recipients one by one; return why some are left without the mail."""
-        refused, deferred = _folded(receipt.refused), _folded(receipt.deferred)
-        unknown = _folded(receipt.unknown)
-        accepted = {address.casefold() for address in receipt.accepted}
-        given = {address.casefold() for address in offered}
-        if strangers := sorted({*refused, *deferred, *unknown, *accepted} - given):
+        given = {*offered, *(address.casefold() for address in offered)}
+        refused, deferred = _named(receipt.refused, given), _named(receipt.deferred, given)
+        unknown = _named(receipt.unknown, given)
+        accepted = _named(dict.fromkeys(receipt.accepted, ""), given)
+        named = {*refused, *deferred, *unknown, *accepted}
+        if strangers := sorted(named - given):
             self._note(
                 f"The transport {name!r} speaks of recipients it was not given: "
                 f"{', '.join(strangers[:5])}."
             )
         reasons: list[str] = []
         for address in offered:
-            key = address.casefold()
+            key = address if address in named else address.casefold()
             if key in refused:
                 why = refused[key] or "refused"
                 self._judge(address, index, "refused", why)
@@ -369,8 +369,12 @@ class Delivery:
         return (*others, *self._notes)
 
 
-def _folded(reasons: Mapping[str, str]) -> dict[str, str]:
-    return {address.casefold(): why for address, why in reasons.items()}
+def _named(reasons: Mapping[str, str], given: Container[str]) -> dict[str, str]:
+    """Return the reasons by address as it was given, else without regard to case."""
+    return {
+        address if address in given else address.casefold(): why
+        for address, why in reasons.items()
+    }
 
 
 def call_transport(
@@ -408,7 +412,8 @@ def _guarded(
             error.message, code=error.code, transport=transport.name, remedy=error.remedy
         ) from error
     except foreign as error:
-        what = clean_line(" ".join(traceback.format_exception_only(error)), limit=500)
+        # Not cut to size: half a secret is not known for one any more.
+        what = " ".join(traceback.format_exception_only(error)).strip()
         raise TemporaryFailure(
             f"The transport {transport.name!r} failed: {what}",
             code="transport-exception",

@@ -23,9 +23,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -203,17 +204,54 @@ class Digest:
         )
 
 
-def fingerprint(alert: Alert) -> tuple[str, str]:
+def fingerprint(alert: Alert, hide: Callable[[str], str] = str) -> tuple[str, str]:
     """Return what alerts of the same error have in common, and how to call it.
 
     Numbers, addresses and ids are left out of account; the place where the exception was
     raised is not.
+
+    Args:
+        alert: What happened.
+        hide: Takes secrets out.
     """
-    what = clean_line(alert.error or alert.title or alert.body, limit=200)
+    what = _line(alert.error or alert.title or alert.body, hide, limit=200)
     frames = _FRAME.findall(alert.traceback[-20_000:])
     place = " ".join(frames[-1]) if frames else ""
     same = _VARIABLE.sub("#", f"{what} {place}".lower())
     return blake2b(same.encode("utf-8", "replace"), digest_size=8).hexdigest(), what
+
+
+class Hide(Protocol):
+    """Takes secrets out of a text."""
+
+    def __call__(self, text: str, *, shapes: bool) -> str:
+        """Return the text without secrets; without what seems one, too, with ``shapes``."""
+
+
+def _line(text: str, hide: Callable[[str], str], *, limit: int) -> str:
+    # In this order: a secret that is cut is not known for one any more.
+    return clean_line(hide(text[: 10 * limit]), limit=limit)
+
+
+def _describe(alert: Alert, hide: Callable[[str], str]) -> _Held:
+    key, what = fingerprint(alert, hide)
+    step = next(
+        (str(text) for label, text in alert.facts.items() if "step" in label.lower()), ""
+    )
+    example = _line(step or alert.title, hide, limit=80)
+    group = _Group(
+        what=what,
+        severity=alert.severity,
+        count=1,
+        examples=[example] if example else [],
+    )
+    return _Held(
+        groups={key: group},
+        first=alert.occurred_at,
+        last=alert.occurred_at,
+        url=hide(alert.url),
+        list_id=alert.list_id,
+    )
 
 
 class StormGuard:
@@ -222,11 +260,15 @@ class StormGuard:
     Args:
         limit: How many alerts of a run are sent alone.
         outbox: The folder of a local outbox, or None for one of the user's own.
-        hide: Takes secrets out of what is written down.
+        hide: Takes secrets out of what is written down; told whether to look for what is
+            secret by its name or shape, too.
     """
 
     def __init__(
-        self, limit: int, outbox: str | None, hide: Callable[[str], str] = str
+        self,
+        limit: int,
+        outbox: str | None,
+        hide: Hide = lambda text, *, shapes: text,
     ) -> None:
         self._limit = limit
         self._hide = hide
@@ -267,29 +309,10 @@ class StormGuard:
                 state.sent[kind] = sent + 1
                 return True
             self._holding.add(key)
-            state.held.merge(self._describe(alert))
-            state.held.url_label = self._hide(clean_line(alert.url_label, limit=100))
+            hide = partial(self._hide, shapes=addressing.redact)
+            state.held.merge(_describe(alert, hide))
+            state.held.url_label = _line(alert.url_label, hide, limit=100)
         return False
-
-    def _describe(self, alert: Alert) -> _Held:
-        key, what = fingerprint(alert)
-        step = next(
-            (str(text) for label, text in alert.facts.items() if "step" in label.lower()), ""
-        )
-        example = self._hide(clean_line(step or alert.title, limit=80))
-        group = _Group(
-            what=self._hide(what),
-            severity=alert.severity,
-            count=1,
-            examples=[example] if example else [],
-        )
-        return _Held(
-            groups={key: group},
-            first=alert.occurred_at,
-            last=alert.occurred_at,
-            url=self._hide(alert.url),
-            list_id=alert.list_id,
-        )
 
     def finish(self, thread: str) -> list[Digest]:
         """Take all that is held back of a run, for whichever recipients."""

@@ -7,13 +7,11 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import SecretStr
 
 from .address import parse_mailbox, split_addresses
 from .clean import clean_line
@@ -25,9 +23,10 @@ from .errors import ConfigurationError, OptionsError, ZenmailError
 from .forks import no_fork
 from .plugins import PluginHost
 from .receipt import Receipt
-from .redact import scrub
+from .redact import Redactor
 from .shorten import without_missing_files
-from .transport import Check, TransportOptions, VerifyRequest
+from .tokens import AccessToken, TokenRequest
+from .transport import Check, TransportOptions, VerifyRequest, secret_values
 
 if TYPE_CHECKING:
     from .alert import Alert
@@ -43,6 +42,7 @@ _logger = logging.getLogger(__name__)
 _LONGEST_REASON = 1000
 _LONGEST_DEADLINE = 86_400.0
 _FLUSHED_PER_SEND = 20
+_TOKENS_KNOWN = 8
 # How long a mail that was tried in vain is left alone by later sends, in seconds; doubled
 # with each try.
 _FIRST_REST = 15.0
@@ -148,10 +148,11 @@ class Mailer:
         pairs += [(item, {}) if isinstance(item, str) else item for item in fallbacks]
         self._routes = [self._route(name, given) for name, given in pairs]
         self._secrets = sorted(
-            {secret for route in self._routes for secret in _secret_values(route.options)},
+            {secret for route in self._routes for secret in secret_values(route.options)},
             key=len,
             reverse=True,
         )
+        self._tokens: tuple[str, ...] = ()
         shared = self._outbox.location if self._outbox and self._outbox.local else None
         self._storms = None
         if alerts_per_run is not None or shared is not None:
@@ -493,7 +494,7 @@ class Mailer:
                 subject=self._scrub(subject),
                 subject_prefix=self._scrub(addressing.subject_prefix),
                 include_html=addressing.include_html,
-                secrets=self._secrets,
+                secrets=(*self._secrets, *self._tokens),
                 templates=addressing.templates,
                 redact=addressing.redact,
                 pass_through=self._pass_through,
@@ -572,7 +573,7 @@ class Mailer:
     ) -> list[Check]:
         if not route.transport.verifies:
             return []
-        request = VerifyRequest(envelope, route.options, deadline, self.plugins.fetch_token)
+        request = VerifyRequest(envelope, route.options, deadline, self._fetch_token)
         try:
             found = within(deadline, lambda: route.transport.verify(request))
         except self._pass_through:
@@ -645,9 +646,9 @@ class Mailer:
             delivery.run(
                 self._routes,
                 deadline,
-                self.plugins.fetch_token,
+                self._fetch_token,
                 rounds=1 if flushing else self._max_attempts,
-                hide=self._scrub,
+                hide=self._tidy,
             )
         except BaseException:
             if claim is not None:
@@ -749,15 +750,24 @@ class Mailer:
             seconds=seconds,
         )
 
+    def _fetch_token(self, source: str, request: TokenRequest) -> AccessToken:
+        """Fetch a token, and know it when a server or a transport quotes it."""
+        token = self.plugins.fetch_token(source, request)
+        value = token.value.get_secret_value()
+        if value not in self._tokens:
+            self._tokens = (*self._tokens, value)[-_TOKENS_KNOWN:]
+        return token
+
     def _tidy(self, text: str) -> str:
-        # A stranger's transport may put anything there; mostly there is nothing.
-        return text and self._scrub(clean_line(text, limit=_LONGEST_REASON))
+        # A stranger's transport may put anything there; mostly there is nothing. Cleaning
+        # may change a secret, cut it, or put it together.
+        return text and self._scrub(clean_line(self._scrub(text), limit=_LONGEST_REASON))
 
     def _tidy_all(self, reasons: Mapping[str, str]) -> dict[str, str]:
         return {address: self._tidy(why) for address, why in reasons.items()}
 
-    def _scrub(self, text: str) -> str:
-        return scrub(text, self._secrets)
+    def _scrub(self, text: str, *, shapes: bool = False) -> str:
+        return Redactor((*self._secrets, *self._tokens), shapes=shapes).text(text)
 
 
 def _outbox(given: str | os.PathLike[str] | Outbox | None) -> Outbox | None:
@@ -783,18 +793,3 @@ def _pattern(item: str) -> str:
 
 def _why(error: OSError) -> str:
     return clean_line(f"{error.strerror or error}", limit=300)
-
-
-def _secret_values(options: TransportOptions) -> Iterable[str]:
-    def walk(value: Any) -> Iterable[str]:
-        if isinstance(value, SecretStr):
-            yield value.get_secret_value()
-        elif isinstance(value, Mapping):
-            for item in value.values():
-                yield from walk(item)
-        elif isinstance(value, list | tuple):
-            for item in value:
-                yield from walk(item)
-
-    for name in type(options).model_fields:
-        yield from walk(getattr(options, name))

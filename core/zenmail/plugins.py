@@ -13,6 +13,7 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
+from pydantic import SecretStr
 
 from .email import Email, Envelope
 from .errors import (
@@ -25,6 +26,7 @@ from .errors import (
 )
 from .forks import no_fork, reset_after_fork
 from .hookspecs import PROJECT_NAME, MiddlewareSpec, TokenSourceSpec, TransportSpec
+from .model import Model
 from .receipt import Receipt
 from .tokens import AccessToken, TokenRequest
 from .transport import Check, SendRequest, TransportOptions, VerifyRequest
@@ -53,7 +55,7 @@ INSTALL_COMMANDS: dict[str, dict[str, str]] = {
 """How to install the plugins we know of, by entry-point group and name."""
 
 _logger = logging.getLogger(__name__)
-_Result = TypeVar("_Result")
+_Result = TypeVar("_Result", bound=Model)
 
 
 @dataclass(frozen=True)
@@ -326,7 +328,7 @@ class PluginHost:
                 code="token-source-exception",
                 remedy=f"If it stays, tell the authors of the token source {source!r}.",
             ) from error
-        if not isinstance(token, AccessToken):
+        if not (isinstance(token, AccessToken) and isinstance(token.value, SecretStr)):
             raise BrokenTransport(f"The token source {source!r} returned no AccessToken.")
         return token
 
@@ -404,7 +406,9 @@ class PluginHost:
     def after_send(self, receipt: Receipt, email: Email) -> None:
         """Tell the middleware what became of a mail."""
         for implementation in self._implementations("after_send"):
-            self._guarded(implementation, {"receipt": receipt, "email": email})
+            # To each its own: nobody changes what the others, and the sender, are told.
+            told = receipt.model_copy(deep=True)
+            self._guarded(implementation, {"receipt": told, "email": email})
 
     def _chain(
         self, hook: str, kind: type[_Result], value: _Result, context: dict[str, Any]
@@ -413,7 +417,9 @@ class PluginHost:
         for implementation in self._implementations(hook):
             replaced = self._guarded(implementation, {argument: value, **context})
             if isinstance(replaced, kind):
-                value = replaced
+                # pydantic lets a plugin make one without any check.
+                checked = self._try(implementation, replaced.replace)
+                value = value if checked is None else checked
             elif replaced is not None:
                 _logger.warning(
                     "Plugin %r returned %s from %s; the alert goes on without it.",
@@ -430,10 +436,12 @@ class PluginHost:
                 implementation.function.__name__,
                 implementation.plugin_name,
             )
+        given = [arguments[name] for name in implementation.argnames]
+        return self._try(implementation, lambda: implementation.function(*given))
+
+    def _try(self, implementation: pluggy.HookImpl, call: Callable[[], Any]) -> Any:
         try:
-            return implementation.function(
-                *(arguments[name] for name in implementation.argnames)
-            )
+            return call()
         except self._pass_through:
             raise
         except Exception as error:

@@ -19,12 +19,16 @@ class AccessToken:
     """A bearer token.
 
     Attributes:
-        value: The token itself.
+        value: The token itself; text becomes a secret.
         expires_at: When it stops working, in seconds of ``time.time()``.
     """
 
     value: SecretStr
     expires_at: float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.value, str):  # a source that does not care for types
+            object.__setattr__(self, "value", SecretStr(self.value))
 
     def expires_within(self, seconds: float) -> bool:
         """Whether the token stops working in that many seconds, or already has."""

@@ -249,6 +249,29 @@ def test_a_digest_taken_by_a_process_that_died_is_taken_again(tmp_path: Path) ->
     assert (digest.total, again.total) == (2, 3)
 
 
+def test_what_is_held_back_is_written_down_without_secrets(
+    scripted: Make, mailer_of: Make, tmp_path: Path
+) -> None:
+    """Names and shapes of secrets are looked for before anything of an alert is kept."""
+    alert = failing(
+        1,
+        title="Login with password=canary-password-7f3a failed",
+        error=f"OSError: postgres://u:canary-password-7f3a@db/x {'x' * 130} "
+        "api_key=canary-token-91bc",
+        url="https://example.com/?access_token=canary-token-91bc",
+        url_label="token=canary-token-91bc",
+        facts={"step": "password=canary-password-7f3a"},
+    )
+    mailer = mailer_of(scripted(), outbox=tmp_path, alerts_per_run=1)
+    for _ in range(3):
+        mailer.send_alert(alert, **TO)
+    (path,) = (tmp_path / "storms").glob("*.json")
+    kept = path.read_text()
+    assert "OSError: postgres://u:[redacted]@db/x" in kept
+    assert "canary" not in kept
+    assert "https://example.com/?access_token=[redacted]" in kept
+
+
 def test_a_damaged_count_is_started_anew(tmp_path: Path) -> None:
     """A torn file of counts stops no alert."""
     guard = StormGuard(1, str(tmp_path))

@@ -6,12 +6,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from zenmail import (
+    AccessToken,
     Alert,
     Attachment,
     ConfigurationError,
@@ -22,8 +25,12 @@ from zenmail import (
     MailTooLarge,
     MissingExtra,
     PermanentFailure,
+    PluginHost,
     Receipt,
+    SendRequest,
     TemporaryFailure,
+    TokenRequest,
+    TransportOptions,
     UnknownOutcome,
     hookimpl,
 )
@@ -338,8 +345,6 @@ def test_secrets_are_taken_out_of_receipts_and_logs(
     scripted: Make, mailer_of: Make, email: Email, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No secret of the options stands in a receipt or in the log."""
-    from zenmail import PluginHost
-
     canary = "canary-password-7f3a"
     host = PluginHost()
     host.register_transport(
@@ -353,6 +358,111 @@ def test_secrets_are_taken_out_of_receipts_and_logs(
     assert receipt.outcome == "refused"
     assert canary not in repr(receipt) + receipt.describe() + caplog.text + repr(mailer)
     assert "[redacted]" in receipt.refused[B]
+
+
+class _Login(BaseModel):
+    token: SecretStr
+
+
+@dataclass
+class _Key:
+    value: SecretStr
+
+
+class _NestedOptions(TransportOptions):
+    login: _Login
+    data: SecretBytes
+    keys: frozenset[SecretStr]
+    headers: dict[str, _Key]
+
+
+class _Tells:
+    """A transport that says what it was told."""
+
+    @hookimpl
+    def transport_options(self) -> type[TransportOptions]:
+        return _NestedOptions
+
+    @hookimpl
+    def send_email(self, request: SendRequest[_NestedOptions]) -> Receipt:
+        options = request.options
+        secrets = [options.login.token, *options.keys, options.headers["X-Key"].value]
+        words = [secret.get_secret_value() for secret in secrets]
+        raise PermanentFailure(" ".join([*words, options.data.get_secret_value().decode()]))
+
+
+def test_secrets_are_found_however_deep_they_are_nested(email: Email) -> None:
+    """Models, sets, records and bytes hold secrets like any other option."""
+    host = PluginHost()
+    host.register_transport("one", _Tells)
+    options = {
+        "login": {"token": "canary-token-1"},
+        "data": b"canary-token-2",
+        "keys": ["canary-token-3"],
+        "headers": {"X-Key": {"value": "canary-token-4"}},
+    }
+    receipt = Mailer("one", options=options, plugins=host).send(email)
+    assert receipt.detail == " ".join(["[redacted]"] * 4)
+
+
+def test_a_token_that_was_fetched_is_a_secret(
+    scripted: Make, email: Email, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a token source gave out is known when a server or a transport quotes it."""
+
+    class Source:
+        @hookimpl
+        def fetch_token(self, request: TokenRequest) -> AccessToken:
+            return AccessToken("canary-token-91bc", 1.0)  # type: ignore[arg-type]
+
+    def quotes(request: SendRequest[Any]) -> Receipt:
+        asked = TokenRequest("a@example.com", (), request.deadline, {})
+        token = request.fetch_token("vault", asked)
+        raise PermanentFailure(f"401 for {token.value.get_secret_value()} of {token}")
+
+    host = PluginHost()
+    host.register_transport("one", scripted(quotes))
+    host.register_transport("two", scripted("ok"))
+    host.register_token_source("vault", Source)
+    receipt = Mailer("one", fallbacks=["two"], plugins=host).send(email)
+    assert receipt.delivered
+    assert "401 for [redacted] of AccessToken(" in receipt.notes[0]
+    assert "canary" not in repr(receipt) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("secret", "says"),
+    [
+        ("canary-token-91bc", f"{'x' * 990}canary-token-91bc"),
+        ("canary-token-91bc", f"{'x' * 490}canary-token-91bc"),
+        ("canary\ttoken\n91bc", "it was canary\ttoken\n91bc"),
+        ("canary-token-91bc", "it was canary-\x1b[1mtoken-91bc"),
+    ],
+)
+@pytest.mark.parametrize("error", [RuntimeError, PermanentFailure])
+def test_a_secret_is_known_before_and_after_its_text_is_tidied(
+    scripted: Make, email: Email, error: type[Exception], secret: str, says: str
+) -> None:
+    """Neither half a secret stands in a receipt nor one whose white space was changed."""
+    host = PluginHost()
+    host.register_transport("one", scripted(error(says)))
+    mailer = Mailer(
+        "one", options={"password": secret}, plugins=host, max_attempts=1, deadline=5
+    )
+    receipt = mailer.send(email)
+    assert receipt.outcome in ("refused", "deferred")
+    assert "canary" not in repr(receipt)
+    assert "91bc" not in repr(receipt)
+
+
+def test_addresses_that_differ_in_case_are_two(scripted: Make, mailer_of: Make) -> None:
+    """What is said of one does not count for the other, unless the case is the transport's."""
+    big, small = "Bob@example.com", "bob@example.com"
+    email = Email(sender="a@example.com", to=[big, small], subject="s", text="t")
+    receipt = mailer_of(scripted(Receipt(accepted=(small,), refused={big: "no"}))).send(email)
+    assert (receipt.accepted, receipt.refused) == ((small,), {big: "no"})
+    receipt = mailer_of(scripted(Receipt(accepted=("BOB@example.com",)))).send(email)
+    assert receipt.accepted == (big, small)
 
 
 def test_pass_through_leaves_at_once(scripted: Make, mailer_of: Make, email: Email) -> None:

@@ -471,6 +471,46 @@ def test_middleware_that_returns_nonsense_is_named(
     assert "Plugin 'confused' returned str from before_send" in caplog.text
 
 
+def test_what_middleware_returns_is_checked(
+    host: PluginHost, memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An alert or a mail that was made around the checks costs nobody a mail."""
+
+    class Careless:
+        @hookimpl
+        def before_render(self, alert: Alert) -> Alert:
+            return Alert.model_construct(title="x", severity="loud")
+
+        @hookimpl
+        def before_send(self, email: Email) -> Email:
+            return Email.model_construct(sender=None)
+
+    host.register_middleware("careless", Careless())
+    with Mailer("memory", plugins=host) as mailer:
+        receipt = mailer.send_alert(Alert(title="t"), sender="a@x.com", to="b@x.com")
+    assert receipt.delivered
+    assert memory.requests[0].email.subject == "t"
+    assert caplog.text.count("Plugin 'careless' fails; the alert goes on without it.") == 2
+
+
+def test_middleware_cannot_change_a_receipt(host: PluginHost, memory: Memory) -> None:
+    """What the sender and other plugins are told is what the transport said."""
+    seen: list[Receipt] = []
+
+    class Forger:
+        @hookimpl
+        def after_send(self, receipt: Receipt) -> None:
+            seen.append(receipt)
+            receipt.refused["x@example.com"] = "forged"
+
+    host.register_middleware("one", Forger())
+    host.register_middleware("two", Forger())
+    with Mailer("memory", plugins=host) as mailer:
+        receipt = mailer.send(make_email())
+    assert receipt.refused == {}
+    assert seen[0] is not seen[1]
+
+
 def test_installed_middleware_is_loaded_and_the_broken_left_out(
     install: Install, memory: Memory, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -570,6 +610,7 @@ def test_a_token_source_is_loaded_by_name(install: Install) -> None:
         ("raise KeyError('oops')", TemporaryFailure),
         ("raise MissingExtra('x')", MissingExtra),
         ("return 'token'", BrokenTransport),
+        ("return AccessToken(None, 1.0)", BrokenTransport),
     ],
 )
 def test_trouble_of_a_token_source_is_an_error_of_ours(
@@ -577,7 +618,7 @@ def test_trouble_of_a_token_source_is_an_error_of_ours(
 ) -> None:
     """What it raises or returns wrongly is said with its name, and without its options."""
     source = (
-        "from zenmail import MissingExtra, hookimpl\n"
+        "from zenmail import AccessToken, MissingExtra, hookimpl\n"
         f"@hookimpl\ndef fetch_token(request):\n    {body}\n"
     )
     host = PluginHost(
@@ -586,6 +627,13 @@ def test_trouble_of_a_token_source_is_an_error_of_ours(
     with pytest.raises(error) as caught:
         host.fetch_token("bad", request())
     assert "canary" not in str(caught.value)
+
+
+def test_a_token_given_as_text_becomes_a_secret() -> None:
+    """Who forgets the type shows nothing by it."""
+    token = AccessToken("canary-token-91bc", 1.0)  # type: ignore[arg-type]
+    assert token.value.get_secret_value() == "canary-token-91bc"
+    assert "canary" not in repr(token)
 
 
 def test_a_token_source_without_the_hook_is_named(install: Install) -> None:
