@@ -25,10 +25,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import pytest
-from pydantic import SecretStr
 
 from zenmail.deadline import Deadline
 from zenmail.email import Attachment, Email, Envelope
@@ -36,7 +35,14 @@ from zenmail.errors import DeliveryError, OptionsError
 from zenmail.mailer import Mailer
 from zenmail.plugins import PluginHost, Transport
 from zenmail.receipt import Receipt
-from zenmail.transport import Check, SendRequest, TransportOptions, VerifyRequest
+from zenmail.redact import secrecy_of
+from zenmail.transport import (
+    Check,
+    SendRequest,
+    TransportOptions,
+    VerifyRequest,
+    secret_values,
+)
 
 __all__ = ["Arrived", "TransportConformance"]
 
@@ -123,8 +129,7 @@ class TransportConformance:
     ) -> list[str]:
         """Every secret among the options."""
         parsed = zenmail_plugins.transport(self.transport).parse_options(options)
-        values = [getattr(parsed, name) for name in type(parsed).model_fields]
-        return [item.get_secret_value() for item in values if isinstance(item, SecretStr)]
+        return [secret for secret in secret_values(parsed) if secret]
 
     def _mail(self, **changes: Any) -> Email:
         values: dict[str, Any] = {
@@ -163,6 +168,16 @@ class TransportConformance:
         assert issubclass(transport.options_type, TransportOptions)
         assert transport.options_type.model_config.get("extra") == "forbid"
         assert transport.options_type.model_config.get("frozen") is True
+
+    def test_secrets_are_declared(self, zenmail_plugins: PluginHost) -> None:
+        """An option with the name of a secret is a SecretStr; only so zenmail knows it."""
+        fields = zenmail_plugins.transport(self.transport).options_type.model_fields
+        shown = [
+            name
+            for name, field in fields.items()
+            if secrecy_of(name) and str in (field.annotation, *get_args(field.annotation))
+        ]
+        assert not shown, f"declare as pydantic.SecretStr: {', '.join(shown)}"
 
     def test_unknown_options_are_refused(
         self, options: Mapping[str, Any], zenmail_plugins: PluginHost

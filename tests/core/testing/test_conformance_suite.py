@@ -30,6 +30,13 @@ class Options(TransportOptions):
     token: SecretStr = SecretStr("logged-on-purpose")
 
 
+class NestedOptions(Options):
+    """Options with secrets in them."""
+
+    headers: dict[str, SecretStr]
+    keys: list[SecretStr]
+
+
 class Good:
     """A transport that does all it has to."""
 
@@ -160,6 +167,20 @@ class LogsSecret(Good):
         return super().send_email(request)
 
 
+class OpenOptions(TransportOptions):
+    """Options that anybody may read."""
+
+    api_key: str | None = None
+
+
+class OpenSecret(Good):
+    """Declares its key as text."""
+
+    @hookimpl
+    def transport_options(self) -> type[Any]:
+        return OpenOptions
+
+
 class Mixes(Good):
     """Shares one buffer among threads."""
 
@@ -211,6 +232,7 @@ FINDS: list[tuple[str, type[Good]]] = [
     ("test_one_refused_recipient_does_not_cost_the_others_their_mail", Forgets),
     ("test_a_transport_that_keeps_deadlines_keeps_them", Late),
     ("test_secrets_stay_secret", LogsSecret),
+    ("test_secrets_are_declared", OpenSecret),
     ("test_threads_do_not_mix_mails", Mixes),
     ("test_checking_sends_nothing", SendsToVerify),
     ("test_checking_sends_nothing", FailsWithoutRemedy),
@@ -242,6 +264,22 @@ def call(
         test(**{name: offered[name] for name in code.co_varnames[1 : code.co_argcount]})
 
     return run
+
+
+def test_nested_secrets_are_looked_for() -> None:
+    """The suite takes secrets out of lists and mappings of options, too."""
+
+    class Nested(Good):
+        @hookimpl
+        def transport_options(self) -> type[Any]:
+            return NestedOptions
+
+    host = PluginHost(installed=list)
+    host.register_transport("bad", Nested)
+    # What is below the fixture.
+    find = TransportConformance.zenmail_secrets.__wrapped__  # type: ignore[attr-defined]
+    options = {"headers": {"X-Key": "one"}, "keys": ["two"]}
+    assert sorted(find(Suite(), options, host)) == ["logged-on-purpose", "one", "two"]
 
 
 @pytest.mark.parametrize(("test", "plugin"), FINDS)
