@@ -44,18 +44,18 @@ _SHORT_MESSAGE: Final = 600
 _FIRST_FACTS: Final = 8
 _SCALARS: Final = (str, int, float, bool, type(None))
 
-_RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LETTER: Final = re.compile(r"[^\W\d_]")
-_SCRIPTS: Final = (
-    ("he", re.compile("[\u0590-\u05ff]")),
-    ("ar", re.compile("[\u0600-\u06ff]")),
-    ("ja", re.compile("[\u3040-\u30ff]")),
-    ("ko", re.compile("[\uac00-\ud7af]")),
-    ("zh", re.compile("[\u4e00-\u9fff]")),
-    ("ru", re.compile("[\u0400-\u04ff]")),
-    ("el", re.compile("[\u0370-\u03ff]")),
-    ("th", re.compile("[\u0e00-\u0e7f]")),
-)
+_RIGHT_TO_LEFT: Final = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc"
+_SCRIPTS: Final = {
+    "he": "\u0590-\u05ff",
+    "ar": "\u0600-\u06ff",
+    "ja": "\u3040-\u30ff",
+    "ko": "\uac00-\ud7af",
+    "zh": "\u4e00-\u9fff",
+    "ru": "\u0400-\u04ff",
+    "el": "\u0370-\u03ff",
+    "th": "\u0e00-\u0e7f",
+}
 _MARKS: Final = re.compile(r"^[ #>*`_-]+|[*`_ ]+$")
 
 
@@ -588,9 +588,14 @@ def _language(text: str) -> tuple[str, str]:
     if not letters:
         return "en", "ltr"
     lang = next(
-        (name for name, script in _SCRIPTS if len(script.findall(text)) * 5 > letters), "en"
+        (name for name, script in _SCRIPTS.items() if _count(script, text) * 5 > letters), "en"
     )
-    return lang, "rtl" if len(_RIGHT_TO_LEFT.findall(text)) * 5 > letters * 2 else "ltr"
+    return lang, "rtl" if _count(_RIGHT_TO_LEFT, text) * 5 > letters * 2 else "ltr"
+
+
+def _count(script: str, text: str) -> int:
+    # Compiled when it is needed: each takes some milliseconds, and the module keeps it.
+    return len(re.findall(f"[{script}]", text))
 
 
 def _moment(moment: datetime) -> str:
