@@ -158,7 +158,7 @@ class Mailer:
         if alerts_per_run is not None or shared is not None:
             from .digest import StormGuard
 
-            self._storms = StormGuard(alerts_per_run or 0, shared, self._scrub)
+            self._storms = StormGuard(alerts_per_run or 0, shared, self.hide)
 
     def _route(self, name: str, options: Mapping[str, Any] | TransportOptions) -> Route:
         transport = self.plugins.transport(name)
@@ -476,10 +476,10 @@ class Mailer:
         return [self._send_digest(digest) for digest in self._storms.finish(thread)]
 
     def _compose(self, alert: Alert, addressing: Addressing, subject: str = "") -> Email:
-        if alert.list_id != (list_id := self._scrub(alert.list_id)):
+        if alert.list_id != (list_id := self.hide(alert.list_id)):
             alert = alert.replace(list_id=list_id)
         headers = {
-            name: text for name, text in alert.headers.items() if name == self._scrub(name)
+            name: text for name, text in alert.headers.items() if name == self.hide(name)
         }
         if len(headers) < len(alert.headers):
             alert = alert.replace(headers=headers)
@@ -491,8 +491,8 @@ class Mailer:
                 cc=addressing.cc,
                 bcc=addressing.bcc,
                 reply_to=addressing.reply_to,
-                subject=self._scrub(subject),
-                subject_prefix=self._scrub(addressing.subject_prefix),
+                subject=self.hide(subject),
+                subject_prefix=self.hide(addressing.subject_prefix),
                 include_html=addressing.include_html,
                 secrets=(*self._secrets, *self._tokens),
                 templates=addressing.templates,
@@ -501,7 +501,7 @@ class Mailer:
             )
         except ZenmailError as error:
             # It quotes what it refuses.
-            error.message = self._scrub(error.message)
+            error.message = self.hide(error.message)
             error.args = (error.message,)
             raise
 
@@ -695,9 +695,9 @@ class Mailer:
                 claim.done()
         except OSError as error:
             trouble = f"The outbox {self._outbox} cannot keep the mail: {_why(error)}"
-            _logger.error("%s", self._scrub(trouble))
+            _logger.error("%s", self.hide(trouble))
         if trouble:
-            return receipt.model_copy(update={"notes": (*receipt.notes, self._scrub(trouble))})
+            return receipt.model_copy(update={"notes": (*receipt.notes, self.hide(trouble))})
         if not keep:
             return receipt.model_copy(update={"spooled": spooled})
         return receipt.model_copy(
@@ -761,12 +761,18 @@ class Mailer:
     def _tidy(self, text: str) -> str:
         # A stranger's transport may put anything there; mostly there is nothing. Cleaning
         # may change a secret, cut it, or put it together.
-        return text and self._scrub(clean_line(self._scrub(text), limit=_LONGEST_REASON))
+        return text and self.hide(clean_line(self.hide(text), limit=_LONGEST_REASON))
 
     def _tidy_all(self, reasons: Mapping[str, str]) -> dict[str, str]:
         return {address: self._tidy(why) for address, why in reasons.items()}
 
-    def _scrub(self, text: str, *, shapes: bool = False) -> str:
+    def hide(self, text: str, *, shapes: bool = False) -> str:
+        """Return a text without the secrets of the transports' options, and their tokens.
+
+        Args:
+            text: Any text that is to be shown or kept.
+            shapes: Whether what is secret by its name or shape is taken out, too.
+        """
         return Redactor((*self._secrets, *self._tokens), shapes=shapes).text(text)
 
 

@@ -116,6 +116,25 @@ def test_a_lost_mail_is_false_and_one_line_in_the_log(
     )
 
 
+def test_no_secret_of_the_options_is_in_the_log_of_a_lost_mail(
+    register: Callable[..., Any],
+    server: SMTPServer,
+    canaries: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A subject that quotes a secret, wherever that is set, is shown without it."""
+    alerter = register(
+        transport_options={
+            **server.options(username="relay-account"),
+            "password": "{{email_credentials.smtp_password}}",
+        }
+    )
+    server.on("rcpt", "550 5.1.1 Unknown user")
+    assert alerter.post(f"Nobody knows {canaries['password']} here") is False
+    assert "Nobody knows [redacted] here" in caplog.text
+    assert canaries["password"] not in caplog.text
+
+
 def test_a_lost_mail_raises_for_those_who_want_it(alerter: Any, server: SMTPServer) -> None:
     """With on_delivery_failure="raise" the reason is an exception."""
     server.on("rcpt", "550 5.1.1 Unknown user")

@@ -139,6 +139,49 @@ def test_options_follow_their_transport(
     assert resolve(merged, replace=lambda value: value).options() == expected
 
 
+SECRETS = {
+    "{{mail.to}}": "b@example.com",
+    "{{mail.team}}": "c@example.com, d@example.com",
+    "{{mail.options}}": '{"host": "localhost", "port": 25, "oauth": "x"}',
+}
+
+
+def look_up(value: Any) -> Any:
+    """Put secrets in place of references, as ZenML's store would."""
+    if isinstance(value, dict):
+        return {name: look_up(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [look_up(item) for item in value]
+    return SECRETS.get(value, value) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "{{mail.to}}, {{mail.team}}",
+        '["{{mail.to}}", "{{mail.team}}"]',
+        ["{{mail.to}}", "{{mail.team}}"],
+        "b@example.com; {{mail.team}}",
+    ],
+)
+def test_a_reference_may_stand_in_a_list(given: Any) -> None:
+    """For one address or for several, with commas and in JSON."""
+    chosen = resolve({"recipient_email": given}, replace=look_up)
+    assert chosen.recipient_email == ("b@example.com", "c@example.com", "d@example.com")
+
+
+def test_a_flat_setting_wins_over_options_that_are_a_reference() -> None:
+    """The options are read for that; without a narrower setting they are not."""
+    scopes: list[dict[str, Any]] = [
+        {"transport_options": "{{mail.options}}"},
+        {"smtp_port": 26},
+    ]
+    merged = layer(scopes, replace=look_up)
+    options = resolve(merged, replace=look_up).options()
+    assert options == {"host": "localhost", "port": 26, "oauth": "x"}
+    assert layer(scopes[:1], replace=look_up) == scopes[0]
+
+
 def test_options_of_several_fallbacks_go_by_name() -> None:
     """Each fallback gets its own options; those of nobody are refused."""
     chosen = settings(

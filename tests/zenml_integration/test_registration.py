@@ -119,6 +119,8 @@ def test_bad_input_is_a_value_error_in_python(changes: dict[str, Any], reason: s
         ),
         {"transport_options": json.dumps({"max_mails": "{{mail.most}}"})},
         {"transport_options": "{{mail.options}}"},
+        {"transport": "file", "transport_options": "{{mail.options}}"},
+        {"fallback_transport": "file", "fallback_options": "{{mail.options}}"},
         {"smtp_server": None, "transport": "console", "password": None},
         {"smtp_server": None, "transport_options": {"host": "smtp.example.com"}},
         {"smtp_server": "localhost", "password": None, "smtp_security": "none"},
@@ -200,6 +202,34 @@ def test_requirements_are_pinned_and_of_no_path(register: Callable[..., Any]) ->
     collected = Client().active_stack.requirements()
     assert f"zenmail[ses]=={version}" in collected
     assert all(Requirement(item).url is None for item in collected)
+
+
+LOGIN = {"host": "localhost", "username": "u", "oauth": "google"}
+
+
+@pytest.mark.parametrize("written", [json.dumps, dict])
+@pytest.mark.parametrize(
+    ("setting", "value", "others"),
+    [
+        ("transport_options", LOGIN, {}),
+        ("fallback_options", LOGIN, {"transport": "console", "fallback_transport": "smtp"}),
+        (
+            "fallback_options",
+            {"smtp": LOGIN, "file": {"folder": "mails"}},
+            {"transport": "console", "fallback_transport": "smtp, file"},
+        ),
+    ],
+)
+def test_requirements_follow_the_token_source(
+    register: Callable[..., Any],
+    written: Callable[[Any], Any],
+    setting: str,
+    value: dict[str, Any],
+    others: dict[str, Any],
+) -> None:
+    """Who logs in with a token needs the extra for it, whichever way the options are given."""
+    alerter = register(**{setting: written(value)}, **others)
+    assert any(text.startswith("zenmail[oauth]") for text in alerter.requirements)
 
 
 def test_a_step_may_select_another_transport(

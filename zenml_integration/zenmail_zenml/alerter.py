@@ -21,7 +21,6 @@ from zenmail import (
 from zenmail.address import parse_mailbox, split_addresses
 from zenmail.clean import clean_line
 from zenmail.model import describe_validation
-from zenmail.redact import Redactor
 
 from .alerts import build_alert
 from .context import PASS_THROUGH, Surroundings, surroundings
@@ -30,11 +29,12 @@ from .lineage import record
 from .mailers import mailers
 from .message import AlerterMessage, SMTPEmailAlerterParameters
 from .requirements import requirements_for
-from .settings import Resolved, SecretReader, layer, resolve
+from .settings import Resolved, SecretReader, as_mapping, layer, resolve
 
 __all__ = ["SMTPEmailAlerter"]
 
 _logger = logging.getLogger(__name__)
+_LONGEST_LINE = 4000
 
 
 class SMTPEmailAlerter(BaseAlerter):
@@ -55,11 +55,14 @@ class SMTPEmailAlerter(BaseAlerter):
         """What a step's image needs: zenmail and the owners of the selected transports."""
         raw = layer([self.config.raw()])
         names = [raw.get("transport", "smtp"), *split_addresses(raw.get("fallback_transport"))]
-        options = raw.get("transport_options")
-        source = options.get("oauth") if isinstance(options, Mapping) else None
+        sources = [
+            source
+            for options in (raw.get("transport_options"), raw.get("fallback_options"))
+            for source in _token_sources(options)
+        ]
         return requirements_for(
             [name for name in names if not is_secret_reference(name)],
-            [source] if source and not is_secret_reference(source) else [],
+            [source for source in sources if not is_secret_reference(source)],
         )
 
     def post(
@@ -84,16 +87,15 @@ class SMTPEmailAlerter(BaseAlerter):
         """
         place = surroundings()
         given = _as_parameters(params)
-        values = layer(
-            [
-                self.config.raw(),
-                place.settings(self.name, self.flavor),
-                message.settings if isinstance(message, AlerterMessage) else {},
-                given.settings() if given is not None else {},
-            ]
-        )
+        scopes = [
+            self.config.raw(),
+            place.settings(self.name, self.flavor),
+            message.settings if isinstance(message, AlerterMessage) else {},
+            given.settings() if given is not None else {},
+        ]
+        reader = SecretReader()
         try:
-            settings = resolve(values, replace=SecretReader().resolve)
+            settings = resolve(layer(scopes, replace=reader.resolve), replace=reader.resolve)
             alert = build_alert(
                 message, given, place, include_pipeline_info=settings.include_pipeline_info
             )
@@ -107,7 +109,7 @@ class SMTPEmailAlerter(BaseAlerter):
             # ZenML's store does not answer, or one of us made a mistake: nothing that the
             # user set up wrong, so it counts as a mail that was not delivered.
             lost = TemporaryFailure(f"{type(error).__name__}: {error}", code="unexpected")
-            if values.get("on_delivery_failure") == "raise":
+            if layer(scopes).get("on_delivery_failure") == "raise":
                 raise lost from error
             _logger.error("An e-mail was not sent: %s", lost, exc_info=error)
             return False
@@ -149,7 +151,10 @@ class SMTPEmailAlerter(BaseAlerter):
                 templates=settings.templates or None,
                 redact=settings.redact,
             )
-        shown = _safe_subject(subject, alert, settings)
+            line = subject or alert.title or alert.body.strip().partition("\n")[0]
+            hidden = mailer.hide(line[:_LONGEST_LINE], shapes=settings.redact)
+        # Fit for the log and for ZenML's metadata.
+        shown = clean_line(hidden, limit=200)
         record(receipt, shown, place)
         return _report(receipt, shown, settings)
 
@@ -163,6 +168,16 @@ class SMTPEmailAlerter(BaseAlerter):
     def __repr__(self) -> str:
         shown = "".join(f", {name}={value!r}" for name, value in self.config.shown().items())
         return f"{type(self).__name__}(name={self.name!r}{shown})"
+
+
+def _token_sources(options: Any) -> list[str]:
+    """Return which token sources options name, of one transport or by transport."""
+    try:
+        given = as_mapping(options or {})
+    except ValueError:  # a reference to a secret
+        return []
+    every = [given, *(own for own in given.values() if isinstance(own, Mapping))]
+    return [own["oauth"] for own in every if isinstance(own.get("oauth"), str) and own["oauth"]]
 
 
 def _as_parameters(
@@ -186,13 +201,6 @@ def _as_parameters(
                 error, known=SMTPEmailAlerterParameters.model_fields, noun="parameter"
             )
         ) from None
-
-
-def _safe_subject(subject: str, alert: Alert, settings: Resolved) -> str:
-    """Return what the mail is about, fit for the log and for ZenML's metadata."""
-    secrets = [settings.password.get_secret_value()] if settings.password else []
-    line = subject or alert.title or alert.body.strip().partition("\n")[0]
-    return clean_line(Redactor(secrets, shapes=settings.redact).text(line[:400]), limit=200)
 
 
 def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
@@ -20,7 +21,7 @@ from zenmail.address import parse_mailbox, split_addresses
 from zenmail.errors import AddressError, ConfigurationError, OptionsError
 from zenmail.model import describe_validation
 
-__all__ = ["SMTP_OPTIONS", "Resolved", "SecretReader", "layer", "resolve"]
+__all__ = ["SMTP_OPTIONS", "Resolved", "SecretReader", "as_mapping", "layer", "resolve"]
 
 SMTP_OPTIONS = {
     "smtp_server": "host",
@@ -31,10 +32,23 @@ SMTP_OPTIONS = {
     "smtp_ca_file": "ca_file",
     "smtp_ehlo_name": "ehlo_name",
 }
+_LISTS = (
+    "recipient_email",
+    "cc",
+    "bcc",
+    "reply_to",
+    "redirect_to",
+    "redirect_allow",
+    "fallback_transport",
+)
 _OPTIONS_OF = {"transport": "transport_options", "fallback_transport": "fallback_options"}
 
 
-def layer(scopes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def layer(
+    scopes: Iterable[Mapping[str, Any]],
+    *,
+    replace: Callable[[Any], Any] = lambda value: value,
+) -> dict[str, Any]:
     """Return one mapping in which the narrower scopes win, setting by setting.
 
     A scope that selects another transport leaves the wider scopes' options behind, which
@@ -43,6 +57,8 @@ def layer(scopes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
     Args:
         scopes: Settings by name, the widest scope first. None is not set.
+        replace: Puts secrets in place of their references, where a scope's options are one
+            and a narrower scope overrules some of them.
     """
     merged: dict[str, Any] = {}
     for scope in scopes:
@@ -54,10 +70,12 @@ def layer(scopes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         if wider and "transport_options" not in given:
             overruled = {SMTP_OPTIONS[name] for name in given if name in SMTP_OPTIONS}
             if overruled and merged.get("transport", "smtp") == "smtp":
-                wider = _as_mapping(wider)
-                if isinstance(wider, Mapping):
+                # What is no mapping is refused when it is used.
+                with contextlib.suppress(ValueError):
                     merged["transport_options"] = {
-                        name: value for name, value in wider.items() if name not in overruled
+                        name: value
+                        for name, value in as_mapping(replace(wider)).items()
+                        if name not in overruled
                     }
         merged.update(given)
     return merged
@@ -108,7 +126,12 @@ def _fetch(name: str) -> Mapping[str, str]:
     return secret.secret_values
 
 
-def _as_mapping(value: Any) -> Any:
+def as_mapping(value: Any) -> dict[str, Any]:
+    """Return options by name, which may be written as JSON.
+
+    Raises:
+        ValueError: It is neither JSON nor a mapping.
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else {}
@@ -120,7 +143,7 @@ def _as_mapping(value: Any) -> Any:
 
 
 Addresses = Annotated[tuple[str, ...], BeforeValidator(split_addresses)]
-Options = Annotated[dict[str, Any], BeforeValidator(_as_mapping)]
+Options = Annotated[dict[str, Any], BeforeValidator(as_mapping)]
 
 
 class Resolved(BaseModel):
@@ -232,13 +255,17 @@ def resolve(values: Mapping[str, Any], *, replace: Callable[[Any], Any]) -> Reso
         ConfigurationError: A value is unusable, or a secret does not exist.
     """
     known = {name: value for name, value in values.items() if name in Resolved.model_fields}
-    for name in (*_OPTIONS_OF.values(), *_OPTIONS_OF):
+    for name in (*_OPTIONS_OF.values(), "transport"):
         if isinstance(known.get(name), str):
             known[name] = replace(known[name])
+    for name in _LISTS:
+        if isinstance(known.get(name), str):
+            # A reference may stand for the whole list, or for a part of it.
+            known[name] = split_addresses(replace(known[name]))
     for name in _OPTIONS_OF.values():
         if name in known:
             try:
-                known[name] = _as_mapping(known[name])
+                known[name] = as_mapping(known[name])
             except ValueError as error:
                 raise ConfigurationError(f"{name}: {error}.") from None
     try:

@@ -71,8 +71,14 @@ def _check(raw: Mapping[str, Any]) -> None:
     _check_addresses(raw, settings)
     host = PluginHost()
     if not is_secret_reference(raw.get("transport")):
-        _check_transport(host, settings.transport, _options(raw, settings), raw)
-    if not is_secret_reference(raw.get("fallback_transport")):
+        if is_secret_reference(raw.get("transport_options")):
+            host.transport(settings.transport)
+        else:
+            _check_transport(host, settings.transport, _options(raw, settings), raw)
+    if is_secret_reference(raw.get("fallback_options")):
+        for name in settings.fallback_transport:
+            host.transport(name)
+    elif not is_secret_reference(raw.get("fallback_transport")):
         for name, options in settings.fallbacks():
             _check_transport(host, name, options, {})
 
