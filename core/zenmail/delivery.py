@@ -58,8 +58,13 @@ class Progress:
     def started(self) -> None:
         """A transport is about to be called: from here on, somebody may have the mail."""
 
-    def answered(self, remaining: Sequence[str]) -> None:
-        """The transport has answered, and these recipients are left for another try."""
+    def answered(self, remaining: Sequence[str], doubtful: Sequence[str] = ()) -> None:
+        """The transport has answered.
+
+        Args:
+            remaining: The recipients that are left for another try.
+            doubtful: Those who may have the mail and are not to get it again.
+        """
 
 
 _Kind = Literal["deferred", "refused", "rejected", "broken"]
@@ -199,7 +204,8 @@ class Delivery:
             for address in self._remaining
             if address not in self.accepted and address not in self._settled
         ]
-        self._progress.answered(self._remaining)
+        doubtful = [address for address in self._maybe if address in self._settled]
+        self._progress.answered(self._remaining, doubtful)
 
     def _call(self, route: Route, request: SendRequest[Any]) -> Receipt:
         self.attempts += 1

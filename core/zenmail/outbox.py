@@ -60,6 +60,8 @@ _LEASE = 3600.0
 _REMOTE_PATIENCE = 10.0
 # How often the sends of one process look into a remote outbox, in seconds.
 _REMOTE_INTERVAL = 60.0
+# Bytes of a file that is still taken for a mail; what is larger would fill the memory.
+_LARGEST = 256 * 1024 * 1024
 
 
 class OutboxEntry(BaseModel):
@@ -154,17 +156,31 @@ class Outbox:
         max_age: float = 7 * _DAY,
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.location = os.fspath(folder)
+        try:
+            self.location = os.fsdecode(folder)
+            os.fsencode(self.location)
+        except (TypeError, UnicodeError):
+            self.location = "\0"
         self.max_age = max_age
         if not self.location.strip():
             raise ConfigurationError("The outbox has no folder.", remedy="Give its path.")
+        if "\0" in self.location:
+            raise ConfigurationError(
+                "The outbox's folder is no path.", remedy="Give a path, or a URL."
+            )
         scheme, separator, rest = self.location.partition("://")
         self._next_look = 0.0
         self._store: _Store
         if separator and scheme not in ("file", "local"):
             self._store = _RemoteStore(self.location, storage_options or {})
         else:
-            path = Path(rest if separator else self.location).expanduser()
+            try:
+                path = Path(rest if separator else self.location).expanduser()
+            except RuntimeError:
+                raise ConfigurationError(
+                    f"The outbox {self.location} is in a home folder that is not known.",
+                    remedy="Give the whole path, or set HOME.",
+                ) from None
             self.location = str(path)
             self._store = _LocalStore(path)
 
@@ -463,6 +479,10 @@ class Claim(Progress):
         self._store = store
         self._place = place
         self.entry = entry
+        # Whether the file names others than the entry, because it could not be written.
+        self._stale = False
+        # Notes of those who may have the mail and are not to get it again.
+        self._doubts: dict[tuple[str, ...], Claim] = {}
 
     @property
     def name(self) -> str:
@@ -473,15 +493,36 @@ class Claim(Progress):
         """Note that the mail may be with somebody from now on."""
         self._follow("sending")
 
-    def answered(self, remaining: Sequence[str]) -> None:
-        """Note who is left, and that the mail is with nobody else."""
+    def answered(self, remaining: Sequence[str], doubtful: Sequence[str] = ()) -> None:
+        """Note who is left, that the mail is with nobody else, and who may have it."""
         if not remaining:
             return
-        if tuple(remaining) != self.entry.recipients:
-            self.entry = self.entry.replace(recipients=tuple(remaining))
-            with contextlib.suppress(OSError):
+        try:
+            self._note_doubt(tuple(doubtful))
+            if self._stale or tuple(remaining) != self.entry.recipients:
+                self.entry = self.entry.replace(recipients=tuple(remaining))
+                self._stale = True
                 self._store.write(self._place.path, _dump(self.entry), durable=False)
+                self._stale = False
+        except OSError:
+            # The file names some who have the mail: it stays where that is allowed for.
+            return
         self._follow("claimed")
+
+    def _note_doubt(self, doubtful: tuple[str, ...]) -> None:
+        """Note down, in a file of its own, who may have the mail and is not left any more."""
+        new = doubtful
+        for known in self._doubts:
+            new = tuple(address for address in new if address not in known)
+        if new:
+            place = _Place("sending", _new_name(), self._place.owner)
+            entry = self.entry.replace(recipients=new)
+            self._store.write(place.path, _dump(entry), durable=False)
+            self._doubts[new] = Claim(self._store, place, entry)
+
+    def _forget_doubts(self) -> None:
+        while self._doubts:
+            self._doubts.popitem()[1].done()
 
     def _follow(self, state: str) -> None:
         # The note is for a crash; that it cannot be taken is no reason not to send.
@@ -498,6 +539,7 @@ class Claim(Progress):
             OSError: The file cannot be deleted.
         """
         self._store.remove(self._place.path)
+        self._forget_doubts()
 
     def move_out(
         self,
@@ -526,6 +568,7 @@ class Claim(Progress):
         self._store.write(self._place.path, _dump(entry), durable=True)
         target = _Place(state, self._place.name)
         self._store.move(self._place.path, target.path, durable=True)
+        self._forget_doubts()
 
     def abandon(self, why: str) -> None:
         """Let go of the mail in the middle of its delivery.
@@ -533,6 +576,8 @@ class Claim(Progress):
         Raises:
             OSError: The folder cannot be written to.
         """
+        while self._doubts:
+            self._doubts.popitem()[1].abandon(why)
         if self._place.state == "sending" and self.entry.policy == "at_most_once":
             reason = f"{why} It may have arrived."
             self.move_out("unknown", self.entry.recipients, reason=reason, code="unknown")
@@ -549,6 +594,13 @@ class Claim(Progress):
 
 class _UnreadableError(Exception):
     """A file that is not a mail."""
+
+
+_UNREADABLE = {
+    errno.ELOOP: "it is a symbolic link",
+    errno.ENXIO: "it is no file",
+    errno.EACCES: "it may not be read",
+}
 
 
 def _load(data: bytes) -> OutboxEntry:
@@ -650,13 +702,16 @@ class _LocalStore:
         try:
             number = os.open(self._root / path, flags | getattr(os, "O_CLOEXEC", 0))
         except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise _UnreadableError("it is a symbolic link") from None
+            # Foreign files must not keep the mails behind them from being sent.
+            if error.errno in _UNREADABLE:
+                raise _UnreadableError(_UNREADABLE[error.errno]) from None
             raise
         with open(number, "rb") as stream:
             found = os.fstat(number)
             if not stat.S_ISREG(found.st_mode):
                 raise _UnreadableError("it is no file")
+            if found.st_size > _LARGEST:
+                raise _UnreadableError(f"it has {found.st_size:,} bytes")
             # Whoever can write into the folder could have us send and read anything.
             if hasattr(os, "geteuid") and found.st_uid not in (
                 os.geteuid(),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -283,6 +284,101 @@ def test_no_symbolic_link_is_followed(
     assert mailer_of(one, outbox=tmp_path / "box").flush() == []
     assert one.requests == []
     assert (tmp_path / "other" / f"{name}.json").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs sockets in the file system")
+def test_a_socket_stops_nobody(
+    scripted: Make, mailer_of: Make, email: Email, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """A file that cannot even be opened is set aside, and the mails behind it are sent."""
+    name = spool(mailer_of, scripted, email, tmp_path)
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("0.json")
+    assert [item.name for item in Outbox(tmp_path).list()] == [name]
+    receipts = mailer_of(scripted(), outbox=tmp_path).flush()
+    assert [receipt.outcome for receipt in receipts] == ["delivered"]
+
+
+def test_what_would_fill_the_memory_is_not_read(
+    scripted: Make, mailer_of: Make, email: Email, tmp_path: Path
+) -> None:
+    """A file of a terabyte is set aside unread, and the send does not hear of it."""
+    with open(tmp_path / "huge.json", "wb") as stream:
+        try:
+            stream.truncate(1 << 40)
+        except OSError:
+            pytest.skip("the file system takes no file of that size")
+    assert mailer_of(scripted(), outbox=tmp_path).send(email).delivered
+    assert files(tmp_path) == ["aside/huge.json"]
+
+
+def died(folder: Path) -> None:
+    """Make all claims those of a process that has ended."""
+    token = dead_process()
+    for path in [*folder.glob("*/*~*.json")]:
+        path.rename(path.with_name(f"{token}~{path.name.rpartition('~')[2]}"))
+
+
+def test_a_disk_that_fills_up_makes_no_second_copy(
+    scripted: Make,
+    mailer_of: Make,
+    email: Email,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who has the mail is not sent it again because that could not be written down."""
+    one = scripted(
+        Receipt(accepted=[B, C], deferred={D: "busy"}), Receipt(deferred={D: "busy"})
+    )
+    mailer = mailer_of(one, outbox=tmp_path, deadline=0.2)
+    whole = os.open
+
+    def full(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if one.requests and flags & os.O_CREAT:
+            raise OSError(28, "No space left on device")
+        return whole(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", full)
+    assert mailer.send(email).accepted == (B, C)
+    monkeypatch.undo()
+    died(tmp_path)
+    two = scripted()
+    mailer_of(two, outbox=tmp_path).flush()
+    assert two.requests == []
+    assert [item.state for item in Outbox(tmp_path).list()] == ["unknown"]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_who_may_have_the_mail_is_remembered_while_others_are_tried(
+    email: Email, tmp_path: Path, interrupted: bool
+) -> None:
+    """A process killed between two tries leaves a note of those whose answer was lost."""
+    claim = Outbox(tmp_path).begin(email, email.envelope, "at_most_once")
+    claim.started()
+    claim.answered([D], [C])
+    claim.started()
+    claim.answered([D], [C])
+    if interrupted:
+        claim.abandon("Interrupted.")
+    else:
+        died(tmp_path)
+        Outbox(tmp_path).recover()
+    found = {item.state: item.recipients for item in Outbox(tmp_path).list()}
+    assert found == {"waiting": (D,), "unknown": (C,)}
+
+
+def test_a_doubt_is_noted_once(
+    scripted: Make, mailer_of: Make, email: Email, tmp_path: Path
+) -> None:
+    """When the delivery is over, no note of it is left beside its result."""
+    one = scripted(
+        Receipt(accepted=[B], unknown={C: "lost"}, deferred={D: "busy"}), Receipt(accepted=[D])
+    )
+    receipt = mailer_of(one, outbox=tmp_path).send(email)
+    assert receipt.outcome == "unknown"
+    found = [(item.state, item.recipients) for item in Outbox(tmp_path).list()]
+    assert found == [("unknown", (C,))]
 
 
 def test_attachments_by_path_are_read_in(
@@ -580,9 +676,17 @@ def test_a_remote_outbox_that_is_down(
 
 
 @pytest.mark.parametrize(
-    ("folder", "word"), [("nonsense://bucket", "nonsense"), ("   ", "no folder")]
+    ("folder", "word"),
+    [
+        ("nonsense://bucket", "nonsense"),
+        ("   ", "no folder"),
+        ("a\0b", "no path"),
+        ("a\ud800b", "no path"),
+        (5, "no path"),
+        ("~nobody-of-this-name/box", "home folder"),
+    ],
 )
-def test_an_outbox_that_cannot_be(folder: str, word: str) -> None:
-    """An unknown kind of URL, or none, is refused when the mailer is made."""
+def test_an_outbox_that_cannot_be(folder: Any, word: str) -> None:
+    """What is no path, or an unknown kind of URL, is refused when the mailer is made."""
     with pytest.raises(ConfigurationError, match=word):
         Mailer("console", outbox=folder)
