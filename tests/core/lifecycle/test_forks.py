@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,39 @@ def test_forks_wait_for_what_comes_first(script: str, tmp_path: Path) -> None:
         tmp_path,
     )
     assert output == "True []\nTrue []\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_plugin_that_is_loaded_during_a_fork(tmp_path: Path) -> None:
+    """A child loads plugins, whatever plugin another thread was loading for long."""
+    (tmp_path / "slow.py").write_text("import builtins\nbuiltins.loading.set()\n"
+                                      "builtins.leave.wait()\n")  # fmt: skip
+    about = tmp_path / "slow-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: slow\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[zenmail.transports]\nslow = slow\n")
+    output = run(
+        """
+import builtins, os, warnings
+from zenmail import PluginHost, ZenmailError
+warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads, 3.12
+sys.path.insert(0, folder)
+builtins.loading, builtins.leave = threading.Event(), threading.Event()
+host = PluginHost()
+def load():
+    try: host.transport("slow")
+    except ZenmailError: pass  # it sends no mail
+thread = threading.Thread(target=load)
+thread.start()
+builtins.loading.wait()
+child = os.fork()
+if not child:
+    print(host.transport("file").name, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+builtins.leave.set()
+thread.join()
+""",
+        tmp_path,
+    )
+    assert output == "file\n"
