@@ -74,7 +74,7 @@ threading.Thread(target=late).start()
 def test_fork_in_the_middle_of_a_send() -> None:
     """Children forked while threads send neither hang nor double a mail."""
     script = """
-import warnings
+import faulthandler, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 box = mailer()
 def post(name):
@@ -86,6 +86,7 @@ children = []
 for n in range(4):
     child = os.fork()
     if child == 0:
+        faulthandler.dump_traceback_later(30, exit=True)
         code = 1
         try:
             post(f"child{n}")
