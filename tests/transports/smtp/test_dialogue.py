@@ -109,6 +109,33 @@ def test_bdat_that_is_accepted_for_nobody() -> None:
     assert len(mail.refused) == 2
 
 
+@pytest.mark.parametrize("refusal", [NO, LATER, Reply(421, ("",)), GO])
+def test_bdat_that_is_accepted_without_a_sender(refusal: Reply) -> None:
+    """A server that refuses the sender and takes the mail may have delivered it."""
+    mail = transaction("PIPELINING", "CHUNKING")
+    with pytest.raises(UnknownOutcome):
+        play(mail.run(), [refusal, OK, OK, OK])
+    assert (mail.intact, mail.closing) == (False, False)
+    with pytest.raises((PermanentFailure, TemporaryFailure)):
+        play(transaction("PIPELINING", "CHUNKING").run(), [refusal, NO, NO, OK])
+
+
+@pytest.mark.parametrize("keywords", [(), ("PIPELINING",), ("PIPELINING", "CHUNKING")])
+def test_a_refused_reset_is_no_refusal(keywords: tuple[str, ...]) -> None:
+    """Where MAIL is taken, it does not matter that RSET was not known."""
+    mail = transaction(*keywords)
+    mail.reset = True
+    unknown = Reply(502, ("",))
+    if "CHUNKING" in keywords:
+        answers = [[unknown, OK, OK, OK, OK]]
+    elif keywords:
+        answers = [[unknown, OK, OK, OK, GO], [OK]]
+    else:
+        answers = [[unknown], [OK], [OK], [OK], [GO], [OK]]
+    play(mail.run(), *answers)
+    assert mail.accepted == ["b@x.example", "c@x.example"]
+
+
 def test_bdat_that_is_not_known() -> None:
     """502 to BDAT asks for DATA; 503 because nobody was accepted does not."""
     with pytest.raises(ChunkingBroken):

@@ -85,6 +85,26 @@ def test_connection_that_a_firewall_forgot(
     assert server.lines().count("NOOP") == 2
 
 
+def test_connections_that_a_firewall_forgot_are_given_up_together(
+    start: Start, client: Any, email: Email, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The silence of one idle connection is enough to replace all that were idle as long."""
+    server = start(extensions=("PIPELINING", "CHUNKING"))
+    server.on("mail", Delay(0.5), times=4)
+    threads = [threading.Thread(target=client.send, args=(server, email)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert server.connections == 4
+    monkeypatch.setattr(relay, "_CAUTION_AFTER", 0.0)
+    monkeypatch.setattr(relay, "_PATIENCE", 0.2)
+    server.on("noop", Hang())
+    assert client.send(server, email).accepted
+    assert server.connections == 5
+    assert server.lines().count("NOOP") == 1
+
+
 def test_limits_of_a_connection(start: Start, client: Any, email: Email) -> None:
     """max_mails and max_idle end a connection's use."""
     server = start()

@@ -15,6 +15,7 @@ from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from zenmail import (
+    DeliveryError,
     Envelope,
     MailTooLarge,
     PermanentFailure,
@@ -321,10 +322,10 @@ class Transaction:
                 self._note(recipients, lost.replies)
                 raise
             return self._note(recipients, replies)
+        replies = []
         for line in opening:
-            (reply,) = yield Flight([line], what="the sender")
-            if not reply.positive:
-                self._refuse_sender(reply)
+            replies += yield Flight([line], what="the sender")
+            self._check_opening(replies, len(opening))
         for address, line in zip(recipients, named, strict=True):
             (reply,) = yield Flight([line], what="a recipient")
             self._judge(address, reply)
@@ -339,12 +340,19 @@ class Transaction:
     def _note(self, recipients: list[str], replies: list[Reply]) -> list[Reply]:
         """Take note of the replies to an envelope in one flight; return those behind it."""
         opened = 2 if self.reset else 1
-        for reply in replies[:opened]:
-            if not reply.positive:
-                self._refuse_sender(reply)
+        self._check_opening(replies, opened)
         for address, reply in zip(recipients, replies[opened:], strict=False):
             self._judge(address, reply)
         return replies[opened + len(recipients) :]
+
+    def _check_opening(self, replies: Sequence[Reply], opened: int) -> None:
+        # A server that refuses RSET and takes MAIL all the same has no other mail open.
+        for reply in replies[:opened]:
+            if reply.code == 421:
+                self._refuse_sender(reply)
+        for reply in replies[opened - 1 : opened]:
+            if not reply.positive:
+                self._refuse_sender(reply)
 
     def _refuse_sender(self, reply: Reply) -> None:
         self.closing = reply.code == 421
@@ -414,7 +422,18 @@ class Transaction:
                 lost.replies = behind
                 self._judge_loss(lost)
             else:
-                (self.final,) = self._note(recipients, replies)
+                try:
+                    (self.final,) = self._note(recipients, replies)
+                except DeliveryError as error:
+                    to_rcpt = replies[len(opening) : -1]
+                    if not (replies[-1].positive and any(reply.positive for reply in to_rcpt)):
+                        raise
+                    self.closing = False
+                    raise UnknownOutcome(
+                        f"The server took the mail all the same. {error.message}",
+                        code="protocol",
+                        remedy="Look whether it arrived.",
+                    ) from error
                 self.reset, self.intact = not self.final.positive, self.final.code != 421
         if self.final is None or not self._accepting:
             return

@@ -122,6 +122,15 @@ class Pool:
                 session.wire.close()
             process.changed.notify()
 
+    def discard_idle(self, before: float) -> None:
+        """Close what has been idle since before a moment of ``time.monotonic()``."""
+        process = self._mine()
+        with process.changed:
+            gone = [session for session in process.idle if session.last_used <= before]
+            process.idle = [session for session in process.idle if session not in gone]
+            for session in gone:
+                session.wire.close()
+
     def close(self) -> None:
         """Close the idle connections now, and those in use when they are given back."""
         process = self._mine()

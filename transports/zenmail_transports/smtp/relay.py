@@ -208,6 +208,9 @@ class Relay:
                 raise
             if answers:
                 return session, False
+            # What took this one, such as a firewall, took those that were idle as long, too;
+            # to wait for each of them would use up the time.
+            self.pool.discard_idle(before=session.last_used)
             self.pool.discard(session)
 
     def open(self, deadline: Deadline, fetch_token: FetchToken) -> Session:

@@ -104,7 +104,10 @@ def within(deadline: Deadline, call: Callable[[], _T]) -> _T:
             failures.append(error)
 
     thread = threading.Thread(target=run, name="zenmail-smtp", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no thread is to be had, as at the interpreter's end
+        return call()
     thread.join(deadline.remaining())
     if failures:
         raise failures[0]
@@ -367,9 +370,12 @@ class Wire:
         self, pieces: Iterable[bytes], got: list[Reply], replies: int, deadline: Deadline
     ) -> None:
         for block in _blocks(pieces):
+            # Looking at the clock for each block keeps a fast reader from outliving it. Once
+            # the last one is sent, only the answer tells what became of the mail.
+            if deadline.expired:
+                raise TimeoutError
             view = memoryview(block)
             while view:
-                # Looking at the clock for each block keeps a fast reader from outliving it.
                 try:
                     view = view[self._socket.send(view) :]
                     continue
@@ -385,8 +391,6 @@ class Wire:
                     self._collect(got, replies)
                     if len(got) >= replies:
                         raise _RepliedEarly
-            if deadline.expired:
-                raise TimeoutError
 
     def _hear_last_words(self) -> None:
         with suppress(OSError, EOFError):

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from zenmail import Deadline
+from zenmail_transports.smtp.wire import Lost, Wire, within
+
+
+class Slow:
+    """A socket whose send() takes longer than it should."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def send(self, data: Any) -> int:
+        """Send, and return late."""
+        sent = self._socket.send(data)
+        time.sleep(0.3)
+        return sent
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+def test_all_that_was_sent_counts_as_sent() -> None:
+    """A deadline that passes while the last bytes go out does not make them unsent."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    with theirs:
+        wire = Wire(ours, "localhost", 25)
+        wire._socket = Slow(ours)  # type: ignore[assignment]
+        with pytest.raises(Lost) as lost:
+            wire.exchange([b"the mail"], 1, "the mail", Deadline.after(0.1))
+        assert lost.value.sent
+        assert theirs.recv(100) == b"the mail"
+        wire.close()
+
+
+def test_without_threads_a_call_is_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython 3.12.0 and 3.12.1 start no thread at the interpreter's end; mails go out."""
+
+    def none(_: object) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", none)
+    assert within(Deadline.after(1), lambda: 5) == 5
