@@ -141,6 +141,29 @@ def test_more_than_fifty_recipients_are_split(ses: Any) -> None:
     assert all(message["id"] in receipt.detail for message in messages)
 
 
+def test_many_names_in_the_headers_cost_nobody_the_mail(ses: Any) -> None:
+    """A server that counts the headers' names, too, gets the mail without them."""
+    people = [f"person{number}@example.com" for number in range(70)]
+    receipt = send(make_email(to=people[:60], cc=people[60:]), **ses.options)
+    assert receipt.outcome == "delivered"
+    assert receipt.accepted == tuple(people)
+    assert receipt.attempts == 1
+    assert "names no recipient" in receipt.notes[0]
+    messages = ses.messages()
+    assert [name for message in messages for name in message["destinations"]] == people
+    for message in messages:
+        parsed = message_from_string(message["raw_data"])
+        assert (parsed["To"], parsed["Cc"]) == ("undisclosed-recipients:;", None)
+
+
+def test_too_many_recipients_for_good_are_refused(session: StubbedSession) -> None:
+    """Without the names SES is asked once more, and no more often."""
+    for _ in range(2):
+        session.fails("BadRequestException", "Recipient count exceeds 50.")
+    receipt = send(make_email(), session=session)
+    assert (receipt.outcome, receipt.code) == ("refused", "ses-rejected")
+
+
 def test_one_throttled_part_is_tried_again_alone(session: StubbedSession) -> None:
     """Those who have the mail get it once; the others get it in the second attempt."""
     people = [f"person{number}@example.com" for number in range(70)]

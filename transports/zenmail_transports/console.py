@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TextIO
 from zenmail import (
     Email,
     Envelope,
+    PermanentFailure,
     Receipt,
     SendRequest,
     TemporaryFailure,
@@ -91,7 +92,7 @@ def _print(
     from rich.console import Console
 
     if terminal is None or getattr(terminal, "closed", False):
-        raise TemporaryFailure(
+        raise PermanentFailure(
             "This process has no terminal.",
             code="console-closed",
             remedy="Choose the other stream, or the file transport.",

@@ -16,7 +16,11 @@ from zenmail import (
 )
 from zenmail.clean import clean_line
 
-__all__ = ["UnverifiedIdentities", "translated"]
+__all__ = ["TooManyNames", "UnverifiedIdentities", "translated"]
+
+
+class TooManyNames(PermanentFailure):
+    """SES counts the names in the headers, too, and finds too many."""
 
 
 class UnverifiedIdentities(PermanentFailure):
@@ -157,6 +161,7 @@ _ANSWERS = {
 }
 _THROTTLED = re.compile("TooManyRequests|Throttl|RequestLimitExceeded|SlowDown")
 _TOO_LONG = re.compile(r"length is more than (\d+) bytes")
+_TOO_MANY = re.compile("too many recipients|recipient count exceeds", re.I)
 _UNKNOWN_IDENTITIES = re.compile(r"identities failed the check in region [\w-]+: (.+)")
 
 
@@ -178,6 +183,8 @@ def _answered(response: Mapping[str, Any]) -> DeliveryError:
         failure = MailTooLarge(said, remedy="Attach less, or link to it.")
         failure.limit = int(match[1])
         return failure
+    if _TOO_MANY.search(text):
+        return TooManyNames(said, code="ses-rejected", remedy="Name fewer recipients.")
     code, remedy = _ANSWERS.get(
         name, ("ses-refused", "Look the error up in the SES API reference.")
     )

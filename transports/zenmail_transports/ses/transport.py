@@ -10,6 +10,7 @@ from typing import Any
 from zenmail import (
     Check,
     DeliveryError,
+    Email,
     MailTooLarge,
     MissingExtra,
     PermanentFailure,
@@ -21,7 +22,7 @@ from zenmail import (
 )
 
 from .clients import Clients
-from .errors import UnverifiedIdentities, translated
+from .errors import TooManyNames, UnverifiedIdentities, translated
 from .options import SESOptions
 from .verify import verify
 
@@ -92,10 +93,21 @@ class SESTransport:
     ) -> None:
         # SES has no SMTPUTF8: an address that needs it is shown as text.
         raw = request.email.as_bytes(smtputf8=False)
+        named = True
         for start in range(0, len(recipients), _RECIPIENTS):
             part = list(recipients[start : start + _RECIPIENTS])
             try:
-                self._send_part(request, raw, part, tally)
+                try:
+                    self._send_part(request, raw, part, tally)
+                except TooManyNames:
+                    if not named:
+                        raise
+                    named, raw = False, _nameless(request.email)
+                    tally.notes.append(
+                        "The mail names no recipient, because Amazon SES takes no more than "
+                        f"{_RECIPIENTS} names."
+                    )
+                    self._send_part(request, raw, part, tally)
             except DeliveryError as error:
                 rest = list(recipients[start + _RECIPIENTS :])
                 if not tally.started and (not rest or isinstance(error, PermanentFailure)):
@@ -152,6 +164,12 @@ class SESTransport:
         self._clients.close()
 
 
+def _nameless(email: Email) -> bytes:
+    """Return the mail with "undisclosed-recipients" in place of To and Cc."""
+    hidden = email.replace(to=(), cc=(), bcc=(*email.to, *email.cc, *email.bcc))
+    return hidden.as_bytes(smtputf8=False)
+
+
 @dataclass
 class _Tally:
     """What is known of each recipient while the parts of a mail are sent."""
@@ -161,6 +179,7 @@ class _Tally:
     deferred: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     identifiers: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     failure: DeliveryError | None = None
 
     @property
@@ -180,7 +199,7 @@ class _Tally:
 
     def receipt(self) -> Receipt:
         """Return what is known, for the host."""
-        failure, taken, notes = self.failure, "", []
+        failure, taken, notes = self.failure, "", [*self.notes]
         if self.identifiers:
             taken = f"Amazon SES took the mail as {', '.join(self.identifiers)}."
             notes.append(f"{taken} It puts a Message-ID and a Date of its own into it.")
