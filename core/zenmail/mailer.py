@@ -43,6 +43,7 @@ _LONGEST_REASON = 1000
 _LONGEST_DEADLINE = 86_400.0
 _FLUSHED_PER_SEND = 20
 _TOKENS_KNOWN = 8
+_REDIRECTED = "X-Zenmail-Redirected-From"
 # How long a mail that was tried in vain is left alone by later sends, in seconds; doubled
 # with each try.
 _FIRST_REST = 15.0
@@ -612,7 +613,14 @@ class Mailer:
             to=(*to, *self._redirect_to),
             cc=cc,
             bcc=bcc,
-            headers={**email.headers, "X-Zenmail-Redirected-From": named},
+            headers={
+                **{
+                    name: text
+                    for name, text in email.headers.items()
+                    if name.lower() != _REDIRECTED.lower()
+                },
+                _REDIRECTED: named,
+            },
         )
         allowed = [item for item in envelope.recipients if item not in diverted]
         return redirected, envelope.to([*allowed, *self._redirect_to])
@@ -794,6 +802,9 @@ def _pattern(item: str) -> str:
             f"redirect_allow names {item!r}.",
             remedy="Give addresses, or patterns such as *@example.com.",
         )
+    if not {*item} & set("*?["):
+        # It may have a name, and a domain that travels in another form.
+        return _address(item).lower()
     return item.lower()
 
 

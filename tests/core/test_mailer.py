@@ -620,6 +620,30 @@ def test_middleware_cannot_widen_a_redirect(
     assert one.envelopes == [("staging@example.org",)]
 
 
+def test_a_header_like_the_redirects_own_stops_nothing(
+    scripted: Make, mailer_of: Make, email: Email
+) -> None:
+    """In any case, it gives way to the one that says who would have got the mail."""
+    one = scripted()
+    forged = email.replace(headers={"x-zenmail-redirected-from": "nobody", "X-Team": "ml"})
+    assert mailer_of(one, redirect_to="stage@example.com").send(forged).delivered
+    assert one.requests[0].email.headers == {
+        "X-Team": "ml",
+        "X-Zenmail-Redirected-From": f"{B}, {C}",
+    }
+
+
+@pytest.mark.parametrize("allowed", ["Zoë <zoe@bücher.example>", "Zoe@BÜCHER.example"])
+def test_redirect_allow_takes_addresses_as_people_write_them(
+    scripted: Make, mailer_of: Make, allowed: str
+) -> None:
+    """With a name, and with the domain in letters of its own."""
+    one = scripted()
+    mailer = mailer_of(one, redirect_to="stage@example.com", redirect_allow=[allowed])
+    mailer.send(Email(sender="a@example.com", to="zoe@bücher.example", subject="s", text="t"))
+    assert one.envelopes == [("zoe@xn--bcher-kva.example",)]
+
+
 def test_redirect_allow_is_checked() -> None:
     """A pattern that could match nothing is refused, with the remedy."""
     with pytest.raises(ConfigurationError, match=r"\*@example.com"):
