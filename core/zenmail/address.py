@@ -22,6 +22,7 @@ _PLAIN = re.compile(
     rf"(?=.{{1,64}}@)({_ATEXT}+(?:\.{_ATEXT}+)*)@((?:{_LABEL}\.)+(?!..--)[A-Za-z]{{2,63}})"
 )
 _LONGEST = 254
+_DEEPEST = 8
 _SPECIAL_USE = (
     "arpa",
     "internal",
@@ -154,7 +155,7 @@ def _refusal(shown: str, reason: str) -> AddressError:
     )
 
 
-def split_addresses(value: object) -> tuple[str, ...]:
+def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
     """Return the single addresses of a list, a JSON list or a separated string.
 
     Commas, semicolons and line ends separate, but not inside quotation marks or angle
@@ -162,6 +163,7 @@ def split_addresses(value: object) -> tuple[str, ...]:
 
     Args:
         value: What a user gave; None and "" are no address.
+        depth: How many lists the value stands in.
 
     Raises:
         AddressError: It is neither text nor a list of texts.
@@ -173,7 +175,9 @@ def split_addresses(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return _split_text(str.__str__(value).strip())
     if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | dict):
-        return tuple(part for item in value for part in split_addresses(item))
+        if depth >= _DEEPEST:
+            raise AddressError("Addresses stand in lists of lists.", remedy=_REMEDY)
+        return tuple(part for item in value for part in split_addresses(item, depth=depth + 1))
     raise AddressError(f"A {type(value).__name__} is not a mail address.", remedy=_REMEDY)
 
 

@@ -80,6 +80,8 @@ class Background:
             full = len(self._jobs) >= self._most_jobs
             if full or (self._jobs and self._bytes + size > self._most_bytes):
                 return False
+            if not threading.main_thread().is_alive():
+                return False  # nobody waits for a thread that starts now
             try:
                 if self._guard is None:
                     self._guard = self._start(self._hold_the_exit, daemon=False)

@@ -40,9 +40,24 @@ def as_text(value: object) -> str:
     if isinstance(value, bytes | bytearray):
         return value.decode("utf-8", "replace")
     if isinstance(value, BaseException):
-        message = str(value)
+        message = _printed(value)
         return f"{type(value).__name__}: {message}" if message else type(value).__name__
-    return str(value)
+    return _printed(value)
+
+
+def _printed(value: object) -> str:
+    """Return ``str(value)``, or a note in its place when the object cannot be printed."""
+    try:
+        return str(value)
+    except Exception as error:
+        failure = error
+    try:
+        str(value)
+    except Exception as error:
+        # What a signal handler raised the first time does not come twice.
+        if type(error) is type(failure):
+            return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+    raise failure
 
 
 def clean_text(text: str) -> str:

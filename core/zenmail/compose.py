@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from .address import parse_mailbox
-from .clean import clean_line
+from .clean import as_text, clean_line
 from .errors import TemplateError
 from .forks import no_fork
 
@@ -81,6 +81,7 @@ def compose(
         from .redact import Redactor
 
     secrets = tuple(secrets)
+    subject, subject_prefix = as_text(subject), as_text(subject_prefix)
 
     def hide(text: str) -> str:
         return Redactor(secrets, shapes=redact).text(text)

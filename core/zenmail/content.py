@@ -410,11 +410,11 @@ class Maker:
             return value if value == "" else self._redactor.masked()
         if kind is str:
             return self._redactor.masked() if secrecy and value else value
-        if is_number(value):
-            return value
-        if depth > 6:
-            return "..."
         try:
+            if is_number(value):
+                return value
+            if depth > 6:
+                return "..."
             mapping = plain_mapping(value)
             if mapping is not None:
                 return {

@@ -28,11 +28,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from .alert import Alert, Severity
 from .clean import clean_line
 from .forks import reset_after_fork
+from .model import Model
 from .process import alive, this_process
 
 try:
@@ -62,10 +63,14 @@ _VARIABLE = re.compile(
 _FRAME = re.compile(r'File "([^"\n]*)", line [0-9]+, in ([^\n]*)')
 
 
-class Addressing(BaseModel):
-    """How the alerts of a run are sent; what `Mailer.send_alert` was given."""
+class Addressing(Model):
+    """How the alerts of a run are sent; what `Mailer.send_alert` was given.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    Raises:
+        ConfigurationError: An argument is unusable.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     sender: str
     to: tuple[str, ...] = ()
@@ -513,10 +518,10 @@ def _temporary_folder() -> Path | None:
 
 def _read(path: Path) -> _State | None:
     try:
-        return _State.model_validate_json(path.read_bytes())
+        return _State.model_validate(json.loads(path.read_bytes()))
     except OSError:
         return None
-    except ValidationError:
+    except (ValueError, RecursionError):
         _logger.warning("%s is no count of zenmail's, and is written anew.", path)
         return None
 
@@ -526,7 +531,8 @@ def _write(path: Path, state: _State) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
     number = os.open(temporary, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
     with open(number, "w", encoding="utf-8") as stream:
-        stream.write(state.model_dump_json())
+        # Not pydantic's JSON, which knows no lone surrogates.
+        json.dump(state.model_dump(), stream, default=datetime.isoformat)
     os.replace(temporary, path)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .address import parse_mailbox, split_addresses
-from .clean import clean_line
+from .clean import as_text, clean_line
 from .compose import compose
 from .deadline import Deadline
 from .delivery import Delivery, DeliveryPolicy, Route, within
@@ -104,9 +104,9 @@ class Mailer:
         plugins: PluginHost | None = None,
         pass_through: tuple[type[BaseException], ...] = (),
     ) -> None:
-        if not 0 < deadline <= _LONGEST_DEADLINE:
+        if not (_is_a(deadline, float, int) and 0 < deadline <= _LONGEST_DEADLINE):
             raise ConfigurationError(
-                f"The deadline is {deadline} seconds.",
+                f"The deadline is {clean_line(as_text(deadline), limit=40)} seconds.",
                 remedy="Give a number above 0, and no more than a day's 86,400.",
             )
         if policy not in ("at_most_once", "at_least_once"):
@@ -119,6 +119,8 @@ class Mailer:
         self.plugins.load_middleware()
         self._pass_through = pass_through
         self._policy: DeliveryPolicy = policy
+        if not _is_a(max_attempts, int):
+            raise ConfigurationError("max_attempts is no number.", remedy="Give one.")
         self._max_attempts = max(1, max_attempts)
         self._dry_run = dry_run
         self._redirect_to = tuple(map(_address, split_addresses(redirect_to)))
@@ -138,15 +140,16 @@ class Mailer:
             from .background import Background
 
             self._background = Background(deadline)
-        if alerts_per_run is not None and alerts_per_run < 1:
+        if alerts_per_run is not None and (
+            not _is_a(alerts_per_run, int) or alerts_per_run < 1
+        ):
             raise ConfigurationError(
-                f"alerts_per_run is {alerts_per_run}.",
+                f"alerts_per_run is {clean_line(as_text(alerts_per_run), limit=40)}.",
                 remedy="Give at least 1, or None for no limit.",
             )
         self._alerts_per_run = alerts_per_run
         self._resting: dict[str, float] = {}
-        pairs = [(transport, options or {})]
-        pairs += [(item, {}) if isinstance(item, str) else item for item in fallbacks]
+        pairs = [(transport, {} if options is None else options), *_pairs(fallbacks)]
         self._routes = [self._route(name, given) for name, given in pairs]
         self._secrets = sorted(
             {secret for route in self._routes for secret in secret_values(route.options)},
@@ -163,6 +166,12 @@ class Mailer:
 
     def _route(self, name: str, options: Mapping[str, Any] | TransportOptions) -> Route:
         transport = self.plugins.transport(name)
+        if not isinstance(options, TransportOptions | Mapping):
+            raise OptionsError(
+                f"The options are a {type(options).__name__}.",
+                transport=name,
+                remedy="Give a mapping of their names to their values.",
+            )
         if not isinstance(options, TransportOptions):
             return Route(transport, transport.parse_options(options))
         if not isinstance(options, transport.options_type):
@@ -455,13 +464,13 @@ class Mailer:
             cc=split_addresses(cc),
             bcc=split_addresses(bcc),
             reply_to=split_addresses(reply_to),
-            subject_prefix=subject_prefix,
+            subject_prefix=as_text(subject_prefix),
             include_html=include_html,
-            templates=None if templates is None else os.fspath(templates),
+            templates=os.fspath(templates) if isinstance(templates, os.PathLike) else templates,
             redact=redact,
         )
         held = self._hold_back(alert, addressing)
-        return held or self.send(self._compose(alert, addressing, subject))
+        return held or self.send(self._compose(alert, addressing, as_text(subject)))
 
     def finish_thread(self, thread: str) -> list[Receipt]:
         """Send the digest of a run that has ended, if alerts of it were held back.
@@ -510,7 +519,8 @@ class Mailer:
         """Return the receipt of an alert that is left to a digest, or None."""
         if self._storms is None or self._alerts_per_run is None or self._dry_run:
             return None
-        for item in (addressing.sender, *addressing.to, *addressing.cc, *addressing.bcc):
+        everybody = (*addressing.to, *addressing.cc, *addressing.bcc, *addressing.reply_to)
+        for item in (addressing.sender, *everybody):
             parse_mailbox(item)
         if self._storms.admit(alert, addressing):
             return None
@@ -790,6 +800,32 @@ def _outbox(given: str | os.PathLike[str] | Outbox | None) -> Outbox | None:
     from .outbox import Outbox
 
     return given if isinstance(given, Outbox) else Outbox(given)
+
+
+def _is_a(value: object, *kinds: type) -> bool:
+    """Whether a caller who knows no types gave one of these."""
+    return isinstance(value, kinds)
+
+
+def _pairs(
+    fallbacks: Sequence[str | tuple[str, Mapping[str, Any]]],
+) -> list[tuple[str, Mapping[str, Any]]]:
+    items = [fallbacks] if isinstance(fallbacks, str) else fallbacks
+    pairs: list[tuple[str, Mapping[str, Any]]] = []
+    if isinstance(items, list | tuple):
+        for item in items:
+            pair = (item, {}) if isinstance(item, str) else item
+            if not (isinstance(pair, tuple | list) and len(pair) == 2):
+                break
+            if not isinstance(pair[0], str):
+                break
+            pairs.append((pair[0], pair[1]))
+        else:
+            return pairs
+    raise ConfigurationError(
+        "A fallback is neither a name nor a pair of name and options.",
+        remedy='Give such as ["console", ("file", {"folder": "mails"})].',
+    )
 
 
 def _address(item: str) -> str:

@@ -344,8 +344,12 @@ def users_loader(templates: str) -> BaseLoader:
     """Return what loads the user's templates, see `Page.with_templates`."""
     from jinja2 import FileSystemLoader, PackageLoader
 
-    if Path(templates).is_dir():
-        return FileSystemLoader(templates)
+    try:
+        if Path(templates).is_dir():
+            return FileSystemLoader(templates)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TemplateError(f"The templates cannot be read: {reason}") from error
     package, colon, folder = templates.partition(":")
     if colon and all(part.isidentifier() for part in package.split(".")):
         try:

@@ -148,3 +148,11 @@ def test_what_is_no_address_list_is_refused(value: object) -> None:
 def test_hostile_lists_of_megabytes_are_taken_apart(unit: str) -> None:
     """Reading ends in time that only a linear way can keep."""
     split_addresses("a" + unit * (2_000_000 // len(unit)))
+
+
+def test_lists_without_an_end_are_refused() -> None:
+    """A list that holds itself is an error like any other."""
+    endless: list[Any] = ["a@example.com"]
+    endless.append(endless)
+    with pytest.raises(AddressError, match="lists of lists"):
+        split_addresses(endless)

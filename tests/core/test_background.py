@@ -176,6 +176,9 @@ def post(number):
 if sys.argv[4] == "thread":
     thread = threading.Thread(target=lambda: (time.sleep(0.3), [post(n) for n in range(5)]))
     thread.start()
+elif sys.argv[4] == "atexit":
+    import atexit
+    atexit.register(lambda: [post(n) for n in range(5)])
 elif sys.argv[4] == "error":
     for number in range(5): post(number)
     raise ValueError("the pipeline's own")
@@ -184,7 +187,7 @@ else:
 """
 
 
-@pytest.mark.parametrize("how", ["main", "thread", "error"])
+@pytest.mark.parametrize("how", ["main", "thread", "atexit", "error"])
 def test_the_process_waits_for_its_mails(tmp_path: Path, how: str) -> None:
     """At the interpreter's end everything queued is delivered, and no traceback is added."""
     command = [sys.executable, "-c", EXIT, "0.05", "20", str(tmp_path), how]

@@ -120,3 +120,42 @@ def test_anything_becomes_text(value: object, text: str) -> None:
     result = as_text(value)
     assert result == text
     assert type(result) is str
+
+
+class _Grumpy:
+    def __str__(self) -> str:
+        raise KeyError("no text")
+
+
+class _GrumpyError(ValueError):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_what_cannot_be_printed_is_named() -> None:
+    """An object whose ``__str__`` fails is no reason to lose an alert."""
+    assert as_text(_Grumpy()) == "<_Grumpy that cannot be shown: KeyError>"
+    assert "RuntimeError" in as_text(_GrumpyError())
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert "RecursionError" in as_text(nested)
+
+
+def test_a_signal_while_printing_gets_out() -> None:
+    """What a signal handler raises in the middle is not taken for the object's failure."""
+
+    class Stopped(Exception):
+        """Raised once, as by a signal handler."""
+
+    class Interrupted:
+        calls = 0
+
+        def __str__(self) -> str:
+            self.calls += 1
+            if self.calls == 1:
+                raise Stopped
+            return "text"
+
+    with pytest.raises(Stopped):
+        as_text(Interrupted())

@@ -278,3 +278,28 @@ def test_missing_template_folder_never_loses_the_alert(
     email = mail(Alert(title="Step failed"), templates="/no/such/folder")
     assert "Step failed" in (email.html or "")
     assert "/no/such/folder" in caplog.text
+
+
+class _Proxy:
+    """As lazy objects are outside of their context."""
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(f"no {name} here")
+
+
+def test_a_fact_that_fails_when_looked_at_loses_nothing_else() -> None:
+    """An attribute that raises costs the fact alone."""
+    email = mail(Alert(title="Done", facts={"proxy": _Proxy(), "step": "train"}))
+    assert "train" in email.text
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "a\0b", "\ud800"])
+def test_templates_that_are_no_path_lose_nothing(name: str) -> None:
+    """A folder that cannot even be looked for is one that cannot be used."""
+    assert "Done" in mail(Alert(title="Done"), templates=name).text
+
+
+@pytest.mark.parametrize("subject", [None, 5, ValueError("x")])
+def test_any_subject_becomes_text(subject: object) -> None:
+    """A subject, or what stands before it, need not be a str."""
+    assert mail(Alert(title="Done"), subject=subject, subject_prefix=subject).subject

@@ -394,3 +394,18 @@ def test_forked_children_count_on(scripted: Make, tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     (digest,) = guard.finish("run-1")
     assert digest.total == 2
+
+
+@pytest.mark.parametrize("field", ["thread", "url", "url_label", "list_id", "error", "title"])
+def test_surrogates_are_counted(field: str, scripted: Make, mailer_of: Make) -> None:
+    """A text that is not Unicode keeps no alert from being counted, and in one digest."""
+    one = scripted()
+    mailer = mailer_of(one, alerts_per_run=1)
+    for _ in range(3):
+        alert = failing(1, **{field: "run-1 \ud800"})
+        mailer.send_alert(
+            alert, sender="a@example.com", to="b@example.com", subject_prefix="\udfff"
+        )
+    mailer.finish_thread("run-1 \ud800" if field == "thread" else "run-1")
+    assert len(one.requests) == 2
+    assert "2 more failures" in one.requests[1].email.subject

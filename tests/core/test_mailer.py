@@ -724,3 +724,44 @@ def test_verify_reports_and_never_raises(
     assert [check.status for check in checks["one"]] == ["failed"]
     assert checks["two"][0].remedy == "r"
     assert checks["three"] == []
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"deadline": "30"},
+        {"deadline": None},
+        {"max_attempts": "3"},
+        {"alerts_per_run": "5"},
+        {"fallbacks": None},
+        {"fallbacks": [5]},
+        {"fallbacks": [("console",)]},
+        {"fallbacks": [("console", 5)]},
+        {"fallbacks": "consol"},
+        {"options": 5},
+        {"options": [1]},
+        {"outbox": 5},
+    ],
+    ids=str,
+)
+def test_settings_of_another_type_are_refused(setting: dict[str, Any]) -> None:
+    """A setting that is none at all gets a sentence, not a traceback."""
+    with pytest.raises(ConfigurationError):
+        Mailer("console", **setting)
+
+
+def test_a_single_fallback_may_be_its_name() -> None:
+    """A text is one name, not a sequence of letters."""
+    Mailer("console", fallbacks="console").close()
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [{"sender": 5}, {"include_html": "perhaps"}, {"redact": "perhaps"}, {"templates": 5}],
+    ids=str,
+)
+def test_arguments_of_another_type_are_refused(argument: dict[str, Any]) -> None:
+    """An argument of an alert that is none at all is an error of zenmail's own kind."""
+    arguments: dict[str, Any] = {"sender": "a@example.com", "to": "b@example.com", **argument}
+    with Mailer("console", dry_run=True) as mailer, pytest.raises(ConfigurationError):
+        mailer.send_alert(Alert(title="Done"), **arguments)
