@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from zenmail_zenml import (
 )
 
 pytestmark = pytest.mark.zenml
+SECRET = "{{email_credentials.smtp_password}}"
 
 
 def texts(server: SMTPServer) -> list[str]:
@@ -160,6 +162,29 @@ def test_a_wrong_set_up_raises_at_once(
     with pytest.raises(ConfigurationError, match=reason):
         alerter.post("x", SMTPEmailAlerterParameters(**params))
     assert not server.mails
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"transport_options": {"password": SECRET, "no_such_option": 1}},
+        {"transport_options": {"password": SECRET}, "recipient_email": "nobody"},
+    ],
+)
+def test_no_secret_is_in_the_frames_of_a_wrong_set_up(
+    alerter: Any, canaries: dict[str, str], wrong: dict[str, Any]
+) -> None:
+    """ZenML's log at DEBUG shows the variables of every frame that an error came through."""
+    with pytest.raises(ConfigurationError) as caught:
+        alerter.post("x", wrong)
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [frame for frame in report.stack if frame.filename != __file__]
+    assert frames
+    assert not any(
+        canaries["password"] in value
+        for frame in frames
+        for value in (frame.locals or {}).values()
+    )
 
 
 def test_every_value_may_be_a_secret_reference(

@@ -101,8 +101,11 @@ class SMTPEmailAlerter(BaseAlerter):
             )
             subject = (given.subject if given is not None else None) or ""
             return self._send(alert, subject, settings, place)
-        except ZenmailError:
-            raise
+        except ZenmailError as error:
+            # The frames that it came through hold secrets in clear, and ZenML shows the
+            # variables of each when it logs at DEBUG. The message says it all.
+            error.__context__ = None
+            raise error.with_traceback(None) from error.__cause__
         except PASS_THROUGH:
             raise
         except Exception as error:
