@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,7 +60,9 @@ def mailer_options(command: _Command) -> _Command:
         options.update(_parse_pair(pair) for pair in pairs)
         # Not the password, which may stand in the environment for another command.
         given = bool(transport or options)
-        if password is not None:
+        if password is not None and (
+            not _from_environment("password") or _takes_password(transport or "smtp", options)
+        ):
             options.setdefault("password", password)
         mailer = MailerOptions(
             transport=transport or "smtp",
@@ -127,6 +129,19 @@ _OPTIONS = [
         help="The time for everything.",
     ),
 ]
+
+
+def _from_environment(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.ENVIRONMENT
+
+
+def _takes_password(transport: str, options: Mapping[str, Any]) -> bool:
+    try:
+        known = zenmail.PluginHost().transport(transport).options_type.model_fields
+    except zenmail.ConfigurationError:  # said when the transport is used
+        return False
+    return "password" in known and not options.get("oauth")
 
 
 def _parse_pair(pair: str) -> tuple[str, Any]:
