@@ -231,6 +231,7 @@ class Hide(Protocol):
 
     def __call__(self, text: str, *, shapes: bool) -> str:
         """Return the text without secrets; without what seems one, too, with ``shapes``."""
+        ...
 
 
 def _line(text: str, hide: Callable[[str], str], *, limit: int) -> str:
