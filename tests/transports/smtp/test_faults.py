@@ -353,6 +353,39 @@ def test_second_address_is_tried(
     assert client.send(server, alert).accepted
 
 
+@pytest.mark.parametrize("fault", ["hang", "drop", "421", "malformed"])
+def test_address_that_does_not_serve_leaves_the_others(
+    start: Start, client: Any, alert: Email, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """A server that takes connections and is of no use is left for the next address."""
+    import socket
+
+    useless, server = start(), start()
+    useless.on("banner", FAULTS[fault])
+    kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+    found = [(*kind, ("127.0.0.1", one.port)) for one in (useless, server)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list(found))
+    assert client.send(server, alert, seconds=4).accepted
+    assert len(server.mails) == 1
+
+
+def test_first_server_that_spoke_is_quoted(
+    start: Start, client: Any, alert: Email, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When no address serves, the error is what the first one said, not that one is closed."""
+    import socket
+
+    busy, closed = start(), start()
+    busy.on("banner", FAULTS["421"])
+    kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+    found = [(*kind, ("127.0.0.1", one.port)) for one in (busy, closed)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list(found))
+    request = client.request(busy, alert)
+    closed.close()
+    with pytest.raises(TemporaryFailure, match="421"):
+        client.transport.send_email(request)
+
+
 def test_hostile_server_costs_no_memory(start: Start, client: Any, alert: Email) -> None:
     """A banner of megabytes is given up on long before it is in memory."""
     import tracemalloc

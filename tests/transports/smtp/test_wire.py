@@ -50,3 +50,27 @@ def test_without_threads_a_call_is_made_at_once(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(threading.Thread, "start", none)
     assert within(Deadline.after(1), lambda: 5) == 5
+
+
+@pytest.mark.parametrize(
+    ("beyond", "fine"), [(b"", True), (b"550 no\r\n", False), (b"421 bye\r\n", True)]
+)
+def test_a_reply_too_many_leaves_open_which_is_whose(beyond: bytes, fine: bool) -> None:
+    """Of several commands' replies none may be left over, unless the server says goodbye."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    with theirs:
+        wire = Wire(ours, "localhost", 25)
+        theirs.sendall(b"250 one\r\n250 two\r\n" + beyond)
+        # It reads what has come at once, so all of it has to have come.
+        while len(ours.recv(100, socket.MSG_PEEK)) < 18 + len(beyond):
+            time.sleep(0.01)
+        if fine:
+            replies = wire.exchange([b"MAIL\r\n", b"RCPT\r\n"], 2, "it", Deadline.after(10))
+            assert [reply.lines for reply in replies] == [("one",), ("two",)]
+        else:
+            with pytest.raises(Lost, match="more than was asked for") as lost:
+                wire.exchange([b"MAIL\r\n", b"RCPT\r\n"], 2, "it", Deadline.after(10))
+            assert lost.value.sent
+        wire.close()

@@ -19,6 +19,7 @@ from zenmail import (
     PermanentFailure,
     Receipt,
     SendRequest,
+    TemporaryFailure,
     TokenRequest,
     UnknownOutcome,
 )
@@ -236,10 +237,8 @@ class Relay:
         credentials: Credentials | None,
         deadline: Deadline,
     ) -> Session:
-        session = Session.dial(self._options, addresses, deadline)
+        session = self._greeted(list(addresses), context, deadline)
         try:
-            session.encrypt(context, deadline)
-            session.introduce(deadline)
             if credentials is not None:
                 session.log_in(credentials, deadline)
         except BaseException as error:
@@ -248,6 +247,38 @@ class Relay:
                 raise error.failure from error
             raise
         return session
+
+    def _greeted(
+        self, addresses: list[Address], context: ssl.SSLContext | None, deadline: Deadline
+    ) -> Session:
+        """Return a connection, ready for the login, to the first address that serves.
+
+        One that takes connections and is of no use leaves the others (RFC 5321, 5.1).
+        """
+        failure: TemporaryFailure | None = None
+        while True:
+            try:
+                session = Session.dial(self._options, addresses, deadline)
+            except TemporaryFailure:
+                if failure is None:
+                    raise
+                raise failure from None
+            share = deadline.share(len(addresses) + 1)
+            try:
+                session.encrypt(context, share)
+                session.introduce(share)
+            except BaseException as error:
+                session.wire.close()
+                told = error.failure if isinstance(error, Lost) else error
+                if isinstance(told, TemporaryFailure):
+                    failure = failure or told
+                    if addresses and not deadline.expired:
+                        continue
+                    told = failure
+                if told is error:
+                    raise
+                raise told from error
+            return session
 
     def credentials(
         self, deadline: Deadline, fetch_token: FetchToken, *, refresh: bool = False

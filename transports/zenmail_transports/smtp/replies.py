@@ -80,6 +80,10 @@ class ReplyReader:
         """Whether nothing is waiting, not even a part of a line."""
         return not self._bytes and not self._lines
 
+    def starts_with(self, code: bytes) -> bool:
+        """Whether the next reply, come whole or not, has this code."""
+        return not self._lines and self._bytes.startswith(code)
+
     def feed(self, data: bytes) -> None:
         """Take what came from the server."""
         self._bytes += data

@@ -52,6 +52,11 @@ class Session:
     ) -> Session:
         """Connect to one of the addresses.
 
+        Args:
+            options: The server and who logs in.
+            addresses: Where to try; those that were tried are taken out.
+            deadline: The moment by which to give up.
+
         Raises:
             TemporaryFailure: None answers.
         """

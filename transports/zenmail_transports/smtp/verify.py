@@ -83,7 +83,8 @@ class _Verification:
         return f"{host} is {', '.join(places)}."
 
     def _tcp(self) -> str:
-        self._session = Session.dial(self._options, self._addresses, self._request.deadline)
+        addresses = list(self._addresses)
+        self._session = Session.dial(self._options, addresses, self._request.deadline)
         return f"Connected to {self._session.wire.peer_address} port {self._options.port}."
 
     def _tls(self) -> str:

@@ -83,6 +83,12 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
             code="dns",
             remedy="Check host for a typing mistake, and the network's name servers.",
         ) from error
+    if not found:
+        raise TemporaryFailure(
+            f"The name {host!r} has no address.",
+            code="dns",
+            remedy="Check host for a typing mistake, and the network's name servers.",
+        )
     return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
 
 
@@ -129,16 +135,21 @@ def connect(
 ) -> socket.socket:
     """Return a connected socket to the first address that answers (RFC 8305, simplified).
 
+    Args:
+        addresses: Where to try. That one, and those that were tried in vain, are taken out.
+        host: The server's name, for messages.
+        port: The server's port.
+        deadline: The moment by which to give up.
+
     Raises:
         TemporaryFailure: None answers by the deadline.
     """
-    waiting = list(addresses)
     failures: list[OSError] = []
     with _Selector() as selector:
         try:
-            while waiting or selector.get_map():
-                if waiting:
-                    connected = _begin(waiting.pop(0), selector, failures)
+            while addresses or selector.get_map():
+                if addresses:
+                    connected = _begin(addresses.pop(0), selector, failures)
                     if connected is not None:
                         return connected
                 if not selector.get_map():
@@ -150,7 +161,7 @@ def connect(
                         remedy="Check host, port and firewalls; many clouds block port 25, "
                         "use 587.",
                     )
-                for key, _ in selector.select(min(left, _HEAD_START) if waiting else left):
+                for key, _ in selector.select(min(left, _HEAD_START) if addresses else left):
                     sock = key.fileobj
                     assert isinstance(sock, socket.socket)
                     selector.unregister(sock)
@@ -164,6 +175,7 @@ def connect(
             for key in list(selector.get_map().values()):
                 assert isinstance(key.fileobj, socket.socket)
                 key.fileobj.close()
+                addresses.append(key.data)
 
 
 def _begin(
@@ -179,7 +191,7 @@ def _begin(
         sock.setblocking(False)
         sock.connect(place)
     except BlockingIOError:
-        selector.register(sock, selectors.EVENT_WRITE)
+        selector.register(sock, selectors.EVENT_WRITE, address)
         return None
     except BaseException as error:
         sock.close()
@@ -343,8 +355,13 @@ class Wire:
             while True:
                 self._collect(got, replies)
                 if len(got) >= replies:
-                    return got
+                    break
                 self._receive(deadline)
+            # Whether the last of several is the answer to the last command, then nobody
+            # knows; but a server may say goodbye.
+            if replies > 1 and not (self._reader.empty or self._reader.starts_with(b"421")):
+                raise BadReply("more than was asked for")
+            return got
         except TimeoutError:
             failure: DeliveryError = DeadlineExceeded(
                 f"{self._host}:{self._port} did not answer {what} by the deadline.",
