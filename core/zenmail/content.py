@@ -417,6 +417,11 @@ class Maker:
                 return "..."
             mapping = plain_mapping(value)
             if mapping is not None:
+                if self._redactor.shapes and "name" in mapping and "value" in mapping:
+                    # As Kubernetes writes variables: {"name": "DB_PASSWORD", "value": ...}.
+                    named = secrecy_of(str(mapping["name"])) or secrecy
+                    shown = self._shield(mapping["value"], named, depth + 1)
+                    mapping = {**mapping, "value": shown}
                 return {
                     str(key): self._shield(
                         item,

@@ -55,6 +55,8 @@ INSTALL_COMMANDS: dict[str, dict[str, str]] = {
 """How to install the plugins we know of, by entry-point group and name."""
 
 _logger = logging.getLogger(__name__)
+# Seconds after which it is said that a plugin keeps an alert waiting.
+_LONG = 1.0
 _Result = TypeVar("_Result", bound=Model)
 
 
@@ -166,9 +168,13 @@ class Transport:
         except self._leaving as error:
             if not isinstance(error, ZenmailError):
                 raise
-            _logger.warning("Transport %r does not close: %s", self.name, error)
+            self._complain(error)
         except Exception as error:
-            _logger.warning("Transport %r does not close: %s", self.name, error)
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        # Its text may hold anything, a secret included.
+        _logger.warning("Transport %r does not close: %s.", self.name, type(error).__name__)
 
 
 class PluginHost:
@@ -440,6 +446,7 @@ class PluginHost:
         return self._try(implementation, lambda: implementation.function(*given))
 
     def _try(self, implementation: pluggy.HookImpl, call: Callable[[], Any]) -> Any:
+        started = time.monotonic()
         try:
             return call()
         except self._pass_through:
@@ -453,6 +460,13 @@ class PluginHost:
             )
             _logger.debug("Where %r fails:", implementation.plugin_name, exc_info=error)
             return None
+        finally:
+            if (took := time.monotonic() - started) > _LONG:
+                _logger.warning(
+                    "Plugin %r took %.1f s of the time that the alert has.",
+                    implementation.plugin_name,
+                    took,
+                )
 
     def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
         """Return a middleware hook's implementations, the first registered first.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
@@ -453,6 +454,24 @@ def test_broken_middleware_does_not_stop_the_alert(
     assert receipt.delivered
     assert memory.requests[0].email.subject == "t1212"
     assert "Plugin 'bad' fails; the alert goes on without it. KeyError: 'oops'" in caplog.text
+
+
+def test_slow_middleware_is_named(
+    host: PluginHost, memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who keeps an alert waiting is named in the log, and nobody else is."""
+
+    class Slow:
+        @hookimpl
+        def before_send(self) -> None:
+            time.sleep(1.1)
+
+    host.register_middleware("tag", Tag("1"))
+    host.register_middleware("slow", Slow())
+    with Mailer("memory", plugins=host) as mailer:
+        assert mailer.send(make_email()).delivered
+    (said,) = [record.getMessage() for record in caplog.records if "took" in record.message]
+    assert said.startswith("Plugin 'slow' took ")
 
 
 def test_middleware_that_returns_nonsense_is_named(

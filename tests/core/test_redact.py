@@ -253,7 +253,9 @@ def test_nested_values_are_redacted_by_name() -> None:
                     "tokens": {"input": 512, "output": 77},
                     "keys": [{"api_key": "swordfish", "max_tokens": 4096}],
                     "hidden": SecretStr("swordfish"),
+                    "env": [{"name": "DB_PASSWORD", "value": "swordfish"}],
                 },
+                "variable": {"name": "API_TOKEN", "value": {"inline": "swordfish"}},
                 "token": "swordfish",
                 "has_secret": True,
                 "api_key": ["swordfish"],
@@ -275,7 +277,7 @@ def test_nested_values_are_redacted_by_name() -> None:
     assert "swordfish" not in whole
     for kept in ("ada", "512", "77", "4096"):
         assert kept in email.text
-    assert "12 secrets were taken out" in email.text
+    assert "14 secrets were taken out" in email.text
 
 
 @pytest.mark.parametrize("length", range(9_860, 10_010, 5))

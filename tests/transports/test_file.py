@@ -221,7 +221,9 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     assert receipt.remedy
 
 
-@pytest.mark.parametrize("options", [{}, {"folder": ""}, {"folder": "x", "format": "mbox"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"folder": ""}, {"folder": "a\0b"}, {"folder": "x", "format": "mbox"}]
+)
 def test_unusable_options_are_refused(options: dict[str, Any]) -> None:
     """A missing folder or an unknown format is refused when the mailer is made."""
     with pytest.raises(OptionsError):

@@ -520,6 +520,7 @@ def test_what_is_missing_is_named(options: dict[str, Any], code: str) -> None:
         {"access_key_id": "A"},
         {"secret_access_key": "S"},
         {"endpoint_url": "localhost:4566"},
+        {"endpoint_url": "https://user:canary-password-7f3a@localhost:4566"},
         {"tags": "team=ml"},
     ],
 )

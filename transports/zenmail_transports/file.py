@@ -52,6 +52,8 @@ class FileOptions(TransportOptions):
     def _expand(cls, value: Path) -> Path:
         if not str(value) or str(value) == ".":
             raise ValueError("give the folder's path")
+        if "\0" in str(value):
+            raise ValueError("a path holds no NUL character")
         return value.expanduser()
 
     @model_validator(mode="after")

@@ -43,4 +43,6 @@ class SESOptions(TransportOptions):
             raise ValueError("access_key_id and secret_access_key go together")
         if self.endpoint_url is not None and not re.match(r"https?://.", self.endpoint_url):
             raise ValueError("endpoint_url starts with https:// or http://")
+        if self.endpoint_url is not None and "@" in self.endpoint_url:
+            raise ValueError("endpoint_url holds no user name and no password")
         return self
