@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from .clean import clean_line
 from .errors import AddressError
@@ -23,6 +24,7 @@ _PLAIN = re.compile(
 )
 _LONGEST = 254
 _DEEPEST = 8
+_MOST = 100_000
 _SPECIAL_USE = (
     "arpa",
     "internal",
@@ -177,7 +179,12 @@ def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
     if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | dict):
         if depth >= _DEEPEST:
             raise AddressError("Addresses stand in lists of lists.", remedy=_REMEDY)
-        return tuple(part for item in value for part in split_addresses(item, depth=depth + 1))
+        items = list(islice(value, _MOST + 1))
+        if len(items) > _MOST:
+            raise AddressError(
+                f"There are more than {_MOST:,} addresses.", remedy="Use a mailing list."
+            )
+        return tuple(part for item in items for part in split_addresses(item, depth=depth + 1))
     raise AddressError(f"A {type(value).__name__} is not a mail address.", remedy=_REMEDY)
 
 

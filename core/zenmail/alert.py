@@ -6,6 +6,7 @@ import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_serializer, field_validator
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["Alert", "Image", "Severity", "StepSummary"]
 
 Severity = Literal["info", "success", "warning", "error", "critical"]
+_MOST_SENTENCES = 1_000
 
 
 def _as_sentences(value: object) -> object:
-    return () if value is None else (value,) if isinstance(value, str) else value
+    if value is None:
+        return ()
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        return (value,)
+    # It may have no end, and the mail shows a few.
+    return tuple(islice(value, _MOST_SENTENCES))
 
 
 Text = Annotated[str, BeforeValidator(as_text)]

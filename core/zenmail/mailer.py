@@ -706,10 +706,11 @@ class Mailer:
         parts = [(state, reasons) for state, reasons in parts if reasons]
         spooled, trouble = "", ""
         try:
-            for state, reasons in parts:
-                name = self._keep(delivery, claim, state, reasons, receipt, flushing=flushing)
-                spooled, claim = spooled or name, None
-            if claim is not None:
+            # The claim moves last: until then it stands for everybody, should we crash.
+            for number, (state, reasons) in reversed([*enumerate(parts)]):
+                held = None if number else claim
+                spooled = self._keep(delivery, held, state, reasons, receipt, flushing=flushing)
+            if claim is not None and not parts:
                 claim.done()
         except OSError as error:
             trouble = f"The outbox {self._outbox} cannot keep the mail: {_why(error)}"

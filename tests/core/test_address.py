@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -156,3 +157,9 @@ def test_lists_without_an_end_are_refused() -> None:
     endless.append(endless)
     with pytest.raises(AddressError, match="lists of lists"):
         split_addresses(endless)
+
+
+def test_addresses_without_end_are_refused() -> None:
+    """A list that never ends does not fill the memory."""
+    with pytest.raises(AddressError, match="more than"):
+        split_addresses(itertools.repeat("a@example.com"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,9 @@ def test_facts_are_added_and_replaced() -> None:
     assert alert.facts == {"a": 1, "b": 2}
     with pytest.raises(ConfigurationError):
         alert.replace(severity="fatal")
+
+
+def test_sentences_without_end_are_cut() -> None:
+    """What never ends, or is no list at all, neither fills the memory nor loses the alert."""
+    assert len(Alert(title="x", next_steps=map(str, count())).next_steps) == 1_000
+    assert Alert(title="x", next_steps=5).next_steps == ("5",)  # type: ignore[arg-type]
