@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import fnmatch
 import gzip
 import html
@@ -160,9 +161,7 @@ class Search:
     def file(self, path: Path, place: str) -> None:
         """Search a file, unless the list says that it may hold secrets."""
         try:
-            if path.stat().st_size > LARGEST:
-                raise OSError("it is too large")
-            data = path.read_bytes()
+            data = _content(path)
             allowed = next(
                 (it for it in ALLOWED if fnmatch.fnmatch(f"/{place}", it.pattern)), None
             )
@@ -208,6 +207,23 @@ class Search:
         case = re.match(rb'<testcase classname="([^"]*)" name="([^"]*)"', view[max(test, 0) :])
         where = f"{place}, {b'::'.join(case.groups()).decode()}" if case else place
         self.hits.setdefault((where, name), Hit(where, name, form))
+
+
+def _content(path: Path) -> bytes:
+    """Return what was written to a file, which need not be all of a sparse one."""
+    size = path.stat().st_size
+    if size <= LARGEST:
+        return path.read_bytes()
+    content, at = b"", 0
+    with path.open("rb") as file, contextlib.suppress(OSError):
+        while at < size and len(content) <= LARGEST:
+            # It raises OSError where nothing more was written.
+            start = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            at = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+            content += os.pread(file.fileno(), min(at - start, LARGEST + 1), start)
+    if len(content) > LARGEST:
+        raise OSError("it is too large")
+    return content
 
 
 def _views(data: bytes) -> Iterator[bytes]:

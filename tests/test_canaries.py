@@ -40,6 +40,7 @@ def _login(before: str) -> bytes:
 
 PLACES: dict[str, Callable[[Path], object]] = {
     "raw": lambda path: path.write_bytes(b"a" * 70_000 + SECRET.encode()),
+    "sparse": lambda path: _sparse(path, SECRET.encode()),
     "utf-16-le": lambda path: path.write_bytes(SECRET.encode("utf-16")),
     "utf-16-be": lambda path: path.write_bytes(SECRET.encode("utf-16-be")),
     "latin-1": lambda path: path.write_bytes(SECRET.encode("latin-1")),
@@ -66,6 +67,13 @@ PLACES: dict[str, Callable[[Path], object]] = {
     "SQLite": lambda path: _database(path, "secret"),
     "step run in zenml.db": lambda path: _database(path.with_name("zenml.db"), "step_run"),
 }
+
+
+def _sparse(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.seek(1 << 33)
+        file.write(content)
+        file.truncate(1 << 34)
 
 
 def _zip(path: Path, content: bytes) -> None:

@@ -438,6 +438,7 @@ def test_a_token_that_was_fetched_is_a_secret(
         ("canary\ttoken\n91bc", "it was canary\ttoken\n91bc"),
         ("canary-token-91bc", "it was canary-\x1b[1mtoken-91bc"),
     ],
+    ids=["at the end", "at a cut", "of several lines", "coloured"],
 )
 @pytest.mark.parametrize("error", [RuntimeError, PermanentFailure])
 def test_a_secret_is_known_before_and_after_its_text_is_tidied(
