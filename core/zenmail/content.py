@@ -417,16 +417,9 @@ class Maker:
                 return "..."
             mapping = plain_mapping(value)
             if mapping is not None:
-                if self._redactor.shapes and "name" in mapping and "value" in mapping:
-                    # As Kubernetes writes variables: {"name": "DB_PASSWORD", "value": ...}.
-                    named = secrecy_of(str(mapping["name"])) or secrecy
-                    shown = self._shield(mapping["value"], named, depth + 1)
-                    mapping = {**mapping, "value": shown}
                 return {
                     str(key): self._shield(
-                        item,
-                        (secrecy_of(str(key)) if self._redactor.shapes else "") or secrecy,
-                        depth + 1,
+                        item, self._secrecy_in(mapping, key) or secrecy, depth + 1
                     )
                     for key, item in islice(mapping.items(), 200)
                 }
@@ -442,6 +435,15 @@ class Maker:
         except Exception as error:
             return f"<{kind.__name__} that cannot be shown: {type(error).__name__}>"
         return self._redactor.masked() if secrecy else value
+
+    def _secrecy_in(self, mapping: Mapping[Any, Any], key: Any) -> Secrecy:
+        """Return whether the value of a key is secret, from the names alone."""
+        if not self._redactor.shapes:
+            return ""
+        if key == "value" and "name" in mapping:
+            # As Kubernetes writes variables: {"name": "DB_PASSWORD", "value": ...}.
+            return secrecy_of(str(mapping["name"]))
+        return secrecy_of(str(key))
 
     # --- the rest
 

@@ -579,6 +579,15 @@ class Mailer:
             for index, route in enumerate(self._routes)
         }
 
+    def hide(self, text: str, *, shapes: bool = False) -> str:
+        """Return a text without the secrets of the transports' options, and their tokens.
+
+        Args:
+            text: Any text that is to be shown or kept.
+            shapes: Whether what is secret by its name or shape is taken out, too.
+        """
+        return Redactor((*self._secrets, *self._tokens), shapes=shapes).text(text)
+
     def _verify(
         self, route: Route, envelope: Envelope | None, deadline: Deadline
     ) -> list[Check]:
@@ -784,15 +793,6 @@ class Mailer:
 
     def _tidy_all(self, reasons: Mapping[str, str]) -> dict[str, str]:
         return {address: self._tidy(why) for address, why in reasons.items()}
-
-    def hide(self, text: str, *, shapes: bool = False) -> str:
-        """Return a text without the secrets of the transports' options, and their tokens.
-
-        Args:
-            text: Any text that is to be shown or kept.
-            shapes: Whether what is secret by its name or shape is taken out, too.
-        """
-        return Redactor((*self._secrets, *self._tokens), shapes=shapes).text(text)
 
 
 def _outbox(given: str | os.PathLike[str] | Outbox | None) -> Outbox | None:

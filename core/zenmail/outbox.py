@@ -156,18 +156,8 @@ class Outbox:
         max_age: float = 7 * _DAY,
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
-        try:
-            self.location = os.fsdecode(folder)
-            os.fsencode(self.location)
-        except (TypeError, UnicodeError):
-            self.location = "\0"
+        self.location = _location(folder)
         self.max_age = max_age
-        if not self.location.strip():
-            raise ConfigurationError("The outbox has no folder.", remedy="Give its path.")
-        if "\0" in self.location:
-            raise ConfigurationError(
-                "The outbox's folder is no path.", remedy="Give a path, or a URL."
-            )
         scheme, separator, rest = self.location.partition("://")
         self._next_look = 0.0
         self._store: _Store
@@ -465,6 +455,20 @@ class _Place:
     def path(self) -> str:
         file = f"{self.owner}~{self.name}.json" if self.owner else f"{self.name}.json"
         return file if self.state == "waiting" else f"{self.state}/{file}"
+
+
+def _location(folder: str | os.PathLike[str]) -> str:
+    try:
+        location = os.fsdecode(folder)
+        if b"\0" in os.fsencode(location):
+            raise ValueError("a path holds no NUL character")
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            "The outbox's folder is no path.", remedy="Give a path, or a URL."
+        ) from None
+    if not location.strip():
+        raise ConfigurationError("The outbox has no folder.", remedy="Give its path.")
+    return location
 
 
 class Claim(Progress):

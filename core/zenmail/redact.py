@@ -18,17 +18,12 @@ from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote, quote_plus
 
-__all__ = ["MASK", "Redactor", "scrub", "secrecy_of"]
+__all__ = ["MASK", "Redactor", "secrecy_of"]
 
 MASK: Final = "[redacted]"
 _SHORTEST = 4
 
 Secrecy = Literal["", "unless-number", "always"]
-
-
-def scrub(text: str, secrets: Iterable[str]) -> str:
-    """Return the text with each of the secrets, in any of its forms, replaced by `MASK`."""
-    return Redactor(secrets, shapes=False).text(text)
 
 
 class Redactor:

@@ -368,6 +368,30 @@ def test_who_may_have_the_mail_is_remembered_while_others_are_tried(
     assert found == {"waiting": (D,), "unknown": (C,)}
 
 
+def test_a_claim_stands_for_everybody_until_all_are_noted(
+    scripted: Make,
+    mailer_of: Make,
+    email: Email,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """When those in doubt cannot be noted down on their own, nobody is forgotten."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    lost = Receipt(accepted=[B], unknown={C: "lost"}, deferred={D: "busy"})
+    mailer = mailer_of(scripted(lost, BUSY), outbox=tmp_path, deadline=0.2)
+    monkeypatch.setattr(Outbox, "add", full)
+    receipt = mailer.send(email)
+    monkeypatch.undo()
+    assert "No space left on device" in " ".join(receipt.notes)
+    died(tmp_path)
+    Outbox(tmp_path).recover()
+    found = {item.state: item.recipients for item in Outbox(tmp_path).list()}
+    assert found == {"waiting": (D,), "unknown": (C,)}
+
+
 def test_a_doubt_is_noted_once(
     scripted: Make, mailer_of: Make, email: Email, tmp_path: Path
 ) -> None:

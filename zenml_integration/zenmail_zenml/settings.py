@@ -32,15 +32,6 @@ SMTP_OPTIONS = {
     "smtp_ca_file": "ca_file",
     "smtp_ehlo_name": "ehlo_name",
 }
-_LISTS = (
-    "recipient_email",
-    "cc",
-    "bcc",
-    "reply_to",
-    "redirect_to",
-    "redirect_allow",
-    "fallback_transport",
-)
 _OPTIONS_OF = {"transport": "transport_options", "fallback_transport": "fallback_options"}
 
 
@@ -258,8 +249,8 @@ def resolve(values: Mapping[str, Any], *, replace: Callable[[Any], Any]) -> Reso
     for name in (*_OPTIONS_OF.values(), "transport"):
         if isinstance(known.get(name), str):
             known[name] = replace(known[name])
-    for name in _LISTS:
-        if isinstance(known.get(name), str):
+    for name, field in Resolved.model_fields.items():
+        if field.annotation == tuple[str, ...] and isinstance(known.get(name), str):
             # A reference may stand for the whole list, or for a part of it.
             known[name] = split_addresses(replace(known[name]))
     for name in _OPTIONS_OF.values():

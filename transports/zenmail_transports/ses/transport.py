@@ -93,21 +93,10 @@ class SESTransport:
     ) -> None:
         # SES has no SMTPUTF8: an address that needs it is shown as text.
         raw = request.email.as_bytes(smtputf8=False)
-        named = True
         for start in range(0, len(recipients), _RECIPIENTS):
             part = list(recipients[start : start + _RECIPIENTS])
             try:
-                try:
-                    self._send_part(request, raw, part, tally)
-                except TooManyNames:
-                    if not named:
-                        raise
-                    named, raw = False, _nameless(request.email)
-                    tally.notes.append(
-                        "The mail names no recipient, because Amazon SES takes no more than "
-                        f"{_RECIPIENTS} names."
-                    )
-                    self._send_part(request, raw, part, tally)
+                self._send_part(request, raw, part, tally)
             except DeliveryError as error:
                 rest = list(recipients[start + _RECIPIENTS :])
                 if not tally.started and (not rest or isinstance(error, PermanentFailure)):
@@ -148,6 +137,12 @@ class SESTransport:
                     raise
                 tally.fail(error, bad, [])
                 recipients = [address for address in recipients if address not in bad]
+            except TooManyNames:
+                nameless = {"Raw": {"Data": _nameless(request.email)}}
+                if arguments["Content"] == nameless:
+                    raise
+                arguments["Content"] = nameless
+                tally.nameless = True
             else:
                 tally.accepted += recipients
                 tally.identifiers.append(str(answer.get("MessageId", "")))
@@ -179,7 +174,7 @@ class _Tally:
     deferred: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     identifiers: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    nameless: bool = False
     failure: DeliveryError | None = None
 
     @property
@@ -199,7 +194,12 @@ class _Tally:
 
     def receipt(self) -> Receipt:
         """Return what is known, for the host."""
-        failure, taken, notes = self.failure, "", [*self.notes]
+        failure, taken, notes = self.failure, "", []
+        if self.nameless:
+            notes.append(
+                "The mail names no recipient, because Amazon SES takes no more than "
+                f"{_RECIPIENTS} names."
+            )
         if self.identifiers:
             taken = f"Amazon SES took the mail as {', '.join(self.identifiers)}."
             notes.append(f"{taken} It puts a Message-ID and a Date of its own into it.")

@@ -67,7 +67,10 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
     def ask() -> list[Any]:
         # As bytes: a str is put through IDNA, whose codec is imported on first use.
         with no_fork():
-            return socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
+            addresses = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
+        if not addresses:
+            raise OSError("it has no address")
+        return addresses
 
     try:
         found = ask() if host == "localhost" or _is_literal(host) else within(deadline, ask)
@@ -83,12 +86,6 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
             code="dns",
             remedy="Check host for a typing mistake, and the network's name servers.",
         ) from error
-    if not found:
-        raise TemporaryFailure(
-            f"The name {host!r} has no address.",
-            code="dns",
-            remedy="Check host for a typing mistake, and the network's name servers.",
-        )
     return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
 
 
