@@ -37,6 +37,7 @@ _SPECIAL_USE = (
     "test",
 )
 _RESERVED_SUFFIX = ".example.com"
+_SEPARATOR = re.compile(r'[,;\n\r\["]')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _GROUP = re.compile(r'[^:;,"<@\[]*:')
 # RFC 5322, 3.2.3: what a display name without quotation marks cannot hold.
@@ -189,7 +190,7 @@ def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
 
 
 def _split_text(text: str) -> tuple[str, ...]:
-    if not any(separator in text for separator in ',;\n\r["'):
+    if not _SEPARATOR.search(text):
         return (text,) if text else ()
     if text.startswith("["):
         try:

@@ -355,9 +355,14 @@ class Delivery:
             if with_doubt or address not in self._maybe:
                 yield address, list(self._verdicts.get(address, {}).values()) or [_UNTRIED]
 
+    @property
+    def complete(self) -> bool:
+        """Whether every recipient's mail was taken over."""
+        return not (self._remaining or self._maybe)
+
     def outcome(self) -> Outcome:
         """Return the whole in a word."""
-        if self.unknown():
+        if self._maybe and self.unknown():
             return "unknown"
         if not self._remaining:
             return "delivered"

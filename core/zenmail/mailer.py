@@ -762,12 +762,19 @@ class Mailer:
         )
 
     def _receipt(self, delivery: Delivery, seconds: float) -> Receipt:
+        refused: dict[str, str] = {}
+        deferred: dict[str, str] = {}
+        unknown: dict[str, str] = {}
+        if not delivery.complete:
+            refused = self._tidy_all(delivery.refused())
+            deferred = self._tidy_all(delivery.deferred())
+            unknown = self._tidy_all(delivery.unknown())
         return Receipt(
             outcome=delivery.outcome(),
             accepted=tuple(delivery.accepted),
-            refused=self._tidy_all(delivery.refused()),
-            deferred=self._tidy_all(delivery.deferred()),
-            unknown=self._tidy_all(delivery.unknown()),
+            refused=refused,
+            deferred=deferred,
+            unknown=unknown,
             detail=self._tidy(delivery.detail),
             code=self._tidy(delivery.code),
             remedy=self._tidy(delivery.remedy),

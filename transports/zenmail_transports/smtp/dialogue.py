@@ -109,7 +109,7 @@ class Capabilities:
     def without(self, keywords: Iterable[str]) -> Capabilities:
         """Return the capabilities that are left when some are not to be used."""
         barred = set(keywords)
-        if barred.isdisjoint(self.keywords):
+        if not barred or barred.isdisjoint(self.keywords):
             return self
         kept = {name: value for name, value in self.keywords.items() if name not in barred}
         return Capabilities(kept, self.greeting)
@@ -185,7 +185,7 @@ def command(*words: str) -> bytes:
     Raises:
         PermanentFailure: A word holds a control character, which could end the line.
     """
-    line = " ".join(word for word in words if word)
+    line = " ".join(filter(None, words))
     if _CONTROL.search(line):
         raise PermanentFailure("A command would hold a control character.", code="address")
     return line.encode("utf-8") + b"\r\n"
@@ -262,12 +262,13 @@ class Transaction:
             raise PermanentFailure(
                 f"{envelope.sender!r} cannot be put on the wire as a sender.", code="address"
             )
-        if capabilities.size and self._size > capabilities.size:
+        limit = capabilities.size
+        if limit and self._size > limit:
             error = MailTooLarge(
-                f"The mail has {self._size:,} bytes; the server takes {capabilities.size:,}.",
+                f"The mail has {self._size:,} bytes; the server takes {limit:,}.",
                 remedy="Send smaller attachments, or a link to them.",
             )
-            error.limit = capabilities.size
+            error.limit = limit
             raise error
         unicode = "SMTPUTF8" in capabilities
         if not unicode and not envelope.sender.isascii():

@@ -18,7 +18,8 @@ class _Process:
 
     def __init__(self) -> None:
         # Reentrant: a signal handler may send an alert while its thread is in here.
-        self.changed = threading.Condition(threading.RLock())
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self.idle: list[Session] = []
         self.leased: set[Session] = set()
         self.opening = 0
@@ -67,7 +68,7 @@ class Pool:
             DeadlineExceeded: All are in use until the deadline.
         """
         process = self._mine()
-        with process.changed:
+        with process.lock:
             while True:
                 while process.idle:
                     session = process.idle.pop()
@@ -91,7 +92,7 @@ class Pool:
     def adopt(self, session: Session) -> None:
         """Take in the connection that a caller opened."""
         process = self._mine()
-        with process.changed:
+        with process.lock:
             process.opening -= 1
             process.leased.add(session)
 
@@ -99,7 +100,7 @@ class Pool:
         """Keep a connection for the next mail."""
         process = self._mine()
         session.last_used = time.monotonic()
-        with process.changed:
+        with process.lock:
             process.leased.discard(session)
             if (
                 self._usable(session)
@@ -114,7 +115,7 @@ class Pool:
     def discard(self, session: Session | None) -> None:
         """Close a connection that is of no use, or give up on opening one."""
         process = self._mine()
-        with process.changed:
+        with process.lock:
             if session is None:
                 process.opening -= 1
             else:
@@ -125,7 +126,7 @@ class Pool:
     def discard_idle(self, before: float) -> None:
         """Close what has been idle since before a moment of ``time.monotonic()``."""
         process = self._mine()
-        with process.changed:
+        with process.lock:
             gone = [session for session in process.idle if session.last_used <= before]
             process.idle = [session for session in process.idle if session not in gone]
             for session in gone:
@@ -134,7 +135,7 @@ class Pool:
     def close(self) -> None:
         """Close the idle connections now, and those in use when they are given back."""
         process = self._mine()
-        with process.changed:
+        with process.lock:
             process.closed = time.monotonic()
             while process.idle:
                 process.idle.pop().close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import time
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -39,6 +40,8 @@ __all__ = ["Relay"]
 # A connection idle for longer may be dead without a sign of it: firewalls forget silently.
 # Then NOOP goes first, so that its loss is certainly not a mail's.
 _CAUTION_AFTER = 5.0
+# The extensions that are not used again for a while when a connection breaks over them.
+_ON_TRIAL = frozenset({"PIPELINING", "CHUNKING"})
 # How long a server is not asked again for an extension that failed.
 _BARRED_FOR = 600.0
 # Tokens are renewed this long before they expire, in seconds.
@@ -117,6 +120,9 @@ class Relay:
                     raise
                 outcome.fail(envelope, error)
                 return _receipt(outcome)
+            taken, final = transaction.accepted, transaction.final
+            if final is not None and len(taken) == len(request.envelope.recipients):
+                return Receipt(accepted=taken, detail=str(final))
             outcome.accepted += transaction.accepted
             outcome.refused.update(transaction.refused)
             outcome.deferred.update(transaction.deferred)
@@ -150,7 +156,7 @@ class Relay:
             except Lost as lost:
                 self.pool.discard(session)
                 if fresh:
-                    self._bar({"PIPELINING", "CHUNKING"})
+                    self._bar(_ON_TRIAL)
                     raise lost.failure from lost
             except ChunkingBroken:
                 self.pool.discard(session)
@@ -164,8 +170,8 @@ class Relay:
                     raise
             else:
                 self._release(session, transaction)
-                if transaction.accepted:
-                    self._proven |= {"PIPELINING", "CHUNKING"} & usable.keywords.keys()
+                if transaction.accepted and len(self._proven) < len(_ON_TRIAL):
+                    self._proven |= _ON_TRIAL & usable.keywords.keys()
                 return transaction
 
     def _release(self, session: Session, transaction: Transaction) -> None:
@@ -176,14 +182,16 @@ class Relay:
         else:
             self.pool.discard(session)
 
-    def _bar(self, keywords: set[str]) -> None:
+    def _bar(self, keywords: Set[str]) -> None:
         """Do without extensions for a while that may be what broke the connection."""
         until = time.monotonic() + _BARRED_FOR
         self._barred.update(dict.fromkeys(keywords - self._proven, until))
 
     def _out_of_use(self) -> set[str]:
-        now = time.monotonic()
-        barred = {name for name, until in list(self._barred.items()) if until > now}
+        barred: set[str] = set()
+        if self._barred:
+            now = time.monotonic()
+            barred |= {name for name, until in list(self._barred.items()) if until > now}
         if self._options.pipelining == "off":
             barred.add("PIPELINING")
         if self._options.chunking == "off":
@@ -331,13 +339,14 @@ class Relay:
 def _transaction(
     session: Session, usable: Capabilities, email: Email, envelope: Envelope
 ) -> Transaction:
-    unicode = "SMTPUTF8" in usable
+    needed = email.smtputf8
+    as_it_is = not needed or "SMTPUTF8" in usable
     return Transaction(
         envelope,
         usable,
-        size=email.size(smtputf8=unicode),
-        chunks=partial(email.chunks, smtputf8=unicode),
-        smtputf8=email.smtputf8,
+        size=email.size(smtputf8=as_it_is),
+        chunks=partial(email.chunks, smtputf8=as_it_is),
+        smtputf8=needed,
         reset=session.reset,
     )
 

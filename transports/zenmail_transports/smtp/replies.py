@@ -100,8 +100,11 @@ class ReplyReader:
                 if len(self._bytes) >= _LONGEST_LINE:
                     raise BadReply("a line that is too long")
                 return None
-            line = bytes(self._bytes[:end]).rstrip(b"\r")
+            line = bytes(self._bytes[: end + 1])
             del self._bytes[: end + 1]
+            if not self._lines and (reply := _single(line)) is not None:
+                return reply
+            line = line[:-1].rstrip(b"\r")
             match = _LINE.match(line)
             if not match or (self._code and match[1] != self._code):
                 shown = clean_line(line.decode("ascii", "replace"), limit=60)
@@ -111,14 +114,22 @@ class ReplyReader:
             if len(self._lines) > _MOST_LINES:
                 raise BadReply("a reply of too many lines")
             if match[2] != b"-":
-                reply = _reply(self._code, tuple(self._lines))
+                reply = _reply(self._code, self._lines)
                 self._code, self._lines = b"", []
                 return reply
 
 
 # Servers say the same few things all day.
 @lru_cache(maxsize=64)
-def _reply(code: bytes, lines: tuple[bytes, ...]) -> Reply:
+def _single(line: bytes) -> Reply | None:
+    """Return the reply that is this one line, with its line end, or None."""
+    match = _LINE.match(line[:-1].rstrip(b"\r"))
+    if not match or match[2] == b"-":
+        return None
+    return _reply(match[1], [match[3] or b""])
+
+
+def _reply(code: bytes, lines: list[bytes]) -> Reply:
     return Reply(
         int(code), tuple(clean_line(line.decode("utf-8", "replace")) for line in lines)
     )
