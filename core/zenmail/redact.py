@@ -60,7 +60,7 @@ class Redactor:
         self._forms = tuple([form for form in self._forms if form in whole])
         if self.shapes:
             lowered = whole.lower()
-            self._words = tuple([word for word in _WORDS if word in lowered])
+            self._words = tuple([word for word in _WORDS if lowered.rfind(word) >= 0])
             clues = _clues_in(whole)
             self._key_blocks = _KEY_CLUE in clues
             self._shapes = tuple(
@@ -414,10 +414,19 @@ _ASSIGNMENT = re.compile(
     r"(?P<word>passw|passphrase|passcode|pwd|pass|secret|token|key|auth|credential|cookie"
     r"|connection|connstr|jwt|signature|sig)"
     r"(?P<rest>[\w-]{0,40})"
-    r"(?P<between>[\\\"'\]]{0,4}[ \t]{0,8}(?:=>|:=|[=:])[ \t]{0,8}|[ \t]{1,4})",
+    r"(?P<between>[\\\"'\]]{0,4}[ \t]{0,8}(?:=>|:=|[=:])[ \t]{0,8}|[\"'],[ \t]{0,4}"
+    r"|[ \t]{1,4})",
     re.IGNORECASE,
 )
 _NAME_BEFORE = re.compile(r"[\w.-]*\Z")
+# Headers as lists of pairs: ('x-api-key', '...'), of text or bytes.
+_PAIR_BEFORE = re.compile(r"\([bBuU]?([\"'])[\w.-]*\Z")
+_PAIR_BEHIND = re.compile(r"[\"'][ \t]{0,4},?[ \t]{0,4}\)")
+# As HTTP clients take user and password: auth=('user', '...').
+_LOGIN = re.compile(
+    r"\([^,\n]{0,256},[ \t]{0,4}[bBuU]?(?P<mark>[\"'])"
+    r"(?P<secret>(?:(?!(?P=mark))[^\\\n]|\\.){1,512})(?P=mark)"
+)
 _SCHEME = re.compile(r"(?:bearer|basic|token|digest|apikey|api-key|negotiate)[ \t]+", re.I)
 _OPENING = re.compile(r"[bBuUrRfF]{0,2}(\\{0,3}[\"'])")
 _BARE = re.compile(
@@ -426,7 +435,7 @@ _BARE = re.compile(
 _NUMBER = re.compile(r"[-+]?\d[\d.,_]*(?:[eE][-+]?\d+)?%?[kKMG]?\Z")
 _EMPTY = re.compile(r"(?:none|null|nil|true|false|\*+|x+|\.+|…|\[?redacted\]?.*)\Z", re.I)
 _PLACEHOLDER = re.compile(r"\{\{|\$\{|\$\(|<|%\(")
-_CALL = re.compile(r"[A-Za-z_][A-Za-z_.]*[(\[]")
+_CALL = re.compile(r"[A-Za-z_][A-Za-z_.]*[(\[]|\([\w.]+,")
 _LONGEST_VALUE = 8192
 
 
@@ -437,10 +446,10 @@ def _places_of(words: Iterable[str], text: str) -> list[int]:
         lowered = "".join(character.lower()[0] for character in text)
     places: list[int] = []
     for word in words:
-        place = lowered.find(word)
+        place = lowered.rfind(word)
         while place >= 0:
             places.append(place)
-            place = lowered.find(word, place + 1)
+            place = lowered.rfind(word, 0, place + len(word) - 1)
     places.sort()
     return places
 
@@ -461,11 +470,21 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
     if not secrecy:
         return None
     position = match.end()
+    if "," in between:
+        pair = _PAIR_BEFORE.search(text[max(0, start - 70) : start])
+        if pair is None or pair[1] != between[0]:
+            return None
+    elif login := _LOGIN.match(text, position):
+        return login.span("secret")
     whole_line = name.lower().lstrip("-").endswith(("authorization", "cookie"))
     if opening := _OPENING.match(text, position):
         end = _closing(text, opening.end(), opening[1])
         found = _SCHEME.match(text, opening.end(), end)
         begin = found.end() if found else opening.end()
+        if "," in between and not _PAIR_BEHIND.match(text, end):
+            return None
+    elif "," in between:
+        return None
     elif whole_line and ":" in between:
         found = _SCHEME.match(text, position)
         begin = found.end() if found else position
@@ -569,8 +588,9 @@ _MAY_HOLD_USERINFO = re.compile(r"://[^\s\"'<>]{0,800}@")
 
 def _clues_in(text: str) -> set[str]:
     """Return which clues stand in the text; "://" only where it may hold a secret."""
-    # Plain searches take half the time of one regular expression.
-    found = {clue for clue in _CLUES if clue in text}
+    # Plain searches take half the time of one regular expression; and CPython, for what is
+    # short, searches backwards in less than half the time it takes forwards.
+    found = {clue for clue in _CLUES if text.rfind(clue) >= 0}
     if "://" in text and _MAY_HOLD_USERINFO.search(text):
         found.add("://")
     return found
@@ -646,6 +666,21 @@ _SHAPES: tuple[_Shape, ...] = (
         lambda value: value != MASK,
     ),
     _shape("://", r"://(?P<secret>[^\s:@/?#\"'<>]{16,256})@", _is_userinfo),
+    # What programs and libraries are given to log in with, in any position.
+    _shape(
+        "curl",
+        r"(?<![\w-])curl(?![\w-])[^\n]{0,300}?[\s\"'](?:-[uU]|--(?:proxy-)?user(?=[ =\"']))"
+        r"(?:[ =]|[\"'],[ ]?)?[\"']?[^\s:\"']{1,256}:(?P<secret>[^\s\"']{1,512})",
+    ),
+    _shape(
+        "machine ",
+        r"(?<![\w-])machine\s{1,9}\S{1,256}\s{1,9}login\s{1,9}\S{1,256}\s{1,9}password\s{1,9}"
+        r"(?P<secret>\S{1,512})",
+    ),
+    _shape(
+        "Auth(",
+        r"Auth\([ ]?[\"'][^\"'\n]{0,256}[\"'],[ ]?[\"'](?P<secret>[^\"'\n]{1,512})[\"']",
+    ),
     _shape(
         "X-Amz- x-amz- ?sig= &sig= ;sig=",
         r"(?i:[?&;](?:sig|x-amz-signature|x-amz-security-token|x-amz-credential)=)"

@@ -49,6 +49,13 @@ TOKENS = {
     "pem": PEM,
     "url": "postgresql://app:" + "p@ss/w0rd" + "@db.example.com:5432/app?sslmode=require",
     "url-plain": "https://user:" + "opensesame" + "@example.com/path",
+    "curl": "curl -sS -u ada:" + "opensesame" + " https://example.com",
+    "curl-short": "curl -uada:" + "opensesame" + " https://example.com",
+    "curl-list": "Command '['curl', '--user', 'ada:"
+    + "opensesame"
+    + "', 'https://a.example']'",
+    "netrc": "machine example.com login ada password " + "opensesame",
+    "basic-auth": "HTTPBasicAuth('ada', '" + "opensesame" + "')",
     "signature": "https://x.blob.core.windows.net/c/b?sv=2024&sig=" + "a1B2c3%2FD4e5F6%3D",
 }
 SECRET_PART = {
@@ -59,6 +66,11 @@ SECRET_PART = {
     "url": "p@ss",
     "url-plain": "opensesame",
     "signature": "a1B2c3",
+    "curl": "opensesame",
+    "curl-short": "opensesame",
+    "curl-list": "opensesame",
+    "netrc": "opensesame",
+    "basic-auth": "opensesame",
 }
 
 
@@ -114,6 +126,12 @@ def test_known_shapes_are_taken_out(kind: str) -> None:
         "password=hun,hunter2",
         "password: hunter2.",
         "refresh_token=>hunter2",
+        "headers=[('accept', '*/*'), ('x-api-key', 'hunter2')]",
+        "Headers([(b'Authorization', b'Bearer hunter2')])",
+        '("password", "hunter2",)',
+        "requests.get(url, auth=('ada', 'hunter2'))",
+        'auth = (user, "hunter2")',
+        """auth=(os.environ["USER"], "hunter2's")""",
         "credentials: hunter2",
     ],
 )
@@ -164,6 +182,14 @@ def test_values_named_secret_are_taken_out(text: str) -> None:
         "a:b@c",
         "Connection refused: db.example.com:5432",
         "sort_key: created",
+        "KeyError: ['password', 'email'] not in index",
+        "columns = ('password', 'email', 'age')",
+        "isin(('token', column))",
+        "auth=(user, password)",
+        "curl -sS https://example.com/a:b",
+        "docker run -u 1000:1000 image",
+        "a machine learning login password prompt",
+        "BasicAuth(user, password)",
     ],
 )
 def test_ordinary_text_stays(text: str) -> None:
@@ -357,6 +383,13 @@ ADVERSARIAL = [
     "pass pass=",
     "token \t",
     "eyJaaaaaaaa.aaaaaaaa",
+    "curl ",
+    "curl -u ",
+    "machine a login ",
+    "machine ",
+    "Auth('",
+    "('password','",
+    "auth=('",
 ]
 
 
