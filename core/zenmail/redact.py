@@ -669,12 +669,12 @@ _SHAPES: tuple[_Shape, ...] = (
     # What programs and libraries are given to log in with, in any position.
     _shape(
         "curl",
-        r"(?<![\w-])curl(?![\w-])[^\n]{0,300}?[\s\"'](?:-[uU]|--(?:proxy-)?user(?=[ =\"']))"
+        r"curl(?![\w-])[^\n]{0,300}?[\s\"'](?:-[uU]|--(?:proxy-)?user(?=[ =\"']))"
         r"(?:[ =]|[\"'],[ ]?)?[\"']?[^\s:\"']{1,256}:(?P<secret>[^\s\"']{1,512})",
     ),
     _shape(
-        "machine ",
-        r"(?<![\w-])machine\s{1,9}\S{1,256}\s{1,9}login\s{1,9}\S{1,256}\s{1,9}password\s{1,9}"
+        "login",
+        r"machine\s{1,9}\S{1,256}\s{1,9}login\s{1,9}\S{1,256}\s{1,9}password\s{1,9}"
         r"(?P<secret>\S{1,512})",
     ),
     _shape(

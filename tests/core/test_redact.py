@@ -409,6 +409,11 @@ def test_time_is_linear_in_the_text(unit: str) -> None:
     assert seconds(400_000) < 30 * seconds(50_000) + 0.1
 
 
+def test_most_texts_are_not_suspect() -> None:
+    """Where nothing can be secret, one look at the whole spares all others."""
+    assert not Redactor().narrow("Training failed: loss is NaN.\nSee http://example.com/runs/5")
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text(), st.sampled_from(sorted(TOKENS)), st.text())
 def test_suspicion_is_never_wrongly_absent(before: str, kind: str, after: str) -> None:
