@@ -8,19 +8,21 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .address import parse_mailbox
 from .clean import as_text, clean_line
-from .errors import TemplateError
+from .errors import ConfigurationError, TemplateError
 from .forks import no_fork
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from .alert import Alert
     from .content import Content, Maker
     from .email import Email
 
-__all__ = ["compose", "list_id_for"]
+__all__ = ["compose", "list_id_for", "require_alert"]
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def compose(
     subject: str = "",
     subject_prefix: str = "",
     include_html: bool = True,
-    secrets: Iterable[str] = (),
+    secrets: str | SecretStr | Iterable[str | SecretStr] = (),
     redact: bool = True,
     templates: str | Path | None = None,
     pass_through: tuple[type[BaseException], ...] = (),
@@ -64,7 +66,8 @@ def compose(
         subject: The subject, when it is not the alert's title.
         subject_prefix: What stands before the subject, such as "[ZenML]".
         include_html: Whether the mail has an HTML part beside the text.
-        secrets: Values that must not stand in the mail, whatever ``redact`` says.
+        secrets: Values that must not stand in the mail, whatever ``redact`` says; texts,
+            or such as `pydantic.SecretStr`.
         redact: Whether what is secret by its name or its shape is taken out.
         templates: A folder, or "package:folder", whose ``alert.html`` and ``alert.txt``
             go before zenmail's own. One that does not render never loses the alert.
@@ -80,16 +83,17 @@ def compose(
         from .email import Email
         from .redact import Redactor
 
-    secrets = tuple(secrets)
+    require_alert(alert)
+    values = _revealed(secrets)
     subject, subject_prefix = as_text(subject), as_text(subject_prefix)
 
     def hide(text: str) -> str:
-        return Redactor(secrets, shapes=redact).text(text)
+        return Redactor(values, shapes=redact).text(text)
 
     def draft(scale: float) -> tuple[Email, bool]:
         maker = Maker(
             alert,
-            Redactor(secrets, shapes=redact),
+            Redactor(values, shapes=redact),
             Limits().scaled(scale),
             subject=subject,
             subject_prefix=subject_prefix,
@@ -122,6 +126,35 @@ def compose(
             break
         email, fits = draft(scale)
     return email
+
+
+def require_alert(value: object) -> None:
+    """See to it that a caller who knows no types gave an alert.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    from .alert import Alert
+
+    if not isinstance(value, Alert):
+        raise ConfigurationError(
+            f"A {type(value).__name__} is no alert.",
+            remedy='Make one: Alert(title="...", body="...").',
+        )
+
+
+def _revealed(secrets: Any) -> tuple[str, ...]:
+    """Return the values to take out, one alone or several, wrapped or not."""
+    if isinstance(secrets, str | bytes) or hasattr(secrets, "get_secret_value"):
+        secrets = (secrets,)
+    if not isinstance(secrets, Iterable):
+        raise ConfigurationError(
+            f"secrets is a {type(secrets).__name__}.", remedy="Give a list of the values."
+        )
+    return tuple(
+        as_text(item.get_secret_value() if hasattr(item, "get_secret_value") else item)
+        for item in secrets
+    )
 
 
 def _parts(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .address import parse_mailbox, split_addresses
 from .clean import as_text, clean_line
-from .compose import compose
+from .compose import compose, require_alert
 from .deadline import Deadline
 from .delivery import Delivery, DeliveryPolicy, Route, within
 from .email import Email, Envelope
@@ -165,6 +165,11 @@ class Mailer:
             self._storms = StormGuard(alerts_per_run or 0, shared, self.hide)
 
     def _route(self, name: str, options: Mapping[str, Any] | TransportOptions) -> Route:
+        if not _is_a(name, str):
+            raise ConfigurationError(
+                f"A {type(name).__name__} is no transport's name.",
+                remedy='Give a name such as "smtp"; `zenmail transports` lists them.',
+            )
         transport = self.plugins.transport(name)
         if not isinstance(options, TransportOptions | Mapping):
             raise OptionsError(
@@ -208,7 +213,15 @@ class Mailer:
 
         Returns:
             What became of it, recipient by recipient.
+
+        Raises:
+            ConfigurationError: It is no `Email`.
         """
+        if not _is_a(email, Email):
+            raise ConfigurationError(
+                f"A {type(email).__name__} cannot be sent.",
+                remedy="Give an Email, or an Alert to send_alert.",
+            )
         deadline = Deadline.after(self.deadline)
         email = self.plugins.before_send(email, email.envelope)
         email, envelope = self._redirect(email, email.envelope)
@@ -457,6 +470,7 @@ class Mailer:
         with no_fork():
             from .digest import Addressing
 
+        require_alert(alert)
         alert = self.plugins.before_render(alert)
         addressing = Addressing(
             sender=sender,

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from zenmail import Alert, Attachment, Email, compose
+from zenmail import Alert, Attachment, ConfigurationError, Email, compose
 from zenmail.compose import list_id_for
 
 SENDER = "Alerts <alerts@example.com>"
@@ -303,3 +304,33 @@ def test_templates_that_are_no_path_lose_nothing(name: str) -> None:
 def test_any_subject_becomes_text(subject: object) -> None:
     """A subject, or what stands before it, need not be a str."""
     assert mail(Alert(title="Done"), subject=subject, subject_prefix=subject).subject
+
+
+@pytest.mark.parametrize(
+    "secrets",
+    [
+        "canary-password-7f3a",
+        b"canary-password-7f3a",
+        SecretStr("canary-password-7f3a"),
+        ["x", SecretStr("canary-password-7f3a")],
+        {"canary-password-7f3a", None},
+        iter(["canary-password-7f3a", 5]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_secrets_come_in_any_form(secrets: Any) -> None:
+    """One secret or several, wrapped or not, are all taken out."""
+    alert = Alert(title="Failed", body="It said canary-password-7f3a.")
+    email = compose(alert, sender="a@example.com", to="b@example.com", secrets=secrets)
+    assert "canary-password-7f3a" not in f"{email.text}{email.html}"
+
+
+def test_secrets_that_are_none_are_refused() -> None:
+    """A number is not a list of secrets, and is told so."""
+    with pytest.raises(ConfigurationError, match="secrets is a int"):
+        compose(
+            Alert(title="x"),
+            sender="a@example.com",
+            to="b@example.com",
+            secrets=5,  # type: ignore[arg-type]
+        )

@@ -751,6 +751,23 @@ def test_settings_of_another_type_are_refused(setting: dict[str, Any]) -> None:
         Mailer("console", **setting)
 
 
+@pytest.mark.parametrize("name", [None, 5, b"smtp", ["smtp"]], ids=str)
+def test_a_transport_that_is_no_name_is_refused(name: Any) -> None:
+    """What cannot be a transport's name gets a sentence, not a traceback."""
+    with pytest.raises(ConfigurationError, match="no transport's name"):
+        Mailer(name)
+
+
+@pytest.mark.parametrize("other", [None, "It failed", {"title": "x"}], ids=str)
+def test_what_is_neither_mail_nor_alert_is_refused(other: Any) -> None:
+    """Whoever sends a text is told what to make of it."""
+    with Mailer("console", dry_run=True) as mailer:
+        with pytest.raises(ConfigurationError, match=r"send_alert"):
+            mailer.send(other)
+        with pytest.raises(ConfigurationError, match=r"Alert\(title="):
+            mailer.send_alert(other, sender="a@example.com", to="b@example.com")
+
+
 def test_a_single_fallback_may_be_its_name() -> None:
     """A text is one name, not a sequence of letters."""
     Mailer("console", fallbacks="console").close()
