@@ -71,6 +71,9 @@ _Kind = Literal["deferred", "refused", "rejected", "broken"]
 # The codes of permanent failures that another set-up would not mend.
 _ABOUT_THE_MAIL = frozenset({"too-large", "data-refused", "body-refused", "smtputf8"})
 
+# The codes of refusals that are about the sender's account, whoever the recipient is.
+_ABOUT_THE_ACCOUNT = frozenset({"quota"})
+
 
 class _Verdict(NamedTuple):
     """What a transport last said of a recipient.
@@ -263,7 +266,8 @@ class Delivery:
             key = address if address in named else address.casefold()
             if key in refused:
                 why = refused[key] or "refused"
-                self._judge(address, index, "refused", why)
+                about_us = receipt.code in _ABOUT_THE_ACCOUNT
+                self._judge(address, index, "broken" if about_us else "refused", why)
             elif key in deferred:
                 why = deferred[key] or "deferred"
                 self._judge(address, index, "deferred", why)

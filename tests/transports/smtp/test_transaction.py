@@ -206,6 +206,21 @@ def test_used_up_quota(server: SMTPServer, email: Email, phase: Any) -> None:
     assert "Gmail" in receipt.remedy
 
 
+@pytest.mark.parametrize("phase", ["mail", "rcpt", "dot"])
+def test_mails_beyond_the_quota_are_kept(
+    server: SMTPServer, email: Email, tmp_path: Path, phase: Any
+) -> None:
+    """Another day the account may send again, so the outbox keeps the mail for everybody."""
+    server.on(phase, "550 5.4.5 Daily user sending limit exceeded")
+    with Mailer("smtp", options=server.options(), outbox=tmp_path) as mailer:
+        receipt = mailer.send(email)
+        assert (receipt.outcome, receipt.code, receipt.attempts) == ("spooled", "quota", 1)
+        server.forget()
+        (flushed,) = mailer.flush()
+    assert flushed.delivered
+    assert set(flushed.accepted) == set(email.envelope.recipients)
+
+
 def test_too_many_recipients_go_in_several_transactions(
     server: SMTPServer, client: Any, email: Email
 ) -> None:
