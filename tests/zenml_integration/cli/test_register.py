@@ -95,6 +95,19 @@ def test_it_asks_for_what_is_missing(zenmail: Run) -> None:
     assert _alerter("asked")["smtp_username"] == "postmaster@mg.example.com"
 
 
+def test_an_answer_that_is_none_is_asked_for_again(zenmail: Run) -> None:
+    """A provider goes by its name, too; a wrong answer is told at once, not at the end."""
+    result = zenmail(
+        "register", "again", "--no-doctor", "--stack=again",
+        stdin="99\nacme\nOwn\na@example.com\nb@example.com\nrelay.internal\nssl\nTLS\n\n",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "'99' is none of gmail" in result.output
+    assert "'acme' is none of gmail" in result.output
+    assert "'ssl' is none of starttls, tls, none" in result.output
+    assert _alerter("again")["smtp_security"] == "tls"
+
+
 def test_an_answer_can_make_a_question_needless(zenmail: Run) -> None:
     """A relay without user name is not asked for a password, and there is no secret."""
     result = zenmail(

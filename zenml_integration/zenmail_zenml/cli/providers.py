@@ -20,6 +20,7 @@ class Question:
         secret: Whether the answer is hidden and goes into ZenML's secret store.
         optional: Whether an empty answer will do.
         needs: The question without whose answer this one is not asked, or "".
+        choices: The answers there are; none for any.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Question:
     secret: bool = False
     optional: bool = False
     needs: str = ""
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ PROVIDERS: Mapping[str, Provider] = {
                 "security",
                 "Encryption (starttls, tls or none), empty for starttls",
                 optional=True,
+                choices=("starttls", "tls", "none"),
             ),
             Question("username", "User name, empty for a relay without login", optional=True),
             Question("password", "Password", secret=True, needs="username"),

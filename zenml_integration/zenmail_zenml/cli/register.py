@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -161,8 +162,22 @@ def _choose(no_input: bool) -> str:
             "--provider is missing.", remedy=f"One of: {', '.join(keys)}.", exit_code=2
         )
     for number, key in enumerate(keys, start=1):
-        click.echo(f"  {number}  {PROVIDERS[key].title}")
-    return keys[click.prompt("Provider", type=click.IntRange(1, len(keys))) - 1]
+        click.echo(f"  {number}  {key:10} {PROVIDERS[key].title}")
+    numbered = {str(number): key for number, key in enumerate(keys, start=1)}
+
+    def look_up(answer: str) -> str:
+        answer = answer.strip().lower()
+        return _one_of(keys, numbered.get(answer, answer))
+
+    chosen: str = click.prompt("Provider", value_proc=look_up)
+    return chosen
+
+
+def _one_of(choices: Sequence[str], answer: str) -> str:
+    """Return an answer that is one of several; click asks again after another one."""
+    if answer not in choices:
+        raise click.UsageError(f"{answer!r} is none of {', '.join(choices)}.")
+    return answer
 
 
 def _ask(provider: Provider, given: Mapping[str, str], no_input: bool) -> dict[str, str]:
@@ -186,8 +201,16 @@ def _ask(provider: Provider, given: Mapping[str, str], no_input: bool) -> dict[s
             hide_input=question.secret,
             default="" if question.optional else None,
             show_default=False,
-        ).strip()
+            value_proc=partial(_checked, question),
+        )
     return answers
+
+
+def _checked(question: Question, answer: str) -> str:
+    answer = answer.strip()
+    if question.choices and answer:
+        return _one_of(question.choices, answer.lower())
+    return answer
 
 
 def _validate(plan: Plan) -> None:
