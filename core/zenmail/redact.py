@@ -427,6 +427,10 @@ _LOGIN = re.compile(
     r"\([^,\n]{0,256},[ \t]{0,4}[bBuU]?(?P<mark>[\"'])"
     r"(?P<secret>(?:(?!(?P=mark))[^\\\n]|\\.){1,512})(?P=mark)"
 )
+# A list or a mapping of texts.
+_SEVERAL = re.compile(
+    r"[(\[{][ \t]{0,4}(?P<secret>[bBuU]?[\"'][^\n]{0,500}?[\"'])[ \t]{0,4},?[ \t]{0,4}[)\]}]"
+)
 _SCHEME = re.compile(r"(?:bearer|basic|token|digest|apikey|api-key|negotiate)[ \t]+", re.I)
 _OPENING = re.compile(r"[bBuUrRfF]{0,2}(\\{0,3}[\"'])")
 _BARE = re.compile(
@@ -435,7 +439,7 @@ _BARE = re.compile(
 _NUMBER = re.compile(r"[-+]?\d[\d.,_]*(?:[eE][-+]?\d+)?%?[kKMG]?\Z")
 _EMPTY = re.compile(r"(?:none|null|nil|true|false|\*+|x+|\.+|…|\[?redacted\]?.*)\Z", re.I)
 _PLACEHOLDER = re.compile(r"\{\{|\$\{|\$\(|<|%\(")
-_CALL = re.compile(r"[A-Za-z_][A-Za-z_.]*[(\[]|\([\w.]+,")
+_CODE = re.compile(r"[A-Za-z_][A-Za-z_.]*[(\[]|[(\[{](?:[\w.]+,|[)\]}])")
 _LONGEST_VALUE = 8192
 
 
@@ -474,8 +478,10 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
         pair = _PAIR_BEFORE.search(text[max(0, start - 70) : start])
         if pair is None or pair[1] != between[0]:
             return None
-    elif login := _LOGIN.match(text, position):
+    elif name.lower().endswith("auth") and (login := _LOGIN.match(text, position)):
         return login.span("secret")
+    elif several := _SEVERAL.match(text, position):
+        return several.span("secret")
     whole_line = name.lower().lstrip("-").endswith(("authorization", "cookie"))
     if opening := _OPENING.match(text, position):
         end = _closing(text, opening.end(), opening[1])
@@ -500,7 +506,7 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
         end = bare.end()
         while end > begin and text[end - 1] in ".:":
             end -= 1
-        if _CALL.match(text, begin, end + 1):
+        if _CODE.match(text, begin, end + 1):
             return None
         prose = ":" in between and between.endswith((" ", "\t")) and "passw" not in name.lower()
         if prose and not _looks_random(text, begin, end):

@@ -131,6 +131,9 @@ def test_known_shapes_are_taken_out(kind: str) -> None:
         '("password", "hunter2",)',
         "requests.get(url, auth=('ada', 'hunter2'))",
         'auth = (user, "hunter2")',
+        "passwords = ['hunter2', 'open sesame']",
+        "api_keys=('hunter2',)",
+        "credentials: {'user': 'ada', 'pw': 'hunter2'}",
         """auth=(os.environ["USER"], "hunter2's")""",
         "credentials: hunter2",
     ],
@@ -186,6 +189,8 @@ def test_values_named_secret_are_taken_out(text: str) -> None:
         "columns = ('password', 'email', 'age')",
         "isin(('token', column))",
         "auth=(user, password)",
+        "passwords = [first, second]",
+        "tokens=[]",
         "curl -sS https://example.com/a:b",
         "docker run -u 1000:1000 image",
         "a machine learning login password prompt",
@@ -390,6 +395,7 @@ ADVERSARIAL = [
     "Auth('",
     "('password','",
     "auth=('",
+    "passwords=['",
 ]
 
 
