@@ -188,6 +188,7 @@ def test_values_named_secret_are_taken_out(text: str) -> None:
         "KeyError: ['password', 'email'] not in index",
         "columns = ('password', 'email', 'age')",
         "isin(('token', column))",
+        "getattr(row, 'password', 'missing')",
         "auth=(user, password)",
         "passwords = [first, second]",
         "tokens=[]",

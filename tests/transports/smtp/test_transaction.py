@@ -383,6 +383,20 @@ def test_bdat_that_breaks_the_connection_is_not_tried_again(
     assert [mail.command for mail in server.mails] == ["DATA"]
 
 
+def test_an_extension_that_has_worked_is_not_blamed(
+    start: Start, client: Any, email: Email
+) -> None:
+    """A server that breaks off once does not lose the one flight that it has proved."""
+    server = start(extensions=("PIPELINING", "CHUNKING"))
+    client.send(server, email)
+    server.drop_connections()
+    server.on("dot", Drop(), times=1)
+    with pytest.raises(UnknownOutcome):
+        client.send(server, email)
+    client.send(server, email)
+    assert [mail.command for mail in server.mails] == ["BDAT"] * 3
+
+
 def test_pipelining_that_breaks_the_connection_is_not_tried_again(
     start: Start, client: Any, email: Email
 ) -> None:
