@@ -67,19 +67,21 @@ class Progress:
         """
 
 
-_Kind = Literal["deferred", "refused", "rejected", "broken"]
+_Kind = Literal["deferred", "exhausted", "refused", "rejected", "broken"]
+# The kinds that heal without anybody's doing.
+_PASSING = frozenset({"deferred", "exhausted"})
 # The codes of permanent failures that another set-up would not mend.
 _ABOUT_THE_MAIL = frozenset({"too-large", "data-refused", "body-refused", "smtputf8"})
 
-# The codes of refusals that are about the sender's account, whoever the recipient is.
+# The codes of what the sender's account may not do for now, whoever the recipient is.
 _ABOUT_THE_ACCOUNT = frozenset({"quota"})
 
 
 class _Verdict(NamedTuple):
     """What a transport last said of a recipient.
 
-    ``deferred`` may heal; ``refused`` is about the recipient, ``rejected`` about the mail,
-    ``broken`` about the transport.
+    ``deferred`` may heal within this delivery, ``exhausted`` only after it; ``refused`` is
+    about the recipient, ``rejected`` about the mail, ``broken`` about the transport.
     """
 
     kind: _Kind
@@ -266,11 +268,11 @@ class Delivery:
             key = address if address in named else address.casefold()
             if key in refused:
                 why = refused[key] or "refused"
-                about_us = receipt.code in _ABOUT_THE_ACCOUNT
-                self._judge(address, index, "broken" if about_us else "refused", why)
+                self._judge(address, index, "refused", why)
             elif key in deferred:
                 why = deferred[key] or "deferred"
-                self._judge(address, index, "deferred", why)
+                about_us = receipt.code in _ABOUT_THE_ACCOUNT
+                self._judge(address, index, "exhausted" if about_us else "deferred", why)
             elif key in unknown:
                 why = unknown[key] or "unknown"
                 self._judge(address, index, "deferred", why)
@@ -291,13 +293,15 @@ class Delivery:
     ) -> None:
         """Take over a failure that concerns everybody the transport was given."""
         kind: _Kind = "deferred"
-        if isinstance(error, PermanentFailure):
+        if error.code in _ABOUT_THE_ACCOUNT:
+            kind = "exhausted"
+        elif isinstance(error, PermanentFailure):
             kind = "rejected" if error.code in _ABOUT_THE_MAIL else "broken"
         for address in offered:
             self._judge(address, index, kind, error.message)
             if isinstance(error, UnknownOutcome):
                 self._doubt(address, error.message)
-        if kind == "broken":
+        if kind in ("broken", "exhausted"):
             for address in self.envelope.recipients:
                 self._verdicts.setdefault(address, {}).setdefault(
                     index, _Verdict(kind, error.message)
@@ -334,14 +338,14 @@ class Delivery:
         return {
             address: verdicts[-1].reason
             for address, verdicts in self._last_words()
-            if all(verdict.kind != "deferred" for verdict in verdicts)
+            if all(verdict.kind not in _PASSING for verdict in verdicts)
         }
 
     def deferred(self) -> dict[str, str]:
         """Return those whom some transport may still take, with its last reason."""
         found = {}
         for address, verdicts in self._last_words():
-            reasons = [verdict.reason for verdict in verdicts if verdict.kind == "deferred"]
+            reasons = [verdict.reason for verdict in verdicts if verdict.kind in _PASSING]
             if reasons:
                 found[address] = reasons[-1]
         return found
@@ -351,7 +355,7 @@ class Delivery:
         return {
             address: verdicts[-1].reason
             for address, verdicts in self._last_words(with_doubt=True)
-            if any(verdict.kind in ("deferred", "broken") for verdict in verdicts)
+            if any(verdict.kind in {*_PASSING, "broken"} for verdict in verdicts)
         }
 
     def _last_words(self, *, with_doubt: bool = False) -> Iterator[tuple[str, list[_Verdict]]]:

@@ -17,6 +17,7 @@ from zenmail import (
     TemporaryFailure,
     UnknownOutcome,
 )
+from zenmail.outbox import Outbox
 from zenmail.testing.smtp_server import Delay, Drop, Endless, Hang, Inject, SMTPServer
 
 Start = Callable[..., SMTPServer]
@@ -198,11 +199,11 @@ def test_a_full_mailbox_is_not_a_large_mail(
 
 @pytest.mark.parametrize("phase", ["mail", "rcpt", "dot"])
 def test_used_up_quota(server: SMTPServer, email: Email, phase: Any) -> None:
-    """The receipt says that the account may send no more, whenever the server does."""
+    """The receipt says that the account may send no more for now, whenever the server does."""
     server.on(phase, "550 5.4.5 Daily user sending limit exceeded")
     with Mailer("smtp", options=server.options()) as mailer:
         receipt = mailer.send(email)
-    assert (receipt.outcome, receipt.code) == ("refused", "quota")
+    assert (receipt.outcome, receipt.code, receipt.attempts) == ("deferred", "quota", 1)
     assert "Gmail" in receipt.remedy
 
 
@@ -219,6 +220,29 @@ def test_mails_beyond_the_quota_are_kept(
         (flushed,) = mailer.flush()
     assert flushed.delivered
     assert set(flushed.accepted) == set(email.envelope.recipients)
+
+
+@pytest.mark.parametrize(
+    ("quota_at", "unknown"),
+    [("rcpt:bob", "carol"), ("rcpt:carol", "bob"), ("dot:", "bob"), ("dot:", "carol")],
+)
+def test_the_quota_is_told_from_a_recipient_who_is_unknown(
+    server: SMTPServer, email: Email, tmp_path: Path, quota_at: str, unknown: str
+) -> None:
+    """Only those whom the quota kept from the mail are kept, also while others get theirs."""
+    phase, _, name = quota_at.partition(":")
+    server.on("rcpt", "550 5.1.1 Unknown user", matching=f"{unknown}@")
+    server.on(phase, "550 5.4.5 Daily user sending limit exceeded", matching=name)  # type: ignore[arg-type]
+    with Mailer("smtp", options=server.options(), outbox=tmp_path) as mailer:
+        receipt = mailer.send(email)
+        assert (receipt.outcome, receipt.code) == ("spooled", "quota")
+        assert set(receipt.refused) == {f"{unknown}@example.com"}
+        everybody = {*receipt.accepted, *receipt.refused, *receipt.deferred}
+        assert everybody == set(email.envelope.recipients)
+        assert len(Outbox(tmp_path).list()) == 1
+        server.forget()
+        (flushed,) = mailer.flush()
+    assert set(flushed.accepted) == set(receipt.deferred)
 
 
 def test_too_many_recipients_go_in_several_transactions(

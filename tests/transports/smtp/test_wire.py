@@ -108,6 +108,15 @@ def test_a_slow_server_is_waited_for_asleep(script: Script) -> None:
     assert script.waits(wire, takes=50e-6) == (5, 0), "it is prompt again"
 
 
+def test_a_prompt_server_does_not_outlive_the_deadline(script: Script) -> None:
+    """However fast the bytes come, the deadline is asked before each look."""
+    wire = Wire(script, "localhost", 25)  # type: ignore[arg-type]
+    script.waits(wire, takes=0.0)
+    with pytest.raises(Lost) as lost:
+        wire.exchange((), 1, "it", Deadline.after(0))
+    assert lost.value.failure.code == "deadline"
+
+
 def test_one_processor_is_left_to_the_server(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:

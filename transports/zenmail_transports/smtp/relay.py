@@ -372,20 +372,28 @@ def _too_many(reply: Reply) -> bool:
 
 def _receipt(outcome: _Outcome) -> Receipt:
     detail = str(outcome.final) if outcome.final is not None else ""
-    refusals = {**outcome.refused, **outcome.deferred}
-    if not (refusals or outcome.unknown):
+    refused, deferred = dict(outcome.refused), dict(outcome.deferred)
+    if not (refused or deferred or outcome.unknown):
         return Receipt(accepted=outcome.accepted, detail=detail)
-    reply = next((item for item in refusals.values() if isinstance(item, Reply)), None)
     code = remedy = ""
-    if refusals:
-        code = "recipient-refused" if outcome.refused else "recipient-deferred"
-    if reply is not None:
-        code = "quota" if quota_used_up(reply) else code
+    if refused or deferred:
+        code = "recipient-refused" if refused else "recipient-deferred"
+    replies = [
+        item for item in (*refused.values(), *deferred.values()) if isinstance(item, Reply)
+    ]
+    about_us = [reply for reply in replies if quota_used_up(reply)]
+    if about_us:
+        code = "quota"
+        # Nothing is wrong with these recipients, whatever the reply's first digit is.
+        for address, why in outcome.refused.items():
+            if why in about_us:
+                deferred[address] = refused.pop(address)
+    for reply in (*about_us, *replies)[:1]:
         remedy = advise(reply, "recipient")
     return Receipt(
         accepted=outcome.accepted,
-        refused={address: str(why) for address, why in outcome.refused.items()},
-        deferred={address: str(why) for address, why in outcome.deferred.items()},
+        refused={address: str(why) for address, why in refused.items()},
+        deferred={address: str(why) for address, why in deferred.items()},
         unknown=outcome.unknown,
         detail=detail,
         code=code,

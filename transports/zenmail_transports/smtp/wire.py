@@ -429,14 +429,13 @@ class Wire:
         short time; where it does not, the thread sleeps at once.
         """
         began = time.monotonic()
-        data = self._look_again(began + _PROMPT) if self._prompt else None
+        data = None
+        if self._prompt:
+            data = self._look_again(began + min(_PROMPT, _left(deadline)))
         if data is None:
-            left = deadline.remaining()
-            if not left:
-                raise TimeoutError
             # The time-out of one recv() is a deadline, over TLS as well; it costs a tenth
             # of what a selector does.
-            self._socket.settimeout(left)
+            self._socket.settimeout(_left(deadline))
             try:
                 data = self._socket.recv(_READ)
             finally:
@@ -467,15 +466,24 @@ class Wire:
         return True
 
     def _wait(self, events: int, deadline: Deadline) -> int:
-        left = deadline.remaining()
-        if not left:
-            raise TimeoutError
         with _Selector() as selector:
             selector.register(self._socket, events)
-            ready = selector.select(left)
+            ready = selector.select(_left(deadline))
         if not ready:
             raise TimeoutError
         return ready[0][1]
+
+
+def _left(deadline: Deadline) -> float:
+    """Return the seconds until the deadline.
+
+    Raises:
+        TimeoutError: There are none.
+    """
+    left = deadline.remaining()
+    if not left:
+        raise TimeoutError
+    return left
 
 
 def _processors() -> int:
