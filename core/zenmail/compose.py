@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -144,17 +144,21 @@ def require_alert(value: object) -> None:
 
 
 def _revealed(secrets: Any) -> tuple[str, ...]:
-    """Return the values to take out, one alone or several, wrapped or not."""
-    if isinstance(secrets, str | bytes) or hasattr(secrets, "get_secret_value"):
-        secrets = (secrets,)
-    if not isinstance(secrets, Iterable):
+    """Return the values to take out: one alone or several, wrapped, named or nested."""
+    if secrets is None:
+        return ()
+    if hasattr(secrets, "get_secret_value") and not isinstance(secrets, type):
+        return _revealed(secrets.get_secret_value())
+    if isinstance(secrets, str | bytes | bytearray):
+        return (as_text(secrets),)
+    if isinstance(secrets, Mapping):
+        secrets = secrets.values()
+    elif not isinstance(secrets, Iterable) or isinstance(secrets, memoryview):
         raise ConfigurationError(
-            f"secrets is a {type(secrets).__name__}.", remedy="Give a list of the values."
+            f"Among the secrets is a {type(secrets).__name__}.",
+            remedy="Give a list of the values as texts.",
         )
-    return tuple(
-        as_text(item.get_secret_value() if hasattr(item, "get_secret_value") else item)
-        for item in secrets
-    )
+    return tuple(value for item in secrets for value in _revealed(item))
 
 
 def _parts(

@@ -59,7 +59,7 @@ class Redactor:
         """
         self._forms = tuple([form for form in self._forms if form in whole])
         if self.shapes:
-            lowered = whole.lower()
+            lowered = _folded(whole)
             self._words = tuple([word for word in _WORDS if lowered.rfind(word) >= 0])
             clues = _clues_in(whole)
             self._key_blocks = _KEY_CLUE in clues
@@ -414,23 +414,30 @@ _ASSIGNMENT = re.compile(
     r"(?P<word>passw|passphrase|passcode|pwd|pass|secret|token|key|auth|credential|cookie"
     r"|connection|connstr|jwt|signature|sig)"
     r"(?P<rest>[\w-]{0,40})"
-    r"(?P<between>[\\\"'\]]{0,4}[ \t]{0,8}(?:=>|:=|[=:])[ \t]{0,8}|[\"'],[ \t]{0,4}"
-    r"|[ \t]{1,4})",
+    r"(?P<between>[\\\"'\]]{0,4}[ \t]{0,8}(?:=>|:=|==?|:)[ \t]{0,8}|[ \t]{1,4}"
+    # ... {"name": "PASSWORD", "value": "..."}, as containers are given their environment
+    r"|[\"']?[ ]?,?\s{1,40}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}"
+    r"|[\"'],[\"']value[\"']:"
+    # ... its neighbour in a list, as in a command's arguments and in pairs of headers
+    r"|(?P<comma>[\"'][ ]?,\s{0,20}))",
     re.IGNORECASE,
 )
 _NAME_BEFORE = re.compile(r"[\w.-]*\Z")
-# Headers as lists of pairs: ('x-api-key', '...'), of text or bytes.
-_PAIR_BEFORE = re.compile(r"\([bBuU]?([\"'])[\w.-]*\Z")
-_PAIR_BEHIND = re.compile(r"[\"'][ \t]{0,4},?[ \t]{0,4}\)")
-# As HTTP clients take user and password: auth=('user', '...').
-_LOGIN = re.compile(
-    r"\([^,\n]{0,256},[ \t]{0,4}[bBuU]?(?P<mark>[\"'])"
-    r"(?P<secret>(?:(?!(?P=mark))[^\\\n]|\\.){1,512})(?P=mark)"
+_PAIR_BEFORE = re.compile(r"[(\[][ ]?[bBuU]?([\"'])[\w.-]*\Z")
+_PAIR_BEHIND = re.compile(r"[\"'][ ]?(?:,[ ]?(?:True|False|None|\d+))?,?[ ]?[)\]]")
+_FLAG_BEFORE = re.compile(r"[bBuU]?([\"'])--[\w.-]*\Z")
+_HEADER = re.compile(r"[\w.]*-[\w.-]*|(?:proxy)?authorization|(?:set)?cookie", re.IGNORECASE)
+_ANNOTATION = re.compile(r"[A-Za-z_][\w.\[\], |]{0,60}[ \t]?=[ \t]?(?=[bBuUrRfF]{0,2}[\"'])")
+_BRACKETS_AND_QUOTES = re.compile(r"\\.|[\"'()\[\]{}]", re.DOTALL)
+_LONGEST_LIST = 4000
+_QUOTE = re.compile(r"[\"']")
+_QUOTED = re.compile(r"([\"'])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
+_QUOTED_LAST = re.compile(r"([\"'])(?P<secret>(?:\\.|(?!\1)[^\\])+)\1\s*,?\s*\Z", re.DOTALL)
+_WORD = re.compile(r"[\[<#]{0,2}[A-Za-z_]{1,16}[\]>]?|\d{1,9}|\W{1,3}")
+_COUNTS = re.compile(
+    r"(?:\s*([\"'])[^\"'\n]{1,60}\1\s*:\s*[+-]?[\d._]+(?:[eE][+-]?\d+)?%?\s*(?:,|\Z))+\s*"
 )
-# A list or a mapping of texts.
-_SEVERAL = re.compile(
-    r"[(\[{][ \t]{0,4}(?P<secret>[bBuU]?[\"'][^\n]{0,500}?[\"'])[ \t]{0,4},?[ \t]{0,4}[)\]}]"
-)
+_GOES_ON = re.compile(r"[^\s,;:.)\]}\"']")
 _SCHEME = re.compile(r"(?:bearer|basic|token|digest|apikey|api-key|negotiate)[ \t]+", re.I)
 _OPENING = re.compile(r"[bBuUrRfF]{0,2}(\\{0,3}[\"'])")
 _BARE = re.compile(
@@ -439,15 +446,22 @@ _BARE = re.compile(
 _NUMBER = re.compile(r"[-+]?\d[\d.,_]*(?:[eE][-+]?\d+)?%?[kKMG]?\Z")
 _EMPTY = re.compile(r"(?:none|null|nil|true|false|\*+|x+|\.+|…|\[?redacted\]?.*)\Z", re.I)
 _PLACEHOLDER = re.compile(r"\{\{|\$\{|\$\(|<|%\(")
-_CODE = re.compile(r"[A-Za-z_][A-Za-z_.]*[(\[]|[(\[{](?:[\w.]+,|[)\]}])")
+_CALL = re.compile(r"[A-Za-z_][A-Za-z_.]*[(\[]")
+_EXPRESSION = re.compile(r"[(\[{](?:[A-Za-z_.]+,|[\d.]+,|[)\]}])")
 _LONGEST_VALUE = 8192
+
+
+def _folded(text: str) -> str:
+    """Return the text in lower case, every character in its place."""
+    lowered = text.lower()
+    if len(lowered) != len(text):  # one character became two
+        lowered = "".join(character.lower()[0] for character in text)
+    return lowered
 
 
 def _places_of(words: Iterable[str], text: str) -> list[int]:
     """Return where the words stand, in order and in any case."""
-    lowered = text.lower()
-    if len(lowered) != len(text):  # one character became two
-        lowered = "".join(character.lower()[0] for character in text)
+    lowered = _folded(text)
     places: list[int] = []
     for word in words:
         place = lowered.rfind(word)
@@ -474,23 +488,21 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
     if not secrecy:
         return None
     position = match.end()
-    if "," in between:
-        pair = _PAIR_BEFORE.search(text[max(0, start - 70) : start])
-        if pair is None or pair[1] != between[0]:
-            return None
-    elif name.lower().endswith("auth") and (login := _LOGIN.match(text, position)):
-        return login.span("secret")
-    elif several := _SEVERAL.match(text, position):
-        return several.span("secret")
+    if match["comma"]:
+        return _neighbour(text, match, name)
+    if annotation := _ANNOTATION.match(text, position) if ":" in between else None:
+        position = annotation.end()
+    if text.startswith(MASK, position):
+        return None
+    if text[position : position + 1] in _CLOSING and not _PLACEHOLDER.match(text, position):
+        listed = _inside_brackets(text, position, name, secrecy)
+        if listed != _NO_LIST:
+            return listed
     whole_line = name.lower().lstrip("-").endswith(("authorization", "cookie"))
     if opening := _OPENING.match(text, position):
         end = _closing(text, opening.end(), opening[1])
         found = _SCHEME.match(text, opening.end(), end)
         begin = found.end() if found else opening.end()
-        if "," in between and not _PAIR_BEHIND.match(text, end):
-            return None
-    elif "," in between:
-        return None
     elif whole_line and ":" in between:
         found = _SCHEME.match(text, position)
         begin = found.end() if found else position
@@ -506,7 +518,9 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
         end = bare.end()
         while end > begin and text[end - 1] in ".:":
             end -= 1
-        if _CODE.match(text, begin, end + 1):
+        if _CALL.match(text, begin, end + 1):
+            return None
+        if secrecy == "unless-number" and _EXPRESSION.match(text, begin, end + 1):
             return None
         prose = ":" in between and between.endswith((" ", "\t")) and "passw" not in name.lower()
         if prose and not _looks_random(text, begin, end):
@@ -519,6 +533,96 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
     if name.lower() in ("pwd", "oldpwd") and secret.startswith(("/", "~")):
         return None
     return begin, end
+
+
+def _neighbour(text: str, match: re.Match[str], name: str) -> tuple[int, int] | None:
+    """Return where the secret stands that is in a list beside its name, or None."""
+    before = text[max(0, match.start("word") - 70) : match.start("word")]
+    opening = _OPENING.match(text, match.end())
+    if opening is None:
+        return None
+    begin = opening.end()
+    end = _closing(text, begin, opening[1])
+    secret = text[begin:end]
+    flag = _FLAG_BEFORE.search(before)
+    pair = flag or _PAIR_BEFORE.search(before)
+    if pair is None or pair[1] != match["comma"][0] or not secret or secret.startswith("-"):
+        return None
+    if not flag:
+        if not _PAIR_BEHIND.match(text, end):
+            return None
+        # Columns and their types, steps and their estimators come in pairs, too.
+        told = len(secret) > 5 and _random(secret) and "(" not in secret
+        if not (told or _HEADER.fullmatch(name)):
+            return None
+    if _EMPTY.match(secret):
+        return None
+    scheme = _SCHEME.match(text, begin, end)
+    return (scheme.end() if scheme else begin), end
+
+
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_NO_LIST = (-1, -1)
+
+
+def _inside_brackets(
+    text: str, position: int, name: str, secrecy: Secrecy
+) -> tuple[int, int] | None:
+    """Return where the secrets of a list or a mapping stand.
+
+    Returns:
+        Beginning and end; None when there are none; `_NO_LIST` when the value is neither,
+        but begins with a bracket.
+    """
+    end = _matching(text, position)
+    inner = text[position + 1 : end]
+    if inner.strip() == MASK:
+        return None
+    closed = text[end : end + 1] == _CLOSING[text[position]]
+    if closed and not inner.strip() and not _GOES_ON.match(text, end + 1):
+        return None
+    if not closed and not _QUOTE.search(inner, 0, 200):
+        return _NO_LIST
+    texts = [found[1] for found in _QUOTED.findall(inner)]
+    if not texts and not ('\\"' in inner or "\\'" in inner):
+        told = secrecy == "always" or any(map(_random, inner.split(",")))
+        return (position + 1, end) if told and inner.strip() else _NO_LIST
+    if text[position] == "(" and name.lower().endswith(("auth", "auths")):
+        last = _QUOTED_LAST.search(inner)
+        if last is None:
+            return None
+        return position + 1 + last.start("secret"), position + 1 + last.end("secret")
+    if texts and all(map(_EMPTY.match, texts)):
+        return None
+    # Names of secrets are what the reader needs; and the tokens of a text are words.
+    if closed and ":" not in inner and all(map(_WORD.fullmatch, texts)):
+        tokens = name.lower().endswith(("token", "tokens"))
+        if tokens or any(map(secrecy_of, texts)):
+            return None
+    if secrecy == "unless-number" and _COUNTS.fullmatch(inner):
+        return None
+    return position + 1, end
+
+
+def _matching(text: str, position: int) -> int:
+    """Return where a bracket is closed, or the line's end when it is not, or far away."""
+    open_brackets: list[str] = []
+    quote = ""
+    holds_texts = _QUOTE.search(text, position, position + 200)
+    end = position + (_LONGEST_LIST if holds_texts else 400)
+    for found in _BRACKETS_AND_QUOTES.finditer(text, position, end):
+        mark = found[0]
+        if quote:
+            quote = "" if mark == quote else quote
+        elif mark in "\"'":
+            quote = mark
+        elif mark in _CLOSING:
+            open_brackets.append(_CLOSING[mark])
+        elif open_brackets and mark == open_brackets[-1]:
+            open_brackets.pop()
+            if not open_brackets:
+                return found.start()
+    return _line_end(text, position)
 
 
 def _closing(text: str, position: int, mark: str) -> int:
@@ -675,17 +779,33 @@ _SHAPES: tuple[_Shape, ...] = (
     # What programs and libraries are given to log in with, in any position.
     _shape(
         "curl",
-        r"curl(?![\w-])[^\n]{0,300}?[\s\"'](?:-[uU]|--(?:proxy-)?user(?=[ =\"']))"
-        r"(?:[ =]|[\"'],[ ]?)?[\"']?[^\s:\"']{1,256}:(?P<secret>[^\s\"']{1,512})",
+        r"curl(?<![A-Za-z]curl)(?![\w-])[^\n]{0,300}?[\s\"']"
+        r"(?:-[A-Za-z]{0,6}[uU]|--(?:proxy-)?user(?=[ =\"']))"
+        r"(?:[ =\t]{1,4}|[\"'],[ ]{0,4})?[bB]?(?:\\{0,3}[\"'])?"
+        r"[^\s:\"'/]{0,256}:(?!//)(?P<secret>[^\s\"'\\]{1,512})",
     ),
     _shape(
         "login",
-        r"machine\s{1,9}\S{1,256}\s{1,9}login\s{1,9}\S{1,256}\s{1,9}password\s{1,9}"
+        r"(?:machine[ \t]{1,4}(?:localhost|[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})|default)\s{1,9}"
+        r"login\s{1,9}\S{1,256}\s{1,9}(?:account\s{1,9}\S{1,256}\s{1,9})?password\s{1,9}"
         r"(?P<secret>\S{1,512})",
     ),
     _shape(
-        "Auth(",
-        r"Auth\([ ]?[\"'][^\"'\n]{0,256}[\"'],[ ]?[\"'](?P<secret>[^\"'\n]{1,512})[\"']",
+        "BasicAuth( DigestAuth( ProxyAuth(",
+        r"Auth\((?:[^()\n]|\([^()\n]{0,100}\)){0,300}?,\s{0,20}[bBfFuUrR]?(?P<mark>[\"'])"
+        r"(?P<secret>(?:\\.|(?!(?P=mark))[^\\\n]){1,512})(?P=mark)[ ]?,?\s{0,20}\)",
+    ),
+    _shape(
+        "sshpass", r"sshpass[ \"',]{1,4}-p[ \"',]{0,4}(?P<secret>[^\s\"',-][^\s\"']{0,512})"
+    ),
+    _shape(
+        "mysql mariadb",
+        r"(?:mysql|mariadb)\w*[^\n]{0,200}?[ \"']-p(?P<secret>[^\s\"'-][^\s\"']{0,512})",
+    ),
+    _shape(
+        "</",
+        r"(?i:<(?P<tag>\w{0,40}(?:passw|secret|token|api_?key)\w{0,20})>)(?P<secret>[^<\n]{1,512})"
+        r"</(?P=tag)>",
     ),
     _shape(
         "X-Amz- x-amz- ?sig= &sig= ;sig=",

@@ -314,7 +314,10 @@ def test_any_subject_becomes_text(subject: object) -> None:
         SecretStr("canary-password-7f3a"),
         ["x", SecretStr("canary-password-7f3a")],
         {"canary-password-7f3a", None},
-        iter(["canary-password-7f3a", 5]),
+        iter(["canary-password-7f3a", "x"]),
+        {"password": SecretStr("canary-password-7f3a")},
+        [bytearray(b"canary-password-7f3a")],
+        [["canary-password-7f3a"]],
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -325,15 +328,15 @@ def test_secrets_come_in_any_form(secrets: Any) -> None:
     assert "canary-password-7f3a" not in f"{email.text}{email.html}"
 
 
-def test_secrets_that_are_none_are_refused() -> None:
-    """A number is not a list of secrets, and is told so."""
-    with pytest.raises(ConfigurationError, match="secrets is a int"):
-        compose(
-            Alert(title="x"),
-            sender="a@example.com",
-            to="b@example.com",
-            secrets=5,  # type: ignore[arg-type]
-        )
+@pytest.mark.parametrize(
+    "secrets",
+    [5, ["x", 5], SecretStr, memoryview(b"x")],
+    ids=["number", "number in a list", "class", "view"],
+)
+def test_secrets_that_are_none_are_refused(secrets: Any) -> None:
+    """What cannot be a secret is told so, for what was meant would stay in the mail."""
+    with pytest.raises(ConfigurationError, match="Among the secrets"):
+        compose(Alert(title="x"), sender="a@example.com", to="b@example.com", secrets=secrets)
 
 
 def test_only_an_alert_is_composed() -> None:

@@ -54,6 +54,14 @@ TOKENS = {
     "curl-list": "Command '['curl', '--user', 'ada:"
     + "opensesame"
     + "', 'https://a.example']'",
+    "curl-combined": "curl -sSfu ada:" + "opensesame" + " https://example.com",
+    "curl-spaces": "curl -u  ada:" + "opensesame",
+    "curl-json": r"{\"cmd\": \"curl -u \\\"ada:" + "opensesame" + r"\\\" x\"}",
+    "basic-auth-variable": "HTTPBasicAuth(os.environ['U'], \"" + "opensesame" + '")',
+    "netrc-default": "default login ada password " + "opensesame",
+    "sshpass": "sshpass -p " + "opensesame" + " ssh host",
+    "mysql": "mysql -u ada -p" + "opensesame" + " shop",
+    "xml": "<password>" + "opensesame" + "</password>",
     "netrc": "machine example.com login ada password " + "opensesame",
     "basic-auth": "HTTPBasicAuth('ada', '" + "opensesame" + "')",
     "signature": "https://x.blob.core.windows.net/c/b?sv=2024&sig=" + "a1B2c3%2FD4e5F6%3D",
@@ -66,6 +74,19 @@ SECRET_PART = {
     "url": "p@ss",
     "url-plain": "opensesame",
     "signature": "a1B2c3",
+    **dict.fromkeys(
+        (
+            "curl-combined",
+            "curl-spaces",
+            "curl-json",
+            "basic-auth-variable",
+            "netrc-default",
+            "sshpass",
+            "mysql",
+            "xml",
+        ),
+        "opensesame",
+    ),
     "curl": "opensesame",
     "curl-short": "opensesame",
     "curl-list": "opensesame",
@@ -85,6 +106,7 @@ def test_known_shapes_are_taken_out(kind: str) -> None:
         assert SECRET_PART.get(kind, token) not in safe
         assert MASK in safe
         assert redactor.count >= 1
+        assert redactor.text(safe) == safe
 
 
 @pytest.mark.parametrize(
@@ -132,6 +154,35 @@ def test_known_shapes_are_taken_out(kind: str) -> None:
         "requests.get(url, auth=('ada', 'hunter2'))",
         'auth = (user, "hunter2")',
         "passwords = ['hunter2', 'open sesame']",
+        "passwords=[None, 'hunter2']",
+        "api_keys = {'openai': 'hunter2', 'x': None}",
+        "credentials={'a': {'x': 'q'}, 'b': {'x': 'hunter2'}}",
+        "passwords={'u1': ['p1'], 'u2': ['hunter2']}",
+        "passwords=['ab', 'c\"]d', 'hunter2']",
+        "passwords=['ada',\n 'hunter2']",
+        '"credentials": {\n  "login": "hunter2"\n}',
+        r"{\"credentials\": {\"login\": \"hunter2\"}}",
+        "api_keys=" + repr(["hunter2-" + "x" * 40] * 14),
+        "api_keys: [9fK2lqXz81, hunter2]",
+        "tokens=[9fK2lqXz81, hunter2]",
+        "--set passwords={9fK2lqXz81,hunter2}",
+        "password=(5,hunter2",
+        "password=[]hunter2",
+        "assert password == 'hunter2'",
+        "auth={'user': 'ada', 'pw': 'hunter2'}",
+        "tokens={'a': 1, 'b': 'hunter2'}",
+        "auth=(get('a','b'), 'hunter2')",
+        "auth=('a,b', 'hunter2')",
+        "auth=(\n 'u',\n 'hunter2',\n)",
+        '["x-api-key", "hunter2"]',
+        "('authorization', 'hunter2', True)",
+        "Command '['az', 'login', '--password', 'hunter2']' failed",
+        'password: str = "hunter2"',
+        "api_key: Optional[str] = 'hunter2'",
+        '{"name": "DB_PASSWORD", "value": "hunter2"}',
+        '{"name":"DB_PASSWORD","value":"hunter2"}',
+        "- name: DB_PASSWORD\n  value: hunter2\n",
+        "EnvVar(name='DB_PASSWORD', value='hunter2')",
         "api_keys=('hunter2',)",
         "credentials: {'user': 'ada', 'pw': 'hunter2'}",
         """auth=(os.environ["USER"], "hunter2's")""",
@@ -142,8 +193,10 @@ def test_values_named_secret_are_taken_out(text: str) -> None:
     """A value behind a secret name goes, in every notation that tracebacks and logs use."""
     redactor = Redactor()
     assert Redactor().narrow(text)
-    assert "hunter2" not in redactor.text(text)
+    safe = redactor.text(text)
+    assert "hunter2" not in safe
     assert redactor.count == 1
+    assert redactor.text(safe) == safe, "what is redacted stays as it is"
 
 
 @pytest.mark.parametrize(
@@ -188,9 +241,24 @@ def test_values_named_secret_are_taken_out(text: str) -> None:
         "KeyError: ['password', 'email'] not in index",
         "columns = ('password', 'email', 'age')",
         "isin(('token', column))",
+        "KeyError: ('token', 'label')",
+        "[('id', 'int'), ('password', 'varchar'), ('token', 'NN')]",
+        "tokens = ['the', 'cat', 'sat']",
+        "tokens: ['[CLS]', 'the', '##ing', '.', '7']",
+        "tokens = {'train': 512, 'test': 1.5}",
+        "secrets={}",
+        'Column("password", "varchar(64)")',
+        "missing_credentials=['username', 'password']",
+        "missing secrets: ['smtp_password', 'api_key']",
+        "{'token': 5, 'columns': ['id', 'name']}",
+        "requireAuth('admin', 'editor')",
+        "machine learning login required password reset",
+        "curl -u https://example.com",
+        "libcurl error -u 8:9",
+        "password: {{ vault.password }}",
+        "mysql -p 3306",
         "getattr(row, 'password', 'missing')",
         "auth=(user, password)",
-        "passwords = [first, second]",
         "tokens=[]",
         "curl -sS https://example.com/a:b",
         "docker run -u 1000:1000 image",
@@ -397,6 +465,14 @@ ADVERSARIAL = [
     "('password','",
     "auth=('",
     "passwords=['",
+    "passwords=[",
+    "tokens={'a':",
+    "password: str = ",
+    "'--password', ",
+    "password\n value:",
+    "<password>",
+    "sshpass -p ",
+    "BasicAuth(a,",
 ]
 
 
