@@ -427,7 +427,11 @@ _PAIR_BEFORE = re.compile(r"[(\[][ ]?[bBuU]?([\"'])[\w.-]*\Z")
 _PAIR_BEHIND = re.compile(r"[\"'][ ]?(?:,[ ]?(?:True|False|None|\d+))?,?[ ]?[)\]]")
 _FLAG_BEFORE = re.compile(r"[bBuU]?([\"'])--[\w.-]*\Z")
 _HEADER = re.compile(r"[\w.]*-[\w.-]*|(?:proxy)?authorization|(?:set)?cookie", re.IGNORECASE)
-_ANNOTATION = re.compile(r"[A-Za-z_][\w.\[\], |]{0,60}[ \t]?=[ \t]?(?=[bBuUrRfF]{0,2}[\"'])")
+# In a line of code: password: Optional[str] = "..."
+_ANNOTATION = re.compile(
+    r"[A-Za-z_][A-Za-z_.]{0,40}(?:\[[\w.\[\], |]{1,60}\])?(?: \| [\w.]{1,40}){0,3}"
+    r"[ \t]?=[ \t]?(?=[bBuUrRfF]{0,2}[\"'])"
+)
 _BRACKETS_AND_QUOTES = re.compile(r"\\.|[\"'()\[\]{}]", re.DOTALL)
 _LONGEST_LIST = 4000
 _QUOTE = re.compile(r"[\"']")
@@ -520,7 +524,11 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
             end -= 1
         if _CALL.match(text, begin, end + 1):
             return None
-        if secrecy == "unless-number" and _EXPRESSION.match(text, begin, end + 1):
+        if (
+            secrecy == "unless-number"
+            and _EXPRESSION.match(text, begin, end + 1)
+            and not _random(text[begin:end])
+        ):
             return None
         prose = ":" in between and between.endswith((" ", "\t")) and "passw" not in name.lower()
         if prose and not _looks_random(text, begin, end):
@@ -587,7 +595,9 @@ def _inside_brackets(
     if not texts and not ('\\"' in inner or "\\'" in inner):
         told = secrecy == "always" or any(map(_random, inner.split(",")))
         return (position + 1, end) if told and inner.strip() else _NO_LIST
-    if text[position] == "(" and name.lower().endswith(("auth", "auths")):
+    if _random(_QUOTED.sub("", inner)):
+        return position + 1, end
+    if closed and text[position] == "(" and name.lower().endswith(("auth", "auths")):
         last = _QUOTED_LAST.search(inner)
         if last is None:
             return None
