@@ -802,7 +802,7 @@ _SHAPES: tuple[_Shape, ...] = (
     ),
     _shape(
         "BasicAuth( DigestAuth( ProxyAuth(",
-        r"Auth\((?:[^()\n]|\([^()\n]{0,100}\)){0,300}?,\s{0,20}[bBfFuUrR]?(?P<mark>[\"'])"
+        r"(?:Basic|Digest|Proxy)Auth\((?:[^()\n]|\([^()\n]{0,100}\)){0,300}?,\s{0,20}[bBfFuUrR]?(?P<mark>[\"'])"
         r"(?P<secret>(?:\\.|(?!(?P=mark))[^\\\n]){1,512})(?P=mark)[ ]?,?\s{0,20}\)",
     ),
     _shape(

@@ -72,26 +72,8 @@ SECRET_PART = {
     "basic": TOKENS["basic"].split()[1],
     "pem": "MIIEow",
     "url": "p@ss",
-    "url-plain": "opensesame",
     "signature": "a1B2c3",
-    **dict.fromkeys(
-        (
-            "curl-combined",
-            "curl-spaces",
-            "curl-json",
-            "basic-auth-variable",
-            "netrc-default",
-            "sshpass",
-            "mysql",
-            "xml",
-        ),
-        "opensesame",
-    ),
-    "curl": "opensesame",
-    "curl-short": "opensesame",
-    "curl-list": "opensesame",
-    "netrc": "opensesame",
-    "basic-auth": "opensesame",
+    **{kind: "opensesame" for kind, token in TOKENS.items() if "opensesame" in token},
 }
 
 
@@ -256,7 +238,7 @@ def test_values_named_secret_are_taken_out(text: str) -> None:
         "missing_credentials=['username', 'password']",
         "missing secrets: ['smtp_password', 'api_key']",
         "{'token': 5, 'columns': ['id', 'name']}",
-        "requireAuth('admin', 'editor')",
+        "requireAuth('admin', 'editor') in place of BasicAuth()",
         "machine learning login required password reset",
         "curl -u https://example.com",
         "libcurl error -u 8:9",

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["PROVIDERS", "Plan", "Provider", "Question"]
+__all__ = ["PROVIDERS", "SECURITIES", "Plan", "Provider", "Question"]
+
+
+SECURITIES = ("starttls", "tls", "none")
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,7 @@ PROVIDERS: Mapping[str, Provider] = {
                 "security",
                 "Encryption (starttls, tls or none), empty for starttls",
                 optional=True,
-                choices=("starttls", "tls", "none"),
+                choices=SECURITIES,
             ),
             Question("username", "User name, empty for a relay without login", optional=True),
             Question("password", "Password", secret=True, needs="username"),

@@ -15,7 +15,7 @@ from zenmail.cli.doctor import report
 from zenmail.cli.stored import read_alerter
 
 from .client import open_client
-from .providers import PROVIDERS, Plan, Provider, Question
+from .providers import PROVIDERS, SECURITIES, Plan, Provider, Question
 
 if TYPE_CHECKING:
     from zenml.client import Client
@@ -90,7 +90,7 @@ def _answer(name: str, text: str, envvar: str | None = None) -> Callable[[Any], 
 @_answer("port", "Its port.  [default: 587, 465 with tls, 25 with none]")
 @click.option(
     "--security",
-    type=click.Choice(["starttls", "tls", "none"]),
+    type=click.Choice(SECURITIES),
     help="How the connection is encrypted.",
 )
 @_answer("username", "The login's name.  [default: the sender's address]")
