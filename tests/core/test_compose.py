@@ -315,7 +315,7 @@ def test_any_subject_becomes_text(subject: object) -> None:
         ["x", SecretStr("canary-password-7f3a")],
         {"canary-password-7f3a", None},
         iter(["canary-password-7f3a", "x"]),
-        {"password": SecretStr("canary-password-7f3a")},
+        {"smtp": SecretStr("canary-password-7f3a")},
         [bytearray(b"canary-password-7f3a")],
         [["canary-password-7f3a"]],
     ],

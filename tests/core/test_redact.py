@@ -147,6 +147,7 @@ def test_known_shapes_are_taken_out(kind: str) -> None:
         "api_keys=" + repr(["hunter2-" + "x" * 40] * 14),
         "api_keys: [9fK2lqXz81, hunter2]",
         "tokens=[9fK2lqXz81, hunter2]",
+        "tokens=[hunter2, 'the', 'cat']",
         "--set passwords={9fK2lqXz81,hunter2}",
         "password=(5,hunter2",
         "token=[5,hunter2 # and more",
@@ -234,6 +235,7 @@ def test_values_named_secret_are_taken_out(text: str) -> None:
         "tokens: ['[CLS]', 'the', '##ing', '.', '7']",
         "tokens = {'train': 512, 'test': 1.5}",
         "secrets={}",
+        "api_keys=['[redacted]', '[redacted]']",
         'Column("password", "varchar(64)")',
         "missing_credentials=['username', 'password']",
         "missing secrets: ['smtp_password', 'api_key']",
@@ -477,6 +479,13 @@ def test_time_is_linear_in_the_text(unit: str) -> None:
         return best
 
     assert seconds(400_000) < 30 * seconds(50_000) + 0.1
+
+
+def test_a_letter_that_becomes_two_hides_no_word() -> None:
+    """What is looked for in the whole is looked for in its parts in the same way."""
+    text = "/x?s\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}g=abcdefgh12"
+    assert Redactor().text(text) != text
+    assert Redactor().narrow(text)
 
 
 def test_most_texts_are_not_suspect() -> None:
