@@ -14,7 +14,8 @@ from .clean import clean_line, clean_text
 from .email import Attachment
 from .markdown import from_markdown, from_plain
 from .pictures import Picture, load_pictures
-from .redact import Redactor, Secrecy, secrecy_of
+from .redact import Redactor
+from .secret_names import Secrecy, secrecy_of
 from .tables import (
     Metric,
     Step,

@@ -21,9 +21,9 @@ from .delivery import Delivery, DeliveryPolicy, Route, within
 from .email import Email, Envelope
 from .errors import ConfigurationError, OptionsError, ZenmailError
 from .forks import no_fork
+from .own_secrets import without_own_secrets
 from .plugins import PluginHost
 from .receipt import Receipt
-from .redact import Redactor
 from .shorten import without_missing_files
 from .tokens import AccessToken, TokenRequest
 from .transport import Check, TransportOptions, VerifyRequest, secret_values
@@ -600,7 +600,12 @@ class Mailer:
             text: Any text that is to be shown or kept.
             shapes: Whether what is secret by its name or shape is taken out, too.
         """
-        return Redactor((*self._secrets, *self._tokens), shapes=shapes).text(text)
+        own = (*self._secrets, *self._tokens)
+        if not shapes:
+            return without_own_secrets(text, own)
+        with no_fork():
+            from .redact import Redactor
+        return Redactor(own).text(text)
 
     def _verify(
         self, route: Route, envelope: Envelope | None, deadline: Deadline

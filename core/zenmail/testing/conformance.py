@@ -35,7 +35,7 @@ from zenmail.errors import DeliveryError, OptionsError
 from zenmail.mailer import Mailer
 from zenmail.plugins import PluginHost, Transport
 from zenmail.receipt import Receipt
-from zenmail.redact import secrecy_of
+from zenmail.secret_names import secrecy_of
 from zenmail.transport import (
     Check,
     SendRequest,

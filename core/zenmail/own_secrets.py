@@ -1,0 +1,71 @@
+"""The alerter's own secrets, in the forms in which they turn up in messages."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final, NamedTuple
+from urllib.parse import quote, quote_plus
+
+__all__ = ["MASK", "OwnSecrets", "own_secrets", "without_own_secrets"]
+
+MASK: Final = "[redacted]"
+_SHORTEST = 4
+
+
+class OwnSecrets(NamedTuple):
+    """Secrets as they are looked for.
+
+    Attributes:
+        forms: The texts to look for, the longest first.
+        pattern: One expression for all of them.
+    """
+
+    forms: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+def without_own_secrets(text: str, secrets: tuple[str, ...]) -> str:
+    """Return the text without these secrets, in whatever form."""
+    own = own_secrets(secrets)
+    if any(form in text for form in own.forms):
+        return own.pattern.sub(MASK, text)
+    return text
+
+
+@lru_cache(maxsize=16)
+def own_secrets(secrets: tuple[str, ...]) -> OwnSecrets:
+    """Return what to look for; secrets of fewer than four characters are left out."""
+    forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}
+    ordered = tuple(sorted(forms, key=len, reverse=True))
+    return OwnSecrets(ordered, re.compile("|".join(map(re.escape, ordered))))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield the forms in which a secret turns up in messages and tracebacks."""
+    if len(secret) < _SHORTEST:
+        return
+    unified = secret.replace("\r\n", "\n")
+    yield from (secret, unified, secret.strip())
+    yield from (quote(secret, safe="", errors="replace"), quote(secret, errors="replace"))
+    yield quote_plus(secret, errors="replace")
+    yield from (html.escape(secret), html.escape(secret, quote=False))
+    yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    yield repr(secret)[1:-1]
+    data = secret.encode("utf-8", "surrogatepass")
+    yield data.hex()
+    for offset in range(3):
+        # The characters of base64 that depend on this secret alone, wherever in the
+        # encoded data it stands (as in AUTH PLAIN, "\0user\0password").
+        first, last = -(-offset * 8 // 6), (offset + len(data)) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            core = encode(bytes(offset) + data).decode("ascii")[first:last]
+            if len(core) >= 8:
+                yield core
+    for line in unified.split("\n") if "\n" in unified else ():
+        if len(line) >= 20:
+            yield line
