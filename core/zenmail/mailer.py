@@ -422,7 +422,7 @@ class Mailer:
         level = logging.INFO if waits else logging.ERROR
         _logger.log(
             level,
-            "Mail %s out of the outbox: %s %s",
+            "Mail %s out of the outbox: %s. %s",
             claim.name,
             receipt.describe(),
             receipt.remedy,

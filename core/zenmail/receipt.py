@@ -99,7 +99,7 @@ class Receipt(Model):
         if self.outcome in ("delivered", "skipped", "queued"):
             return self
         error = self._error_type()(
-            self.describe(),
+            f"{self.describe()}.",
             code=self.code or None,
             transport=self.transport,
             remedy=self.remedy,
@@ -120,10 +120,10 @@ class Receipt(Model):
         return TemporaryFailure
 
     def describe(self) -> str:
-        """Return one line that says what happened to whom."""
+        """Return one line that says what happened to whom, without a full stop."""
         words: list[str] = [self.outcome]
         if self.detail:
             words.append(self.detail)
         reasons = {**self.refused, **self.deferred, **self.unknown}
         words += [f"{address}: {why}" for address, why in reasons.items() if why != self.detail]
-        return "; ".join(words)
+        return "; ".join(word.rstrip(".") for word in words)

@@ -62,9 +62,13 @@ def test_the_description_names_everybody_once() -> None:
         detail="550 no such user",
         accepted=["a@x.example"],
         refused={"b@x.example": "550 no such user"},
-        deferred={"c@x.example": "451 later"},
+        deferred={"c@x.example": "The server asks for patience."},
     )
-    assert receipt.describe() == "partial; 550 no such user; c@x.example: 451 later"
+    whole = "partial; 550 no such user; c@x.example: The server asks for patience"
+    assert receipt.describe() == whole
+    with pytest.raises(PermanentFailure) as caught:
+        receipt.raise_for_outcome()
+    assert str(caught.value) == f"{whole}."
 
 
 def test_transports_give_lists() -> None:

@@ -229,7 +229,7 @@ def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
         _VERDICTS.get(receipt.outcome, "E-mail lost"),
         subject,
         ", ".join(missing or everybody),
-        clean_line(receipt.describe()).rstrip("."),
+        clean_line(receipt.describe()),
         f" {receipt.remedy}" if receipt.remedy else "",
     )
     return False
