@@ -72,6 +72,13 @@ def test_an_unknown_alerter_is_a_users_error(zenmail: Run, alerter: Any) -> None
     assert alerter.name in result.stderr
 
 
+def test_all_alerters_are_listed_however_many(zenmail: Run, register: Any) -> None:
+    """The one that is meant is among those named, though others fill ZenML's first page."""
+    names = [register(smtp_server="localhost").name for _ in range(21)]
+    result = zenmail("doctor", "no-such-alerter")
+    assert all(name in result.stderr for name in names)
+
+
 def test_a_stack_without_alerter_is_a_users_error(zenmail: Run) -> None:
     """Without a name and without an alerter in the stack, the remedy is register."""
     result = zenmail("doctor")

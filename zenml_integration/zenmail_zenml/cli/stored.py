@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 _FLAVOR = "smtp_email"
+# ZenML gives twenty at a time unless it is asked for more.
+_MOST_SHOWN = 500
 
 
 def read(name: str | None) -> StoredAlerter:
@@ -109,7 +111,8 @@ def _find(name: str | None) -> ComponentResponse:
         try:
             component = client.get_stack_component(kind, name)
         except KeyError:
-            known = [item.name for item in client.list_stack_components(type=kind).items]
+            page = client.list_stack_components(type=kind, size=_MOST_SHOWN)
+            known = [item.name for item in page.items]
             raise Failure(
                 f"ZenML knows no alerter {name!r}.",
                 remedy=f"There are: {', '.join(known)}."
