@@ -647,8 +647,11 @@ class Mailer:
             tuple(item for item in field if self._may_receive(_address(item)))
             for field in (email.to, email.cc, email.bcc)
         )
+        allowed = [item for item in envelope.recipients if item not in diverted]
+        reached = {item.lower() for item in allowed}
+        added = [item for item in self._redirect_to if item.lower() not in reached]
         redirected = email.replace(
-            to=(*to, *self._redirect_to),
+            to=(*to, *added),
             cc=cc,
             bcc=bcc,
             headers={
@@ -660,8 +663,7 @@ class Mailer:
                 _REDIRECTED: named,
             },
         )
-        allowed = [item for item in envelope.recipients if item not in diverted]
-        return redirected, envelope.to([*allowed, *self._redirect_to])
+        return redirected, envelope.to([*allowed, *added])
 
     def _may_receive(self, address: str) -> bool:
         address = address.lower()

@@ -134,11 +134,10 @@ _TONES: Final = {
 }
 
 
-_BLANK_LINES = re.compile(r"\n{3,}")
-
-
 def _tidy(text: str) -> str:
-    return _BLANK_LINES.sub("\n\n", text).strip("\n") + "\n"
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return text.strip("\n") + "\n"
 
 
 # --- zenmail's own templates

@@ -204,19 +204,19 @@ SHAPES: tuple[Shape, ...] = (
         "Secret",
         r"Secret(?:Str|Bytes)\(\s{0,20}[bBfFuUrR]?(?P<mark>[\"'])"
         r"(?P<secret>(?:\\.|(?!(?P=mark))[^\\\n]){1,512})(?P=mark)",
-        lambda value: value.strip("*") != "" and value != MASK,
+        lambda value: value.strip("*") != "" and value != MASK and value[0] != "{",
     ),
     _shape("<Cookie", r"<Cookie [^\s=>]{1,256}=(?P<secret>[^\s>]{1,4096})"),
     _shape(
         "DENTIFIED dentified ASSWORD assword",
-        r"(?i:(?:identified by|(?:with|encrypted) password) (?:password )?)"
-        r"'(?P<secret>[^'\n]{1,512})'",
+        r"(?:IDENTIFIED BY|(?i:(?:create|alter) user [^\n]{1,200}?identified by)"
+        r"|(?i:(?:with|encrypted) password)) (?i:password )?'(?P<secret>[^'\n]{1,512})'",
         lambda value: value != MASK,
     ),
     _shape(
         "login",
-        r"(?:docker|podman)[^\n]{0,100}?[ \"']login[ \"'][^\n]{0,200}?[ \"']-p[ =\"',]{1,4}"
-        r"(?P<secret>[^\s\"',-][^\s\"']{0,512})",
+        r"(?:docker|podman)[^\n]{0,100}?[ \"']login[ \"'][^\n]{0,200}?[ \"']-p"
+        r"(?:[ =]|[\"'],[ ]{0,4}(?=[\"']))[\"']?(?P<secret>[^\s\"',<$-][^\s\"']{0,512})",
     ),
     _shape(
         "sshpass", r"sshpass[ \"',]{1,4}-p[ \"',]{0,4}(?P<secret>[^\s\"',-][^\s\"']{0,512})"

@@ -595,6 +595,15 @@ def test_redirect_holds_above_every_transport(
         assert D.encode() not in request.email.as_bytes()
 
 
+def test_a_redirect_makes_no_second_copy(scripted: Make, mailer_of: Make) -> None:
+    """Who gets the mail anyway gets it once, however the redirect spells the address."""
+    one = scripted()
+    mail = Email(sender="a@example.com", to=["Staging@example.org", B], text="t")
+    mailer_of(one, redirect_to="staging@example.org").send(mail)
+    assert one.envelopes == [("Staging@example.org",)]
+    assert one.requests[0].email.to == ("Staging@example.org",)
+
+
 def test_redirect_of_blind_copies_names_nobody(scripted: Make, mailer_of: Make) -> None:
     """A mail to blind copies alone is redirected without naming them."""
     one = scripted()
