@@ -413,7 +413,8 @@ class Mailer:
             self._resting[claim.name] = time.monotonic() + pause
 
     def _flush_one(self, claim: Claim, deadline: Deadline, *, proven: bool) -> Receipt:
-        email, envelope = self._redirect(claim.entry.email, claim.entry.envelope)
+        entry = claim.entry
+        email, envelope = self._redirect(entry.email, entry.envelope, flushing=True)
         receipt = self._deliver(
             email, envelope, deadline, claim=claim, flushing=True, proven=proven
         )
@@ -626,7 +627,9 @@ class Mailer:
             for check in found
         ]
 
-    def _redirect(self, email: Email, envelope: Envelope) -> tuple[Email, Envelope]:
+    def _redirect(
+        self, email: Email, envelope: Envelope, *, flushing: bool = False
+    ) -> tuple[Email, Envelope]:
         """Return the mail and its envelope with nobody in them whom the redirect keeps out.
 
         The headers change with the envelope: a transport that wrongly goes by them reaches
@@ -643,6 +646,12 @@ class Mailer:
             item for item in (*email.to, *email.cc) if not self._may_receive(_address(item))
         ]
         named = ", ".join(_address(item) for item in shown) or "(blind copies)"
+        headers = {}
+        for name, text in email.headers.items():
+            if name.lower() != _REDIRECTED.lower():
+                headers[name] = text
+            elif flushing:  # redirected before, and now elsewhere: the first ones stay named
+                named = f"{text}, {named}"
         to, cc, bcc = (
             tuple(item for item in field if self._may_receive(_address(item)))
             for field in (email.to, email.cc, email.bcc)
@@ -654,14 +663,7 @@ class Mailer:
             to=(*to, *added),
             cc=cc,
             bcc=bcc,
-            headers={
-                **{
-                    name: text
-                    for name, text in email.headers.items()
-                    if name.lower() != _REDIRECTED.lower()
-                },
-                _REDIRECTED: named,
-            },
+            headers={**headers, _REDIRECTED: named},
         )
         return redirected, envelope.to([*allowed, *added])
 
