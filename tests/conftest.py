@@ -13,12 +13,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from click.testing import CliRunner, Result
 
 from zenmail import Mailer, PluginHost, Receipt
 from zenmail_transports.ses import SESTransport
 from zenmail_transports.smtp import SMTPTransport
+
+# Every run tries the same inputs, and only the nightly one looks for new ones; no property
+# is about time, which a machine that pauses would be blamed on.
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("nightly", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("ZENMAIL_HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ __all__ = ["Forkable", "no_fork", "reset_after_fork"]
 # Seconds that a fork waits for the sections of other threads.
 _PATIENCE = 1.0
 _POLL = 0.0005
+# A process that was stopped as a whole has given the sections no time to end.
+_LEAST_LOOKS = 200
 
 # The threads in a section, with how many sections deep they are in; and those that fork.
 _inside: dict[int, int] = {}
@@ -59,8 +61,10 @@ def _before() -> None:
     me = threading.get_ident()
     _forking.add(me)
     give_up = time.monotonic() + _PATIENCE
+    looks = 0
     while others := [thread for thread in list(_inside) if thread != me]:
-        if time.monotonic() >= give_up:
+        looks += 1
+        if looks > _LEAST_LOOKS and time.monotonic() >= give_up:
             # They may be in there for long, and are not waited for by the next fork, too.
             for thread in others:
                 _inside.pop(thread, None)

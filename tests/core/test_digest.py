@@ -20,16 +20,21 @@ Make = Callable[..., Any]
 TO: dict[str, Any] = {"sender": "a@example.com", "to": "b@example.com"}
 POST = """
 import sys
-from zenmail import Alert, Mailer
+from zenmail import Alert, Mailer, digest
+digest._LOCK_PATIENCE = 60.0  # however slow the machine is
 mails, outbox, first, last, close = sys.argv[1:]
 mailer = Mailer("file", options={"folder": mails}, outbox=outbox or None, alerts_per_run=5)
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(int(first), int(last)):
+def post(number):
     mailer.send_alert(
         Alert(title=f"Step {number} failed", severity="error", thread="run-1",
               error=f"ValueError: bad value {number}"),
         sender="a@example.com", to="b@example.com")
+# Who has posted takes part; the others wait for those with their digest.
+post(int(first))
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(int(first) + 1, int(last)):
+    post(number)
 if close == "close":
     mailer.close()
 """

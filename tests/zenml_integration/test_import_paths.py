@@ -102,15 +102,15 @@ def test_installing_costs_next_to_nothing() -> None:
     printed = run(
         "import time\n"
         "before = set(sys.modules)\n"
-        "begun = time.perf_counter()\n"
+        "begun = time.process_time()\n"
         "import zenmail_zenml\n"
         "zenmail_zenml.install_import_paths()\n"
-        "ours = time.perf_counter() - begun\n"
+        "ours = time.process_time() - begun\n"
         "new = set(sys.modules) - before\n"
         "heavy = {'zenml', 'pydantic', 'zenmail'}\n"
         "assert not {name.partition('.')[0] for name in new} & heavy\n"
-        "begun = time.perf_counter()\n"
+        "begun = time.process_time()\n"
         "import zenml\n"
-        "print(ours / (time.perf_counter() - begun))"
+        "print(ours / (time.process_time() - begun))"
     )
     assert float(printed) < 0.1

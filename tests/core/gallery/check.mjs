@@ -50,6 +50,7 @@ async function render() {
   const browser = await chromium.launch({
     executablePath: findChromium(),
     args: ["--no-sandbox", "--disable-gpu"],
+    timeout: 180_000,
   });
   for (const colorScheme of ["light", "dark"]) {
     for (const width of [320, 375, 700]) {
@@ -69,7 +70,7 @@ async function render() {
         dialog.dismiss();
       });
       for (file of files) {
-        await page.goto(pathToFileURL(join(folder, file)).href);
+        await page.goto(pathToFileURL(join(folder, file)).href, { timeout: 180_000 });
         const where = `${colorScheme} ${width}px`;
         const [inner, outer] = await page.evaluate(() => [
           document.documentElement.scrollWidth,

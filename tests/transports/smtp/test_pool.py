@@ -80,6 +80,7 @@ def test_connection_that_a_firewall_forgot(
     assert client.send(server, email).accepted
     assert len(server.mails) == 2
     assert server.connections == 2
+    monkeypatch.setattr(relay, "_PATIENCE", 10.0)
     assert client.send(server, email).accepted
     assert server.connections == 2
     assert server.lines().count("NOOP") == 2
@@ -90,7 +91,7 @@ def test_connections_that_a_firewall_forgot_are_given_up_together(
 ) -> None:
     """The silence of one idle connection is enough to replace all that were idle as long."""
     server = start(extensions=("PIPELINING", "CHUNKING"))
-    server.on("mail", Delay(0.5), times=4)
+    server.on("mail", Delay(2.0), times=4)
     threads = [threading.Thread(target=client.send, args=(server, email)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -162,7 +163,7 @@ def test_fifty_threads(start: Start, client: Any, email: Email) -> None:
 def test_all_connections_in_use(start: Start, client: Any, email: Email) -> None:
     """Who gets no connection by the deadline is told so, and the slot comes back."""
     server = start()
-    server.on("mail", Delay(1.0), times=1)
+    server.on("mail", Delay(3.0), times=1)
     thread = threading.Thread(
         target=client.send, args=(server, email), kwargs={"connections": 1}
     )
@@ -202,13 +203,20 @@ def test_signal_in_the_middle(start: Start, client: Any, email: Email) -> None:
     def handler(*_: object) -> None:
         raise Stop
 
+    def interrupt() -> None:
+        while not any(line.startswith("BDAT") for line in server.lines(connection=1)):
+            time.sleep(0.01)
+        time.sleep(0.5)  # until the client waits for the answer
+        os.kill(os.getpid(), signal.SIGALRM)
+
     before = signal.signal(signal.SIGALRM, handler)
+    interrupter = threading.Thread(target=interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        interrupter.start()
         with pytest.raises(Stop):
             client.send(server, email, connections=1)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        interrupter.join()
         signal.signal(signal.SIGALRM, before)
     assert client.send(server, email, connections=1).accepted
     assert server.connections == 3

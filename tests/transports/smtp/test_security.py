@@ -237,6 +237,7 @@ def test_reset_before_the_handshake(
     monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap)
     server = start(security="starttls")
     server.on("handshake", Drop(reset=True))
+    gc.collect()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with pytest.raises(TemporaryFailure, match="breaks the TLS handshake off") as failure:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -102,11 +103,13 @@ def test_hang_ends_at_the_deadline(start: Start, verify: Any) -> None:
     """A phase that hangs fails at the deadline."""
     server = start(security="starttls")
     server.on("banner", Hang())
-    checks = verify(server, seconds=0.3)
+    started = time.monotonic()
+    checks = verify(server, seconds=2.0)
+    seconds = time.monotonic() - started
     assert checks["starttls"].status == "failed"
     assert "deadline" in checks["starttls"].detail
     # It ended, and not before.
-    assert 0.2 < checks["starttls"].seconds < 10
+    assert 2.0 <= seconds < 20
 
 
 def test_wrong_certificate(start: Start, verify: Any, authority: Authority) -> None:

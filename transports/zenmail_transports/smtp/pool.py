@@ -99,8 +99,9 @@ class Pool:
     def give_back(self, session: Session) -> None:
         """Keep a connection for the next mail."""
         process = self._mine()
-        session.last_used = time.monotonic()
         with process.lock:
+            # Within the lock, so that those given back later were also used later.
+            session.last_used = time.monotonic()
             process.leased.discard(session)
             if (
                 self._usable(session)
