@@ -153,11 +153,8 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
         position = annotation.end()
     if text.startswith(MASK, position):
         return None
-    if block := _BLOCK.match(text, position, position + _LONGEST_VALUE):
-        start, end = block.span("secret")
-        while text[end - 1] == "\n":
-            end -= 1
-        return None if text[start:end] == MASK else (start, end)
+    if (block := _indented_below(text, position)) is not None:
+        return None if text[slice(*block)] == MASK else block
     if text[position : position + 1] in _CLOSING and not _PLACEHOLDER.match(text, position):
         listed = _inside_brackets(text, position, name, secrecy)
         if listed != _NO_LIST:
@@ -201,6 +198,20 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
     if secrecy == "unless-number" and _NUMBER.match(secret):
         return None
     return begin, end
+
+
+def _indented_below(text: str, position: int) -> tuple[int, int] | None:
+    """Return where the lines of a text stand that YAML's ``|`` or ``>`` begins, or None."""
+    block = _BLOCK.match(text, position, position + _LONGEST_VALUE)
+    if block is None:
+        return None
+    line = text[text.rfind("\n", 0, position) + 1 : position]
+    if len(block["indent"]) <= len(line) - len(line.lstrip(" \t")):
+        return None
+    start, end = block.span("secret")
+    while text[end - 1] == "\n":
+        end -= 1
+    return start, end
 
 
 def _neighbour(text: str, match: re.Match[str], name: str) -> tuple[int, int] | None:

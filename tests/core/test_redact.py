@@ -277,6 +277,8 @@ def test_values_named_secret_are_taken_out(text: str) -> None:
         "return f\"SecretStr('{self}')\"",
         "the user identified by 'name'",
         "token: |\nnext: line",
+        "  token: |\n  next: line",
+        "  | password: |\n  | user:     |",
         "curl --cert /etc/ada.pem https://example.com/a:b",
         "PWD='/home/ada'",
     ],
