@@ -75,11 +75,8 @@ _EMPTY = re.compile(
 _PLACEHOLDER = re.compile(r"\{\{|\$\{|\$\(|<|%\(")
 _CALL = re.compile(r"[A-Za-z_][A-Za-z_.]*[(\[]")
 _EXPRESSION = re.compile(r"[(\[{](?:[A-Za-z_.]+,|[\d.]+,|[)\]}])")
-# YAML, 8.1: a text over several lines, as far as it is indented.
-_BLOCK = re.compile(
-    r"[|>][-+0-9]{0,2}[ \t]*\n(?P<indent>[ \t]+)"
-    r"(?P<secret>\S[^\n]*(?:\n(?:(?P=indent)[^\n]*)?)*)"
-)
+# YAML, 8.1: a text over several lines, as far as they are indented.
+_BLOCK = re.compile(r"[|>][-+0-9]{0,2}[ \t]*\n(?:[ \t]{0,80}\n){0,20}(?P<indent>[ \t]+)(?=\S)")
 _FOLDER = re.compile(r"[bBuUrRfF]{0,2}\\{0,3}[\"']?[/~]")
 _LONGEST_VALUE = 8192
 
@@ -154,7 +151,7 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
     if text.startswith(MASK, position):
         return None
     if (block := _indented_below(text, position)) is not None:
-        return None if text[slice(*block)] == MASK else block
+        return None if text.startswith(MASK, block[0]) else block
     if text[position : position + 1] in _CLOSING and not _PLACEHOLDER.match(text, position):
         listed = _inside_brackets(text, position, name, secrecy)
         if listed != _NO_LIST:
@@ -202,15 +199,18 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
 
 def _indented_below(text: str, position: int) -> tuple[int, int] | None:
     """Return where the lines of a text stand that YAML's ``|`` or ``>`` begins, or None."""
-    block = _BLOCK.match(text, position, position + _LONGEST_VALUE)
+    block = _BLOCK.match(text, position)
     if block is None:
         return None
     line = text[text.rfind("\n", 0, position) + 1 : position]
     if len(block["indent"]) <= len(line) - len(line.lstrip(" \t")):
         return None
-    start, end = block.span("secret")
-    while text[end - 1] == "\n":
-        end -= 1
+    start = block.end()
+    end = following = _line_end(text, start, len(text))
+    while text.startswith(("\n\n", f"\n{block['indent']}"), following):
+        following = _line_end(text, following + 1, len(text))
+        if text[following - 1] != "\n":
+            end = following
     return start, end
 
 
@@ -326,9 +326,9 @@ def _escaped(text: str, at: int, start: int) -> bool:
     return backslashes % 2 == 1
 
 
-def _line_end(text: str, position: int) -> int:
-    end = text.find("\n", position, position + _LONGEST_VALUE)
-    return end if end >= 0 else min(len(text), position + _LONGEST_VALUE)
+def _line_end(text: str, position: int, most: int = _LONGEST_VALUE) -> int:
+    end = text.find("\n", position, position + most)
+    return end if end >= 0 else min(len(text), position + most)
 
 
 def _looks_random(text: str, start: int, end: int) -> bool:

@@ -188,6 +188,8 @@ def test_known_shapes_are_taken_out(kind: str) -> None:
         "credentials: hunter2",
         "password: |\n  hunter2\nuser: ada",
         "db:\n  password: >-\n    hunter2\n    hunter2 too\n\n    hunter2\n  user: ada",
+        "password: |\n\n  hunter2\nuser: ada",
+        "password: |\n  a\n" + "  hunter2\n" * 2000 + "user: ada",
         "pwd='hunter2'",
     ],
 )
