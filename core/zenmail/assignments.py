@@ -161,38 +161,49 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
     whole_line = name.lower().lstrip("-").endswith(("authorization", "cookie"))
     if opening := _OPENING.match(text, position):
         end = _closing(text, opening.end(), opening[1])
-        found = _SCHEME.match(text, opening.end(), end)
-        begin = found.end() if found else opening.end()
+        begin = _past_scheme(text, opening.end(), end)
     elif whole_line and ":" in between:
-        found = _SCHEME.match(text, position)
-        begin = found.end() if found else position
+        begin = _past_scheme(text, position)
         end = _line_end(text, begin)
         while end > begin and text[end - 1] in " \t\"'":
             end -= 1
-    else:
-        found = _SCHEME.match(text, position)
-        begin = found.end() if found else position
-        bare = _BARE.match(text, begin, begin + _LONGEST_VALUE)
-        if bare is None:
-            return None
-        end = bare.end()
-        while end > begin and text[end - 1] in ".:":
-            end -= 1
-        if _CALL.match(text, begin, end + 1):
-            return None
-        if (
-            secrecy == "unless-number"
-            and _EXPRESSION.match(text, begin, end + 1)
-            and not mixes_letters_and_digits(text[begin:end])
-        ):
-            return None
+    elif bare := _bare_value(text, position, secrecy):
+        begin, end = bare
         prose = ":" in between and between.endswith((" ", "\t")) and "passw" not in name.lower()
         if prose and not _looks_random(text, begin, end):
             return None
+    else:
+        return None
     secret = text[begin:end]
     if not secret or _EMPTY.match(secret) or _PLACEHOLDER.match(secret):
         return None
     if secrecy == "unless-number" and _NUMBER.match(secret):
+        return None
+    return begin, end
+
+
+def _past_scheme(text: str, position: int, end: int | None = None) -> int:
+    """Return where the value begins, behind a word such as "Bearer" if there is one."""
+    found = _SCHEME.match(text, position, len(text) if end is None else end)
+    return found.end() if found else position
+
+
+def _bare_value(text: str, position: int, secrecy: Secrecy) -> tuple[int, int] | None:
+    """Return where a value without quotation marks stands; None for what is computed."""
+    begin = _past_scheme(text, position)
+    bare = _BARE.match(text, begin, begin + _LONGEST_VALUE)
+    if bare is None:
+        return None
+    end = bare.end()
+    while end > begin and text[end - 1] in ".:":
+        end -= 1
+    if _CALL.match(text, begin, end + 1):
+        return None
+    if (
+        secrecy == "unless-number"
+        and _EXPRESSION.match(text, begin, end + 1)
+        and not mixes_letters_and_digits(text[begin:end])
+    ):
         return None
     return begin, end
 
@@ -236,8 +247,7 @@ def _neighbour(text: str, match: re.Match[str], name: str) -> tuple[int, int] | 
             return None
     if _EMPTY.match(secret):
         return None
-    scheme = _SCHEME.match(text, begin, end)
-    return (scheme.end() if scheme else begin), end
+    return _past_scheme(text, begin, end), end
 
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
