@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from .background import Background
     from .digest import Addressing, Digest
     from .outbox import Claim, Outbox, OutboxState
+    from .redirect import Redirect
 
 __all__ = ["DeliveryMode", "DeliveryPolicy", "Mailer"]
 
@@ -43,7 +43,6 @@ _LONGEST_REASON = 1000
 _LONGEST_DEADLINE = 86_400.0
 _FLUSHED_PER_SEND = 20
 _TOKENS_KNOWN = 8
-_REDIRECTED = "X-Zenmail-Redirected-From"
 # How long a mail that was tried in vain is left alone by later sends, in seconds; doubled
 # with each try.
 _FIRST_REST = 15.0
@@ -123,13 +122,11 @@ class Mailer:
             raise ConfigurationError("max_attempts is no number.", remedy="Give one.")
         self._max_attempts = max(1, max_attempts)
         self._dry_run = dry_run
-        self._redirect_to = tuple(map(_address, split_addresses(redirect_to)))
-        if redirect_to and not self._redirect_to:
-            raise ConfigurationError(
-                "redirect_to names no address, so mail would go to its recipients.",
-                remedy="Give an address, or leave redirect_to out.",
-            )
-        self._redirect_allow = tuple(map(_pattern, split_addresses(redirect_allow)))
+        self._redirect: Redirect | None = None
+        if redirect_to or redirect_allow:
+            from .redirect import Redirect
+
+            self._redirect = Redirect(redirect_to, redirect_allow)
         self._outbox = _outbox(outbox)
         if delivery not in ("now", "background"):
             raise ConfigurationError(
@@ -224,7 +221,9 @@ class Mailer:
             )
         deadline = Deadline.after(self.deadline)
         email = self.plugins.before_send(email, email.envelope)
-        email, envelope = self._redirect(email, email.envelope)
+        envelope = email.envelope
+        if self._redirect is not None:
+            email, envelope = self._redirect.apply(email, envelope)
         if self._dry_run:
             receipt = Receipt(
                 outcome="skipped",
@@ -413,8 +412,9 @@ class Mailer:
             self._resting[claim.name] = time.monotonic() + pause
 
     def _flush_one(self, claim: Claim, deadline: Deadline, *, proven: bool) -> Receipt:
-        entry = claim.entry
-        email, envelope = self._redirect(entry.email, entry.envelope, flushing=True)
+        email, envelope = claim.entry.email, claim.entry.envelope
+        if self._redirect is not None:
+            email, envelope = self._redirect.apply(email, envelope, flushing=True)
         receipt = self._deliver(
             email, envelope, deadline, claim=claim, flushing=True, proven=proven
         )
@@ -555,7 +555,9 @@ class Mailer:
             alert = self.plugins.before_render(digest.alert())
             email = self._compose(alert, digest.addressing)
             email = self.plugins.before_send(email, email.envelope)
-            email, envelope = self._redirect(email, email.envelope)
+            envelope = email.envelope
+            if self._redirect is not None:
+                email, envelope = self._redirect.apply(email, envelope)
             deadline = Deadline.after(self.deadline)
             receipt = self._send(email, envelope, deadline, *self._begin(email, envelope))
             sent = receipt.outcome != "deferred"
@@ -626,52 +628,6 @@ class Mailer:
             replace(check, detail=self._tidy(check.detail), remedy=self._tidy(check.remedy))
             for check in found
         ]
-
-    def _redirect(
-        self, email: Email, envelope: Envelope, *, flushing: bool = False
-    ) -> tuple[Email, Envelope]:
-        """Return the mail and its envelope with nobody in them whom the redirect keeps out.
-
-        The headers change with the envelope: a transport that wrongly goes by them reaches
-        nobody else either.
-        """
-        diverted = (
-            [item for item in envelope.recipients if not self._may_receive(item)]
-            if self._redirect_to
-            else []
-        )
-        if not diverted:
-            return email, envelope
-        shown = [
-            item for item in (*email.to, *email.cc) if not self._may_receive(_address(item))
-        ]
-        named = ", ".join(_address(item) for item in shown) or "(blind copies)"
-        headers = {}
-        for name, text in email.headers.items():
-            if name.lower() != _REDIRECTED.lower():
-                headers[name] = text
-            elif flushing:  # redirected before, and now elsewhere: the first ones stay named
-                named = f"{text}, {named}"
-        to, cc, bcc = (
-            tuple(item for item in field if self._may_receive(_address(item)))
-            for field in (email.to, email.cc, email.bcc)
-        )
-        allowed = [item for item in envelope.recipients if item not in diverted]
-        reached = {item.lower() for item in allowed}
-        added = [item for item in self._redirect_to if item.lower() not in reached]
-        redirected = email.replace(
-            to=(*to, *added),
-            cc=cc,
-            bcc=bcc,
-            headers={**headers, _REDIRECTED: named},
-        )
-        return redirected, envelope.to([*allowed, *added])
-
-    def _may_receive(self, address: str) -> bool:
-        address = address.lower()
-        return address in map(str.lower, self._redirect_to) or any(
-            fnmatchcase(address, pattern) for pattern in self._redirect_allow
-        )
 
     def _deliver(
         self,
@@ -857,22 +813,6 @@ def _pairs(
         "A fallback is neither a name nor a pair of name and options.",
         remedy='Give such as ["console", ("file", {"folder": "mails"})].',
     )
-
-
-def _address(item: str) -> str:
-    return parse_mailbox(item).address
-
-
-def _pattern(item: str) -> str:
-    if "@" not in item and item != "*":
-        raise ConfigurationError(
-            f"redirect_allow names {item!r}.",
-            remedy="Give addresses, or patterns such as *@example.com.",
-        )
-    if not {*item} & set("*?["):
-        # It may have a name, and a domain that travels in another form.
-        return _address(item).lower()
-    return item.lower()
 
 
 def _why(error: OSError) -> str:

@@ -646,19 +646,6 @@ def test_redirect_holds_for_what_waits(
     assert one.envelopes == [("staging@example.org",)]
 
 
-def test_a_second_redirect_still_names_the_first_recipients(
-    scripted: Make, mailer_of: Make, email: Email, tmp_path: Path
-) -> None:
-    """A mail that was redirected, kept, and is redirected elsewhere says whom it was for."""
-    mailer_of(scripted(BUSY), outbox=tmp_path, redirect_to="old@example.org").send(email)
-    one = scripted()
-    mailer_of(one, outbox=tmp_path, redirect_to="new@example.org").flush()
-    assert one.envelopes == [("new@example.org",)]
-    named = one.requests[0].email.headers["X-Zenmail-Redirected-From"]
-    assert named.endswith(", old@example.org")
-    assert all(box in named for box in email.to)
-
-
 def test_dry_run_touches_no_outbox(
     scripted: Make, mailer_of: Make, email: Email, tmp_path: Path
 ) -> None:
