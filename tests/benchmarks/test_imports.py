@@ -21,6 +21,8 @@ _UNUSED = (
     "zenmail.content",
     "zenmail.digest",
     "zenmail.outbox",
+    "zenmail.redact",
+    "zenmail.redirect",
     "zenmail.render",
 )
 # The libraries and modules of the standard library that a mail over TLS cannot do without.
