@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
 import traceback
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextvars import copy_context
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -27,6 +25,7 @@ from .plugins import Transport
 from .receipt import Outcome, Receipt
 from .shorten import shorten
 from .transport import FetchToken, SendRequest, TransportOptions
+from .watch import StillRunning, watched
 
 __all__ = ["Delivery", "DeliveryPolicy", "Progress", "Route", "call_transport", "within"]
 
@@ -447,33 +446,14 @@ def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
         UnknownOutcome: The call is still running; what it does then is anybody's guess.
     """
     left = deadline.timeout("before the transport was called")
-    result: list[_Result] = []
-    failure: list[BaseException] = []
-    done = threading.Event()
-    context = copy_context()
-
-    def run() -> None:
-        try:
-            result.append(context.run(call))
-        except BaseException as error:
-            failure.append(error)
-        finally:
-            done.set()
-
     try:
-        threading.Thread(target=run, name="zenmail-transport", daemon=True).start()
-    except RuntimeError:  # no thread is to be had, as at the interpreter's end
-        return call()
-    done.wait(left + _GRACE)
-    if failure:
-        raise failure[0]
-    if not result:
+        return watched(call, left + _GRACE)
+    except StillRunning:
         raise UnknownOutcome(
             "The transport did not return by the deadline.",
             code="deadline",
             remedy="Raise the deadline, or look at what the transport waits for.",
-        )
-    return result[0]
+        ) from None
 
 
 def _pause(turn: int, deadline: Deadline) -> bool:

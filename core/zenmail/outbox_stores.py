@@ -14,11 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .deadline import Deadline
-from .delivery import within
-from .errors import ConfigurationError, UnknownOutcome
+from .errors import ConfigurationError
 from .forks import no_fork
 from .process import alive, this_process
+from .watch import StillRunning, watched
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -228,8 +227,8 @@ class RemoteStore:
                 raise OSError(f"{type(error).__name__}: {error}") from error
 
         try:
-            return within(Deadline.after(_REMOTE_PATIENCE), guarded)
-        except UnknownOutcome:
+            return watched(guarded, _REMOTE_PATIENCE)
+        except StillRunning:
             raise TimeoutError(
                 f"The outbox did not answer within {_REMOTE_PATIENCE:g} s."
             ) from None

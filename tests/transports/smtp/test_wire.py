@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from typing import Any
 
 import pytest
 
 from zenmail import Deadline
-from zenmail_transports.smtp.wire import Lost, Wire, within
+from zenmail_transports.smtp.wire import Lost, Wire
 
 
 class Slow:
@@ -139,16 +138,6 @@ def test_all_that_was_sent_counts_as_sent() -> None:
         assert lost.value.sent
         assert theirs.recv(100) == b"the mail"
         wire.close()
-
-
-def test_without_threads_a_call_is_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CPython 3.12.0 and 3.12.1 start no thread at the interpreter's end; mails go out."""
-
-    def none(_: object) -> None:
-        raise RuntimeError("can't create new thread at interpreter shutdown")
-
-    monkeypatch.setattr(threading.Thread, "start", none)
-    assert within(Deadline.after(1), lambda: 5) == 5
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from zenmail import (
     UnknownOutcome,
 )
 from zenmail.forks import no_fork
+from zenmail.watch import StillRunning, watched
 
 from .advice import advise, quota_used_up
 from .auth import Credentials, TokenRefused
@@ -33,7 +34,7 @@ from .options import SMTPOptions, build_context
 from .pool import Pool
 from .replies import Reply
 from .session import Session
-from .wire import Address, Lost, resolve, within
+from .wire import Address, Lost, resolve
 
 __all__ = ["Relay"]
 
@@ -326,8 +327,10 @@ class Relay:
                 refresh=refresh,
             )
             try:
-                token = within(deadline, lambda: fetch_token(self._options.oauth, wanted))
-            except TimeoutError:
+                token = watched(
+                    lambda: fetch_token(self._options.oauth, wanted), deadline.remaining()
+                )
+            except (StillRunning, TimeoutError):
                 raise DeadlineExceeded(
                     f"The token source {self._options.oauth!r} did not answer by the deadline.",
                     remedy="Check the network between here and the token's issuer.",

@@ -9,19 +9,19 @@ import selectors
 import socket
 import ssl
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
 from zenmail.forks import no_fork
+from zenmail.watch import StillRunning, watched
 
 from .advice import connect_failure, tls_failure
 from .replies import BadReply, Reply, ReplyReader
 
-__all__ = ["Lost", "TLSSocket", "Wire", "connect", "resolve", "within"]
+__all__ = ["Lost", "TLSSocket", "Wire", "connect", "resolve"]
 
 _T = TypeVar("_T")
 
@@ -78,8 +78,9 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
         return addresses
 
     try:
-        found = ask() if host == "localhost" or _is_literal(host) else within(deadline, ask)
-    except TimeoutError:
+        known = host == "localhost" or _is_literal(host)
+        found = ask() if known else watched(ask, deadline.remaining())
+    except StillRunning:
         raise DeadlineExceeded(
             f"The name server did not answer for {host!r} by the deadline.",
             remedy="Check the network and its name servers.",
@@ -92,36 +93,6 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
             remedy="Check host for a typing mistake, and the network's name servers.",
         ) from error
     return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
-
-
-def within(deadline: Deadline, call: Callable[[], _T]) -> _T:
-    """Return what a call returns that takes no time-out of its own.
-
-    It runs in a thread, which is left behind when the time is over.
-
-    Raises:
-        TimeoutError: It has not returned by the deadline.
-    """
-    result: list[_T] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            result.append(call())
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="zenmail-smtp", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # no thread is to be had, as at the interpreter's end
-        return call()
-    thread.join(deadline.remaining())
-    if failures:
-        raise failures[0]
-    if not result:
-        raise TimeoutError
-    return result[0]
 
 
 def _is_literal(host: str) -> bool:

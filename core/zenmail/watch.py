@@ -1,0 +1,55 @@
+"""A call that is given up on when it takes too long."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import TypeVar
+
+__all__ = ["StillRunning", "watched"]
+
+_Result = TypeVar("_Result")
+
+
+class StillRunning(Exception):
+    """The call has not returned in time; what it does from then on is anybody's guess."""
+
+
+def watched(call: Callable[[], _Result], seconds: float) -> _Result:
+    """Return what a call returns that takes no time-out of its own.
+
+    It runs in a thread, with the caller's context variables; the thread is left behind when
+    the time is over. Where no thread is to be had, as CPython 3.12.0 and 3.12.1 have none at
+    the interpreter's end, it runs here for as long as it takes.
+
+    Args:
+        call: What to call; whatever it raises is raised here.
+        seconds: How long to wait for it.
+
+    Raises:
+        StillRunning: It has not returned by then.
+    """
+    result: list[_Result] = []
+    failure: list[BaseException] = []
+    done = threading.Event()
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            result.append(context.run(call))
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            done.set()
+
+    try:
+        threading.Thread(target=run, name="zenmail-watched", daemon=True).start()
+    except RuntimeError:
+        return call()
+    done.wait(seconds)
+    if failure:
+        raise failure[0]
+    if not result:
+        raise StillRunning
+    return result[0]
