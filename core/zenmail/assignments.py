@@ -76,8 +76,11 @@ _PLACEHOLDER = re.compile(r"\{\{|\$\{|\$\(|<|%\(")
 _CALL = re.compile(r"[A-Za-z_][A-Za-z_.]*[(\[]")
 _EXPRESSION = re.compile(r"[(\[{](?:[A-Za-z_.]+,|[\d.]+,|[)\]}])")
 # YAML, 8.1: a text over several lines, as far as they are indented.
-_BLOCK = re.compile(r"[|>][-+0-9]{0,2}[ \t]*\n(?:[ \t]{0,80}\n){0,20}(?P<indent>[ \t]+)(?=\S)")
-_FOLDER = re.compile(r"[bBuUrRfF]{0,2}\\{0,3}[\"']?[/~]")
+_BLOCK = re.compile(
+    r"[|>][-+0-9]{0,2}[ \t]*(?:(?<=[ \t])#[^\n]{0,200})?\r?\n"
+    r"(?:[ \t]{0,80}\r?\n){0,20}(?P<indent>[ \t]+)(?=\S)"
+)
+_FOLDER = re.compile(r"(?:[bBuUrRfF]{0,2}\\{0,3}[\"'])?[/~]")
 _LONGEST_VALUE = 8192
 
 
@@ -151,7 +154,7 @@ def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
     if text.startswith(MASK, position):
         return None
     if (block := _indented_below(text, position)) is not None:
-        return None if text.startswith(MASK, block[0]) else block
+        return None if text[slice(*block)] == MASK else block
     if text[position : position + 1] in _CLOSING and not _PLACEHOLDER.match(text, position):
         listed = _inside_brackets(text, position, name, secrecy)
         if listed != _NO_LIST:
@@ -213,15 +216,22 @@ def _indented_below(text: str, position: int) -> tuple[int, int] | None:
     block = _BLOCK.match(text, position)
     if block is None:
         return None
-    line = text[text.rfind("\n", 0, position) + 1 : position]
-    if len(block["indent"]) <= len(line) - len(line.lstrip(" \t")):
+    key = text[text.rfind("\n", 0, position) + 1 : position]
+    margin = len(key) - len(key.lstrip(" \t-"))
+    if len(block["indent"]) <= margin:
         return None
     start = block.end()
     end = following = _line_end(text, start, len(text))
-    while text.startswith(("\n\n", f"\n{block['indent']}"), following):
-        following = _line_end(text, following + 1, len(text))
-        if text[following - 1] != "\n":
-            end = following
+    while following < len(text):
+        begin = following + 1
+        following = _line_end(text, begin, len(text))
+        line = text[begin:following].rstrip()
+        if line:
+            if len(line) - len(line.lstrip(" \t")) <= margin:
+                break
+            end = begin + len(line)
+    while text[end - 1] in " \t\r":
+        end -= 1
     return start, end
 
 

@@ -29,8 +29,9 @@ def no_fork() -> Iterator[None]:
 
     It is for what takes locks of libc, OpenSSL or the import system: in a child that is
     forked meanwhile nobody is left to open them. Any number of threads can be in such a
-    section. A fork waits until there is none, for a second at the most: a name server
-    that is silent must not hold it up. A thread's own section does not stop it.
+    section. A fork waits until there is none, for a second at the most in which the process
+    was not stopped: a name server that is silent must not hold it up. A thread's own section
+    does not stop it.
     """
     me = threading.get_ident()
     depth = _inside.get(me, 0)

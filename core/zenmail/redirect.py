@@ -27,7 +27,8 @@ class Redirect:
     """
 
     def __init__(self, to: str | Sequence[str], allow: str | Sequence[str] = ()) -> None:
-        self._to = tuple(map(_address, split_addresses(to)))
+        addresses = map(_address, split_addresses(to))
+        self._to = tuple({item.lower(): item for item in addresses}.values())
         if to and not self._to:
             raise ConfigurationError(
                 "redirect_to names no address, so mail would go to its recipients.",
@@ -70,9 +71,9 @@ class Redirect:
         allowed = [item for item in envelope.recipients if item not in diverted]
         reached = {item.lower() for item in allowed}
         added = [item for item in self._to if item.lower() not in reached]
-        redirected = email.replace(
-            to=(*to, *added), cc=cc, bcc=bcc, headers={**headers, _HEADER: named}
-        )
+        named_already = {_address(item).lower() for item in (*to, *cc)}
+        to += tuple(item for item in added if item.lower() not in named_already)
+        redirected = email.replace(to=to, cc=cc, bcc=bcc, headers={**headers, _HEADER: named})
         return redirected, envelope.to([*allowed, *added])
 
     def _may_receive(self, address: str) -> bool:

@@ -117,6 +117,8 @@ _ABOUT = frozenset(
         "position",
         "ratio",
         "hint",
+        "stdin",
+        "prompt",
     }
 )
 # Tokens of language models.

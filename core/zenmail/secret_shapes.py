@@ -108,6 +108,12 @@ def _shape(clues: str, pattern: str, holds: Callable[[str], bool] | None = None)
 
 
 _B = r"(?<![A-Za-z0-9_-])"
+# What is called with a text as its last argument.
+_LAST_QUOTED = (
+    r"\((?:[^()\n]|\([^()\n]{0,100}\)){0,300}?,\s{0,20}(?:password[ ]?=[ ]?)?"
+    r"[bBfFuUrR]?(?P<mark>[\"'])(?P<secret>(?:\\.|(?!(?P=mark))[^\\\n]){1,512})(?P=mark)"
+    r"[ ]?,?\s{0,20}\)"
+)
 # The lookbehind lets a run of such characters be scanned once only.
 SHAPES: tuple[Shape, ...] = (
     _shape(
@@ -186,7 +192,7 @@ SHAPES: tuple[Shape, ...] = (
     _shape(
         "curl",
         r"--(?:proxy-)?cert(?:[ =\t]{1,4}|[\"'],[ ]{0,4})[\"']?[^\s:\"']{1,256}:"
-        r"(?P<secret>[^\s\"'/\\]{1,512})",
+        r"(?P<secret>(?![/\\])[^\s\"']{1,512})",
     ),
     _shape(
         "login",
@@ -194,11 +200,11 @@ SHAPES: tuple[Shape, ...] = (
         r"login\s{1,9}\S{1,256}\s{1,9}(?:account\s{1,9}\S{1,256}\s{1,9})?password\s{1,9}"
         r"(?P<secret>\S{1,512})",
     ),
+    _shape("BasicAuth( DigestAuth( ProxyAuth(", r"(?:Basic|Digest|Proxy)Auth" + _LAST_QUOTED),
     _shape(
-        "BasicAuth( DigestAuth( ProxyAuth( login",
-        r"(?:(?:Basic|Digest|Proxy)Auth|\.login)\((?:[^()\n]|\([^()\n]{0,100}\)){0,300}?,\s{0,20}"
-        r"(?:password[ ]?=[ ]?)?[bBfFuUrR]?(?P<mark>[\"'])"
-        r"(?P<secret>(?:\\.|(?!(?P=mark))[^\\\n]){1,512})(?P=mark)[ ]?,?\s{0,20}\)",
+        "login",
+        r"\.login" + _LAST_QUOTED,
+        lambda value: not value.startswith(("/", "http://", "https://")),
     ),
     _shape(
         "Secret",
@@ -209,14 +215,18 @@ SHAPES: tuple[Shape, ...] = (
     _shape("<Cookie", r"<Cookie [^\s=>]{1,256}=(?P<secret>[^\s>]{1,4096})"),
     _shape(
         "DENTIFIED dentified ASSWORD assword",
-        r"(?:IDENTIFIED BY|(?i:(?:create|alter) user [^\n]{1,200}?identified by)"
-        r"|(?i:(?:with|encrypted) password)) (?i:password )?'(?P<secret>[^'\n]{1,512})'",
+        r"(?:IDENTIFIED (?:WITH \S{1,64} )?BY"
+        r"|(?i:(?:create|alter) (?:user|role) [^\n]{1,200}?"
+        r"(?:identified (?:with \S{1,64} )?by|password))) (?i:password )?"
+        r"(?P<mark>\\?[\"'])(?P<secret>(?:''|(?!(?P=mark))(?:\\[^\n]|[^\\\n])){1,512})(?P=mark)",
         lambda value: value != MASK,
     ),
     _shape(
         "login",
-        r"(?:docker|podman)[^\n]{0,100}?[ \"']login[ \"'][^\n]{0,200}?[ \"']-p"
-        r"(?:[ =]|[\"'],[ ]{0,4}(?=[\"']))[\"']?(?P<secret>[^\s\"',<$-][^\s\"']{0,512})",
+        r"(?:docker|podman)[^\n]{0,100}?[ \"']login(?=[ \"'])[^\n;&|]{0,200}?[ \"']-p"
+        r"(?:(?:[ =]|[\"'],[ ]{0,4}(?=[\"']))(?P<mark>[\"'])?)?"
+        r"(?P<secret>(?(mark)(?:(?!(?P=mark))[^\n]){1,512}|[^\s\"',<$=-][^\s\"';&|]{0,512}))",
+        lambda value: value != MASK and not value.isdigit(),
     ),
     _shape(
         "sshpass", r"sshpass[ \"',]{1,4}-p[ \"',]{0,4}(?P<secret>[^\s\"',-][^\s\"']{0,512})"

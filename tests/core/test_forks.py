@@ -77,7 +77,7 @@ def test_a_fork_waits_for_a_section_after_a_stop() -> None:
                 naps.append(seconds)
                 if len(naps) == 10:
                     leave.set()
-                time.sleep(seconds)
+                    thread.join()
         forks.time = Stopped
         fork(lambda: print(order, flush=True))
         """

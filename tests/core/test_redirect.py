@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from zenmail import ConfigurationError, Email, Envelope, Mailer, TemporaryFailure, hookimpl
+from zenmail.redirect import Redirect
 
 Make = Callable[..., Any]
 B, C, D = "b@example.com", "c@example.com", "zoe@example.com"
@@ -39,9 +40,19 @@ def test_a_redirect_makes_no_second_copy(scripted: Make, mailer_of: Make) -> Non
     """Who gets the mail anyway gets it once, however the redirect spells the address."""
     one = scripted()
     mail = Email(sender="a@example.com", to=["Staging@example.org", B], text="t")
-    mailer_of(one, redirect_to="staging@example.org").send(mail)
+    redirect_to = ["staging@example.org", "STAGING@example.org"]
+    mailer_of(one, redirect_to=redirect_to).send(mail)
     assert one.envelopes == [("Staging@example.org",)]
     assert one.requests[0].email.to == ("Staging@example.org",)
+
+
+def test_who_has_the_mail_already_is_not_named_twice() -> None:
+    """The headers name the staging address once, though the envelope holds it no more."""
+    mail = Email(sender="a@example.com", to=[B, "staging@example.org"], text="t")
+    redirect = Redirect("staging@example.org")
+    redirected, envelope = redirect.apply(mail, Envelope(mail.sender, (B,)), flushing=True)
+    assert redirected.to == ("staging@example.org",)
+    assert envelope.recipients == ("staging@example.org",)
 
 
 def test_redirect_of_blind_copies_names_nobody(scripted: Make, mailer_of: Make) -> None:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
 from zenmail.forks import no_fork
@@ -22,8 +22,6 @@ from .advice import connect_failure, tls_failure
 from .replies import BadReply, Reply, ReplyReader
 
 __all__ = ["Lost", "TLSSocket", "Wire", "connect", "resolve"]
-
-_T = TypeVar("_T")
 
 Address = tuple[int, int, int, Any]
 
