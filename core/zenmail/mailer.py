@@ -20,7 +20,7 @@ from .delivery import Delivery, DeliveryPolicy, Route, within
 from .email import Email, Envelope
 from .errors import ConfigurationError, OptionsError, ZenmailError
 from .forks import no_fork
-from .own_secrets import without_own_secrets
+from .own_secrets import own_secrets
 from .plugins import PluginHost
 from .receipt import Receipt
 from .shorten import without_missing_files
@@ -221,9 +221,7 @@ class Mailer:
             )
         deadline = Deadline.after(self.deadline)
         email = self.plugins.before_send(email, email.envelope)
-        envelope = email.envelope
-        if self._redirect is not None:
-            email, envelope = self._redirect.apply(email, envelope)
+        email, envelope = self._redirected(email, email.envelope)
         if self._dry_run:
             receipt = Receipt(
                 outcome="skipped",
@@ -412,9 +410,8 @@ class Mailer:
             self._resting[claim.name] = time.monotonic() + pause
 
     def _flush_one(self, claim: Claim, deadline: Deadline, *, proven: bool) -> Receipt:
-        email, envelope = claim.entry.email, claim.entry.envelope
-        if self._redirect is not None:
-            email, envelope = self._redirect.apply(email, envelope, flushing=True)
+        entry = claim.entry
+        email, envelope = self._redirected(entry.email, entry.envelope, flushing=True)
         receipt = self._deliver(
             email, envelope, deadline, claim=claim, flushing=True, proven=proven
         )
@@ -555,9 +552,7 @@ class Mailer:
             alert = self.plugins.before_render(digest.alert())
             email = self._compose(alert, digest.addressing)
             email = self.plugins.before_send(email, email.envelope)
-            envelope = email.envelope
-            if self._redirect is not None:
-                email, envelope = self._redirect.apply(email, envelope)
+            email, envelope = self._redirected(email, email.envelope)
             deadline = Deadline.after(self.deadline)
             receipt = self._send(email, envelope, deadline, *self._begin(email, envelope))
             sent = receipt.outcome != "deferred"
@@ -605,7 +600,7 @@ class Mailer:
         """
         own = (*self._secrets, *self._tokens)
         if not shapes:
-            return without_own_secrets(text, own)
+            return own_secrets(own).without(text)[0]
         with no_fork():
             from .redact import Redactor
         return Redactor(own).text(text)
@@ -628,6 +623,13 @@ class Mailer:
             replace(check, detail=self._tidy(check.detail), remedy=self._tidy(check.remedy))
             for check in found
         ]
+
+    def _redirected(
+        self, email: Email, envelope: Envelope, *, flushing: bool = False
+    ) -> tuple[Email, Envelope]:
+        if self._redirect is None:
+            return email, envelope
+        return self._redirect.apply(email, envelope, flushing=flushing)
 
     def _deliver(
         self,

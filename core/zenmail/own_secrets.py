@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus
 
-__all__ = ["MASK", "OwnSecrets", "own_secrets", "without_own_secrets"]
+__all__ = ["MASK", "OwnSecrets", "own_secrets"]
 
 MASK: Final = "[redacted]"
 _SHORTEST = 4
@@ -28,13 +28,16 @@ class OwnSecrets(NamedTuple):
     forms: tuple[str, ...]
     pattern: re.Pattern[str]
 
+    def narrowed(self, whole: str) -> OwnSecrets:
+        """Return what to look for in parts of a text."""
+        return self._replace(forms=tuple([form for form in self.forms if form in whole]))
 
-def without_own_secrets(text: str, secrets: tuple[str, ...]) -> str:
-    """Return the text without these secrets, in whatever form."""
-    own = own_secrets(secrets)
-    if any(form in text for form in own.forms):
-        return own.pattern.sub(MASK, text)
-    return text
+    def without(self, text: str) -> tuple[str, int]:
+        """Return the text without the secrets, in whatever form, and how many there were."""
+        for form in self.forms:
+            if form in text:
+                return self.pattern.subn(MASK, text)
+        return text, 0
 
 
 @lru_cache(maxsize=16)

@@ -31,7 +31,6 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = (), *, shapes: bool = True) -> None:
         self._own = own_secrets(tuple(secrets))
-        self._forms = self._own.forms
         self._shapes = SHAPES if shapes else ()
         self._words: tuple[str, ...] = WORDS if shapes else ()
         self._key_blocks = shapes
@@ -47,7 +46,7 @@ class Redactor:
         Returns:
             Whether there is anything left to look for; never wrongly False.
         """
-        self._forms = tuple([form for form in self._forms if form in whole])
+        self._own = self._own.narrowed(whole)
         if self.shapes:
             lowered = folded(whole)
             self._words = tuple([word for word in WORDS if lowered.rfind(word) >= 0])
@@ -58,16 +57,14 @@ class Redactor:
                 if clues
                 else ()
             )
-        return bool(self._forms or self._words or self._shapes or self._key_blocks)
+        return bool(self._own.forms or self._words or self._shapes or self._key_blocks)
 
     def text(self, text: str) -> str:
         """Return the text without its secrets."""
         if not text:
             return text
-        for form in self._forms:
-            if form in text:
-                text = self._count(self._own.pattern.subn(MASK, text))
-                break
+        if self._own.forms:
+            text = self._count(self._own.without(text))
         if self._key_blocks and KEY_CLUE in text:
             text = self._count(without_private_keys(text))
         if self._shapes and (clues := clues_in(text)):

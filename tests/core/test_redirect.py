@@ -44,6 +44,8 @@ def test_a_redirect_makes_no_second_copy(scripted: Make, mailer_of: Make) -> Non
     mailer_of(one, redirect_to=redirect_to).send(mail)
     assert one.envelopes == [("Staging@example.org",)]
     assert one.requests[0].email.to == ("Staging@example.org",)
+    mailer_of(two := scripted(), redirect_to=redirect_to).send(mail.replace(to=[B]))
+    assert [len(recipients) for recipients in two.envelopes] == [1]
 
 
 def test_who_has_the_mail_already_is_not_named_twice() -> None:

@@ -165,7 +165,7 @@ def test_fault_matrix(
     assert [cell for cell in cells if cell.false_success] == []
     assert [cell for cell in cells if cell.false_failure] == []
     assert [cell for cell in cells if cell.copies > 1] == []
-    assert [cell for cell in cells if cell.overtime > 5.0] == []
+    assert [cell for cell in cells if cell.overtime > 1.0] == []
     assert [cell for cell in cells if cell.leaks] == []
     for cell in cells:
         if cell.phase == "quit":
