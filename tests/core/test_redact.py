@@ -304,6 +304,7 @@ def test_values_named_secret_are_taken_out(text: str) -> None:
         "  token: |\n  next: line",
         "  | password: |\n  | user:     |",
         "curl --cert /etc/ada.pem https://example.com/a:b",
+        r"curl --cert C:\certs\ada.pem https://example.com",
         "PWD='/home/ada'",
     ],
 )
