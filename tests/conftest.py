@@ -108,3 +108,8 @@ def _error_shown(error: BaseException) -> Iterator[str | bytes]:
     # Not every foreign error can be pickled.
     with contextlib.suppress(Exception):
         yield pickle.dumps(error)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a test by a text that is no Unicode in its escapes: workers exchange UTF-8."""
+    return None if not isinstance(val, str) or val.isprintable() else ascii(val)

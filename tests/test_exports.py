@@ -39,7 +39,7 @@ def test_names_are_imported_when_they_are_used() -> None:
     """Each name comes from the module that the imports for type checkers name."""
     program = f"""
 import importlib, sys, zenmail
-assert "zenmail.mailer" not in sys.modules
+assert "zenmail.delivery.mailer" not in sys.modules
 assert set(zenmail.__all__) <= set(dir(zenmail))
 for name, module in {declared()!r}.items():
     home = importlib.import_module("zenmail." + module)

@@ -12,12 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 # At once, for the import of the module of this name would put that in its place.
-from .compose import compose
+from .composing.compose import compose
 
 if TYPE_CHECKING:
     from .address import Mailbox
     from .alert import Alert, Image, Severity, StepSummary
     from .deadline import Deadline
+    from .delivery.mailer import DeliveryPolicy, Mailer
     from .email import Attachment, Email, Envelope
     from .errors import (
         AddressError,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
         ZenmailError,
     )
     from .hookspecs import hookimpl
-    from .mailer import DeliveryPolicy, Mailer
     from .plugins import InstalledPlugin, PluginHost, Transport
     from .receipt import Outcome, Receipt
     from .tokens import AccessToken, TokenRequest
@@ -98,7 +98,7 @@ _HOMES = {
     "Deadline": "deadline",
     "DeadlineExceeded": "errors",
     "DeliveryError": "errors",
-    "DeliveryPolicy": "mailer",
+    "DeliveryPolicy": "delivery.mailer",
     "Email": "email",
     "Envelope": "email",
     "FetchToken": "transport",
@@ -106,7 +106,7 @@ _HOMES = {
     "InstalledPlugin": "plugins",
     "MailTooLarge": "errors",
     "Mailbox": "address",
-    "Mailer": "mailer",
+    "Mailer": "delivery.mailer",
     "MissingExtra": "errors",
     "OptionsError": "errors",
     "Outcome": "receipt",
@@ -135,7 +135,7 @@ if not TYPE_CHECKING:
         home = _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        with import_module(".forks", __name__).no_fork():
+        with import_module(".runtime.forks", __name__).no_fork():
             value = getattr(import_module(f".{home}", __name__), name)
         globals()[name] = value
         return value

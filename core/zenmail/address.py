@@ -11,7 +11,7 @@ from itertools import islice
 
 from .clean import clean_line
 from .errors import AddressError
-from .forks import no_fork
+from .runtime.forks import no_fork
 
 __all__ = ["Mailbox", "parse_mailbox", "split_addresses"]
 

@@ -25,7 +25,7 @@ from pydantic import (
 from .address import Mailbox, parse_mailbox, split_addresses
 from .clean import as_text, clean_line, clean_text
 from .errors import AddressError, ConfigurationError
-from .mime import (
+from .mime.layout import (
     EncodedFile,
     Piece,
     check_content_type,
@@ -34,8 +34,8 @@ from .mime import (
     lay_out,
     tidy_list_id,
 )
+from .mime.plaintext import html_to_text
 from .model import Model
-from .plaintext import html_to_text
 
 __all__ = ["Attachment", "Email", "Envelope"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigurationError
-from .forks import no_fork
+from .runtime.forks import no_fork
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -24,10 +24,10 @@ from .errors import (
     UnknownTransport,
     ZenmailError,
 )
-from .forks import no_fork, reset_after_fork
 from .hookspecs import PROJECT_NAME, MiddlewareSpec, TokenSourceSpec, TransportSpec
 from .model import Model
 from .receipt import Receipt
+from .runtime.forks import no_fork, reset_after_fork
 from .tokens import AccessToken, TokenRequest
 from .transport import Check, SendRequest, TransportOptions, VerifyRequest
 

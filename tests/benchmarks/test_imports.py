@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+_HOST = ("zenmail.delivery.mailer", "zenmail.alert")
 _HEAVY = ("boto3", "jinja2", "markdown_it", "msal", "rich", "smtplib", "zenml")
 # What a process that sends a mail made without an alert has no use for.
 _UNUSED = (
@@ -17,13 +18,13 @@ _UNUSED = (
     "click",
     "email_validator",
     "zenmail.alert",
-    "zenmail.background",
-    "zenmail.content",
-    "zenmail.digest",
-    "zenmail.outbox",
-    "zenmail.redact",
-    "zenmail.redirect",
-    "zenmail.render",
+    "zenmail.delivery.background",
+    "zenmail.composing.content",
+    "zenmail.ledger.storms",
+    "zenmail.ledger.outbox",
+    "zenmail.redaction.redact",
+    "zenmail.delivery.redirect",
+    "zenmail.composing.render",
 )
 # The libraries and modules of the standard library that a mail over TLS cannot do without.
 _LIBRARIES = """
@@ -57,9 +58,12 @@ def run(program: str, *arguments: str) -> str:
     ("statement", "heavy"),
     [
         ("import zenmail", (*_HEAVY, "pluggy", "pydantic", "socket", "ssl")),
-        ("from zenmail import TransportOptions", (*_HEAVY, "zenmail.mailer", "zenmail.alert")),
+        (
+            "from zenmail import TransportOptions",
+            (*_HEAVY, *_HOST),
+        ),
         ("from zenmail import Email, Mailer", _UNUSED),
-        ("import zenmail_transports.smtp", (*_UNUSED, "zenmail.mailer")),
+        ("import zenmail_transports.smtp", (*_UNUSED, _HOST[0])),
         ("import zenmail_zenml.import_paths", (*_HEAVY, "pydantic", "zenmail")),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ USER = "relay-account"
 os.environ.setdefault("ZENML_ANALYTICS_OPT_IN", "false")
 os.environ.setdefault("ZENML_LOGGING_COLORS_DISABLED", "true")
 os.environ.setdefault("ZENML_ENABLE_RICH_TRACEBACK", "false")
+# ZenML's source root is the folder of the main module, and a worker of pytest-xdist has none.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    vars(sys.modules["__main__"])["__file__"] = __file__
 
 
 @pytest.fixture(scope="session")

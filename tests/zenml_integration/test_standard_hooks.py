@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from zenmail_zenml.standard_hooks import recognise, unbox
+from zenmail_zenml.alerts.standard_hooks import recognise, unbox
 
 SUCCESS = (
     "*Success Hook Notification! Step completed successfully*\n\n"

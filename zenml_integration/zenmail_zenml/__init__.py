@@ -11,6 +11,12 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .alerter import SMTPEmailAlerter
+    from .alerts.message import (
+        AlerterImage,
+        AlerterMessage,
+        SMTPEmailAlerterParameters,
+        SMTPEmailAlerterPayload,
+    )
     from .flavor import (
         SMTPEmailAlerterConfig,
         SMTPEmailAlerterFlavor,
@@ -21,12 +27,6 @@ if TYPE_CHECKING:
         smtp_email_alerter_failure_hook,
         smtp_email_alerter_start_hook,
         smtp_email_alerter_success_hook,
-    )
-    from .message import (
-        AlerterImage,
-        AlerterMessage,
-        SMTPEmailAlerterParameters,
-        SMTPEmailAlerterPayload,
     )
     from .steps import alerter_post_step
 
@@ -47,13 +47,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AlerterImage": "message",
-    "AlerterMessage": "message",
+    "AlerterImage": "alerts.message",
+    "AlerterMessage": "alerts.message",
     "SMTPEmailAlerter": "alerter",
     "SMTPEmailAlerterConfig": "flavor",
     "SMTPEmailAlerterFlavor": "flavor",
-    "SMTPEmailAlerterParameters": "message",
-    "SMTPEmailAlerterPayload": "message",
+    "SMTPEmailAlerterParameters": "alerts.message",
+    "SMTPEmailAlerterPayload": "alerts.message",
     "SMTPEmailAlerterSettings": "flavor",
     "alerter_post_step": "steps",
     "smtp_email_alerter_end_hook": "hooks",

@@ -22,12 +22,12 @@ from zenmail.address import parse_mailbox, split_addresses
 from zenmail.clean import clean_line
 from zenmail.model import describe_validation
 
-from .alerts import build_alert
-from .context import PASS_THROUGH, Surroundings, surroundings
+from .alerts.build import build_alert
+from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
+from .alerts.run_context import PASS_THROUGH, Surroundings, surroundings
 from .flavor import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import record
 from .mailers import mailers
-from .message import AlerterMessage, SMTPEmailAlerterParameters
 from .requirements import requirements_for
 from .settings import Resolved, SecretReader, as_mapping, layer, resolve
 

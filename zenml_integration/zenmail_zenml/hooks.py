@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from zenmail import Alert
 from zenmail.clean import clean_line
-from zenmail.tables import duration
+from zenmail.composing.tables import duration
 
 from .alerter import SMTPEmailAlerter
-from .context import PASS_THROUGH, Surroundings, read, surroundings
-from .run_summary import summary
-from .tracebacks import error_line, user_traceback
+from .alerts.run_context import PASS_THROUGH, Surroundings, read, surroundings
+from .alerts.run_summary import summary
+from .alerts.tracebacks import error_line, user_traceback
 
 if TYPE_CHECKING:
     from zenml.alerter.base_alerter import BaseAlerter

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 _OURS = "zenmail_zenml."
-_ALERTER = ("alerter", "flavor", "message")
+_ALERTER = ("alerter", "flavor", "alerts.message")
 # What stands in each module; a name that others begin with is a package.
 _ALIASES = {
     "zenml.integrations.smtp_email": (),
@@ -31,7 +31,7 @@ _ALIASES = {
     "zenml.integrations.smtp_email.hooks.smtp_email_alerter_hooks": ("hooks",),
     "zenml.alerter.steps": ("steps",),
     "zenml.alerter.steps.alerter_post_step": ("steps",),
-    "zenml.models.v2.misc.alerter_models": ("message",),
+    "zenml.models.v2.misc.alerter_models": ("alerts.message",),
 }
 
 

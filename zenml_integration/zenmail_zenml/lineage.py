@@ -7,7 +7,7 @@ from typing import Any
 
 from zenmail import Receipt
 
-from .context import PASS_THROUGH, Surroundings
+from .alerts.run_context import PASS_THROUGH, Surroundings
 
 __all__ = ["record"]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from zenmail import ConfigurationError, Mailer, OptionsError
 
-from .context import PASS_THROUGH
+from .alerts.run_context import PASS_THROUGH
 from .settings import Resolved
 
 __all__ = ["MailerCache", "mailers", "make_mailer"]

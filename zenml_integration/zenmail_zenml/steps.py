@@ -12,7 +12,7 @@ from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
 from zenml.client import Client
 
 from .alerter import SMTPEmailAlerter
-from .message import AlerterMessage
+from .alerts.message import AlerterMessage
 
 __all__ = ["alerter_post_step"]
 

@@ -64,7 +64,7 @@ def preview(
     opened: bool,
 ) -> None:
     """Write an alert's mail into a folder and open it."""
-    from zenmail import gallery
+    from zenmail.composing import gallery
 
     if listed:
         click.echo(f"Kinds:    {', '.join(gallery.KINDS)}")

@@ -30,12 +30,12 @@ from typing import Any, ClassVar, get_args
 import pytest
 
 from zenmail.deadline import Deadline
+from zenmail.delivery.mailer import Mailer
 from zenmail.email import Attachment, Email, Envelope
 from zenmail.errors import DeliveryError, OptionsError
-from zenmail.mailer import Mailer
 from zenmail.plugins import PluginHost, Transport
 from zenmail.receipt import Receipt
-from zenmail.secret_names import secrecy_of
+from zenmail.redaction.names import secrecy_of
 from zenmail.transport import (
     Check,
     SendRequest,

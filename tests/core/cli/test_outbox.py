@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from zenmail import Email
-from zenmail.outbox import Outbox
+from zenmail.ledger.outbox import Outbox
 from zenmail.testing.smtp_server import SMTPServer
 
 Run = Callable[..., Result]

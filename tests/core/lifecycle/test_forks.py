@@ -22,7 +22,8 @@ def rebuild(model, **options):
     builds.append((model.__name__, threading.get_ident() in forks._inside))
     return build(model, **options)
 BaseModel.model_rebuild = rebuild
-from zenmail import Alert, Email, Image, Mailer, forks
+from zenmail import Alert, Email, Image, Mailer
+from zenmail.runtime import forks
 host, port, ca, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 options = {"host": host, "port": port, "ca_file": ca, "username": "u", "password": "p"}
 down = {**options, "port": 1}

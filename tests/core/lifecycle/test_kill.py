@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from zenmail import DeliveryPolicy, Mailer
-from zenmail.outbox import Outbox
+from zenmail.ledger.outbox import Outbox
 from zenmail.testing.smtp_server import Delay, Hang, SMTPServer
 
 # How many processes are killed; the nightly run sets 200.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from zenmail.outbox import Outbox
-from zenmail.process import alive, this_process
+from zenmail.ledger.outbox import Outbox
+from zenmail.ledger.process import alive, this_process
 from zenmail.testing.smtp_server import SMTPServer
 
 BEGIN = """
@@ -236,7 +236,7 @@ def test_tokens_of_processes() -> None:
         [
             sys.executable,
             "-c",
-            "from zenmail.process import this_process;"
+            "from zenmail.ledger.process import this_process;"
             "print(this_process(), flush=True); input()",
         ],
         stdin=subprocess.PIPE,

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from zenmail import Email, forks
+from zenmail import Email
+from zenmail.runtime import forks
 from zenmail.testing.smtp_server import SMTPServer
 
 Start = Callable[..., SMTPServer]

@@ -17,7 +17,7 @@ from zenmail import (
     TemporaryFailure,
     UnknownOutcome,
 )
-from zenmail.outbox import Outbox
+from zenmail.ledger.outbox import Outbox
 from zenmail.testing.smtp_server import Delay, Drop, Endless, Hang, Inject, SMTPServer
 
 Start = Callable[..., SMTPServer]

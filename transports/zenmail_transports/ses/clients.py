@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from pydantic import SecretStr
 
 from zenmail import Deadline
-from zenmail.forks import no_fork
+from zenmail.runtime.forks import no_fork
 
 from .options import SESOptions
 

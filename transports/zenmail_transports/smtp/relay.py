@@ -24,8 +24,8 @@ from zenmail import (
     TokenRequest,
     UnknownOutcome,
 )
-from zenmail.forks import no_fork
-from zenmail.watch import StillRunning, watched
+from zenmail.runtime.forks import no_fork
+from zenmail.runtime.timeouts import StillRunning, watched
 
 from .advice import advise, quota_used_up
 from .auth import Credentials, TokenRefused

@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import Any
 
 from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
-from zenmail.forks import no_fork
-from zenmail.watch import StillRunning, watched
+from zenmail.runtime.forks import no_fork
+from zenmail.runtime.timeouts import StillRunning, watched
 
 from .advice import connect_failure, tls_failure
 from .replies import BadReply, Reply, ReplyReader

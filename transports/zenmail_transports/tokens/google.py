@@ -21,7 +21,7 @@ from zenmail import (
     hookimpl,
 )
 from zenmail.clean import clean_line
-from zenmail.forks import no_fork
+from zenmail.runtime.forks import no_fork
 
 from .http import session_until
 

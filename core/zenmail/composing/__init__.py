@@ -1,0 +1,1 @@
+"""An alert made a mail: redacted, rendered, addressed."""

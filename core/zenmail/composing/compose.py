@@ -1,0 +1,248 @@
+"""An alert turned into a mail: content, HTML and text, addresses and headers."""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from ..address import parse_mailbox
+from ..clean import as_text, clean_line
+from ..errors import ConfigurationError, TemplateError
+from ..runtime.forks import no_fork
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from ..alert import Alert
+    from ..email import Email
+    from .content import Content, Maker
+
+__all__ = ["compose", "list_id_for", "require_alert"]
+
+_logger = logging.getLogger(__name__)
+
+_IMPORTANCE: Final[dict[str, Literal["high"]]] = {"critical": "high", "error": "high"}
+# What the limits are multiplied with, one after the other, until the mail is small enough.
+_SMALLER: Final = (0.5, 0.25, 0.1, 0.03)
+_HTML_LIMIT: Final = 60_000
+_MAIL_LIMIT: Final = 100_000
+# Below this, no encoding can bring a mail near its limit.
+_SMALL: Final = 24_000
+
+
+def compose(
+    alert: Alert,
+    *,
+    sender: str,
+    to: str | Sequence[str] = (),
+    cc: str | Sequence[str] = (),
+    bcc: str | Sequence[str] = (),
+    reply_to: str | Sequence[str] = (),
+    subject: str = "",
+    subject_prefix: str = "",
+    include_html: bool = True,
+    secrets: str | SecretStr | Iterable[str | SecretStr] = (),
+    redact: bool = True,
+    templates: str | Path | None = None,
+    pass_through: tuple[type[BaseException], ...] = (),
+) -> Email:
+    """Turn an alert into a mail.
+
+    The HTML part has at most 60 KB and the mail, without the alert's own pictures and
+    attachments, at most 100 KB; what was cut is said in the mail.
+
+    Args:
+        alert: What happened.
+        sender: Who it is from.
+        to: Recipients shown as To.
+        cc: Recipients shown as Cc.
+        bcc: Recipients shown to nobody.
+        reply_to: Where answers go.
+        subject: The subject, when it is not the alert's title.
+        subject_prefix: What stands before the subject, such as "[ZenML]".
+        include_html: Whether the mail has an HTML part beside the text.
+        secrets: Values that must not stand in the mail, whatever ``redact`` says; texts,
+            or such as `pydantic.SecretStr`.
+        redact: Whether what is secret by its name or its shape is taken out.
+        templates: A folder, or "package:folder", whose ``alert.html`` and ``alert.txt``
+            go before zenmail's own. One that does not render never loses the alert.
+        pass_through: Exceptions that end the program and are never caught.
+
+    Raises:
+        AddressError: An address cannot be put on the wire, or there is no recipient.
+        ConfigurationError: Another argument is unusable.
+    """
+    # Whoever only sends mails does not pay for the import of all this.
+    with no_fork():
+        from ..email import Email
+        from ..redaction.redact import Redactor
+        from .content import Limits, Maker
+
+    require_alert(alert)
+    values = _revealed(secrets)
+    subject, subject_prefix = as_text(subject), as_text(subject_prefix)
+
+    def hide(text: str) -> str:
+        return Redactor(values, shapes=redact).text(text)
+
+    def draft(scale: float) -> tuple[Email, bool]:
+        maker = Maker(
+            alert,
+            Redactor(values, shapes=redact),
+            Limits().scaled(scale),
+            subject=subject,
+            subject_prefix=subject_prefix,
+            pass_through=pass_through,
+        )
+        content = maker.content()
+        text, html = _parts(maker, content, include_html, templates, hide)
+        email = Email(
+            sender=sender,
+            to=to,
+            cc=cc,
+            bcc=bcc,
+            reply_to=reply_to,
+            subject=clean_line(f"{maker.prefix} {content.subject}"),
+            text=text,
+            html=html,
+            attachments=maker.attachments,
+            headers=maker.headers,
+            thread=_root_of(alert.thread, sender) if alert.thread else "",
+            list_id=_list_id(alert),
+            importance=_IMPORTANCE.get(alert.severity, "normal"),
+            date=alert.occurred_at,
+        )
+        own = len(text) + (len(html) if html and maker.html is None else 0)
+        return email, (own < _SMALL and not maker.made) or _fits(email, maker)
+
+    email, fits = draft(1.0)
+    for scale in _SMALLER:
+        if fits:
+            break
+        email, fits = draft(scale)
+    return email
+
+
+def require_alert(value: object) -> None:
+    """See to it that a caller who knows no types gave an alert.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    from ..alert import Alert
+
+    if not isinstance(value, Alert):
+        raise ConfigurationError(
+            f"A {type(value).__name__} is no alert.",
+            remedy='Make one: Alert(title="...", body="...").',
+        )
+
+
+def _revealed(secrets: Any) -> tuple[str, ...]:
+    """Return the values to take out: one alone or several, wrapped, named or nested."""
+    if secrets is None:
+        return ()
+    if hasattr(secrets, "get_secret_value") and not isinstance(secrets, type):
+        return _revealed(secrets.get_secret_value())
+    if isinstance(secrets, str | bytes | bytearray):
+        return (as_text(secrets),)
+    if isinstance(secrets, Mapping):
+        secrets = secrets.values()
+    elif not isinstance(secrets, Iterable) or isinstance(secrets, memoryview):
+        raise ConfigurationError(
+            f"Among the secrets is a {type(secrets).__name__}.",
+            remedy="Give a list of the values as texts.",
+        )
+    return tuple(value for item in secrets for value in _revealed(item))
+
+
+def _parts(
+    maker: Maker,
+    content: Content,
+    include_html: bool,
+    templates: str | Path | None,
+    hide: Callable[[str], str],
+) -> tuple[str, str | None]:
+    """Return the text and the HTML part, with zenmail's templates where others fail."""
+    with no_fork():
+        from .render import Page
+
+    page = Page(content)
+    text: str | None = None
+    html = maker.html if include_html else None
+    if templates:
+        try:
+            if include_html and html is None:
+                html = page.with_templates(templates, "alert.html")
+            text = page.with_templates(templates, "alert.txt")
+        except TemplateError as error:
+            _logger.warning(
+                "The templates %s cannot be used; zenmail's own are used instead: %s",
+                clean_line(as_text(templates), limit=300),
+                clean_line(hide(str(error)), limit=1000),
+            )
+            maker.note(
+                "The template chosen for this mail could not be used; zenmail's own was used "
+                "instead. The log of the sender says why."
+            )
+            text, html = None, maker.html if include_html else None
+    if include_html and html is None:
+        html = page.html()
+    return page.text() if text is None else text, html
+
+
+def _fits(email: Email, maker: Maker) -> bool:
+    """Whether the mail, without what the alert brought itself, is within its limits."""
+    brought = () if maker.html is None else (maker.html,)
+    if not brought and email.html and len(email.html.encode("utf-8")) > _HTML_LIMIT:
+        return False
+    slim = email.model_copy(
+        update={"attachments": tuple(maker.made), **({"html": None} if brought else {})}
+    )
+    return slim.size() <= _MAIL_LIMIT
+
+
+def _root_of(thread: str, sender: str) -> str:
+    """Return the id of a mail that was never sent and that all mails of a run answer.
+
+    SES replaces a Message-ID, so a real first mail would be no root; mail programs need
+    only the same id each time.
+    """
+    digest = blake2b(thread.encode("utf-8", "replace"), digest_size=12).hexdigest()
+    return f"<run-{digest}@{parse_mailbox(sender).domain}>"
+
+
+def _list_id(alert: Alert) -> str:
+    if alert.list_id:
+        if _LIST_ID.fullmatch(alert.list_id.strip("<> ")):
+            return alert.list_id.strip("<> ")
+        return list_id_for(alert.list_id)
+    return ""
+
+
+_LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
+
+
+def list_id_for(pipeline: str) -> str:
+    """Return the List-Id (RFC 2919) of a pipeline's mails.
+
+    Args:
+        pipeline: The pipeline's name, in any script.
+
+    Returns:
+        ``train-model.pipeline.zenmail`` for "Train model"; a name without Latin letters
+        or digits is given by a digest.
+    """
+    plain = (
+        unicodedata.normalize("NFKD", pipeline[:200]).encode("ascii", "ignore").decode("ascii")
+    )
+    slug = re.sub(r"[^a-z0-9_]+", "-", plain.lower()).strip("-_")[:60].rstrip("-_")
+    if not slug or not pipeline.isascii():
+        digest = blake2b(pipeline.encode("utf-8", "replace"), digest_size=5).hexdigest()
+        slug = f"{slug}-{digest}".lstrip("-")
+    return f"{slug}.pipeline.zenmail"

@@ -1,0 +1,459 @@
+"""The body of an alert: Markdown, or plain text, as HTML and as readable text.
+
+Alerts are written by programs as often as by people, so what only looks like Markdown
+stays as it is: names such as ``my_feature_store`` and ``__init__``, ``<module>``,
+``*args``, ``2*3*4`` and Windows paths. A line end stays a line end.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from functools import cache
+from html import escape as _escape
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..runtime.forks import no_fork
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
+    from markdown_it.token import Token
+
+__all__ = [
+    "Rendered",
+    "aligned",
+    "from_markdown",
+    "from_plain",
+    "href",
+    "is_web_address",
+    "wrap",
+]
+
+WIDTH = 76
+
+
+class Rendered(NamedTuple):
+    """A text in both of a mail's languages.
+
+    Attributes:
+        html: Escaped, ready to stand in a ``div``.
+        text: Plain, wrapped.
+    """
+
+    html: str
+    text: str
+
+
+# Without one of these there is nothing for the parser to find.
+_MARKED = re.compile(
+    r"[*`\\\[|]|<[a-zA-Z]|^ {0,3}(?:#|>|[-+] |[-+]$|\d{1,9}[.)][ \n]|~~~|---)|^(?: {4}|\t)",
+    re.MULTILINE,
+)
+_WEB = re.compile(r"https?://[^\s<>\"'`\x00-\x20]+", re.IGNORECASE)
+_PARAGRAPH_END = re.compile(r"\n[ \t]*\n\s*")
+_SPACES = re.compile(r"(?m)^ +|  +|\t")
+_WINDOWS_PATH = re.compile(r"(?<![A-Za-z])[A-Za-z]:\\|\\\\[\w.$-]+\\|\w\\\w")
+
+_P = '<p style="margin:0 0 12px">\n'
+_CODE = (
+    "font-family:Consolas,Menlo,'Liberation Mono',monospace;font-size:13px;"
+    "background-color:#f1f3f5;color:#16191d"
+)
+_PRE = (
+    f'<pre class="k" dir="ltr" style="margin:0 0 12px;padding:12px;border-radius:6px;{_CODE};'
+    'line-height:1.5;white-space:pre-wrap;overflow-wrap:anywhere;text-align:left">'
+)
+_CELL = "padding:6px 10px;border:1px solid #d5dae1;vertical-align:top;overflow-wrap:anywhere"
+
+
+_HOST = re.compile(
+    r"(?:[^\s/?#@]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::\d{1,5})?(?=[/?#]|\Z)"
+)
+_ILLEGAL = re.compile(r"[\x00-\x20\"<>\\^`{|}\[\]]|%(?![0-9A-Fa-f]{2})")
+
+
+def is_web_address(url: str) -> bool:
+    """Whether a link may lead there: http, https and mailto only, and to a possible host."""
+    scheme, colon, rest = url.partition(":")
+    scheme = scheme.lower()
+    if scheme == "mailto":
+        return bool(colon and "@" in rest)
+    if scheme not in ("http", "https") or not rest.startswith("//"):
+        return False
+    match = _HOST.match(rest, 2, 600)
+    return match is not None and all(
+        0 < len(label) < 64 for label in match["host"].removesuffix(".").split(".")
+    )
+
+
+def href(url: str) -> str:
+    """Return an address as it may stand in a link: what no address holds is encoded."""
+    if not _ILLEGAL.search(url):
+        return url
+    start = 0
+    if match := re.match(r"https?://\[[0-9A-Fa-f:.]+\]", url, re.IGNORECASE):
+        start = match.end()
+    return url[:start] + _ILLEGAL.sub(lambda found: f"%{ord(found[0]):02X}", url[start:])
+
+
+def from_plain(source: str) -> Rendered:
+    """Return a text as it is: line ends, indentation and all."""
+    source = source.strip("\n")
+    return Rendered(f"{_P}{_lines(source)}</p>\n" if source else "", source.rstrip())
+
+
+def from_markdown(source: str) -> Rendered:
+    """Return Markdown (CommonMark with tables, without HTML) rendered."""
+    source = source.strip("\n").rstrip()
+    if not _MARKED.search(source):
+        if "\n" not in source:
+            return Rendered(f"{_P}{_lines(source)}</p>\n" if source else "", wrap(source))
+        parts = _PARAGRAPH_END.split(source)
+        html = "".join(f"{_P}{_lines(part)}</p>\n" for part in parts)
+        return Rendered(html, "\n\n".join(map(wrap, parts)))
+    parser = _parser()
+    if "\\" in source and _WINDOWS_PATH.search(source):
+        parser = _parser(escapes=False)
+    writer = _Writer()
+    writer.blocks(parser.parse(source))
+    return Rendered("".join(writer.html), "\n".join(writer.lines).strip("\n"))
+
+
+def wrap(text: str, indent: str = "", first: str | None = None) -> str:
+    """Return text with each line that is too long broken at its spaces."""
+    first = indent if first is None else first
+    if len(text) <= WIDTH - len(first) and "\n" not in text:
+        return first + text
+    done: list[str] = []
+    for line in text.split("\n"):
+        lead = indent if done else first
+        if len(line) + len(lead) <= WIDTH:
+            done.append((lead + line).rstrip())
+            continue
+        done += textwrap.wrap(
+            line,
+            WIDTH,
+            initial_indent=lead,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+            replace_whitespace=False,
+        ) or [lead.rstrip()]
+    return "\n".join(done)
+
+
+def _lines(text: str) -> str:
+    """Return escaped text whose line ends, indentation and addresses stay visible."""
+    if "://" in text and (matches := list(_WEB.finditer(text))):
+        pieces: list[str] = []
+        done = 0
+        for match in matches:
+            url = _without_punctuation(match[0])
+            if not is_web_address(url):
+                continue
+            pieces += (_spaced(text[done : match.start()]), _anchor(url, _escape(url)))
+            done = match.start() + len(url)
+        pieces.append(_spaced(text[done:]))
+        return "".join(pieces)
+    return _spaced(text)
+
+
+def _spaced(text: str) -> str:
+    text = _escape(text, quote=False)
+    if "  " in text or "\t" in text or "\n " in text or text.startswith(" "):
+        text = _SPACES.sub(_hard_spaces, text)
+    return text.replace("\n", "<br>\n") if "\n" in text else text
+
+
+def _hard_spaces(match: re.Match[str]) -> str:
+    if match[0] == "\t":
+        return "&nbsp;&nbsp;&nbsp; "
+    return "&nbsp;" * (len(match[0]) - 1) + (" " if match.start() else "&nbsp;")
+
+
+def _without_punctuation(url: str) -> str:
+    """Return an address without what belongs to the sentence round it."""
+    while url:
+        last = url[-1]
+        if last in ".,;:!?*_~'|" or (
+            last in ")]}" and url.count(last) > url.count("([{"[")]}".index(last)])
+        ):
+            url = url[:-1]
+        else:
+            break
+    return url
+
+
+def _anchor(url: str, label: str) -> str:
+    return f'<a class="l" href="{_escape(href(url))}" style="color:#0b4a8f">{label}</a>'
+
+
+# --- the parser
+
+
+@cache
+@no_fork()  # it imports the library
+def _parser(*, escapes: bool = True) -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20})
+    parser.enable("table")
+    # A definition such as "[step]: text" would vanish from the mail; a line of dashes
+    # under a text is a rule, not a sign that the text is a heading.
+    parser.disable(["reference", "lheading", "html_block", "html_inline", "entity"])
+    if not escapes:
+        parser.disable("escape")
+    parser.inline.ruler.at("emphasis", _emphasis)
+    parser.validateLink = is_web_address  # type: ignore[method-assign]
+    parser.normalizeLink = _same  # type: ignore[method-assign]
+    parser.normalizeLinkText = _same  # type: ignore[method-assign, assignment]
+    return parser
+
+
+def _same(url: str) -> str:
+    return url
+
+
+def _emphasis(state: StateInline, silent: bool) -> bool:
+    """Take asterisks as marks only where a writer would put them: round whole words."""
+    from markdown_it.rules_inline.state_inline import Delimiter
+
+    source, start = state.src, state.pos
+    if silent or source[start] != "*":
+        return False
+    length = state.scanDelims(start, False).length
+    before = source[start - 1] if start else " "
+    after = source[start + length] if start + length < state.posMax else " "
+    opens = (
+        not after.isspace()
+        and after not in "*/.,;:!?)]}|\\"
+        and (before.isspace() or before in "([{\"'>-\u2013\u2014_:|")
+    )
+    closes = (
+        not before.isspace()
+        and before not in "*/([{|\\"
+        and not (
+            after.isalnum()
+            or after in "_/\\*"
+            or (after == "." and source[start + length + 1 : start + length + 2].isalnum())
+        )
+    )
+    for _ in range(length):
+        token = state.push("text", "", 0)
+        token.content = "*"
+        state.delimiters.append(
+            Delimiter(
+                marker=ord("*"),
+                length=length,
+                token=len(state.tokens) - 1,
+                end=-1,
+                open=opens,
+                close=closes,
+            )
+        )
+    state.pos += length
+    return True
+
+
+# --- the writer
+
+_TAGS = {
+    "strong_open": "<strong>",
+    "strong_close": "</strong>",
+    "em_open": "<em>",
+    "em_close": "</em>",
+    "hardbreak": "<br>\n",
+    "softbreak": "<br>\n",
+}
+_OPEN = {
+    "bullet_list_open": '<ul style="margin:0 0 12px;padding:0 0 0 22px">\n',
+    "blockquote_open": '<blockquote class="m" style="margin:0 0 12px;padding:0 0 0 12px;'
+    'border-left:3px solid #c3cad3;color:#3d4550">\n',
+    "list_item_open": '<li style="margin:0 0 4px">',
+    "table_open": '<table class="d" style="border-collapse:collapse;margin:0 0 12px">\n',
+    "thead_open": "<thead>",
+    "thead_close": "</thead>\n",
+    "tbody_open": "<tbody>",
+    "tbody_close": "</tbody>\n",
+    "tr_open": "<tr>",
+    "tr_close": "</tr>\n",
+    "bullet_list_close": "</ul>\n",
+    "ordered_list_close": "</ol>\n",
+    "list_item_close": "</li>\n",
+    "blockquote_close": "</blockquote>\n",
+    "th_close": "</th>",
+    "td_close": "</td>",
+    "table_close": "</table>\n",
+}
+
+
+class _Writer:
+    """Writes the parser's tokens as HTML and as text, in one pass."""
+
+    def __init__(self) -> None:
+        self.html: list[str] = []
+        self.lines: list[str] = []
+        self._indents: list[str] = []
+        self._bullet: str | None = None
+        self._numbers: list[int | None] = []
+        self._rows: list[list[str]] = []
+
+    def blocks(self, tokens: Sequence[Token]) -> None:
+        hidden = False
+        for token in tokens:
+            kind = token.type
+            if kind == "inline":
+                html, text = self._inline(token.children or ())
+                self.html.append(html)
+                if self._rows:
+                    self._rows[-1].append(text.replace("\n", " "))
+                else:
+                    self._say(text)
+            elif kind == "paragraph_open":
+                hidden = token.hidden
+                if not hidden:
+                    self.html.append(_P)
+            elif kind == "paragraph_close":
+                if not hidden:
+                    self.html.append("</p>\n")
+                    self._gap()
+                hidden = False
+            elif kind in ("fence", "code_block"):
+                self.html.append(
+                    f"{_PRE}{_escape(token.content.rstrip(), quote=False)}</pre>\n"
+                )
+                for line in token.content.rstrip().split("\n"):
+                    self._line("    " + line)
+                self._gap()
+            elif kind == "heading_open":
+                self.html.append('<p style="margin:16px 0 8px;font-weight:bold">')
+            elif kind == "heading_close":
+                self.html.append("</p>\n")
+                self._gap()
+            elif kind == "hr":
+                self.html.append(
+                    '<hr style="border:0;border-top:1px solid #d5dae1;margin:16px 0">\n'
+                )
+                self._line("-" * 40)
+                self._gap()
+            else:
+                self._container(token)
+
+    def _container(self, token: Token) -> None:
+        kind = token.type
+        if kind == "ordered_list_open":
+            start = int(token.attrGet("start") or 1) if token.attrGet("start") != 0 else 0
+            self.html.append(
+                f"<ol{f' start={chr(34)}{start}{chr(34)}' if start != 1 else ''} "
+                'style="margin:0 0 12px;padding:0 0 0 26px">\n'
+            )
+            self._numbers.append(start)
+        elif kind in ("th_open", "td_open"):
+            align = str(token.attrGet("style") or "").partition(":")[2] or "start"
+            scope = ' scope="col"' if kind == "th_open" else ""
+            self.html.append(f'<{kind[:2]}{scope} style="{_CELL};text-align:{align}">')
+        else:
+            self.html.append(_OPEN.get(kind, ""))
+        if kind == "bullet_list_open":
+            self._numbers.append(None)
+        elif kind in ("bullet_list_close", "ordered_list_close"):
+            self._numbers.pop()
+            if not self._numbers:
+                self._gap()
+        elif kind == "list_item_open":
+            number = self._numbers[-1]
+            self._bullet = "- " if number is None else f"{number}. "
+            if number is not None:
+                self._numbers[-1] = number + 1
+            self._indents.append(" " * len(self._bullet))
+        elif kind == "list_item_close":
+            if self._bullet is not None:
+                self._say("")
+            self._indents.pop()
+        elif kind == "blockquote_open":
+            self._indents.append("| ")
+        elif kind == "blockquote_close":
+            self._indents.pop()
+            self._gap()
+        elif kind == "tr_open":
+            self._rows.append([])
+        elif kind == "table_close":
+            for line in aligned(self._rows):
+                self._line(line)
+            self._rows = []
+            self._gap()
+
+    def _inline(self, tokens: Sequence[Token]) -> tuple[str, str]:
+        html: list[str] = []
+        text: list[str] = []
+        links: list[tuple[str, int]] = []
+        for token in tokens:
+            kind = token.type
+            if kind == "text":
+                html.append(_lines(token.content) if not links else _spaced(token.content))
+                text.append(token.content)
+            elif kind == "code_inline":
+                code = _escape(token.content, quote=False)
+                html.append(f'<code class="k" dir="ltr" style="{_CODE}">{code}</code>')
+                text.append(token.content)
+            elif kind == "link_open":
+                url = str(token.attrGet("href") or "")
+                links.append((url, len(text)))
+                html.append(f'<a class="l" href="{_escape(href(url))}" style="color:#0b4a8f">')
+            elif kind == "link_close":
+                url, since = links.pop()
+                html.append("</a>")
+                if "".join(text[since:]).strip() not in (url, url.removeprefix("mailto:")):
+                    text.append(f" ({url})")
+            elif kind == "image":
+                # No picture is fetched from the network: its address becomes a link.
+                url, label = str(token.attrGet("src") or ""), token.content or "image"
+                html.append(_escape(label) if links else _anchor(url, _escape(label)))
+                text.append(f"{label} ({url})")
+            elif kind in ("softbreak", "hardbreak"):
+                html.append("<br>\n")
+                text.append("\n")
+            else:
+                html.append(_TAGS.get(kind, _escape(token.content)))
+        return "".join(html), "".join(text)
+
+    def _say(self, text: str) -> None:
+        indent = "".join(self._indents)
+        first = indent
+        if self._bullet is not None:
+            first = indent[: len(indent) - len(self._bullet)] + self._bullet
+            self._bullet = None
+        self.lines += wrap(text, indent, first).split("\n")
+
+    def _line(self, line: str) -> None:
+        indent = "".join(self._indents)
+        if self._bullet is not None:
+            indent = indent[: len(indent) - len(self._bullet)] + self._bullet
+            self._bullet = None
+        self.lines.append((indent + line).rstrip())
+
+    def _gap(self) -> None:
+        if self.lines and self.lines[-1].strip():
+            self.lines.append("".join(self._indents).rstrip())
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
+    """Return rows as lines with their cells one below the other.
+
+    Args:
+        rows: Cells by row; the first row holds the titles.
+        right: Columns that end at the same place instead of beginning there.
+    """
+    count = max(map(len, rows), default=0)
+    full = [[*row, *[""] * (count - len(row))] for row in rows]
+    widths = [min(40, max(len(row[at]) for row in full)) for at in range(count)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in full
+    ]
+    return [*lines[:1], "  ".join("-" * width for width in widths), *lines[1:]]

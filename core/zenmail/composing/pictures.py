@@ -1,0 +1,211 @@
+"""Pictures of any kind as inline attachments: figures, PIL images, files and bytes."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..alert import Image
+from ..email import Attachment
+from ..runtime.forks import no_fork
+
+__all__ = ["LARGEST", "MOST", "Picture", "load_pictures"]
+
+LARGEST = 1_500_000
+"""Bytes of a picture at most; a larger one is made smaller, or refused with a note."""
+MOST = 10
+"""Pictures in a mail at most."""
+_WIDEST = 1200
+_COLUMN = 592
+_KINDS = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+)
+
+
+class Picture(NamedTuple):
+    """A picture in the body.
+
+    Attributes:
+        cid: What the HTML calls it.
+        alt: What it shows.
+        caption: A line under it, or "".
+        width: Pixels to show it at, or 0.
+        attachment: The file.
+    """
+
+    cid: str
+    alt: str
+    caption: str
+    width: int
+    attachment: Attachment
+
+
+def load_pictures(
+    images: Iterable[Image],
+    *,
+    pass_through: tuple[type[BaseException], ...] = (),
+) -> tuple[list[Picture], list[str]]:
+    """Return the pictures that could be read, and a note for each that could not.
+
+    Args:
+        images: What the alert shows.
+        pass_through: Exceptions that end the program and are never caught.
+    """
+    pictures: list[Picture] = []
+    notes: list[str] = []
+    for number, image in enumerate(images, 1):
+        alt = image.alt or image.caption or f"Figure {number}"
+        if len(pictures) >= MOST:
+            notes.append(f'The picture "{alt}" is left out: a mail shows at most {MOST}.')
+            continue
+        try:
+            if not (image.alt or image.caption):
+                alt = _title(image.source) or alt
+            data = _read(image.source)
+            kind = _kind(data)
+            if len(data) > LARGEST or kind is None:
+                data = _shrink(data)
+                kind = _kind(data)
+        except pass_through:
+            raise
+        except Exception as error:
+            reason = str(error) if isinstance(error, _Unusable) else type(error).__name__
+            notes.append(f'The picture "{alt}" could not be shown: {reason}.')
+            continue
+        cid = f"picture{number}"
+        pictures.append(
+            Picture(
+                cid,
+                alt,
+                image.caption,
+                min(_width(data), _COLUMN),
+                Attachment(
+                    filename=f"{cid}.{'jpg' if kind == 'jpeg' else kind}",
+                    content=data,
+                    content_type=f"image/{kind}",
+                    content_id=cid,
+                    alt=alt,
+                ),
+            )
+        )
+    return pictures, notes
+
+
+class _Unusable(Exception):
+    """A picture that cannot be shown, with a reason fit for the mail."""
+
+
+def _read(source: Any) -> bytes:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if not path.is_file():
+            raise _Unusable("there is no such file")
+        if path.stat().st_size > 20 * LARGEST:
+            raise _Unusable(f"it is larger than {20 * LARGEST // 1_000_000} MB")
+        return path.read_bytes()
+    if not callable(getattr(source, "savefig", None)) and callable(
+        getattr(source, "get_figure", None)
+    ):
+        source = source.get_figure()
+    if callable(savefig := getattr(source, "savefig", None)):
+        return _figure(savefig)
+    if callable(save := getattr(source, "save", None)) and hasattr(source, "size"):
+        return _pil(source, save)
+    if callable(read := getattr(source, "read", None)):
+        data = read()
+        if isinstance(data, bytes):
+            return data
+    raise _Unusable(f"a {type(source).__name__} is no picture that zenmail knows")
+
+
+def _figure(savefig: Any) -> bytes:
+    data = b""
+    for dots in (110, 60):
+        stream = io.BytesIO()
+        # A white ground: a transparent figure is unreadable where the mail is dark.
+        savefig(stream, format="png", dpi=dots, facecolor="white", bbox_inches="tight")
+        data = stream.getvalue()
+        if len(data) <= LARGEST:
+            break
+    return data
+
+
+def _pil(image: Any, save: Any) -> bytes:
+    width, height = image.size
+    if width > _WIDEST or height > 2 * _WIDEST:
+        image = image.copy()
+        image.thumbnail((_WIDEST, 2 * _WIDEST))
+        save = image.save
+    stream = io.BytesIO()
+    if getattr(image, "mode", "RGB") not in ("1", "L", "LA", "P", "RGB", "RGBA", "I"):
+        save = image.convert("RGB").save
+    save(stream, format="PNG")
+    data = stream.getvalue()
+    if len(data) > LARGEST:
+        stream = io.BytesIO()
+        image.convert("RGB").save(stream, format="JPEG", quality=80)
+        data = stream.getvalue()
+    return data
+
+
+@no_fork()  # it imports Pillow, which imports more for each kind of picture
+def _shrink(data: bytes) -> bytes:
+    """Return another kind or size of picture as one that every mail program shows."""
+    try:
+        from PIL import Image as Pillow  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        reason = "it is neither PNG, JPEG nor GIF"
+        if _kind(data):
+            reason = f"it is larger than {LARGEST / 1_000_000:.1f} MB"
+        raise _Unusable(
+            f"{reason}, and Pillow, which could convert it, is not installed"
+        ) from None
+    try:
+        with Pillow.open(io.BytesIO(data)) as image:
+            image.load()
+            smaller = _pil(image, image.save)
+    except OSError:
+        raise _Unusable("it is neither PNG, JPEG nor GIF") from None
+    if len(smaller) > LARGEST:
+        raise _Unusable(f"it is larger than {LARGEST / 1_000_000:.1f} MB")
+    return smaller
+
+
+def _kind(data: bytes) -> str | None:
+    return next((kind for mark, kind in _KINDS if data.startswith(mark)), None)
+
+
+def _width(data: bytes) -> int:
+    """Return a picture's width in pixels, or 0 when its header does not tell."""
+    if data.startswith(b"\x89PNG") and len(data) >= 24:
+        return int(struct.unpack(">I", data[16:20])[0])
+    if data.startswith(b"GIF8") and len(data) >= 10:
+        return int(struct.unpack("<H", data[6:8])[0])
+    position = 2
+    while data.startswith(b"\xff\xd8") and position + 9 < len(data):
+        if data[position] != 0xFF:
+            break
+        marker = data[position + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int(struct.unpack(">H", data[position + 7 : position + 9])[0])
+        position += 2 + int(struct.unpack(">H", data[position + 2 : position + 4])[0])
+    return 0
+
+
+def _title(source: object) -> str:
+    """Return what a figure or file calls itself."""
+    if isinstance(source, str | Path):
+        return Path(source).stem
+    for axes in getattr(source, "axes", None) or ():
+        title = axes.get_title() if callable(getattr(axes, "get_title", None)) else ""
+        if isinstance(title, str) and title:
+            return title
+    return ""

@@ -1,0 +1,1 @@
+"""A mail brought to its recipients: one path, one deadline."""

@@ -1,0 +1,466 @@
+"""One mail through the transports: retry and failover, recipient by recipient."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import traceback
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from ..composing.shorten import shorten
+from ..deadline import Deadline
+from ..email import Email, Envelope
+from ..errors import (
+    DeadlineExceeded,
+    DeliveryError,
+    MailTooLarge,
+    PermanentFailure,
+    TemporaryFailure,
+    UnknownOutcome,
+    ZenmailError,
+)
+from ..plugins import Transport
+from ..receipt import Outcome, Receipt
+from ..runtime.timeouts import StillRunning, watched
+from ..transport import FetchToken, SendRequest, TransportOptions
+
+__all__ = ["Delivery", "DeliveryPolicy", "Progress", "Route", "call_transport", "within"]
+
+DeliveryPolicy = Literal["at_most_once", "at_least_once"]
+
+_logger = logging.getLogger(__name__)
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 8.0
+# A transport that ends at the deadline itself is not to lose the race with its watcher.
+_GRACE = 0.25
+_Result = TypeVar("_Result")
+
+
+class Route(NamedTuple):
+    """A transport, and the options it is called with."""
+
+    transport: Transport
+    options: TransportOptions
+
+    @property
+    def name(self) -> str:
+        """The transport's name."""
+        return self.transport.name
+
+
+class Progress:
+    """Follows a delivery, so that it can be taken up after a crash; this one does nothing."""
+
+    def started(self) -> None:
+        """A transport is about to be called: from here on, somebody may have the mail."""
+
+    def answered(self, remaining: Sequence[str], doubtful: Sequence[str] = ()) -> None:
+        """The transport has answered.
+
+        Args:
+            remaining: The recipients that are left for another try.
+            doubtful: Those who may have the mail and are not to get it again.
+        """
+
+
+_Kind = Literal["deferred", "exhausted", "refused", "rejected", "broken"]
+# The kinds that heal without anybody's doing.
+_PASSING = frozenset({"deferred", "exhausted"})
+# The codes of permanent failures that another set-up would not mend.
+_ABOUT_THE_MAIL = frozenset({"too-large", "data-refused", "body-refused", "smtputf8"})
+# The codes of what the sender's account may not do for now, whoever the recipient is.
+_ABOUT_THE_ACCOUNT = frozenset({"quota"})
+
+
+class _Verdict(NamedTuple):
+    """What a transport last said of a recipient.
+
+    ``deferred`` may heal within this delivery, ``exhausted`` only after it; ``refused`` is
+    about the recipient, ``rejected`` about the mail, ``broken`` about the transport.
+    """
+
+    kind: _Kind
+    reason: str
+
+
+_UNTRIED = _Verdict("deferred", "The deadline passed before a transport was tried.")
+
+
+class Delivery:
+    """One mail under way, and what is known of each of its recipients.
+
+    Args:
+        email: The mail.
+        envelope: Who gets it.
+        policy: What to do with a mail that may have arrived.
+        pass_through: Exceptions that always leave.
+        progress: What follows the delivery.
+
+    Attributes:
+        accepted: Those whose mail was taken over, in order.
+        attempts: How often a transport was called.
+    """
+
+    def __init__(
+        self,
+        email: Email,
+        envelope: Envelope,
+        policy: DeliveryPolicy,
+        *,
+        pass_through: tuple[type[BaseException], ...] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        self.email = email
+        self.envelope = envelope
+        self.policy: DeliveryPolicy = policy
+        self.accepted: dict[str, None] = {}
+        self.attempts = 0
+        self.transport = ""
+        self.detail = ""
+        self.code = ""
+        self.remedy = ""
+        self._pass_through = pass_through
+        self._progress = progress or Progress()
+        self._notes: list[str] = []
+        # Who may have the mail; "settled" when it is not to be sent again.
+        self._maybe: dict[str, str] = {}
+        self._settled: set[str] = set()
+        self._remaining = list(envelope.recipients)
+        self._verdicts: dict[str, dict[int, _Verdict]] = {}
+        self._failures: dict[str, str] = {}
+
+    def run(
+        self,
+        routes: Sequence[Route],
+        deadline: Deadline,
+        fetch_token: FetchToken,
+        *,
+        rounds: int,
+        hide: Callable[[str], str] = str,
+    ) -> None:
+        """Offer the mail to one transport after the other, again and again.
+
+        Each gets an equal share of the time that is left, the last one all of it. Once
+        every transport has had its turn, those whose failure may heal are tried again
+        after a pause that grows.
+
+        Args:
+            routes: The transports, in order.
+            deadline: When to give up.
+            fetch_token: For transports that log in with OAuth 2.
+            rounds: How often the transports are gone through at the most.
+            hide: Takes secrets out of what is logged, and makes a line of it.
+        """
+        for turn in range(rounds):
+            if turn and not _pause(turn, deadline):
+                return
+            for index, route in enumerate(routes):
+                waiting = [one for one in range(index, len(routes)) if self._offer(one)]
+                if index not in waiting or (self.attempts and deadline.expired):
+                    continue
+                if turn == 0 and self._failures:
+                    name, why = list(self._failures.items())[-1]
+                    _logger.warning(
+                        "Transport %r cannot deliver (%s); trying %r.",
+                        name,
+                        hide(why),
+                        route.name,
+                    )
+                share = deadline.share(len(waiting))
+                self._attempt(index, route, share, fetch_token)
+                # A hiccup is no reason yet to change the transport.
+                if turn == 0 and len(waiting) > 1 and self._offer(index) and _pause(1, share):
+                    self._attempt(index, route, share, fetch_token)
+            if not self._remaining or not any(map(self._offer, range(len(routes)))):
+                return
+
+    def _offer(self, index: int) -> list[str]:
+        """Return those still without the mail whom this transport may take."""
+        if not self._verdicts:
+            return self._remaining
+        offered = []
+        for address in self._remaining:
+            verdict = self._verdicts.get(address, {}).get(index)
+            if verdict is None or verdict.kind == "deferred":
+                offered.append(address)
+        return offered
+
+    def _attempt(
+        self, index: int, route: Route, deadline: Deadline, fetch_token: FetchToken
+    ) -> None:
+        offered = self._offer(index)
+        everybody = len(offered) == len(self.envelope.recipients)
+        envelope = self.envelope if everybody else self.envelope.to(offered)
+        request = SendRequest(self.email, envelope, route.options, deadline, fetch_token)
+        self._progress.started()
+        try:
+            receipt = self._call(route, request)
+        except DeliveryError as error:
+            self._fail(index, route.name, offered, error)
+        else:
+            self._record(index, route.name, offered, receipt)
+        self._remaining = [
+            address
+            for address in self._remaining
+            if address not in self.accepted and address not in self._settled
+        ]
+        doubtful = [address for address in self._maybe if address in self._settled]
+        self._progress.answered(self._remaining, doubtful)
+
+    def _call(self, route: Route, request: SendRequest[Any]) -> Receipt:
+        self.attempts += 1
+        try:
+            return call_transport(route.transport, request, self._pass_through)
+        except MailTooLarge as error:
+            shorter = shorten(self.email, error.limit)
+            if shorter is None:
+                raise
+            most = f"{error.limit:,} bytes at the most" if error.limit else "less"
+            self._note(
+                f"The mail was shortened from {self.email.size():,} to {shorter.size():,} "
+                f"bytes, because the server takes {most}."
+            )
+        self.attempts += 1
+        return call_transport(
+            route.transport, replace(request, email=shorter), self._pass_through
+        )
+
+    def _record(self, index: int, name: str, offered: Sequence[str], receipt: Receipt) -> None:
+        """Take over what a transport says of the recipients it was given."""
+        reasons: list[str] = []
+        trouble = receipt.refused or receipt.deferred or receipt.unknown
+        if trouble or receipt.accepted != tuple(offered):
+            reasons = self._judge_each(index, name, offered, receipt)
+        else:
+            self.accepted.update(dict.fromkeys(offered))
+        self._failures.pop(name, None)
+        if reasons:
+            self._failures[name] = reasons[0]
+        self.transport, self.code, self.remedy = name, receipt.code, receipt.remedy
+        self.detail = receipt.detail
+        if reasons and not (self.detail and self.accepted):
+            # What was said of the mail as a whole when nobody got it says little.
+            self.detail = reasons[0]
+        for note in receipt.notes:
+            self._note(note)
+
+    def _judge_each(
+        self, index: int, name: str, offered: Sequence[str], receipt: Receipt
+    ) -> list[str]:
+        """Judge the recipients one by one; return why some are left without the mail."""
+        given = {*offered, *(address.casefold() for address in offered)}
+        refused, deferred = _named(receipt.refused, given), _named(receipt.deferred, given)
+        unknown = _named(receipt.unknown, given)
+        accepted = _named(dict.fromkeys(receipt.accepted, ""), given)
+        named = {*refused, *deferred, *unknown, *accepted}
+        if strangers := sorted(named - given):
+            self._note(
+                f"The transport {name!r} speaks of recipients it was not given: "
+                f"{', '.join(strangers[:5])}."
+            )
+        reasons: list[str] = []
+        for address in offered:
+            key = address if address in named else address.casefold()
+            if key in refused:
+                why = refused[key] or "refused"
+                self._judge(address, index, "refused", why)
+            elif key in deferred:
+                why = deferred[key] or "deferred"
+                about_us = receipt.code in _ABOUT_THE_ACCOUNT
+                self._judge(address, index, "exhausted" if about_us else "deferred", why)
+            elif key in unknown:
+                why = unknown[key] or "unknown"
+                self._judge(address, index, "deferred", why)
+                self._doubt(address, why)
+            elif key in accepted:
+                self.accepted[address] = None
+                continue
+            else:
+                why = f"The transport {name!r} says nothing of this recipient."
+                self._doubt(address, why)
+                # It came back, so sending again would only repeat what it did.
+                self._settled.add(address)
+            reasons.append(why)
+        return reasons
+
+    def _fail(
+        self, index: int, name: str, offered: Sequence[str], error: DeliveryError
+    ) -> None:
+        """Take over a failure that concerns everybody the transport was given."""
+        kind: _Kind = "deferred"
+        if error.code in _ABOUT_THE_ACCOUNT:
+            kind = "exhausted"
+        elif isinstance(error, PermanentFailure):
+            kind = "rejected" if error.code in _ABOUT_THE_MAIL else "broken"
+        for address in offered:
+            self._judge(address, index, kind, error.message)
+            if isinstance(error, UnknownOutcome):
+                self._doubt(address, error.message)
+        if kind in ("broken", "exhausted"):
+            for address in self.envelope.recipients:
+                self._verdicts.setdefault(address, {}).setdefault(
+                    index, _Verdict(kind, error.message)
+                )
+        if isinstance(error, DeadlineExceeded) and name == self.transport in self._failures:
+            # Why the time was used up says more than that it was.
+            self._note(f"{name}: {error.message}")
+            return
+        self._failures.pop(name, None)
+        self._failures[name] = error.message
+        self.transport, self.detail = name, error.message
+        self.code, self.remedy = error.code, error.remedy
+
+    def _judge(self, address: str, index: int, kind: _Kind, reason: str) -> None:
+        self._verdicts.setdefault(address, {})[index] = _Verdict(kind, reason)
+
+    def _doubt(self, address: str, reason: str) -> None:
+        self._maybe[address] = reason
+        if self.policy == "at_most_once":
+            self._settled.add(address)
+
+    def _note(self, note: str) -> None:
+        if note not in self._notes:
+            self._notes.append(note)
+
+    def unknown(self) -> dict[str, str]:
+        """Return those who may have the mail, with the reason for the doubt."""
+        return {
+            address: why for address, why in self._maybe.items() if address not in self.accepted
+        }
+
+    def refused(self) -> dict[str, str]:
+        """Return those whom every transport has turned down for good, with the last reason."""
+        return {
+            address: verdicts[-1].reason
+            for address, verdicts in self._last_words()
+            if all(verdict.kind not in _PASSING for verdict in verdicts)
+        }
+
+    def deferred(self) -> dict[str, str]:
+        """Return those whom some transport may still take, with its last reason."""
+        found = {}
+        for address, verdicts in self._last_words():
+            reasons = [verdict.reason for verdict in verdicts if verdict.kind in _PASSING]
+            if reasons:
+                found[address] = reasons[-1]
+        return found
+
+    def worth_keeping(self) -> dict[str, str]:
+        """Return those who would get the mail later, or from a mended set-up."""
+        return {
+            address: verdicts[-1].reason
+            for address, verdicts in self._last_words(with_doubt=True)
+            if any(verdict.kind in {*_PASSING, "broken"} for verdict in verdicts)
+        }
+
+    def _last_words(self, *, with_doubt: bool = False) -> Iterator[tuple[str, list[_Verdict]]]:
+        for address in self._remaining:
+            if with_doubt or address not in self._maybe:
+                yield address, list(self._verdicts.get(address, {}).values()) or [_UNTRIED]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every recipient's mail was taken over."""
+        return not (self._remaining or self._maybe)
+
+    def outcome(self) -> Outcome:
+        """Return the whole in a word."""
+        if self._maybe and self.unknown():
+            return "unknown"
+        if not self._remaining:
+            return "delivered"
+        if self.accepted:
+            return "partial"
+        return "deferred" if self.deferred() else "refused"
+
+    def notes(self) -> tuple[str, ...]:
+        """Return the notes, and why the transports before the last one did not deliver."""
+        others = [
+            f"Transport {name!r} could not deliver: {why}"
+            for name, why in self._failures.items()
+            if name != self.transport
+        ]
+        return (*others, *self._notes)
+
+
+def _named(reasons: Mapping[str, str], given: Container[str]) -> dict[str, str]:
+    """Return the reasons by address as it was given, else without regard to case."""
+    return {
+        address if address in given else address.casefold(): why
+        for address, why in reasons.items()
+    }
+
+
+def call_transport(
+    transport: Transport,
+    request: SendRequest[Any],
+    pass_through: tuple[type[BaseException], ...] = (),
+) -> Receipt:
+    """Call a transport and see to it that it ends.
+
+    Raises:
+        DeliveryError: The transport's own, or what became of anything else it raised.
+    """
+    if request.options.keeps_deadline:
+        return _guarded(transport, request, pass_through, Exception)
+    # Signal handlers run in the main thread alone: what a watched transport raises is the
+    # transport's own, be it SystemExit.
+    return within(
+        request.deadline, lambda: _guarded(transport, request, pass_through, BaseException)
+    )
+
+
+def _guarded(
+    transport: Transport,
+    request: SendRequest[Any],
+    pass_through: tuple[type[BaseException], ...],
+    foreign: type[BaseException],
+) -> Receipt:
+    leaving: tuple[type[BaseException], ...] = (DeliveryError, *pass_through)
+    try:
+        return transport.send(request)
+    except leaving:
+        raise
+    except ZenmailError as error:
+        raise PermanentFailure(
+            error.message, code=error.code, transport=transport.name, remedy=error.remedy
+        ) from error
+    except foreign as error:
+        # Not cut to size: half a secret is not known for one any more.
+        what = " ".join(traceback.format_exception_only(error)).strip()
+        raise TemporaryFailure(
+            f"The transport {transport.name!r} failed: {what}",
+            code="transport-exception",
+            transport=transport.name,
+            remedy=f"If it stays, tell the authors of the transport {transport.name!r}.",
+        ) from error
+
+
+def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
+    """Return what the call returns, or give up on it at the deadline.
+
+    Raises:
+        UnknownOutcome: The call is still running; what it does then is anybody's guess.
+    """
+    left = deadline.timeout("before the transport was called")
+    try:
+        return watched(call, left + _GRACE)
+    except StillRunning:
+        raise UnknownOutcome(
+            "The transport did not return by the deadline.",
+            code="deadline",
+            remedy="Raise the deadline, or look at what the transport waits for.",
+        ) from None
+
+
+def _pause(turn: int, deadline: Deadline) -> bool:
+    """Wait before another attempt; return False when no time is left for one."""
+    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (turn - 1))
+    pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+    if pause >= deadline.remaining():
+        return False
+    time.sleep(pause)
+    return True

@@ -1,0 +1,1 @@
+"""What outlives a process: mails that wait, and the counts of a storm."""

@@ -1,0 +1,1 @@
+"""Threads and processes: forks, and calls with a time limit."""

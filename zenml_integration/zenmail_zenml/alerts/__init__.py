@@ -1,0 +1,1 @@
+"""Alerts made of what ZenML knows: run, message, traceback, timeline."""

@@ -1,0 +1,192 @@
+"""What users hand to ``post``: a message, its parameters, and what they say of the run."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any, Literal, Optional, Union
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from zenml.alerter.base_alerter import BaseAlerterStepParameters
+
+from zenmail.alert import Severity
+
+from ..flavor import SMTPEmailAlerterSettings
+
+__all__ = [
+    "AlerterImage",
+    "AlerterMessage",
+    "SMTPEmailAlerterParameters",
+    "SMTPEmailAlerterPayload",
+]
+
+_SETTINGS = frozenset(SMTPEmailAlerterSettings.model_fields)
+
+
+class AlerterImage(BaseModel):
+    """A picture of a message.
+
+    Attributes:
+        path: A PNG, JPEG or GIF file on the machine that sends, or "" when ``content`` is
+            given.
+        content: The picture's bytes; kept in base64, so that ZenML can store the message.
+        alt: What it shows, for those who cannot see it.
+        caption: A line under it, or "".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = ""
+    content: str = Field(default="", repr=False)
+    alt: str = ""
+    caption: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_sources(cls, value: Any) -> Any:
+        """Take a path, bytes, a matplotlib figure or a PIL image for a whole picture."""
+        if isinstance(value, Mapping):
+            content = value.get("content")
+            if isinstance(content, bytes | bytearray):
+                return {**value, "content": b64encode(content).decode("ascii")}
+            return value
+        if isinstance(value, BaseModel):
+            return value
+        if isinstance(value, bytes | bytearray):
+            return {"content": b64encode(value).decode("ascii")}
+        if hasattr(value, "savefig") or (hasattr(value, "save") and hasattr(value, "size")):
+            return {"content": b64encode(_drawn(value)).decode("ascii")}
+        return {"path": str(value)}
+
+    @property
+    def source(self) -> str | bytes:
+        """The bytes, or the path."""
+        return b64decode(self.content) if self.content else self.path
+
+
+def _drawn(picture: Any) -> bytes:
+    """Return a figure's or an image's PNG, which can travel to another process."""
+    from io import BytesIO
+
+    buffer = BytesIO()
+    if hasattr(picture, "savefig"):
+        picture.savefig(buffer, format="png")
+    else:
+        picture.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+class AlerterMessage(BaseModel):
+    """A message with a title, for any alerter.
+
+    Attributes:
+        title: What happened, in a line. Becomes the subject.
+        body: More about it.
+        metadata: Settings of the alerter, such as ``recipient_email`` or ``cc``, which act
+            as such; all else is shown as facts.
+        images: Pictures: paths, bytes, matplotlib figures, PIL images, or `AlerterImage`.
+        severity: How bad it is: info, success, warning, error or critical.
+        body_format: "plain", or "markdown".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: Optional[str] = None  # noqa: UP045
+    body: Optional[str] = None  # noqa: UP045
+    metadata: Optional[dict[str, Any]] = None  # noqa: UP045
+    images: Optional[list[AlerterImage]] = None  # noqa: UP045
+    severity: Severity = "info"
+    body_format: Literal["plain", "markdown"] = "plain"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The part of the metadata that sets something."""
+        return {
+            name: value for name, value in (self.metadata or {}).items() if name in _SETTINGS
+        }
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The part of the metadata that is shown."""
+        return {
+            name: value
+            for name, value in (self.metadata or {}).items()
+            if name not in _SETTINGS
+        }
+
+    def as_text(self) -> str:
+        """Return the message for an alerter that knows nothing but text."""
+        facts = "\n".join(f"{name}: {value}" for name, value in self.facts.items())
+        return "\n\n".join(part for part in (self.title, self.body, facts) if part)
+
+    def __str__(self) -> str:
+        return self.as_text()
+
+
+class SMTPEmailAlerterPayload(BaseModel):
+    """Where a message comes from. More attributes may be given; all are shown.
+
+    Attributes:
+        pipeline_name: The pipeline.
+        step_name: The step.
+        stack_name: The stack.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    pipeline_name: Optional[str] = None  # noqa: UP045
+    step_name: Optional[str] = None  # noqa: UP045
+    stack_name: Optional[str] = None  # noqa: UP045
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Label to value, without what is not known."""
+        labels = {"pipeline_name": "Pipeline", "step_name": "Step", "stack_name": "Stack"}
+        return {
+            labels.get(name, name): value
+            for name, value in self.model_dump().items()
+            if value is not None
+        }
+
+
+class SMTPEmailAlerterParameters(SMTPEmailAlerterSettings, BaseAlerterStepParameters):
+    """Parameters of one post: every setting, and what is said beside the message.
+
+    Attributes:
+        subject: The subject, when it is not the message's first line or title.
+        payload: Where the message comes from.
+        html_body: A whole HTML part in place of zenmail's own.
+        severity: How bad it is: info, success, warning, error or critical.
+        body_format: "plain", or "markdown".
+        facts: Label to value, shown as a table.
+        metrics: Name to number, shown as a table.
+        baseline: Name to number to compare the metrics with.
+        tables: Title to rows: a DataFrame, a list of dicts, or a list of lists.
+        images: Pictures: paths, bytes, matplotlib figures, PIL images, or `AlerterImage`.
+        attachments: Paths of files that travel with the mail.
+        links: Label to address of further places.
+        url: Where to read more; by default the run in the dashboard.
+        next_steps: What the reader should do, one sentence each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    subject: Optional[str] = None  # noqa: UP045
+    payload: Optional[SMTPEmailAlerterPayload] = None  # noqa: UP045
+    html_body: Optional[str] = None  # noqa: UP045
+    severity: Optional[Severity] = None  # noqa: UP045
+    body_format: Optional[Literal["plain", "markdown"]] = None  # noqa: UP045
+    facts: Optional[dict[str, Any]] = None  # noqa: UP045
+    metrics: Optional[dict[str, Any]] = None  # noqa: UP045
+    baseline: Optional[dict[str, Any]] = None  # noqa: UP045
+    tables: Optional[dict[str, Any]] = None  # noqa: UP045
+    images: Optional[list[AlerterImage]] = None  # noqa: UP045
+    attachments: Optional[list[Any]] = None  # noqa: UP045
+    links: Optional[dict[str, str]] = None  # noqa: UP045
+    url: Optional[str] = None  # noqa: UP045
+    next_steps: Optional[Union[str, list[str]]] = None  # noqa: UP007, UP045
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings among the parameters, references unresolved."""
+        given = self.model_dump(include=set(_SETTINGS))
+        return {name: value for name, value in given.items() if value is not None}
