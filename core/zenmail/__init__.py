@@ -11,14 +11,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-# At once, for the import of the module of this name would put that in its place.
-from .composing.compose import compose
-
 if TYPE_CHECKING:
     from .address import Mailbox
+    from .addressing import Addressing
     from .alert import Alert, Image, Severity, StepSummary
+    from .composing.compose import compose
     from .deadline import Deadline
-    from .delivery.mailer import DeliveryPolicy, Mailer
+    from .delivery.mailer import Mailer
+    from .delivery.redirect import Redirect
     from .email import Attachment, Email, Envelope
     from .errors import (
         AddressError,
@@ -40,12 +40,14 @@ if TYPE_CHECKING:
     from .hookspecs import hookimpl
     from .plugins import InstalledPlugin, PluginHost, Transport
     from .receipt import Outcome, Receipt
+    from .retry import DeliveryPolicy, Retry
     from .tokens import AccessToken, TokenRequest
     from .transport import Check, FetchToken, SendRequest, TransportOptions, VerifyRequest
 
 __all__ = [
     "AccessToken",
     "AddressError",
+    "Addressing",
     "Alert",
     "AmbiguousTransport",
     "Attachment",
@@ -70,6 +72,8 @@ __all__ = [
     "PermanentFailure",
     "PluginHost",
     "Receipt",
+    "Redirect",
+    "Retry",
     "SendRequest",
     "Severity",
     "StepSummary",
@@ -89,6 +93,7 @@ __all__ = [
 _HOMES = {
     "AccessToken": "tokens",
     "AddressError": "errors",
+    "Addressing": "addressing",
     "Alert": "alert",
     "AmbiguousTransport": "errors",
     "Attachment": "email",
@@ -98,7 +103,7 @@ _HOMES = {
     "Deadline": "deadline",
     "DeadlineExceeded": "errors",
     "DeliveryError": "errors",
-    "DeliveryPolicy": "delivery.mailer",
+    "DeliveryPolicy": "retry",
     "Email": "email",
     "Envelope": "email",
     "FetchToken": "transport",
@@ -113,6 +118,8 @@ _HOMES = {
     "PermanentFailure": "errors",
     "PluginHost": "plugins",
     "Receipt": "receipt",
+    "Redirect": "delivery.redirect",
+    "Retry": "retry",
     "SendRequest": "transport",
     "Severity": "alert",
     "StepSummary": "alert",
@@ -125,6 +132,7 @@ _HOMES = {
     "UnknownTransport": "errors",
     "VerifyRequest": "transport",
     "ZenmailError": "errors",
+    "compose": "composing.compose",
     "hookimpl": "hookspecs",
 }
 

@@ -50,4 +50,6 @@ class Deadline:
 
     def share(self, parts: int) -> Deadline:
         """Return an earlier deadline that leaves an equal part to ``parts - 1`` others."""
-        return Deadline(time.monotonic() + self.remaining() / max(1, parts))
+        if parts <= 1:
+            return self
+        return Deadline(time.monotonic() + self.remaining() / parts)

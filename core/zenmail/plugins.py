@@ -187,7 +187,8 @@ class PluginHost:
 
     Args:
         installed: Returns the installed distributions; for tests.
-        pass_through: Exceptions that never count as a plugin's failure.
+        pass_through: Exceptions, raised by signal handlers, that are nobody's failure:
+            they leave every hook and every send.
     """
 
     def __init__(
@@ -197,7 +198,7 @@ class PluginHost:
         pass_through: tuple[type[BaseException], ...] = (),
     ) -> None:
         self._installed = installed
-        self._pass_through = pass_through
+        self.pass_through = pass_through
         self._leaving: tuple[type[BaseException], ...] = (ZenmailError, *pass_through)
         self._disabled = frozenset(
             filter(
@@ -266,7 +267,7 @@ class PluginHost:
         """Take a transport that no entry point names: a module, an object or a class."""
         manager = self._manager()
         self._register(manager, name, plugin)
-        self._transports[name] = Transport(name, manager, self._pass_through)
+        self._transports[name] = Transport(name, manager, self.pass_through)
         return self._transports[name]
 
     def register_middleware(self, name: str, plugin: object) -> None:
@@ -449,7 +450,7 @@ class PluginHost:
         started = time.monotonic()
         try:
             return call()
-        except self._pass_through:
+        except self.pass_through:
             raise
         except Exception as error:
             _logger.warning(

@@ -23,7 +23,6 @@ _UNUSED = (
     "zenmail.ledger.storms",
     "zenmail.ledger.outbox",
     "zenmail.redaction.redact",
-    "zenmail.delivery.redirect",
     "zenmail.composing.render",
 )
 # The libraries and modules of the standard library that a mail over TLS cannot do without.

@@ -67,7 +67,7 @@ def mailer_of() -> Iterator[Callable[..., Mailer]]:
     opened: list[Mailer] = []
 
     def make(*transports: Any, **settings: Any) -> Mailer:
-        host = PluginHost(pass_through=settings.get("pass_through", ()))
+        host = PluginHost(pass_through=settings.pop("pass_through", ()))
         names = ["one", "two", "three"][: len(transports)]
         for name, transport in zip(names, transports, strict=True):
             host.register_transport(name, transport)

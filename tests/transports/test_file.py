@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from zenmail import Attachment, Email, Mailer, OptionsError, PermanentFailure, Receipt
+from zenmail import Attachment, Email, Mailer, OptionsError, PermanentFailure, Receipt, Retry
 from zenmail_transports.folder import Folder
 
 
@@ -33,7 +33,9 @@ def make_email(**changes: Any) -> Email:
 
 def send(email: Email, folder: Path, **options: Any) -> Receipt:
     """Send a mail to a folder."""
-    with Mailer("file", options={"folder": str(folder), **options}, max_attempts=1) as mailer:
+    with Mailer(
+        "file", options={"folder": str(folder), **options}, retry=Retry(max_attempts=1)
+    ) as mailer:
         return mailer.send(email)
 
 
@@ -151,11 +153,12 @@ def run_with_little_room(folder: Path, *, limit: int, options: str = "") -> str:
     """Send a mail of 1 MB where no file may be larger than ``limit`` bytes."""
     program = (
         "import resource, sys\n"
-        "from zenmail import Attachment, Email, Mailer\n"
+        "from zenmail import Attachment, Email, Mailer, Retry\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "email = Email(sender='a@example.com', to='b@example.com', subject='s', text='t',\n"
         "    attachments=[Attachment(filename='big', content=bytes(1_000_000))])\n"
-        f"mailer = Mailer('file', options=dict(folder=sys.argv[1]{options}), max_attempts=1)\n"
+        f"options = dict(folder=sys.argv[1]{options})\n"
+        "mailer = Mailer('file', options=options, retry=Retry(max_attempts=1))\n"
         "receipt = mailer.send(email)\n"
         "print(receipt.outcome, receipt.code, bool(receipt.remedy))\n"
     )

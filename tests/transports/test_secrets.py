@@ -22,6 +22,7 @@ from zenmail import (
     DeliveryError,
     Mailer,
     PluginHost,
+    Retry,
     TokenRequest,
     hookimpl,
 )
@@ -129,7 +130,7 @@ def test_no_secret_is_written_anywhere(
             fallbacks=[("file", {"folder": str(tmp_path / "mails")}), "console"],
             outbox=str(tmp_path / "outbox"),
             deadline=10.0,
-            max_attempts=1,
+            retry=Retry(max_attempts=1),
             plugins=host,
         ) as mailer:
             written.append(repr(mailer))
@@ -139,7 +140,7 @@ def test_no_secret_is_written_anywhere(
             assert receipt.outcome == "delivered", "the fallback did not take it"
         with Mailer(
             transport, options=options, outbox=str(tmp_path / "outbox"), deadline=10.0,
-            max_attempts=1, plugins=host,
+            retry=Retry(max_attempts=1), plugins=host,
         ) as mailer:  # fmt: skip
             receipt = mailer.send_alert(alert, sender="a@example.com", to="b@example.com")
             receipt.raise_for_outcome()

@@ -26,6 +26,7 @@ from zenmail import (
     PermanentFailure,
     PluginHost,
     Receipt,
+    Retry,
     SendRequest,
 )
 
@@ -92,7 +93,9 @@ def session() -> StubbedSession:
 
 def send(email: Email, *, attempts: int = 1, deadline: float = 30.0, **options: Any) -> Receipt:
     """Send a mail through SES."""
-    with Mailer("ses", options=options, max_attempts=attempts, deadline=deadline) as mailer:
+    with Mailer(
+        "ses", options=options, retry=Retry(max_attempts=attempts), deadline=deadline
+    ) as mailer:
         return mailer.send(email)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from zenmail import ConfigurationError, Mailer, OptionsError
+from zenmail import ConfigurationError, Mailer, OptionsError, PluginHost, Redirect, Retry
 
 from .alerts.run_context import PASS_THROUGH
 from .settings import Resolved
@@ -54,14 +54,13 @@ def make_mailer(settings: Resolved, session: Any = None) -> Mailer:
             options=chosen,
             deadline=settings.deadline,
             fallbacks=settings.fallbacks(),
-            redirect_to=settings.redirect_to,
-            redirect_allow=settings.redirect_allow,
+            retry=Retry(policy=settings.delivery_policy),
+            redirect=Redirect(settings.redirect_to, settings.redirect_allow),
             dry_run=settings.dry_run,
-            policy=settings.delivery_policy,
             delivery=settings.delivery,
             alerts_per_run=settings.max_alerts_per_run,
             outbox=settings.outbox or None,
-            pass_through=PASS_THROUGH,
+            plugins=PluginHost(pass_through=PASS_THROUGH),
         )
 
     needs_name = settings.transport == "smtp" and not options.get("username")

@@ -5,24 +5,27 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..address import parse_mailbox
+from ..addressing import Addressing
 from ..clean import as_text, clean_line
 from ..errors import ConfigurationError, TemplateError
 from ..runtime.forks import no_fork
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
+    from typing_extensions import Unpack
 
+    from ..addressing import AddressingArguments
     from ..alert import Alert
     from ..email import Email
     from .content import Content, Maker
 
-__all__ = ["compose", "list_id_for", "require_alert"]
+__all__ = ["compose", "compose_addressed", "list_id_for", "require_alert"]
 
 _logger = logging.getLogger(__name__)
 
@@ -38,18 +41,10 @@ _SMALL: Final = 24_000
 def compose(
     alert: Alert,
     *,
-    sender: str,
-    to: str | Sequence[str] = (),
-    cc: str | Sequence[str] = (),
-    bcc: str | Sequence[str] = (),
-    reply_to: str | Sequence[str] = (),
     subject: str = "",
-    subject_prefix: str = "",
-    include_html: bool = True,
     secrets: str | SecretStr | Iterable[str | SecretStr] = (),
-    redact: bool = True,
-    templates: str | Path | None = None,
     pass_through: tuple[type[BaseException], ...] = (),
+    **addressing: Unpack[AddressingArguments],
 ) -> Email:
     """Turn an alert into a mail.
 
@@ -58,34 +53,43 @@ def compose(
 
     Args:
         alert: What happened.
-        sender: Who it is from.
-        to: Recipients shown as To.
-        cc: Recipients shown as Cc.
-        bcc: Recipients shown to nobody.
-        reply_to: Where answers go.
         subject: The subject, when it is not the alert's title.
-        subject_prefix: What stands before the subject, such as "[ZenML]".
-        include_html: Whether the mail has an HTML part beside the text.
         secrets: Values that must not stand in the mail, whatever ``redact`` says; texts,
             or such as `pydantic.SecretStr`.
-        redact: Whether what is secret by its name or its shape is taken out.
-        templates: A folder, or "package:folder", whose ``alert.html`` and ``alert.txt``
-            go before zenmail's own. One that does not render never loses the alert.
         pass_through: Exceptions that end the program and are never caught.
+        addressing: Sender, recipients and form of the mail: the fields of `Addressing`.
 
     Raises:
-        AddressError: An address cannot be put on the wire, or there is no recipient.
+        AddressError: An address is invalid, or there is no recipient.
         ConfigurationError: Another argument is unusable.
     """
+    require_alert(alert)
+    return compose_addressed(
+        alert,
+        Addressing(**addressing),
+        subject=subject,
+        secrets=secrets,
+        pass_through=pass_through,
+    )
+
+
+def compose_addressed(
+    alert: Alert,
+    addressing: Addressing,
+    *,
+    subject: str = "",
+    secrets: str | SecretStr | Iterable[str | SecretStr] = (),
+    pass_through: tuple[type[BaseException], ...] = (),
+) -> Email:
+    """Turn an alert into a mail, see `compose`."""
     # Whoever only sends mails does not pay for the import of all this.
     with no_fork():
         from ..email import Email
         from ..redaction.redact import Redactor
         from .content import Limits, Maker
 
-    require_alert(alert)
     values = _revealed(secrets)
-    subject, subject_prefix = as_text(subject), as_text(subject_prefix)
+    redact = addressing.redact
 
     def hide(text: str) -> str:
         return Redactor(values, shapes=redact).text(text)
@@ -95,24 +99,24 @@ def compose(
             alert,
             Redactor(values, shapes=redact),
             Limits().scaled(scale),
-            subject=subject,
-            subject_prefix=subject_prefix,
+            subject=as_text(subject),
+            subject_prefix=addressing.subject_prefix,
             pass_through=pass_through,
         )
         content = maker.content()
-        text, html = _parts(maker, content, include_html, templates, hide)
+        text, html = _parts(maker, content, addressing.include_html, addressing.templates, hide)
         email = Email(
-            sender=sender,
-            to=to,
-            cc=cc,
-            bcc=bcc,
-            reply_to=reply_to,
+            sender=addressing.sender,
+            to=addressing.to,
+            cc=addressing.cc,
+            bcc=addressing.bcc,
+            reply_to=addressing.reply_to,
             subject=clean_line(f"{maker.prefix} {content.subject}"),
             text=text,
             html=html,
             attachments=maker.attachments,
             headers=maker.headers,
-            thread=_root_of(alert.thread, sender) if alert.thread else "",
+            thread=_root_of(alert.thread, addressing.sender) if alert.thread else "",
             list_id=_list_id(alert),
             importance=_IMPORTANCE.get(alert.severity, "normal"),
             date=alert.occurred_at,

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from ..composing.shorten import shorten
 from ..deadline import Deadline
@@ -24,12 +24,11 @@ from ..errors import (
 )
 from ..plugins import Transport
 from ..receipt import Outcome, Receipt
+from ..retry import DeliveryPolicy
 from ..runtime.timeouts import StillRunning, watched
 from ..transport import FetchToken, SendRequest, TransportOptions
 
-__all__ = ["Delivery", "DeliveryPolicy", "Progress", "Route", "call_transport", "within"]
-
-DeliveryPolicy = Literal["at_most_once", "at_least_once"]
+__all__ = ["Attempts", "Progress", "Route", "call_transport", "within"]
 
 _logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.25
@@ -51,8 +50,8 @@ class Route(NamedTuple):
         return self.transport.name
 
 
-class Progress:
-    """Follows a delivery, so that it can be taken up after a crash; this one does nothing."""
+class Progress(Protocol):
+    """Follows a delivery, so that it can be taken up after a crash."""
 
     def started(self) -> None:
         """A transport is about to be called: from here on, somebody may have the mail."""
@@ -89,8 +88,8 @@ class _Verdict(NamedTuple):
 _UNTRIED = _Verdict("deferred", "The deadline passed before a transport was tried.")
 
 
-class Delivery:
-    """One mail under way, and what is known of each of its recipients.
+class Attempts:
+    """The attempts to deliver one mail, and what is known of each of its recipients.
 
     Args:
         email: The mail.
@@ -123,11 +122,10 @@ class Delivery:
         self.code = ""
         self.remedy = ""
         self._pass_through = pass_through
-        self._progress = progress or Progress()
+        self._progress = progress
         self._notes: list[str] = []
-        # Who may have the mail; "settled" when it is not to be sent again.
-        self._maybe: dict[str, str] = {}
-        self._settled: set[str] = set()
+        self._unknown: dict[str, str] = {}
+        self._not_retried: set[str] = set()
         self._remaining = list(envelope.recipients)
         self._verdicts: dict[str, dict[int, _Verdict]] = {}
         self._failures: dict[str, str] = {}
@@ -195,7 +193,8 @@ class Delivery:
         everybody = len(offered) == len(self.envelope.recipients)
         envelope = self.envelope if everybody else self.envelope.to(offered)
         request = SendRequest(self.email, envelope, route.options, deadline, fetch_token)
-        self._progress.started()
+        if self._progress is not None:
+            self._progress.started()
         try:
             receipt = self._call(route, request)
         except DeliveryError as error:
@@ -205,10 +204,11 @@ class Delivery:
         self._remaining = [
             address
             for address in self._remaining
-            if address not in self.accepted and address not in self._settled
+            if address not in self.accepted and address not in self._not_retried
         ]
-        doubtful = [address for address in self._maybe if address in self._settled]
-        self._progress.answered(self._remaining, doubtful)
+        if self._progress is not None:
+            doubtful = [address for address in self._unknown if address in self._not_retried]
+            self._progress.answered(self._remaining, doubtful)
 
     def _call(self, route: Route, request: SendRequest[Any]) -> Receipt:
         self.attempts += 1
@@ -274,15 +274,15 @@ class Delivery:
             elif key in unknown:
                 why = unknown[key] or "unknown"
                 self._judge(address, index, "deferred", why)
-                self._doubt(address, why)
+                self._mark_unknown(address, why)
             elif key in accepted:
                 self.accepted[address] = None
                 continue
             else:
                 why = f"The transport {name!r} says nothing of this recipient."
-                self._doubt(address, why)
+                self._mark_unknown(address, why)
                 # It came back, so sending again would only repeat what it did.
-                self._settled.add(address)
+                self._not_retried.add(address)
             reasons.append(why)
         return reasons
 
@@ -298,7 +298,7 @@ class Delivery:
         for address in offered:
             self._judge(address, index, kind, error.message)
             if isinstance(error, UnknownOutcome):
-                self._doubt(address, error.message)
+                self._mark_unknown(address, error.message)
         if kind in ("broken", "exhausted"):
             for address in self.envelope.recipients:
                 self._verdicts.setdefault(address, {}).setdefault(
@@ -316,10 +316,10 @@ class Delivery:
     def _judge(self, address: str, index: int, kind: _Kind, reason: str) -> None:
         self._verdicts.setdefault(address, {})[index] = _Verdict(kind, reason)
 
-    def _doubt(self, address: str, reason: str) -> None:
-        self._maybe[address] = reason
+    def _mark_unknown(self, address: str, reason: str) -> None:
+        self._unknown[address] = reason
         if self.policy == "at_most_once":
-            self._settled.add(address)
+            self._not_retried.add(address)
 
     def _note(self, note: str) -> None:
         if note not in self._notes:
@@ -328,7 +328,9 @@ class Delivery:
     def unknown(self) -> dict[str, str]:
         """Return those who may have the mail, with the reason for the doubt."""
         return {
-            address: why for address, why in self._maybe.items() if address not in self.accepted
+            address: why
+            for address, why in self._unknown.items()
+            if address not in self.accepted
         }
 
     def refused(self) -> dict[str, str]:
@@ -358,17 +360,17 @@ class Delivery:
 
     def _last_words(self, *, with_doubt: bool = False) -> Iterator[tuple[str, list[_Verdict]]]:
         for address in self._remaining:
-            if with_doubt or address not in self._maybe:
+            if with_doubt or address not in self._unknown:
                 yield address, list(self._verdicts.get(address, {}).values()) or [_UNTRIED]
 
     @property
     def complete(self) -> bool:
         """Whether every recipient's mail was taken over."""
-        return not (self._remaining or self._maybe)
+        return not (self._remaining or self._unknown)
 
     def outcome(self) -> Outcome:
         """Return the whole in a word."""
-        if self._maybe and self.unknown():
+        if self._unknown and self.unknown():
             return "unknown"
         if not self._remaining:
             return "delivered"

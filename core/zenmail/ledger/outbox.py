@@ -34,9 +34,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..composing.shorten import without_missing_files
-from ..delivery.attempts import DeliveryPolicy, Progress
 from ..email import Email, Envelope
 from ..errors import ConfigurationError
+from ..retry import DeliveryPolicy
 from .outbox_stores import LEASE, LocalStore, RemoteStore, Store, UnreadableError
 from .process import alive, this_process
 
@@ -170,7 +170,7 @@ class Outbox:
         """Whether the outbox is a folder of this machine's."""
         return isinstance(self._store, LocalStore)
 
-    def worth_a_look(self) -> bool:
+    def scan_due(self) -> bool:
         """Whether to look for waiting mails after a send: a remote folder not each time."""
         if self.local:
             return True
@@ -459,7 +459,7 @@ def _location(folder: str | os.PathLike[str]) -> str:
     return location
 
 
-class Claim(Progress):
+class Claim:
     """A mail of the outbox that this process has taken.
 
     Attributes:

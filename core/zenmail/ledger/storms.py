@@ -28,11 +28,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from ..addressing import Addressing
 from ..alert import Alert, Severity
 from ..clean import clean_line
-from ..model import Model
 from ..runtime.forks import reset_after_fork
 from .process import alive, this_process
 
@@ -41,7 +41,7 @@ try:
 except ImportError:  # Windows: the processes count for themselves there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Addressing", "Digest", "StormGuard", "fingerprint"]
+__all__ = ["Digest", "StormGuard", "fingerprint"]
 
 _logger = logging.getLogger(__name__)
 # Seconds without an alert after which a digest is due; doubled after each.
@@ -61,26 +61,6 @@ _VARIABLE = re.compile(
     r"|[0-9]+(?:[.:][0-9]+)*"
 )
 _FRAME = re.compile(r'File "([^"\n]*)", line [0-9]+, in ([^\n]*)')
-
-
-class Addressing(Model):
-    """How the alerts of a run are sent; what `Mailer.send_alert` was given.
-
-    Raises:
-        ConfigurationError: An argument is unusable.
-    """
-
-    model_config = ConfigDict(extra="ignore")
-
-    sender: str
-    to: tuple[str, ...] = ()
-    cc: tuple[str, ...] = ()
-    bcc: tuple[str, ...] = ()
-    reply_to: tuple[str, ...] = ()
-    subject_prefix: str = ""
-    include_html: bool = True
-    templates: str | None = None
-    redact: bool = True
 
 
 class _Group(BaseModel):
@@ -324,11 +304,11 @@ class StormGuard:
         """Take all that is held back of a run, for whichever recipients."""
         return self._take(lambda state: state.thread == thread)
 
-    def orphaned(self) -> list[Digest]:
+    def take_orphaned(self) -> list[Digest]:
         """Take what is held back of runs in which no process takes part any more."""
         return self._take(lambda state: state.due() or not any(map(alive, state.participants)))
 
-    def quiet(self) -> list[Digest]:
+    def take_quiet(self) -> list[Digest]:
         """Take what is held back of runs that have been quiet for a while."""
         now = time.monotonic()
         if now < self._next_look:
@@ -336,7 +316,7 @@ class StormGuard:
         self._next_look = now + 1.0
         return self._take(_State.due)
 
-    def leave(self, patience: float) -> list[Digest]:
+    def take_at_exit(self, patience: float) -> list[Digest]:
         """Take what is held back of runs in which no other process takes part any more.
 
         Another one may be about to start: for a moment, somebody is waited for.
@@ -366,11 +346,11 @@ class StormGuard:
                 time.sleep(_POLL)
         return taken
 
-    def watch(self, send: Callable[[Digest], object], patience: float) -> None:
+    def watch(self, send: Callable[[Sequence[Digest]], object], patience: float) -> None:
         """Have the digests sent that become due while, and when, this process ends.
 
         Args:
-            send: Sends one; it never raises.
+            send: Sends them; it never raises.
             patience: Seconds to wait at the most for another process to take part.
         """
         with self._mutex:
@@ -389,25 +369,23 @@ class StormGuard:
             else:
                 self._watcher = watcher
 
-    def _leave(self, send: Callable[[Digest], object], patience: float) -> None:
-        for digest in self.leave(patience):
-            send(digest)
+    def _leave(self, send: Callable[[Sequence[Digest]], object], patience: float) -> None:
+        send(self.take_at_exit(patience))
 
-    def _watch(self, send: Callable[[Digest], object], patience: float) -> None:
+    def _watch(self, send: Callable[[Sequence[Digest]], object], patience: float) -> None:
         main = threading.main_thread()
         while not self._stop.wait(_POLL):
             if not main.is_alive():
                 self._leave(send, patience)
                 return
-            for digest in self.quiet():
-                send(digest)
+            send(self.take_quiet())
             with self._mutex:
                 if not self._holding:
                     self._watcher = None
                     return
 
     def close(self) -> None:
-        """Stop watching; `leave` has the last word."""
+        """Stop watching; `take_at_exit` has the last word."""
         with self._mutex:
             watcher, self._watcher = self._watcher, None
         if watcher is not None and watcher is not threading.current_thread():

@@ -36,6 +36,7 @@ from zenmail.errors import DeliveryError, OptionsError
 from zenmail.plugins import PluginHost, Transport
 from zenmail.receipt import Receipt
 from zenmail.redaction.names import secrecy_of
+from zenmail.retry import Retry
 from zenmail.transport import (
     Check,
     SendRequest,
@@ -363,7 +364,7 @@ class TransportConformance:
             self.transport,
             options=unreachable,
             deadline=5.0,
-            max_attempts=1,
+            retry=Retry(max_attempts=1),
             plugins=zenmail_plugins,
         ) as mailer:
             receipt = mailer.send(self._mail())
@@ -392,7 +393,7 @@ class TransportConformance:
                 self.transport,
                 options=given,
                 deadline=5.0,
-                max_attempts=1,
+                retry=Retry(max_attempts=1),
                 plugins=zenmail_plugins,
             ) as mailer:
                 receipt = mailer.send(self._mail())

@@ -16,6 +16,8 @@ from zenmail import (
     Mailer,
     PluginHost,
     Receipt,
+    Redirect,
+    Retry,
     SendRequest,
     TransportOptions,
     ZenmailError,
@@ -266,15 +268,19 @@ def test_any_setting_is_taken_or_refused(given_settings: dict[str, Any]) -> None
     """A setting of the mailer works, or is refused by an error of ours."""
     sink = Sink()
     email = Email(sender="a@example.com", to="b@example.com", text="t")
+    aim, allowed = given_settings.get("redirect_to", ""), given_settings.get("redirect_allow")
     try:
-        mailer = mailer_with(sink, **given_settings)
+        redirect = Redirect(
+            given_settings.pop("redirect_to", ()), given_settings.pop("redirect_allow", ())
+        )
+        retry = Retry(**{"policy": given_settings.pop("policy", "at_most_once")})
+        mailer = mailer_with(sink, redirect=redirect, retry=retry, **given_settings)
     except ZenmailError:
         return
     receipt = mailer.send(email)
     mailer.close()
     assert receipt.outcome in ("delivered", "deferred", "queued")
-    aim = given_settings.get("redirect_to", "")
-    if aim and "b@example.com" not in aim and not given_settings.get("redirect_allow"):
+    if aim and "b@example.com" not in aim and not allowed:
         assert all("b@example.com" not in recipients for _, recipients, _ in sink.sent)
 
 
@@ -305,7 +311,7 @@ def test_any_answer_of_a_transport(answers: list[Any]) -> None:
                 raise answer
             return answer if answer is None else Receipt(**answer)
 
-    mailer = mailer_with(Strange(), deadline=0.01, max_attempts=2)
+    mailer = mailer_with(Strange(), deadline=0.01, retry=Retry(max_attempts=2))
     email = Email(
         sender="a@example.com",
         to=["b@example.com", "c@example.com", "d@example.com"],

@@ -19,6 +19,7 @@ from zenmail import (
     Attachment,
     ConfigurationError,
     DeadlineExceeded,
+    DeliveryPolicy,
     Email,
     Mailer,
     MailTooLarge,
@@ -26,6 +27,7 @@ from zenmail import (
     PermanentFailure,
     PluginHost,
     Receipt,
+    Retry,
     SendRequest,
     TemporaryFailure,
     TokenRequest,
@@ -146,7 +148,7 @@ def test_unknown_is_sent_again_under_at_least_once(
 ) -> None:
     """Under at_least_once it is sent again with the same Message-ID."""
     one = scripted(UnknownOutcome("lost after the body"), "ok")
-    receipt = mailer_of(one, policy="at_least_once").send(email)
+    receipt = mailer_of(one, retry=Retry(policy="at_least_once")).send(email)
     assert (receipt.outcome, receipt.attempts) == ("delivered", 2)
     assert receipt.unknown == {}
     assert one.requests[0].email.as_bytes() == one.requests[1].email.as_bytes()
@@ -157,7 +159,7 @@ def test_unknown_stays_unknown_when_nothing_better_comes(
 ) -> None:
     """Under at_least_once a doubt that no later attempt settles is reported as one."""
     one = scripted(UnknownOutcome("lost"), TemporaryFailure("busy"))
-    receipt = mailer_of(one, policy="at_least_once", deadline=1.0).send(email)
+    receipt = mailer_of(one, retry=Retry(policy="at_least_once"), deadline=1.0).send(email)
     assert receipt.outcome == "unknown"
     assert set(receipt.unknown) == set(EVERYBODY)
     assert receipt.deferred == {}
@@ -331,11 +333,11 @@ def test_no_receipt_is_no_success(
 
 @pytest.mark.parametrize("policy", ["at_most_once", "at_least_once"])
 def test_a_receipt_that_forgets_or_invents_recipients(
-    scripted: Make, mailer_of: Make, email: Email, policy: str
+    scripted: Make, mailer_of: Make, email: Email, policy: DeliveryPolicy
 ) -> None:
     """Forgotten recipients are unknown and not sent to again; invented ones change nothing."""
     one = scripted(Receipt(accepted=("B@EXAMPLE.com", "mallory@example.com"), refused={C: ""}))
-    receipt = mailer_of(one, policy=policy).send(email)
+    receipt = mailer_of(one, retry=Retry(policy=policy)).send(email)
     assert receipt.outcome == "unknown"
     assert receipt.accepted == (B,)
     assert receipt.refused == {C: "refused"}
@@ -451,7 +453,11 @@ def test_a_secret_is_known_before_and_after_its_text_is_tidied(
     host = PluginHost()
     host.register_transport("one", scripted(error(says)))
     mailer = Mailer(
-        "one", options={"password": secret}, plugins=host, max_attempts=1, deadline=5
+        "one",
+        options={"password": secret},
+        plugins=host,
+        retry=Retry(max_attempts=1),
+        deadline=5,
     )
     receipt = mailer.send(email)
     assert receipt.outcome in ("refused", "deferred")
@@ -651,7 +657,8 @@ def test_verify_reports_and_never_raises(
     [
         {"deadline": "30"},
         {"deadline": None},
-        {"max_attempts": "3"},
+        {"retry": "at_least_once"},
+        {"redirect": "staging@example.com"},
         {"alerts_per_run": "5"},
         {"fallbacks": None},
         {"fallbacks": [5]},
@@ -673,7 +680,7 @@ def test_settings_of_another_type_are_refused(setting: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", [None, 5, b"smtp", ["smtp"]], ids=str)
 def test_a_transport_that_is_no_name_is_refused(name: Any) -> None:
     """What cannot be a transport's name gets a sentence, not a traceback."""
-    with pytest.raises(ConfigurationError, match="no transport's name"):
+    with pytest.raises(ConfigurationError, match="must be a string"):
         Mailer(name)
 
 

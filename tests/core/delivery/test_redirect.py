@@ -8,8 +8,15 @@ from typing import Any
 
 import pytest
 
-from zenmail import ConfigurationError, Email, Envelope, Mailer, TemporaryFailure, hookimpl
-from zenmail.delivery.redirect import Redirect
+from zenmail import (
+    ConfigurationError,
+    Email,
+    Envelope,
+    Mailer,
+    Redirect,
+    TemporaryFailure,
+    hookimpl,
+)
 
 Make = Callable[..., Any]
 B, C, D = "b@example.com", "c@example.com", "zoe@example.com"
@@ -23,8 +30,7 @@ def test_redirect_holds_above_every_transport(
     mailer = mailer_of(
         one,
         two,
-        redirect_to="staging@example.org",
-        redirect_allow=["C@example.com", "*@corp.test"],
+        redirect=Redirect("staging@example.org", ["C@example.com", "*@corp.test"]),
     )
     receipt = mailer.send(email)
     allowed = {C, "staging@example.org"}
@@ -41,10 +47,10 @@ def test_a_redirect_makes_no_second_copy(scripted: Make, mailer_of: Make) -> Non
     one = scripted()
     mail = Email(sender="a@example.com", to=["Staging@example.org", B], text="t")
     redirect_to = ["staging@example.org", "STAGING@example.org"]
-    mailer_of(one, redirect_to=redirect_to).send(mail)
+    mailer_of(one, redirect=Redirect(redirect_to)).send(mail)
     assert one.envelopes == [("Staging@example.org",)]
     assert one.requests[0].email.to == ("Staging@example.org",)
-    mailer_of(two := scripted(), redirect_to=redirect_to).send(mail.replace(to=[B]))
+    mailer_of(two := scripted(), redirect=Redirect(redirect_to)).send(mail.replace(to=[B]))
     assert [len(recipients) for recipients in two.envelopes] == [1]
 
 
@@ -61,7 +67,7 @@ def test_redirect_of_blind_copies_names_nobody(scripted: Make, mailer_of: Make) 
     """A mail to blind copies alone is redirected without naming them."""
     one = scripted()
     mail = Email(sender="a@example.com", bcc=[D], text="t")
-    mailer_of(one, redirect_to="staging@example.org").send(mail)
+    mailer_of(one, redirect=Redirect("staging@example.org")).send(mail)
     sent = one.requests[0].email.as_bytes()
     assert one.envelopes == [("staging@example.org",)]
     assert D.encode() not in sent
@@ -79,7 +85,9 @@ def test_middleware_cannot_widen_a_redirect(
             return email.replace(to=(*email.to, "ceo@example.com"))
 
     one = scripted()
-    mailer_of(one, redirect_to="staging@example.org", middleware={"w": Widener()}).send(email)
+    mailer_of(one, redirect=Redirect("staging@example.org"), middleware={"w": Widener()}).send(
+        email
+    )
     assert one.envelopes == [("staging@example.org",)]
 
 
@@ -89,7 +97,7 @@ def test_a_header_like_the_redirects_own_stops_nothing(
     """In any case, it gives way to the one that says who would have got the mail."""
     one = scripted()
     forged = email.replace(headers={"x-zenmail-redirected-from": "nobody", "X-Team": "ml"})
-    assert mailer_of(one, redirect_to="stage@example.com").send(forged).delivered
+    assert mailer_of(one, redirect=Redirect("stage@example.com")).send(forged).delivered
     assert one.requests[0].email.headers == {
         "X-Team": "ml",
         "X-Zenmail-Redirected-From": f"{B}, {C}",
@@ -102,7 +110,7 @@ def test_redirect_allow_takes_addresses_as_people_write_them(
 ) -> None:
     """With a name, and with the domain in letters of its own."""
     one = scripted()
-    mailer = mailer_of(one, redirect_to="stage@example.com", redirect_allow=[allowed])
+    mailer = mailer_of(one, redirect=Redirect("stage@example.com", [allowed]))
     mailer.send(Email(sender="a@example.com", to="zoe@bücher.example", subject="s", text="t"))
     assert one.envelopes == [("zoe@xn--bcher-kva.example",)]
 
@@ -110,14 +118,14 @@ def test_redirect_allow_takes_addresses_as_people_write_them(
 def test_redirect_allow_is_checked() -> None:
     """A pattern that could match nothing is refused, with the remedy."""
     with pytest.raises(ConfigurationError, match=r"\*@example.com"):
-        Mailer("console", redirect_to="a@example.com", redirect_allow="example.com")
+        Mailer("console", redirect=Redirect("a@example.com", "example.com"))
 
 
 @pytest.mark.parametrize("nobody", [" ", ",", "\u2028", [""]])
 def test_a_redirect_to_nobody_is_refused(nobody: Any) -> None:
     """A redirect that names no address does not turn itself off in silence."""
     with pytest.raises(ConfigurationError, match="redirect_to"):
-        Mailer("console", redirect_to=nobody)
+        Mailer("console", redirect=Redirect(nobody))
 
 
 def test_a_second_redirect_still_names_the_first_recipients(
@@ -125,10 +133,12 @@ def test_a_second_redirect_still_names_the_first_recipients(
 ) -> None:
     """A mail that was redirected, kept, and is redirected elsewhere says whom it was for."""
     mailer_of(
-        scripted(TemporaryFailure("busy")), outbox=tmp_path, redirect_to="old@example.org"
+        scripted(TemporaryFailure("busy")),
+        outbox=tmp_path,
+        redirect=Redirect("old@example.org"),
     ).send(email)
     one = scripted()
-    mailer_of(one, outbox=tmp_path, redirect_to="new@example.org").flush()
+    mailer_of(one, outbox=tmp_path, redirect=Redirect("new@example.org")).flush()
     assert one.envelopes == [("new@example.org",)]
     named = one.requests[0].email.headers["X-Zenmail-Redirected-From"]
     assert named.endswith(", old@example.org")

@@ -22,6 +22,8 @@ from zenmail import (
     Mailer,
     PermanentFailure,
     Receipt,
+    Redirect,
+    Retry,
     TemporaryFailure,
     UnknownOutcome,
 )
@@ -441,7 +443,7 @@ def test_unknown_mails_are_sent_again_under_at_least_once(
 ) -> None:
     """Under at_least_once a mail that may have arrived waits like any other."""
     lost = UnknownOutcome("lost after the body")
-    settings = {"outbox": tmp_path, "policy": "at_least_once"}
+    settings = {"outbox": tmp_path, "retry": Retry(policy="at_least_once")}
     assert mailer_of(scripted(lost), deadline=0.2, **settings).send(email).outcome == "spooled"
     assert [found.outcome for found in mailer_of(scripted(), **settings).flush()] == [
         "delivered"
@@ -642,7 +644,7 @@ def test_redirect_holds_for_what_waits(
     """A mail out of the outbox goes where the mailer that flushes it sends everything."""
     spool(mailer_of, scripted, email, tmp_path)
     one = scripted()
-    mailer_of(one, outbox=tmp_path, redirect_to="staging@example.org").flush()
+    mailer_of(one, outbox=tmp_path, redirect=Redirect("staging@example.org")).flush()
     assert one.envelopes == [("staging@example.org",)]
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from zenmail import Alert, ConfigurationError, Mailer, PermanentFailure, TemporaryFailure
-from zenmail.ledger.storms import Addressing, StormGuard, fingerprint
+from zenmail.addressing import Addressing
+from zenmail.ledger.storms import StormGuard, fingerprint
 
 Make = Callable[..., Any]
 TO: dict[str, Any] = {"sender": "a@example.com", "to": "b@example.com"}

@@ -22,7 +22,7 @@ def rebuild(model, **options):
     builds.append((model.__name__, threading.get_ident() in forks._inside))
     return build(model, **options)
 BaseModel.model_rebuild = rebuild
-from zenmail import Alert, Email, Image, Mailer
+from zenmail import Alert, Email, Image, Mailer, Redirect
 from zenmail.runtime import forks
 host, port, ca, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 options = {"host": host, "port": port, "ca_file": ca, "username": "u", "password": "p"}
@@ -46,7 +46,8 @@ MAILS = {
     "into the outbox": "Mailer(options=down, outbox=folder, deadline=0.5)\nbox.send(mail())",
     "in vain": "Mailer(options=down, deadline=0.5)\nbox.send(mail())",
     "in the background": "Mailer(options=options, delivery='background')\nbox.send(mail())",
-    "redirected": "Mailer(options=options, redirect_to='c@example.com')\nbox.send(mail())",
+    "redirected": "Mailer(options=options, redirect=Redirect('c@example.com'))\n"
+    "box.send(mail())",
     "with a file": "Mailer(options=options)\n"
     "box.send(mail(text='', html='<p>\\u00fc</p>', attachments=[ca, ('x.png', b'x')]))",
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from zenmail import DeliveryPolicy, Mailer
+from zenmail import DeliveryPolicy, Mailer, Retry
 from zenmail.ledger.outbox import Outbox
 from zenmail.testing.smtp_server import Delay, Hang, SMTPServer
 
@@ -27,13 +27,13 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 # Forks a sender for each line of its input: imports cost more than a whole life of one.
 SENDERS = """
 import json, os, sys, time
-from zenmail import Email, Mailer
+from zenmail import Email, Mailer, Retry
 
 def send(order):
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     mailer = Mailer("smtp", options=order["options"], outbox=order["outbox"],
                     deadline=order["deadline"],
-                    policy=order["policy"], delivery=order["delivery"])
+                    retry=Retry(policy=order["policy"]), delivery=order["delivery"])
     for number in range(150):
         name = f"<{order['seed']}-{number}@example.com>"
         # Some are put off by the server for good, and so are kept; some come through later.
@@ -146,7 +146,9 @@ def test_no_alert_is_lost_when_its_process_is_killed(
         # The last one may have been killed before it was written down.
         assert len(started - ended) <= 1
 
-        with Mailer("smtp", options=server.options(), outbox=folder, policy=policy) as mailer:
+        with Mailer(
+            "smtp", options=server.options(), outbox=folder, retry=Retry(policy=policy)
+        ) as mailer:
             mailer.flush()
         left = {item.state for item in box.list()}
         assert left <= ({"unknown"} if policy == "at_most_once" else set())
@@ -200,7 +202,9 @@ def test_a_mail_under_way_outlives_its_process(
     name = f"<{order['seed']}-0@example.com>"
     states = {box.show(item.name).email.message_id: item.state for item in box.list()}
     assert states[name] == "sending"
-    with Mailer("smtp", options=server.options(), outbox=box, policy=policy) as mailer:
+    with Mailer(
+        "smtp", options=server.options(), outbox=box, retry=Retry(policy=policy)
+    ) as mailer:
         mailer.flush()
     states = {box.show(item.name).email.message_id: item.state for item in box.list()}
     arrived = [str(mail.message["Message-ID"]) for mail in server.mails]

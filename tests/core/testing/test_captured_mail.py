@@ -15,6 +15,7 @@ from zenmail import (
     Mailer,
     OptionsError,
     PermanentFailure,
+    Retry,
     TemporaryFailure,
     UnknownOutcome,
     UnknownTransport,
@@ -158,7 +159,7 @@ def test_recipients_can_be_refused(captured_mail: CapturedMail) -> None:
 def test_recipients_can_be_deferred(captured_mail: CapturedMail) -> None:
     """The mailer tries again, and gives up as it would with a real server."""
     captured_mail.defer("oncall@example.com")
-    with Mailer("capture", max_attempts=2) as mailer:
+    with Mailer("capture", retry=Retry(max_attempts=2)) as mailer:
         receipt = mailer.send(make_email())
     assert receipt.outcome == "deferred"
     assert captured_mail.attempts == 2
@@ -178,7 +179,7 @@ def test_outcomes_can_be_simulated(
 ) -> None:
     """The receipt is the one that such a failure leads to."""
     captured_mail.fail(error)
-    with Mailer("capture", max_attempts=1) as mailer:
+    with Mailer("capture", retry=Retry(max_attempts=1)) as mailer:
         assert mailer.send(make_email()).outcome == outcome
         assert mailer.send(make_email()).outcome == "delivered"
 

@@ -19,6 +19,7 @@ from zenmail import (
     Mailer,
     PermanentFailure,
     Receipt,
+    Retry,
     SendRequest,
     TemporaryFailure,
     UnknownOutcome,
@@ -289,7 +290,7 @@ def test_at_least_once_sends_again(start: Start, alert: Email) -> None:
     server = start(extensions=MODES["pipeline"])
     server.on("dot", Drop(), times=1)
     with Mailer(
-        "smtp", options=server.options(), deadline=PATIENT, policy="at_least_once"
+        "smtp", options=server.options(), deadline=PATIENT, retry=Retry(policy="at_least_once")
     ) as mailer:
         receipt = mailer.send(alert)
     assert receipt.outcome == "delivered"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from zenmail import Email, Mailer
+from zenmail import Email, Mailer, Redirect, Retry
 from zenmail.testing import Arrived, TransportConformance
 
 TOKEN = "canary-webhook-token-3e77"
@@ -124,7 +124,7 @@ def make_email(**changes: Any) -> Email:
 def test_the_redirect_holds(endpoint: Endpoint) -> None:
     """In staging nobody but the redirect's target gets mail, whatever the transport does."""
     options = {"url": endpoint.url, "token": TOKEN}
-    with Mailer("webhook", options=options, redirect_to="staging@example.com") as mailer:
+    with Mailer("webhook", options=options, redirect=Redirect("staging@example.com")) as mailer:
         receipt = mailer.send(make_email(bcc="hidden@example.com"))
     assert receipt.outcome == "delivered"
     assert [call["recipients"] for call in endpoint.calls] == [["staging@example.com"]]
@@ -151,7 +151,7 @@ def test_it_can_be_a_fallback(endpoint: Endpoint) -> None:
         options={"host": "127.0.0.1", "port": port, "security": "none"},
         fallbacks=[fallback],
         deadline=10.0,
-        max_attempts=1,
+        retry=Retry(max_attempts=1),
     ) as mailer:
         receipt = mailer.send(make_email())
     assert receipt.outcome == "delivered"

@@ -1,0 +1,88 @@
+"""Whom an alert's mail is from and to, and how it is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator
+
+from .address import Mailbox, split_addresses
+from .clean import as_text
+from .errors import AddressError
+from .model import Model
+
+if TYPE_CHECKING:
+    from typing_extensions import Required, TypedDict, Unpack
+
+__all__ = ["Addressing"]
+
+
+def _as_sender(value: object) -> str:
+    if isinstance(value, str | Mailbox):
+        return str(value)
+    raise AddressError(f"The sender is a {type(value).__name__}, not a mail address.")
+
+
+def _as_path(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+Addresses = Annotated[tuple[str, ...], BeforeValidator(split_addresses)]
+
+
+if TYPE_CHECKING:
+
+    class AddressingArguments(TypedDict, total=False):
+        """The fields of `Addressing` as keyword arguments."""
+
+        sender: Required[str | Mailbox]
+        to: str | Sequence[str]
+        cc: str | Sequence[str]
+        bcc: str | Sequence[str]
+        reply_to: str | Sequence[str]
+        subject_prefix: str
+        include_html: bool
+        templates: str | Path | None
+        redact: bool
+
+
+class Addressing(Model):
+    """Sender, recipients and form of the mails about an alert.
+
+    Attributes:
+        sender: Who the mail is from: ``local@domain`` or ``Name <local@domain>``.
+        to: Recipients shown as To.
+        cc: Recipients shown as Cc.
+        bcc: Recipients shown to nobody.
+        reply_to: Where answers go.
+        subject_prefix: What stands before the subject, such as "[ZenML]".
+        include_html: Whether the mail has an HTML part beside the text.
+        templates: A folder, or "package:folder", whose ``alert.html`` and ``alert.txt``
+            replace zenmail's own. The alert is sent even if they do not render.
+        redact: Whether to take out what is secret by its name or its shape.
+
+    Raises:
+        ConfigurationError: A value is unusable.
+    """
+
+    sender: Annotated[str, BeforeValidator(_as_sender)]
+    to: Addresses = ()
+    cc: Addresses = ()
+    bcc: Addresses = ()
+    reply_to: Addresses = ()
+    subject_prefix: Annotated[str, BeforeValidator(as_text)] = ""
+    include_html: bool = True
+    templates: Annotated[str | None, BeforeValidator(_as_path)] = None
+    redact: bool = True
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[AddressingArguments]) -> None: ...
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Everybody who gets the mail."""
+        return (*self.to, *self.cc, *self.bcc)

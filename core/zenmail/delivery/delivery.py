@@ -1,0 +1,43 @@
+"""A mail under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ..deadline import Deadline
+from ..email import Email, Envelope
+from ..retry import DeliveryPolicy
+
+if TYPE_CHECKING:
+    from ..ledger.outbox import Claim
+
+__all__ = ["Delivery", "Origin"]
+
+Origin = Literal["send", "digest", "flush"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A mail under way.
+
+    Attributes:
+        email: The mail.
+        envelope: Who it is from, and who has still to get it.
+        deadline: When its delivery has to end.
+        policy: What to do when the answer is lost.
+        origin: Whether it was just sent, stands for held-back alerts, or comes out of the
+            outbox.
+        claim: Its entry in the outbox, if it has one.
+        trouble: Why it has no entry although it should, or "".
+        proven: Whether the transports have just delivered another mail.
+    """
+
+    email: Email
+    envelope: Envelope
+    deadline: Deadline
+    policy: DeliveryPolicy
+    origin: Origin = "send"
+    claim: Claim | None = None
+    trouble: str = ""
+    proven: bool = False

@@ -1,0 +1,188 @@
+"""The path of a mail: every station of a send, in order."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..composing.shorten import without_missing_files
+from ..deadline import Deadline
+from ..email import Email
+from ..plugins import PluginHost
+from ..receipt import Receipt
+from ..retry import Retry
+from .attempts import Attempts, Route
+from .delivery import Delivery, Origin
+from .secrecy import Secrecy
+
+if TYPE_CHECKING:
+    from .background import Background
+    from .redirect import Redirect
+    from .spooler import Spooler
+
+__all__ = ["Dispatcher"]
+
+_logger = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Takes mails through the stations of a send.
+
+    Args:
+        routes: The transports, in order.
+        plugins: The middleware.
+        secrecy: What keeps secrets out of receipts.
+        spooler: What keeps mails in the outbox.
+        retry: How hard each mail is tried.
+        redirect: Who gets the mail in place of its recipients, if somebody does.
+        queue: What delivers in the background, if anything does.
+        dry_run: Whether to do everything but send.
+        in_spare_time: What to do, until the deadline, once a mail has been taken over.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        *,
+        plugins: PluginHost,
+        secrecy: Secrecy,
+        spooler: Spooler,
+        retry: Retry,
+        redirect: Redirect | None = None,
+        queue: Background | None = None,
+        dry_run: bool = False,
+        in_spare_time: Callable[[Deadline], object] = lambda deadline: None,
+    ) -> None:
+        self._routes = routes
+        self._plugins = plugins
+        self._secrecy = secrecy
+        self._spooler = spooler
+        self._retry = retry
+        self._redirect = redirect
+        self._queue = queue
+        self._dry_run = dry_run
+        self._in_spare_time = in_spare_time
+
+    def send(self, email: Email, deadline: Deadline, origin: Origin = "send") -> Receipt:
+        """Send a mail, or leave it to the background queue."""
+        email = self._plugins.before_send(email, email.envelope)
+        delivery = Delivery(email, email.envelope, deadline, self._retry.policy, origin)
+        delivery = self._redirected(delivery)
+        if self._dry_run:
+            return self._told(delivery, self._skipped(delivery))
+        queue = self._queue if origin == "send" else None
+        delivery = self._spooler.note_down(delivery, waits=queue is not None)
+        if queue is not None and self._enqueue(queue, delivery):
+            return self._queued(delivery)
+        return self._deliver(delivery)
+
+    def resend(self, delivery: Delivery) -> Receipt:
+        """Send a mail that comes out of the outbox."""
+        return self._deliver(self._redirected(delivery))
+
+    def _deliver(self, delivery: Delivery) -> Receipt:
+        started = time.monotonic()
+        attempts = self._attempt(delivery)
+        receipt = self._receipt(delivery, attempts, time.monotonic() - started)
+        receipt = self._spooler.settle(delivery, attempts, receipt)
+        self._told(delivery, receipt)
+        if receipt.accepted and delivery.origin == "send":
+            self._in_spare_time(delivery.deadline)
+        return receipt
+
+    # --- the stations
+
+    def _redirected(self, delivery: Delivery) -> Delivery:
+        if self._redirect is None:
+            return delivery
+        email, envelope = self._redirect.apply(
+            delivery.email, delivery.envelope, flushing=delivery.origin == "flush"
+        )
+        return replace(delivery, email=email, envelope=envelope)
+
+    def _enqueue(self, queue: Background, delivery: Delivery) -> bool:
+        def work(deadline: Deadline) -> None:
+            receipt = self._deliver(replace(delivery, deadline=deadline))
+            if not receipt.delivered:
+                _logger.error(
+                    "Mail %r to %s: %s. %s",
+                    delivery.email.subject,
+                    ", ".join(delivery.envelope.recipients),
+                    receipt.describe(),
+                    receipt.remedy,
+                )
+
+        def give_up() -> None:
+            self._spooler.give_up(delivery, "The process ended before its turn came.")
+
+        size = delivery.email.size() if delivery.claim is None else 0
+        return queue.submit(work, give_up, size=size)
+
+    def _attempt(self, delivery: Delivery) -> Attempts:
+        attempts = Attempts(
+            without_missing_files(delivery.email),
+            delivery.envelope,
+            delivery.policy,
+            pass_through=self._plugins.pass_through,
+            progress=delivery.claim,
+        )
+        rounds = 1 if delivery.origin == "flush" else self._retry.max_attempts
+        try:
+            attempts.run(
+                self._routes,
+                delivery.deadline,
+                self._secrecy.fetch_token,
+                rounds=rounds,
+                hide=self._secrecy.tidy,
+            )
+        except BaseException:
+            if delivery.claim is not None:
+                with contextlib.suppress(OSError):
+                    delivery.claim.abandon("Its delivery was interrupted.")
+            raise
+        return attempts
+
+    def _told(self, delivery: Delivery, receipt: Receipt) -> Receipt:
+        self._plugins.after_send(receipt, delivery.email)
+        return receipt
+
+    # --- the receipts
+
+    def _receipt(self, delivery: Delivery, attempts: Attempts, seconds: float) -> Receipt:
+        tidy, tidy_all = self._secrecy.tidy, self._secrecy.tidy_all
+        return Receipt(
+            outcome=attempts.outcome(),
+            accepted=tuple(attempts.accepted),
+            refused=tidy_all(attempts.refused()),
+            deferred=tidy_all(attempts.deferred()),
+            unknown=tidy_all(attempts.unknown()),
+            detail=tidy(attempts.detail),
+            code=tidy(attempts.code),
+            remedy=tidy(attempts.remedy),
+            attempts=attempts.attempts,
+            message_id=delivery.email.message_id,
+            transport=attempts.transport,
+            notes=tuple(map(tidy, attempts.notes())),
+            seconds=seconds,
+        )
+
+    def _skipped(self, delivery: Delivery) -> Receipt:
+        return Receipt(
+            outcome="skipped",
+            detail="A dry run: nothing was sent.",
+            message_id=delivery.email.message_id,
+            transport=self._routes[0].name,
+        )
+
+    def _queued(self, delivery: Delivery) -> Receipt:
+        return Receipt(
+            outcome="queued",
+            detail="The background delivery has it.",
+            message_id=delivery.email.message_id,
+            transport=self._routes[0].name,
+            notes=(delivery.trouble,) if delivery.trouble else (),
+        )

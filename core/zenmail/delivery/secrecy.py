@@ -1,0 +1,68 @@
+"""What a mailer knows and must not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..clean import clean_line
+from ..plugins import PluginHost
+from ..redaction.own_secrets import own_secrets
+from ..runtime.forks import no_fork
+from ..tokens import AccessToken, TokenRequest
+from ..transport import TransportOptions, secret_values
+
+__all__ = ["Secrecy"]
+
+_LONGEST_REASON = 1000
+_TOKENS_KNOWN = 8
+
+
+class Secrecy:
+    """Keeps the secrets of the transports' options, and their tokens, out of every text.
+
+    Args:
+        options: The options of all transports.
+        plugins: Where tokens come from.
+    """
+
+    def __init__(self, options: Iterable[TransportOptions], plugins: PluginHost) -> None:
+        found = {secret for given in options for secret in secret_values(given)}
+        # A secret that is part of another must not break the other one up.
+        self._options = tuple(sorted(found, key=len, reverse=True))
+        self._tokens: tuple[str, ...] = ()
+        self._plugins = plugins
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not stand in any mail, log, receipt or file."""
+        return (*self._options, *self._tokens)
+
+    def fetch_token(self, source: str, request: TokenRequest) -> AccessToken:
+        """Fetch a token, and know it when a server or a transport quotes it."""
+        token = self._plugins.fetch_token(source, request)
+        value = token.value.get_secret_value()
+        if value not in self._tokens:
+            self._tokens = (*self._tokens, value)[-_TOKENS_KNOWN:]
+        return token
+
+    def hide(self, text: str, *, shapes: bool = False) -> str:
+        """Return the text without the secrets.
+
+        Args:
+            text: Any text that is to be shown or kept.
+            shapes: Whether what is secret by its name or shape is taken out, too.
+        """
+        if not shapes:
+            return own_secrets(self.secrets).without(text)[0]
+        with no_fork():
+            from ..redaction.redact import Redactor
+        return Redactor(self.secrets).text(text)
+
+    def tidy(self, text: str) -> str:
+        """Return what somebody else said as one line that holds no secret."""
+        # Cleaning may change a secret, cut it, or put it together.
+        return text and self.hide(clean_line(self.hide(text), limit=_LONGEST_REASON))
+
+    def tidy_all(self, reasons: Mapping[str, str]) -> dict[str, str]:
+        """Return the reasons, by address, as `tidy` makes them."""
+        return {address: self.tidy(why) for address, why in reasons.items()}
