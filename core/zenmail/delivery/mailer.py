@@ -235,10 +235,10 @@ class Mailer:
         if self._dry_run:
             return []
         self._spooler.retry(also)
-        receipts = self._spooler.flush(
-            self._dispatcher.resend, lambda: Deadline.after(self.deadline), limit=limit
+        flushed = self._spooler.flush(
+            self._dispatcher.resend, lambda: Deadline.after(self.deadline), limit
         )
-        return receipts + self._alerts.send_orphaned()
+        return flushed + self._alerts.send_orphaned()
 
     def _send_waiting(self, deadline: Deadline) -> None:
         """Use the rest of the time of a mail that was delivered for those that wait."""
@@ -247,7 +247,7 @@ class Mailer:
             # A delivery that is cut short may end as unknown, and then stays where it is.
             return deadline if deadline.remaining() > self.deadline / 2 else None
 
-        self._spooler.flush_in_passing(self._dispatcher.resend, rest)
+        self._spooler.flush(self._dispatcher.resend, rest, in_passing=True)
         self._alerts.send_overdue(rest)
 
     def hide(self, text: str, *, shapes: bool = False) -> str:
@@ -312,21 +312,13 @@ def _seconds(deadline: float) -> float:
 
 def _pairs(fallbacks: Sequence[Fallback]) -> list[tuple[str, Mapping[str, Any]]]:
     items = [fallbacks] if isinstance(fallbacks, str) else fallbacks
-    pairs: list[tuple[str, Mapping[str, Any]]] = []
-    if isinstance(items, list | tuple):
-        for item in items:
-            pair = (item, {}) if isinstance(item, str) else item
-            if not (isinstance(pair, tuple | list) and len(pair) == 2):
-                break
-            if not isinstance(pair[0], str):
-                break
-            pairs.append((pair[0], pair[1]))
-        else:
-            return pairs
-    raise ConfigurationError(
-        "A fallback is a name, or a pair of name and options.",
-        remedy='Give such as ["console", ("file", {"folder": "mails"})].',
-    )
+    try:
+        return [(item, {}) if isinstance(item, str) else (item[0], item[1]) for item in items]
+    except (TypeError, LookupError):
+        raise ConfigurationError(
+            "A fallback is a name, or a pair of name and options.",
+            remedy='Give such as ["console", ("file", {"folder": "mails"})].',
+        ) from None
 
 
 def _outbox(given: str | os.PathLike[str] | Outbox | None) -> Outbox | None:

@@ -153,46 +153,29 @@ class Spooler:
         self,
         resend: Callable[[Delivery], Receipt],
         time_for_one: Callable[[], Deadline | None],
-        *,
         limit: int | None = None,
+        *,
+        in_passing: bool = False,
     ) -> list[Receipt]:
         """Send what waits, the oldest first.
 
         Args:
-            resend: Sends one.
+            resend: Sends one mail.
             time_for_one: Returns the deadline of the next mail, or None to stop.
             limit: How many mails to try at most.
+            in_passing: Whether a mail has just been delivered: the transports work, and
+                those that were tried lately are left alone.
         """
-        return self._flush(resend, time_for_one, limit=limit, in_passing=False)
-
-    def flush_in_passing(
-        self,
-        resend: Callable[[Delivery], Receipt],
-        time_for_one: Callable[[], Deadline | None],
-    ) -> None:
-        """Send some of what waits, when a mail has just been delivered."""
-        if self._outbox is not None and self._outbox.scan_due():
-            self._flush(resend, time_for_one, limit=_FLUSHED_IN_PASSING, in_passing=True)
-
-    def _flush(
-        self,
-        resend: Callable[[Delivery], Receipt],
-        time_for_one: Callable[[], Deadline | None],
-        *,
-        limit: int | None,
-        in_passing: bool,
-    ) -> list[Receipt]:
         receipts: list[Receipt] = []
-        if self._outbox is None:
+        if self._outbox is None or (in_passing and not self._outbox.scan_due()):
             return receipts
         failures = 0
-        # In passing, a mail has just been delivered: the transports work.
         proven = in_passing
         try:
             self._outbox.recover()
             names = list(self._outbox.waiting())
             if in_passing:
-                names = self._rested(names)
+                names, limit = self._rested(names), _FLUSHED_IN_PASSING
             if limit is not None and len(names) > limit:
                 # Those at the head may fail again and again; the others get their turn.
                 names = sorted(random.sample(names, limit))
@@ -203,7 +186,7 @@ class Spooler:
                 claim = self._outbox.claim(name)
                 if claim is None:
                     continue
-                receipt = self._resend(resend, claim, deadline, proven)
+                receipt = self._resend(resend, claim, deadline, proven=proven)
                 proven = proven or bool(receipt.accepted)
                 failures = 0 if receipt.accepted or receipt.refused else failures + 1
                 receipts.append(receipt)
@@ -216,20 +199,14 @@ class Spooler:
         resend: Callable[[Delivery], Receipt],
         claim: Claim,
         deadline: Deadline,
+        *,
         proven: bool,
     ) -> Receipt:
         entry = claim.entry
-        receipt = resend(
-            Delivery(
-                entry.email,
-                entry.envelope,
-                deadline,
-                entry.policy,
-                origin="flush",
-                claim=claim,
-                proven=proven,
-            )
+        delivery = Delivery(
+            entry.email, entry.envelope, deadline, entry.policy, "flush", claim, proven=proven
         )
+        receipt = resend(delivery)
         waits = receipt.outcome in ("delivered", "spooled")
         _logger.log(
             logging.INFO if waits else logging.ERROR,
