@@ -17,9 +17,10 @@ from .composing.compose import compose
 if TYPE_CHECKING:
     from .address import Mailbox
     from .alert import Alert, Image, Severity, StepSummary
+    from .attachment import Attachment
     from .deadline import Deadline
     from .delivery.mailer import DeliveryPolicy, Mailer
-    from .email import Attachment, Email, Envelope
+    from .email import Email, Envelope
     from .errors import (
         AddressError,
         AmbiguousTransport,
@@ -91,7 +92,7 @@ _HOMES = {
     "AddressError": "errors",
     "Alert": "alert",
     "AmbiguousTransport": "errors",
-    "Attachment": "email",
+    "Attachment": "attachment",
     "BrokenTransport": "errors",
     "Check": "transport",
     "ConfigurationError": "errors",
