@@ -39,10 +39,17 @@ if TYPE_CHECKING:
         ZenmailError,
     )
     from .hookspecs import hookimpl
-    from .plugins import InstalledPlugin, PluginHost, Transport
+    from .plugins import InstalledPlugin, PluginHost
     from .receipt import Outcome, Receipt
     from .tokens import AccessToken, TokenRequest
-    from .transport import Check, FetchToken, SendRequest, TransportOptions, VerifyRequest
+    from .transport import (
+        Check,
+        FetchToken,
+        SendRequest,
+        Transport,
+        TransportOptions,
+        VerifyRequest,
+    )
 
 __all__ = [
     "AccessToken",
@@ -120,7 +127,7 @@ _HOMES = {
     "TemplateError": "errors",
     "TemporaryFailure": "errors",
     "TokenRequest": "tokens",
-    "Transport": "plugins",
+    "Transport": "transport",
     "TransportOptions": "transport",
     "UnknownOutcome": "errors",
     "UnknownTransport": "errors",

@@ -22,10 +22,9 @@ from ..errors import (
     UnknownOutcome,
     ZenmailError,
 )
-from ..plugins import Transport
 from ..receipt import Outcome, Receipt
 from ..runtime.timeouts import StillRunning, watched
-from ..transport import FetchToken, SendRequest, TransportOptions
+from ..transport import FetchToken, SendRequest, Transport, TransportOptions
 
 __all__ = ["Delivery", "DeliveryPolicy", "Progress", "Route", "call_transport", "within"]
 

@@ -14,9 +14,9 @@ from ..attachment import Attachment
 from ..email import Email, Envelope
 from ..errors import DeliveryError
 from ..hookspecs import hookimpl
-from ..plugins import PluginHost, Transport
+from ..plugins import PluginHost
 from ..receipt import Receipt
-from ..transport import SendRequest, TransportOptions
+from ..transport import SendRequest, Transport, TransportOptions
 
 __all__ = ["CapturedMail", "SentMail"]
 

@@ -34,12 +34,13 @@ from ..deadline import Deadline
 from ..delivery.mailer import Mailer
 from ..email import Email, Envelope
 from ..errors import DeliveryError, OptionsError
-from ..plugins import PluginHost, Transport
+from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..redaction.names import secrecy_of
 from ..transport import (
     Check,
     SendRequest,
+    Transport,
     TransportOptions,
     VerifyRequest,
     secret_values,
