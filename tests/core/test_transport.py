@@ -7,13 +7,68 @@ from typing import Any
 import pytest
 from pydantic import Field, SecretStr
 
-from zenmail import OptionsError, TransportOptions
+from zenmail import (
+    Deadline,
+    Email,
+    Mailer,
+    OptionsError,
+    PluginHost,
+    Receipt,
+    SendRequest,
+    TokenRequest,
+    TransportOptions,
+    VerifyRequest,
+    hookimpl,
+)
 
 
 class _Options(TransportOptions):
     url: str
     password: SecretStr = SecretStr("")
     retries: int = Field(default=1, ge=0)
+
+
+def make_email(**changes: Any) -> Email:
+    """Return a mail."""
+    values: dict[str, Any] = {"sender": "a@example.com", "to": "b@example.com", "subject": "s"}
+    return Email(**{**values, **changes})
+
+
+class Memory:
+    """A transport that keeps its requests."""
+
+    def __init__(self) -> None:
+        self.requests: list[SendRequest[Any]] = []
+
+    @hookimpl
+    def transport_options(self) -> type[TransportOptions]:
+        """Return no options of its own."""
+        return TransportOptions
+
+    @hookimpl
+    def send_email(self, request: SendRequest[Any]) -> Receipt:
+        """Keep the request."""
+        self.requests.append(request)
+        return Receipt(accepted=request.envelope.recipients)
+
+
+@pytest.fixture
+def memory() -> Memory:
+    """Return a transport that keeps its requests."""
+    return Memory()
+
+
+@pytest.fixture
+def host(memory: Memory) -> PluginHost:
+    """Return a host without installed plugins, and with the transport ``memory``."""
+    host = PluginHost(installed=list)
+    host.register_transport("memory", memory)
+    return host
+
+
+def request() -> TokenRequest:
+    """Return a request for a token."""
+    return TokenRequest("a@example.com", (), Deadline.after(5), {"secret": "canary-token-91bc"})
 
 
 @pytest.mark.parametrize(
@@ -45,3 +100,45 @@ def test_secrets_stay_out_of_the_repr() -> None:
     """Options are logged and shown; passwords are not."""
     options = _Options.parse({"url": "x", "password": "canary-password-7f3a"}, transport="own")
     assert "canary-password-7f3a" not in f"{options!r} {options}"
+
+
+def test_no_receipt_is_an_unknown_outcome(host: PluginHost) -> None:
+    """A transport that returns something else may have sent the mail."""
+    host.register_transport("none", type("Plugin", (Memory,), {
+        "send_email": hookimpl(lambda self, request: True)}))  # fmt: skip
+    with Mailer("none", plugins=host) as mailer:
+        receipt = mailer.send(make_email())
+    assert receipt.outcome == "unknown"
+    assert receipt.code == "transport-broken"
+
+
+def test_a_verification_that_fails_is_a_failed_check(host: PluginHost) -> None:
+    """Whatever ``verify_transport`` raises is shown with the transport's name."""
+
+    class Unverifiable(Memory):
+        @hookimpl
+        def verify_transport(self, request: VerifyRequest[Any]) -> None:
+            raise ZeroDivisionError("oops")
+
+    host.register_transport("bad", Unverifiable)
+    with Mailer("bad", plugins=host) as mailer:
+        (check,) = mailer.verify()["bad"]
+    assert check.status == "failed"
+    assert "ZeroDivisionError: oops" in check.detail
+    assert "'bad'" in check.remedy
+
+
+def test_trouble_while_closing_is_logged(
+    host: PluginHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A transport that does not close costs nobody their mail."""
+
+    class Unclosable(Memory):
+        @hookimpl
+        def close_transport(self) -> None:
+            raise OSError("stuck")
+
+    host.register_transport("bad", Unclosable)
+    with Mailer("bad", plugins=host) as mailer:
+        assert mailer.send(make_email()).delivered
+    assert "'bad' does not close: OSError." in caplog.text
