@@ -1,4 +1,4 @@
-"""No file of the project imports in a circle, imports for type checkers included."""
+"""What a file of the project may import, imports for type checkers included."""
 
 from __future__ import annotations
 
@@ -80,6 +80,25 @@ def test_nothing_imports_in_a_circle(package: str) -> None:
     """Whoever reads a file finds what it rests on in files that do not rest on it."""
     found = circle(graph(package))
     assert not found, " -> ".join(found)
+
+
+@pytest.mark.parametrize("package", ["zenmail", "zenmail_transports", "zenmail_zenml"])
+def test_imports_are_relative_inside_a_package(package: str) -> None:
+    """Absolute imports are those that lead out of the package."""
+    absolute = [
+        f"{name} -> {found}"
+        for name, path in modules(package).items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for found in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module]
+            if isinstance(node, ast.ImportFrom) and not node.level and node.module
+            else []
+        )
+        if found.partition(".")[0] == package
+    ]
+    assert absolute == []
 
 
 def test_circles_are_found() -> None:

@@ -9,15 +9,11 @@ import pytest
 
 from zenmail import (
     Alert,
-    Deadline,
     Email,
     Envelope,
     Mailer,
     PluginHost,
     Receipt,
-    SendRequest,
-    TokenRequest,
-    TransportOptions,
     hookimpl,
 )
 
@@ -26,38 +22,6 @@ def make_email(**changes: Any) -> Email:
     """Return a mail."""
     values: dict[str, Any] = {"sender": "a@example.com", "to": "b@example.com", "subject": "s"}
     return Email(**{**values, **changes})
-
-
-class Memory:
-    """A transport that keeps its requests."""
-
-    def __init__(self) -> None:
-        self.requests: list[SendRequest[Any]] = []
-
-    @hookimpl
-    def transport_options(self) -> type[TransportOptions]:
-        """Return no options of its own."""
-        return TransportOptions
-
-    @hookimpl
-    def send_email(self, request: SendRequest[Any]) -> Receipt:
-        """Keep the request."""
-        self.requests.append(request)
-        return Receipt(accepted=request.envelope.recipients)
-
-
-@pytest.fixture
-def memory() -> Memory:
-    """Return a transport that keeps its requests."""
-    return Memory()
-
-
-@pytest.fixture
-def host(memory: Memory) -> PluginHost:
-    """Return a host without installed plugins, and with the transport ``memory``."""
-    host = PluginHost(installed=list)
-    host.register_transport("memory", memory)
-    return host
 
 
 class Tag:
@@ -83,7 +47,7 @@ class Tag:
         self.receipts.append(receipt)
 
 
-def test_middleware_forms_a_chain(host: PluginHost, memory: Memory) -> None:
+def test_middleware_forms_a_chain(host: PluginHost, memory: Any) -> None:
     """Each sees what the one before it made, and all see what became of it."""
     tags = [Tag("1"), Tag("2")]
     for tag in tags:
@@ -114,7 +78,7 @@ def test_middleware_may_ask_for_its_place(host: PluginHost) -> None:
     assert host.before_render(Alert(title="")).title == "1234"
 
 
-def test_middleware_may_leave_things_as_they_are(host: PluginHost, memory: Memory) -> None:
+def test_middleware_may_leave_things_as_they_are(host: PluginHost, memory: Any) -> None:
     """None stands for no change, and a hook may take fewer arguments."""
 
     class Watch:
@@ -132,7 +96,7 @@ def test_middleware_may_leave_things_as_they_are(host: PluginHost, memory: Memor
 
 @pytest.mark.parametrize("hook", ["before_render", "before_send", "after_send"])
 def test_broken_middleware_does_not_stop_the_alert(
-    host: PluginHost, memory: Memory, caplog: pytest.LogCaptureFixture, hook: str
+    host: PluginHost, memory: Any, caplog: pytest.LogCaptureFixture, hook: str
 ) -> None:
     """It is named in the log; the next in the chain gets what the one before it made."""
     arguments = {"before_render": "alert", "before_send": "email", "after_send": "receipt"}
@@ -151,7 +115,7 @@ def test_broken_middleware_does_not_stop_the_alert(
 
 
 def test_slow_middleware_is_named(
-    host: PluginHost, memory: Memory, caplog: pytest.LogCaptureFixture
+    host: PluginHost, memory: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Who keeps an alert waiting is named in the log, and nobody else is."""
 
@@ -169,7 +133,7 @@ def test_slow_middleware_is_named(
 
 
 def test_middleware_that_returns_nonsense_is_named(
-    host: PluginHost, memory: Memory, caplog: pytest.LogCaptureFixture
+    host: PluginHost, memory: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Anything but a mail is left out, and the log says whose it was."""
 
@@ -185,7 +149,7 @@ def test_middleware_that_returns_nonsense_is_named(
 
 
 def test_what_middleware_returns_is_checked(
-    host: PluginHost, memory: Memory, caplog: pytest.LogCaptureFixture
+    host: PluginHost, memory: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An alert or a mail that was made around the checks costs nobody a mail."""
 
@@ -206,7 +170,7 @@ def test_what_middleware_returns_is_checked(
     assert caplog.text.count("Plugin 'careless' fails; the alert goes on without it.") == 2
 
 
-def test_middleware_cannot_change_a_receipt(host: PluginHost, memory: Memory) -> None:
+def test_middleware_cannot_change_a_receipt(host: PluginHost, memory: Any) -> None:
     """What the sender and other plugins are told is what the transport said."""
     seen: list[Receipt] = []
 
@@ -222,8 +186,3 @@ def test_middleware_cannot_change_a_receipt(host: PluginHost, memory: Memory) ->
         receipt = mailer.send(make_email())
     assert receipt.refused == {}
     assert seen[0] is not seen[1]
-
-
-def request() -> TokenRequest:
-    """Return a request for a token."""
-    return TokenRequest("a@example.com", (), Deadline.after(5), {"secret": "canary-token-91bc"})

@@ -17,12 +17,9 @@ from zenmail import (
     BrokenTransport,
     Deadline,
     Email,
-    Envelope,
     Mailer,
     MissingExtra,
     PluginHost,
-    Receipt,
-    SendRequest,
     TemporaryFailure,
     TokenRequest,
     TransportOptions,
@@ -83,38 +80,6 @@ def make_email(**changes: Any) -> Email:
     return Email(**{**values, **changes})
 
 
-class Memory:
-    """A transport that keeps its requests."""
-
-    def __init__(self) -> None:
-        self.requests: list[SendRequest[Any]] = []
-
-    @hookimpl
-    def transport_options(self) -> type[TransportOptions]:
-        """Return no options of its own."""
-        return TransportOptions
-
-    @hookimpl
-    def send_email(self, request: SendRequest[Any]) -> Receipt:
-        """Keep the request."""
-        self.requests.append(request)
-        return Receipt(accepted=request.envelope.recipients)
-
-
-@pytest.fixture
-def memory() -> Memory:
-    """Return a transport that keeps its requests."""
-    return Memory()
-
-
-@pytest.fixture
-def host(memory: Memory) -> PluginHost:
-    """Return a host without installed plugins, and with the transport ``memory``."""
-    host = PluginHost(installed=list)
-    host.register_transport("memory", memory)
-    return host
-
-
 # Transports by name.
 
 
@@ -131,9 +96,9 @@ def test_a_transport_is_loaded_by_name_alone(install: Install) -> None:
     assert "zt_broken" not in sys.modules
 
 
-def test_bystanders_are_never_called(install: Install, memory: Memory) -> None:
+def test_bystanders_are_never_called(memory: Any, scripted: Any) -> None:
     """Of two loaded transports only the selected one gets the mail."""
-    other = Memory()
+    other = scripted()
     host = PluginHost(installed=list)
     host.register_transport("memory", memory)
     host.register_transport("other", other)
@@ -285,10 +250,18 @@ class Stopped(Exception):
     """What a signal handler may raise anywhere."""
 
 
-def test_stop_signals_pass_through_every_hook(memory: Memory) -> None:
+def test_stop_signals_pass_through_every_hook() -> None:
     """An exception of ``pass_through`` is nobody's failure, wherever it is raised."""
 
-    class Stops(Memory):
+    class Stops:
+        @hookimpl
+        def transport_options(self) -> type[TransportOptions]:
+            return TransportOptions
+
+        @hookimpl
+        def send_email(self) -> None:
+            raise Stopped
+
         @hookimpl
         def close_transport(self) -> None:
             raise Stopped
@@ -323,31 +296,8 @@ def test_stop_signals_pass_through_every_hook(memory: Memory) -> None:
 # Middleware.
 
 
-class Tag:
-    """Middleware that marks what it sees."""
-
-    def __init__(self, mark: str) -> None:
-        self.mark = mark
-        self.receipts: list[Receipt] = []
-
-    @hookimpl
-    def before_render(self, alert: Alert) -> Alert:
-        """Mark the title."""
-        return alert.replace(title=alert.title + self.mark)
-
-    @hookimpl
-    def before_send(self, email: Email, envelope: Envelope) -> Email:
-        """Mark the subject."""
-        return email.replace(subject=email.subject + self.mark)
-
-    @hookimpl
-    def after_send(self, receipt: Receipt, email: Email) -> None:
-        """Keep the receipt."""
-        self.receipts.append(receipt)
-
-
 def test_installed_middleware_is_loaded_and_the_broken_left_out(
-    install: Install, memory: Memory, caplog: pytest.LogCaptureFixture
+    install: Install, memory: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """All entry points of zenmail.plugins are used; one that does not load is named."""
     group = "zenmail.plugins"
@@ -372,7 +322,7 @@ def test_installed_middleware_is_loaded_and_the_broken_left_out(
 
 
 def test_disabled_middleware_is_not_even_imported(
-    install: Install, memory: Memory, monkeypatch: pytest.MonkeyPatch
+    install: Install, memory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ZENMAIL_DISABLE_PLUGINS blocks middleware by name."""
     monkeypatch.setenv("ZENMAIL_DISABLE_PLUGINS", "good")
@@ -387,15 +337,22 @@ def test_disabled_middleware_is_not_even_imported(
 
 
 def test_hook_calls_can_be_traced(
-    memory: Memory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    memory: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """ZENMAIL_TRACE_PLUGINS logs which hook calls whom; without it nothing is logged."""
+
+    class Watch:
+        @hookimpl
+        def before_send(self) -> None: ...
+
+        @hookimpl
+        def after_send(self) -> None: ...
 
     def run() -> str:
         caplog.clear()
         host = PluginHost(installed=list)
         host.register_transport("memory", memory)
-        host.register_middleware("tag", Tag("1"))
+        host.register_middleware("tag", Watch())
         with Mailer("memory", plugins=host) as mailer:
             mailer.send(make_email())
         return caplog.text

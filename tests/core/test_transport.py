@@ -1,4 +1,4 @@
-"""Options that a user typed, and what is said of those that do not fit."""
+"""A transport's options, and its hooks when they fail."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import pytest
 from pydantic import Field, SecretStr
 
 from zenmail import (
-    Deadline,
     Email,
     Mailer,
     OptionsError,
     PluginHost,
     Receipt,
     SendRequest,
-    TokenRequest,
     TransportOptions,
     VerifyRequest,
     hookimpl,
@@ -34,41 +32,16 @@ def make_email(**changes: Any) -> Email:
     return Email(**{**values, **changes})
 
 
-class Memory:
-    """A transport that keeps its requests."""
-
-    def __init__(self) -> None:
-        self.requests: list[SendRequest[Any]] = []
+class Accepts:
+    """A transport that accepts every mail."""
 
     @hookimpl
     def transport_options(self) -> type[TransportOptions]:
-        """Return no options of its own."""
         return TransportOptions
 
     @hookimpl
     def send_email(self, request: SendRequest[Any]) -> Receipt:
-        """Keep the request."""
-        self.requests.append(request)
         return Receipt(accepted=request.envelope.recipients)
-
-
-@pytest.fixture
-def memory() -> Memory:
-    """Return a transport that keeps its requests."""
-    return Memory()
-
-
-@pytest.fixture
-def host(memory: Memory) -> PluginHost:
-    """Return a host without installed plugins, and with the transport ``memory``."""
-    host = PluginHost(installed=list)
-    host.register_transport("memory", memory)
-    return host
-
-
-def request() -> TokenRequest:
-    """Return a request for a token."""
-    return TokenRequest("a@example.com", (), Deadline.after(5), {"secret": "canary-token-91bc"})
 
 
 @pytest.mark.parametrize(
@@ -104,7 +77,7 @@ def test_secrets_stay_out_of_the_repr() -> None:
 
 def test_no_receipt_is_an_unknown_outcome(host: PluginHost) -> None:
     """A transport that returns something else may have sent the mail."""
-    host.register_transport("none", type("Plugin", (Memory,), {
+    host.register_transport("none", type("Plugin", (Accepts,), {
         "send_email": hookimpl(lambda self, request: True)}))  # fmt: skip
     with Mailer("none", plugins=host) as mailer:
         receipt = mailer.send(make_email())
@@ -115,7 +88,7 @@ def test_no_receipt_is_an_unknown_outcome(host: PluginHost) -> None:
 def test_a_verification_that_fails_is_a_failed_check(host: PluginHost) -> None:
     """Whatever ``verify_transport`` raises is shown with the transport's name."""
 
-    class Unverifiable(Memory):
+    class Unverifiable(Accepts):
         @hookimpl
         def verify_transport(self, request: VerifyRequest[Any]) -> None:
             raise ZeroDivisionError("oops")
@@ -133,7 +106,7 @@ def test_trouble_while_closing_is_logged(
 ) -> None:
     """A transport that does not close costs nobody their mail."""
 
-    class Unclosable(Memory):
+    class Unclosable(Accepts):
         @hookimpl
         def close_transport(self) -> None:
             raise OSError("stuck")

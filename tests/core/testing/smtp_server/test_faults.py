@@ -5,7 +5,6 @@ from __future__ import annotations
 import smtplib
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -22,33 +21,6 @@ from zenmail.testing.smtp_server import (
     SMTPServer,
 )
 
-MAIL = b"Subject: x\r\n\r\n.dot\r\n"
-
-
-@pytest.fixture
-def server() -> Iterator[SMTPServer]:
-    """A server in clear."""
-    with SMTPServer(security="none") as found:
-        yield found
-
-
-def client(server: SMTPServer) -> smtplib.SMTP:
-    """Return smtplib's client, connected."""
-    return smtplib.SMTP("127.0.0.1", server.port, local_hostname="test", timeout=10)
-
-
-def send(server: SMTPServer, recipients: Any = ("b@example.com",)) -> Any:
-    """Send a mail with smtplib."""
-    with client(server) as smtp:
-        return smtp.sendmail("a@example.com", list(recipients), MAIL)
-
-
-def dial(server: SMTPServer) -> socket.socket:
-    """Return a bare connection, its banner read."""
-    sock = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    assert sock.recv(1000).startswith(b"220 ")
-    return sock
-
 
 def received(sock: socket.socket) -> bytes:
     """Return what comes until the connection is closed, whichever way."""
@@ -61,7 +33,7 @@ def received(sock: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("phase", ["connect", "banner", "ehlo", "mail", "rcpt", "data", "dot"])
 @pytest.mark.parametrize("action", [Drop(), Drop(reset=True), Drop(after="250-half")])
-def test_drop(server: SMTPServer, phase: Any, action: Any) -> None:
+def test_drop(server: SMTPServer, phase: Any, action: Any, send: Any) -> None:
     """The connection is closed in the phase; a mail that was in is kept."""
     server.on(phase, action)
     with pytest.raises((smtplib.SMTPException, OSError)):
@@ -69,7 +41,7 @@ def test_drop(server: SMTPServer, phase: Any, action: Any) -> None:
     assert len(server.mails) == (1 if phase == "dot" else 0)
 
 
-def test_cut(server: SMTPServer) -> None:
+def test_cut(server: SMTPServer, dial: Any) -> None:
     """A cut ends the connection after exactly so many bytes."""
     server.on("connect", Cut(sent=10), times=1)
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
@@ -82,7 +54,7 @@ def test_cut(server: SMTPServer) -> None:
     assert not server.lines(connection=1)
 
 
-def test_what_is_sent(server: SMTPServer) -> None:
+def test_what_is_sent(server: SMTPServer, dial: Any) -> None:
     """Send replaces the answer, Inject adds to it, Delay and Drip put it off."""
     with dial(server) as sock:
         for action, answer in (

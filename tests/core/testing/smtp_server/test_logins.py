@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Iterator
 
 import pytest
 
-from zenmail.testing.smtp_server import (
-    SMTPServer,
-)
+from zenmail.testing.smtp_server import SMTPServer
 
 PASSWORD = "canary-password-7f3a"
-
-
-@pytest.fixture
-def server() -> Iterator[SMTPServer]:
-    """A server in clear."""
-    with SMTPServer(security="none") as found:
-        yield found
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])

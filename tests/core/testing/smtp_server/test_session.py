@@ -8,14 +8,11 @@ import socket
 import ssl
 import threading
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from zenmail.testing.smtp_server import (
-    SMTPServer,
-)
+from zenmail.testing.smtp_server import SMTPServer
 
 PASSWORD = "canary-password-7f3a"
 MAIL = b"Subject: x\r\n\r\n.dot\r\n"
@@ -23,26 +20,7 @@ MAIL = b"Subject: x\r\n\r\n.dot\r\n"
 RESET = b"\1\0\0\0\0\0\0\0"
 
 
-@pytest.fixture
-def server() -> Iterator[SMTPServer]:
-    """A server in clear."""
-    with SMTPServer(security="none") as found:
-        yield found
-
-
-def client(server: SMTPServer) -> smtplib.SMTP:
-    """Return smtplib's client, connected."""
-    return smtplib.SMTP("127.0.0.1", server.port, local_hostname="test", timeout=10)
-
-
-def dial(server: SMTPServer) -> socket.socket:
-    """Return a bare connection, its banner read."""
-    sock = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    assert sock.recv(1000).startswith(b"220 ")
-    return sock
-
-
-def test_starttls_and_login() -> None:
+def test_starttls_and_login(client: Any) -> None:
     """STARTTLS and AUTH are demanded before a mail, and the certificate is good."""
     with SMTPServer(users={"u": PASSWORD}) as server:
         with client(server) as smtp, pytest.raises(smtplib.SMTPSenderRefused, match="STARTTLS"):
@@ -86,7 +64,7 @@ def test_reset_before_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [str(item.message) for item in caught] == []
 
 
-def test_pipelining_and_chunking(server: SMTPServer) -> None:
+def test_pipelining_and_chunking(server: SMTPServer, dial: Any) -> None:
     """Commands in one packet are answered in one; BDAT takes bytes as they are."""
     with dial(server) as sock:
         sock.sendall(
@@ -106,7 +84,7 @@ def test_pipelining_and_chunking(server: SMTPServer) -> None:
     assert server.mails[0].command == "BDAT"
 
 
-def test_bdat_that_is_not_known(server: SMTPServer) -> None:
+def test_bdat_that_is_not_known(server: SMTPServer, dial: Any) -> None:
     """A reply to bdat is that of a server that takes the content for commands."""
     server.on("bdat", "502 5.5.1 Unknown")
     with dial(server) as sock:
@@ -117,7 +95,7 @@ def test_bdat_that_is_not_known(server: SMTPServer) -> None:
     assert answer == b"502 5.5.1 Unknown\r\n250 2.0.0 Ok\r\n"
 
 
-def test_order_of_commands(server: SMTPServer) -> None:
+def test_order_of_commands(server: SMTPServer, dial: Any) -> None:
     """Commands out of order or out of shape are refused, and nothing is kept."""
     with dial(server) as sock:
         for command, code in (
