@@ -24,7 +24,7 @@ class Login:
     ) -> None:
         self._users = users
         self._tokens = tokens
-        self._send = ask
+        self._challenge = ask
 
     def attempt(self, mechanism: str, initial: str) -> str | None:
         """Return the user name, or None when the credentials are wrong.
@@ -47,7 +47,7 @@ class Login:
         return mechanisms[mechanism](initial)
 
     def _ask(self, challenge: bytes) -> str:
-        return _decode(self._send(base64.b64encode(challenge).decode()))
+        return _decode(self._challenge(base64.b64encode(challenge).decode()))
 
     def _plain(self, initial: str) -> str | None:
         answer = _decode(initial) if initial else self._ask(b"")
@@ -86,7 +86,7 @@ class Login:
         if token in self._tokens:
             return username
         # The client has to confirm that it was told (RFC 7628, 3.2.3).
-        self._send(base64.b64encode(b'{"status":"401"}').decode())
+        self._challenge(base64.b64encode(b'{"status":"401"}').decode())
         return None
 
 
