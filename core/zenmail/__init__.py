@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from .address import Mailbox
     from .addressing import Addressing
     from .alert import Alert, Image, Severity, StepSummary
+    from .attachment import Attachment
     from .composing.compose import compose
     from .deadline import Deadline
     from .delivery.mailer import Mailer
     from .delivery.redirect import Redirect
-    from .email import Attachment, Email, Envelope
+    from .email import Email, Envelope
     from .errors import (
         AddressError,
         AmbiguousTransport,
@@ -38,11 +39,18 @@ if TYPE_CHECKING:
         ZenmailError,
     )
     from .hookspecs import hookimpl
-    from .plugins import InstalledPlugin, PluginHost, Transport
+    from .plugins import InstalledPlugin, PluginHost
     from .receipt import Outcome, Receipt
     from .retry import DeliveryPolicy, Retry
     from .tokens import AccessToken, TokenRequest
-    from .transport import Check, FetchToken, SendRequest, TransportOptions, VerifyRequest
+    from .transport import (
+        Check,
+        FetchToken,
+        SendRequest,
+        Transport,
+        TransportOptions,
+        VerifyRequest,
+    )
 
 __all__ = [
     "AccessToken",
@@ -96,7 +104,7 @@ _HOMES = {
     "Addressing": "addressing",
     "Alert": "alert",
     "AmbiguousTransport": "errors",
-    "Attachment": "email",
+    "Attachment": "attachment",
     "BrokenTransport": "errors",
     "Check": "transport",
     "ConfigurationError": "errors",
@@ -126,7 +134,7 @@ _HOMES = {
     "TemplateError": "errors",
     "TemporaryFailure": "errors",
     "TokenRequest": "tokens",
-    "Transport": "plugins",
+    "Transport": "transport",
     "TransportOptions": "transport",
     "UnknownOutcome": "errors",
     "UnknownTransport": "errors",

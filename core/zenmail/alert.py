@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_serializer, field_validator
 
+from .attachment import Attachment
 from .clean import as_text
-from .email import Attachment
 from .model import Model
 
 if TYPE_CHECKING:
-    from .email import Attachable
+    from .attachment import Attachable
 
 __all__ = ["Alert", "Image", "Severity", "StepSummary"]
 

@@ -24,10 +24,7 @@ a ``remedy``: what the reader should do next.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from .receipt import Receipt
+from typing import Any, ClassVar
 
 __all__ = [
     "AddressError",
@@ -136,11 +133,11 @@ class DeliveryError(ZenmailError):
     """The mail did not arrive, or may not have.
 
     Attributes:
-        receipt: What became of each recipient, when `Receipt.raise_for_outcome` raised it.
+        receipt: The `Receipt` whose ``raise_for_outcome`` raised it, or None.
     """
 
     default_code = "delivery"
-    receipt: Receipt | None = None
+    receipt: Any = None  # a Receipt, whose module imports this one
 
 
 class TemporaryFailure(DeliveryError):

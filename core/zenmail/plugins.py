@@ -1,4 +1,4 @@
-"""The typed side of the plugin manager: transports by name, middleware around every send."""
+"""The plugins that are installed: transports and token sources by name, middleware whole."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 from pydantic import SecretStr
 
-from .email import Email, Envelope
 from .errors import (
     AmbiguousTransport,
     BrokenTransport,
     TemporaryFailure,
-    UnknownOutcome,
     UnknownTransport,
     ZenmailError,
 )
 from .hookspecs import PROJECT_NAME, MiddlewareSpec, TokenSourceSpec, TransportSpec
-from .model import Model
-from .receipt import Receipt
+from .middleware import Middleware
 from .runtime.forks import no_fork, reset_after_fork
 from .tokens import AccessToken, TokenRequest
-from .transport import Check, SendRequest, TransportOptions, VerifyRequest
+from .transport import Transport
 
 if TYPE_CHECKING:
     from .alert import Alert
+    from .email import Email, Envelope
+    from .receipt import Receipt
 
-__all__ = ["InstalledPlugin", "PluginHost", "Transport"]
+__all__ = ["InstalledPlugin", "PluginHost"]
 
 TRANSPORTS = "zenmail.transports"
 TOKEN_SOURCES = "zenmail.token_sources"  # noqa: S105 - the name of an entry-point group
@@ -55,9 +54,6 @@ INSTALL_COMMANDS: dict[str, dict[str, str]] = {
 """How to install the plugins we know of, by entry-point group and name."""
 
 _logger = logging.getLogger(__name__)
-# Seconds after which it is said that a plugin keeps an alert waiting.
-_LONG = 1.0
-_Result = TypeVar("_Result", bound=Model)
 
 
 @dataclass(frozen=True)
@@ -74,107 +70,6 @@ class InstalledPlugin:
     distribution: str
     version: str
     entry_point: EntryPoint
-
-
-class Transport:
-    """One selected transport, its hooks as typed methods.
-
-    Each has a plugin manager to itself: pluggy would call the bystanders too.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        manager: pluggy.PluginManager,
-        pass_through: tuple[type[BaseException], ...] = (),
-    ) -> None:
-        self.name = name
-        self._hook = manager.hook
-        self._leaving: tuple[type[BaseException], ...] = (ZenmailError, *pass_through)
-        self._check_contract()
-
-    def _check_contract(self) -> None:
-        for hook in ("transport_options", "send_email"):
-            if not getattr(self._hook, hook).get_hookimpls():
-                raise BrokenTransport(
-                    f"The plugin has no {hook}().",
-                    transport=self.name,
-                    remedy=f"A transport marks transport_options and send_email with "
-                    f"zenmail.hookimpl; ask the authors of {self.name!r} to add {hook}.",
-                )
-        try:
-            options = self._hook.transport_options()
-        except self._leaving:
-            raise
-        except Exception as error:
-            raise BrokenTransport(
-                f"transport_options() fails: {type(error).__name__}: {error}",
-                transport=self.name,
-                remedy=f"Tell the authors of {self.name!r}.",
-            ) from error
-        if not (inspect.isclass(options) and issubclass(options, TransportOptions)):
-            raise BrokenTransport(
-                "transport_options() returns no class derived from zenmail.TransportOptions.",
-                transport=self.name,
-            )
-        self.options_type: type[TransportOptions] = options
-
-    @property
-    def verifies(self) -> bool:
-        """Whether the transport can check its set-up without sending."""
-        return bool(self._hook.verify_transport.get_hookimpls())
-
-    def parse_options(self, values: Mapping[str, Any]) -> TransportOptions:
-        """Validate options that a user typed.
-
-        Raises:
-            OptionsError: A key is unknown, missing, or has an unusable value.
-        """
-        return self.options_type.parse(values, transport=self.name)
-
-    def send(self, request: SendRequest[Any]) -> Receipt:
-        """Call the transport's ``send_email``; whatever it raises passes through.
-
-        Raises:
-            UnknownOutcome: It returned something else than a receipt.
-        """
-        receipt = self._hook.send_email(request=request)
-        if not isinstance(receipt, Receipt):
-            raise UnknownOutcome(
-                f"The transport {self.name!r} returned {type(receipt).__name__}, not a "
-                "zenmail.Receipt: whether it sent the mail, nobody knows.",
-                code="transport-broken",
-                transport=self.name,
-                remedy=f"Ask the authors of the transport {self.name!r} to return a receipt.",
-            )
-        return receipt
-
-    def verify(self, request: VerifyRequest[Any]) -> list[Check]:
-        """Call the transport's ``verify_transport``; what it raises is a failed check."""
-        try:
-            return list(self._hook.verify_transport(request=request) or ())
-        except self._leaving as error:
-            if not isinstance(error, ZenmailError):
-                raise
-            return [Check(self.name, "failed", error.message, error.remedy, code=error.code)]
-        except Exception as error:
-            detail = f"verify_transport() fails: {type(error).__name__}: {error}"
-            return [Check(self.name, "failed", detail, f"Tell the authors of {self.name!r}.")]
-
-    def close(self) -> None:
-        """Let the transport release what it holds; its trouble is logged, not raised."""
-        try:
-            self._hook.close_transport()
-        except self._leaving as error:
-            if not isinstance(error, ZenmailError):
-                raise
-            self._complain(error)
-        except Exception as error:
-            self._complain(error)
-
-    def _complain(self, error: Exception) -> None:
-        # Its text may hold anything, a secret included.
-        _logger.warning("Transport %r does not close: %s.", self.name, type(error).__name__)
 
 
 class PluginHost:
@@ -209,7 +104,9 @@ class PluginHost:
         self._transports: dict[str, Transport] = {}
         self._token_sources: dict[str, pluggy.PluginManager] = {}
         self._traced = os.environ.get("ZENMAIL_TRACE_PLUGINS", "") not in ("", "0")
-        self._middleware = self._manager()
+        self._middleware = Middleware(
+            self._manager(), pass_through=pass_through, traced=self._traced
+        )
         self._middleware_loaded = False
         self.reset()
         reset_after_fork(self)
@@ -276,18 +173,8 @@ class PluginHost:
         Raises:
             BrokenTransport: It does not fit the hooks.
         """
-        self._register(self._middleware, name, plugin)
-        callers = self._middleware.get_hookcallers(self._middleware.get_plugin(name)) or ()
-        for caller in callers:
-            for found in caller.get_hookimpls():
-                if found.plugin_name == name and (found.wrapper or found.hookwrapper):
-                    self._middleware.unregister(name=name)
-                    raise BrokenTransport(
-                        f"Its {caller.name} is a hook wrapper; zenmail calls middleware one "
-                        "by one, so there is nothing to wrap.",
-                        transport=name,
-                        remedy="Take wrapper=True away.",
-                    )
+        self._register(self._middleware.manager, name, plugin)
+        self._middleware.refuse_wrappers(name)
 
     def register_token_source(self, name: str, plugin: object) -> None:
         """Take a token source that no entry point names."""
@@ -380,111 +267,38 @@ class PluginHost:
                 remedy=f"Tell the authors of {name!r}.",
             ) from error
 
-    def load_middleware(self) -> None:
-        """Load the installed middleware, unless that was done before."""
+    def load_middleware(self) -> Middleware:
+        """Return the middleware, loading what is installed the first time."""
         with self._loading:
-            if self._middleware_loaded:
-                return
-            self._middleware_loaded = True
-            for offer in self.installed(MIDDLEWARE):
-                if offer.name in self._disabled:
-                    continue
-                try:
-                    self.register_middleware(offer.name, self._load(offer))
-                except ZenmailError as error:
-                    _logger.warning("Plugin %r is left out. %s", offer.name, error)
+            if not self._middleware_loaded:
+                self._middleware_loaded = True
+                for offer in self.installed(MIDDLEWARE):
+                    if offer.name not in self._disabled:
+                        self._load_middleware(offer)
+        return self._middleware
+
+    def _load_middleware(self, offer: InstalledPlugin) -> None:
+        try:
+            self.register_middleware(offer.name, self._load(offer))
+        except ZenmailError as error:
+            _logger.warning("Plugin %r is left out. %s", offer.name, error)
+
+    def before_render(self, alert: Alert) -> Alert:
+        """Let the middleware see, and replace, an alert."""
+        return self.load_middleware().before_render(alert)
+
+    def before_send(self, email: Email, envelope: Envelope) -> Email:
+        """Let the middleware see, and replace, a mail."""
+        return self.load_middleware().before_send(email, envelope)
+
+    def after_send(self, receipt: Receipt, email: Email) -> None:
+        """Tell the middleware what became of a mail."""
+        self.load_middleware().after_send(receipt, email)
 
     def close(self) -> None:
         """Close every transport that was loaded."""
         for transport in self._transports.values():
             transport.close()
-
-    def before_render(self, alert: Alert) -> Alert:
-        """Let the middleware see, and replace, an alert."""
-        # Whoever has an alert has imported it.
-        from .alert import Alert
-
-        return self._chain("before_render", Alert, alert, {})
-
-    def before_send(self, email: Email, envelope: Envelope) -> Email:
-        """Let the middleware see, and replace, a mail."""
-        return self._chain("before_send", Email, email, {"envelope": envelope})
-
-    def after_send(self, receipt: Receipt, email: Email) -> None:
-        """Tell the middleware what became of a mail."""
-        for implementation in self._implementations("after_send"):
-            # To each its own: nobody changes what the others, and the sender, are told.
-            told = receipt.model_copy(deep=True)
-            self._guarded(implementation, {"receipt": told, "email": email})
-
-    def _chain(
-        self, hook: str, kind: type[_Result], value: _Result, context: dict[str, Any]
-    ) -> _Result:
-        argument = "alert" if hook == "before_render" else "email"
-        for implementation in self._implementations(hook):
-            replaced = self._guarded(implementation, {argument: value, **context})
-            if isinstance(replaced, kind):
-                # pydantic lets a plugin make one without any check.
-                checked = self._try(implementation, replaced.replace)
-                value = value if checked is None else checked
-            elif replaced is not None:
-                _logger.warning(
-                    "Plugin %r returned %s from %s; the alert goes on without it.",
-                    implementation.plugin_name,
-                    type(replaced).__name__,
-                    hook,
-                )
-        return value
-
-    def _guarded(self, implementation: pluggy.HookImpl, arguments: dict[str, Any]) -> Any:
-        if self._traced:
-            _logger.warning(
-                "hook %s: calls %s",
-                implementation.function.__name__,
-                implementation.plugin_name,
-            )
-        given = [arguments[name] for name in implementation.argnames]
-        return self._try(implementation, lambda: implementation.function(*given))
-
-    def _try(self, implementation: pluggy.HookImpl, call: Callable[[], Any]) -> Any:
-        started = time.monotonic()
-        try:
-            return call()
-        except self.pass_through:
-            raise
-        except Exception as error:
-            _logger.warning(
-                "Plugin %r fails; the alert goes on without it. %s: %s",
-                implementation.plugin_name,
-                type(error).__name__,
-                error,
-            )
-            _logger.debug("Where %r fails:", implementation.plugin_name, exc_info=error)
-            return None
-        finally:
-            if (took := time.monotonic() - started) > _LONG:
-                _logger.warning(
-                    "Plugin %r took %.1f s of the time that the alert has.",
-                    implementation.plugin_name,
-                    took,
-                )
-
-    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
-        """Return a middleware hook's implementations, the first registered first.
-
-        They are called one by one, not through the hook, so that each sees what the one
-        before it made and the failure of one does not end the chain.
-        """
-        self.load_middleware()
-        caller: pluggy.HookCaller = getattr(self._middleware.hook, hook)
-        found = caller.get_hookimpls()
-        if not found:
-            return found
-        return [
-            *reversed([item for item in found if item.tryfirst]),
-            *(item for item in found if not (item.tryfirst or item.trylast)),
-            *reversed([item for item in found if item.trylast]),
-        ]
 
 
 def _offers(installed: Iterable[Distribution]) -> dict[str, list[InstalledPlugin]]:

@@ -1,20 +1,41 @@
-"""What a transport is given, and how its options are declared."""
+"""A transport: its options, what it is given, and its hooks as typed methods."""
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 
 from .deadline import Deadline
 from .email import Email, Envelope
-from .errors import OptionsError, UnknownTransport
+from .errors import (
+    BrokenTransport,
+    OptionsError,
+    UnknownOutcome,
+    UnknownTransport,
+    ZenmailError,
+)
 from .model import LateModel, describe_validation
+from .receipt import Receipt
 from .tokens import AccessToken, TokenRequest
 
-__all__ = ["Check", "FetchToken", "SendRequest", "TransportOptions", "VerifyRequest"]
+if TYPE_CHECKING:
+    import pluggy
+
+__all__ = [
+    "Check",
+    "FetchToken",
+    "SendRequest",
+    "Transport",
+    "TransportOptions",
+    "VerifyRequest",
+]
+
+_logger = logging.getLogger(__name__)
 
 OptionsT = TypeVar("OptionsT", bound="TransportOptions", covariant=True)
 
@@ -138,3 +159,104 @@ class Check:
     remedy: str = ""
     seconds: float = 0.0
     code: str = ""
+
+
+class Transport:
+    """One selected transport, its hooks as typed methods.
+
+    Each has a plugin manager to itself: pluggy would call the bystanders too.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        manager: pluggy.PluginManager,
+        pass_through: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        self.name = name
+        self._hook = manager.hook
+        self._leaving: tuple[type[BaseException], ...] = (ZenmailError, *pass_through)
+        self._check_contract()
+
+    def _check_contract(self) -> None:
+        for hook in ("transport_options", "send_email"):
+            if not getattr(self._hook, hook).get_hookimpls():
+                raise BrokenTransport(
+                    f"The plugin has no {hook}().",
+                    transport=self.name,
+                    remedy=f"A transport marks transport_options and send_email with "
+                    f"zenmail.hookimpl; ask the authors of {self.name!r} to add {hook}.",
+                )
+        try:
+            options = self._hook.transport_options()
+        except self._leaving:
+            raise
+        except Exception as error:
+            raise BrokenTransport(
+                f"transport_options() fails: {type(error).__name__}: {error}",
+                transport=self.name,
+                remedy=f"Tell the authors of {self.name!r}.",
+            ) from error
+        if not (inspect.isclass(options) and issubclass(options, TransportOptions)):
+            raise BrokenTransport(
+                "transport_options() returns no class derived from zenmail.TransportOptions.",
+                transport=self.name,
+            )
+        self.options_type: type[TransportOptions] = options
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the transport can check its set-up without sending."""
+        return bool(self._hook.verify_transport.get_hookimpls())
+
+    def parse_options(self, values: Mapping[str, Any]) -> TransportOptions:
+        """Validate options that a user typed.
+
+        Raises:
+            OptionsError: A key is unknown, missing, or has an unusable value.
+        """
+        return self.options_type.parse(values, transport=self.name)
+
+    def send(self, request: SendRequest[Any]) -> Receipt:
+        """Call the transport's ``send_email``; whatever it raises passes through.
+
+        Raises:
+            UnknownOutcome: It returned something else than a receipt.
+        """
+        receipt = self._hook.send_email(request=request)
+        if not isinstance(receipt, Receipt):
+            raise UnknownOutcome(
+                f"The transport {self.name!r} returned {type(receipt).__name__}, not a "
+                "zenmail.Receipt: whether it sent the mail, nobody knows.",
+                code="transport-broken",
+                transport=self.name,
+                remedy=f"Ask the authors of the transport {self.name!r} to return a receipt.",
+            )
+        return receipt
+
+    def verify(self, request: VerifyRequest[Any]) -> list[Check]:
+        """Call the transport's ``verify_transport``; what it raises is a failed check."""
+        try:
+            return list(self._hook.verify_transport(request=request) or ())
+        except self._leaving as error:
+            if not isinstance(error, ZenmailError):
+                raise
+            return [Check(self.name, "failed", error.message, error.remedy, code=error.code)]
+        except Exception as error:
+            detail = f"verify_transport() fails: {type(error).__name__}: {error}"
+            return [Check(self.name, "failed", detail, f"Tell the authors of {self.name!r}.")]
+
+    def close(self) -> None:
+        """Let the transport release what it holds; its trouble is logged, not raised."""
+        try:
+            self._hook.close_transport()
+        except self._leaving as error:
+            if not isinstance(error, ZenmailError):
+                raise
+            self._complain(error)
+        except Exception as error:
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        # Its text may hold anything, a secret included.
+        _logger.warning("Transport %r does not close: %s.", self.name, type(error).__name__)

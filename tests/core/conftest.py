@@ -61,6 +61,36 @@ def scripted() -> Callable[..., Scripted]:
     return make
 
 
+class Memory:
+    """A transport that keeps its requests."""
+
+    def __init__(self) -> None:
+        self.requests: list[SendRequest[Any]] = []
+
+    @hookimpl
+    def transport_options(self) -> type[TransportOptions]:
+        return TransportOptions
+
+    @hookimpl
+    def send_email(self, request: SendRequest[Any]) -> Receipt:
+        self.requests.append(request)
+        return Receipt(accepted=request.envelope.recipients)
+
+
+@pytest.fixture
+def memory() -> Memory:
+    """Return a transport that keeps its requests."""
+    return Memory()
+
+
+@pytest.fixture
+def host(memory: Memory) -> PluginHost:
+    """Return a host without installed plugins, and with the transport ``memory``."""
+    host = PluginHost(installed=list)
+    host.register_transport("memory", memory)
+    return host
+
+
 @pytest.fixture
 def mailer_of() -> Iterator[Callable[..., Mailer]]:
     """Return a maker of mailers over transports called "one", "two" and so on."""

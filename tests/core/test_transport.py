@@ -1,4 +1,4 @@
-"""Options that a user typed, and what is said of those that do not fit."""
+"""A transport's options, and its hooks when they fail."""
 
 from __future__ import annotations
 
@@ -7,13 +7,41 @@ from typing import Any
 import pytest
 from pydantic import Field, SecretStr
 
-from zenmail import OptionsError, TransportOptions
+from zenmail import (
+    Email,
+    Mailer,
+    OptionsError,
+    PluginHost,
+    Receipt,
+    SendRequest,
+    TransportOptions,
+    VerifyRequest,
+    hookimpl,
+)
 
 
 class _Options(TransportOptions):
     url: str
     password: SecretStr = SecretStr("")
     retries: int = Field(default=1, ge=0)
+
+
+def make_email(**changes: Any) -> Email:
+    """Return a mail."""
+    values: dict[str, Any] = {"sender": "a@example.com", "to": "b@example.com", "subject": "s"}
+    return Email(**{**values, **changes})
+
+
+class Accepts:
+    """A transport that accepts every mail."""
+
+    @hookimpl
+    def transport_options(self) -> type[TransportOptions]:
+        return TransportOptions
+
+    @hookimpl
+    def send_email(self, request: SendRequest[Any]) -> Receipt:
+        return Receipt(accepted=request.envelope.recipients)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +73,45 @@ def test_secrets_stay_out_of_the_repr() -> None:
     """Options are logged and shown; passwords are not."""
     options = _Options.parse({"url": "x", "password": "canary-password-7f3a"}, transport="own")
     assert "canary-password-7f3a" not in f"{options!r} {options}"
+
+
+def test_no_receipt_is_an_unknown_outcome(host: PluginHost) -> None:
+    """A transport that returns something else may have sent the mail."""
+    host.register_transport("none", type("Plugin", (Accepts,), {
+        "send_email": hookimpl(lambda self, request: True)}))  # fmt: skip
+    with Mailer("none", plugins=host) as mailer:
+        receipt = mailer.send(make_email())
+    assert receipt.outcome == "unknown"
+    assert receipt.code == "transport-broken"
+
+
+def test_a_verification_that_fails_is_a_failed_check(host: PluginHost) -> None:
+    """Whatever ``verify_transport`` raises is shown with the transport's name."""
+
+    class Unverifiable(Accepts):
+        @hookimpl
+        def verify_transport(self, request: VerifyRequest[Any]) -> None:
+            raise ZeroDivisionError("oops")
+
+    host.register_transport("bad", Unverifiable)
+    with Mailer("bad", plugins=host) as mailer:
+        (check,) = mailer.verify()["bad"]
+    assert check.status == "failed"
+    assert "ZeroDivisionError: oops" in check.detail
+    assert "'bad'" in check.remedy
+
+
+def test_trouble_while_closing_is_logged(
+    host: PluginHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A transport that does not close costs nobody their mail."""
+
+    class Unclosable(Accepts):
+        @hookimpl
+        def close_transport(self) -> None:
+            raise OSError("stuck")
+
+    host.register_transport("bad", Unclosable)
+    with Mailer("bad", plugins=host) as mailer:
+        assert mailer.send(make_email()).delivered
+    assert "'bad' does not close: OSError." in caplog.text

@@ -8,15 +8,13 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from email import policy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from zenmail import Attachment, Email, Mailer, OptionsError, PermanentFailure, Receipt, Retry
-from zenmail_transports.folder import Folder
+from zenmail import Attachment, Email, Mailer, OptionsError, Receipt, Retry
 
 
 def make_email(**changes: Any) -> Email:
@@ -180,39 +178,6 @@ def test_a_full_disk_leaves_no_torn_file(tmp_path: Path, options: str) -> None:
     answer = run_with_little_room(tmp_path, limit=600_000, options=options)
     assert answer == "deferred folder-full True"
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-def test_a_mail_that_breaks_off_does_not_appear(tmp_path: Path) -> None:
-    """When the bytes stop coming, nothing is left behind and the error passes through."""
-
-    def broken() -> Iterator[bytes]:
-        yield bytes(100_000)
-        raise EOFError
-
-    with Folder.open(tmp_path / "out") as folder:
-        with pytest.raises(EOFError):
-            folder.add("mail.eml", broken())
-        assert not list((tmp_path / "out").iterdir())
-
-
-def test_a_name_that_is_taken_is_left_alone(tmp_path: Path) -> None:
-    """A file of the same name keeps its content."""
-    (tmp_path / "mail.eml").write_text("first")
-    with Folder.open(tmp_path) as folder, pytest.raises(PermanentFailure):
-        folder.add("mail.eml", [b"second"])
-    assert [path.name for path in tmp_path.iterdir()] == ["mail.eml"]
-    assert (tmp_path / "mail.eml").read_text() == "first"
-
-
-def test_a_folder_that_is_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
-    """What was opened stays what is written to."""
-    with Folder.open(tmp_path / "out") as folder:
-        (tmp_path / "out").rename(tmp_path / "moved")
-        (tmp_path / "outside").mkdir()
-        (tmp_path / "out").symlink_to(tmp_path / "outside")
-        folder.add("mail.eml", [b"x"])
-    assert not list((tmp_path / "outside").iterdir())
-    assert (tmp_path / "moved" / "mail.eml").exists()
 
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import click
 
-from zenmail.errors import ConfigurationError, ZenmailError
+from ..errors import ConfigurationError, ZenmailError
 
 __all__ = ["COMMANDS", "Failure", "app"]
 

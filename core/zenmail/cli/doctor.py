@@ -6,12 +6,11 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-import zenmail
-from zenmail.errors import ConfigurationError, ZenmailError
-
+from ..errors import ConfigurationError, ZenmailError
 from .mailer_options import MailerOptions, mailer_options
 from .stored import (
     StoredAlerter,
@@ -19,6 +18,11 @@ from .stored import (
     read_alerter,
     with_addresses,
 )
+
+if TYPE_CHECKING:
+    from ..delivery.mailer import Mailer
+    from ..email import Email
+    from ..transport import Check
 
 __all__ = ["diagnose", "doctor", "report"]
 
@@ -112,9 +116,7 @@ def report(stored: StoredAlerter, *, send: bool = False, as_json: bool = False) 
     return not failed
 
 
-def diagnose(
-    stored: StoredAlerter, *, send: bool = False
-) -> Iterator[tuple[str, zenmail.Check]]:
+def diagnose(stored: StoredAlerter, *, send: bool = False) -> Iterator[tuple[str, Check]]:
     """Check a set-up; the first phase that fails ends it.
 
     Args:
@@ -124,12 +126,15 @@ def diagnose(
     Yields:
         Name of the transport, and what one phase found.
     """
+    from ..plugins import PluginHost
+    from ..transport import Check
+
     for check in stored.checks:
         yield stored.transport, check
     if _failed(stored.checks):
         return
     started = time.perf_counter()
-    host = zenmail.PluginHost()
+    host = PluginHost()
     try:
         mailer = stored.mailer()
         email = _test_mail(stored)
@@ -145,7 +150,7 @@ def diagnose(
         detail = f"{stored.transport} of {owner.distribution} {owner.version}"
         yield (
             stored.transport,
-            zenmail.Check("configuration", "passed", detail, "", _since(started)),
+            Check("configuration", "passed", detail, "", _since(started)),
         )
     with mailer:
         findings = _verify(mailer, stored.transport, email)
@@ -154,9 +159,9 @@ def diagnose(
             yield stored.transport, _send(mailer, email)
 
 
-def _verify(
-    mailer: zenmail.Mailer, transport: str, email: zenmail.Email | None
-) -> list[tuple[str, zenmail.Check]]:
+def _verify(mailer: Mailer, transport: str, email: Email | None) -> list[tuple[str, Check]]:
+    from ..transport import Check
+
     started = time.perf_counter()
     try:
         found = mailer.verify(email)
@@ -166,48 +171,51 @@ def _verify(
     return [
         (name, check)
         for name, checks in found.items()
-        for check in checks or [zenmail.Check("verify", "skipped", detail)]
+        for check in checks or [Check("verify", "skipped", detail)]
     ]
 
 
-def _send(mailer: zenmail.Mailer, email: zenmail.Email) -> zenmail.Check:
+def _send(mailer: Mailer, email: Email) -> Check:
+    from ..transport import Check
+
     receipt = mailer.send(email)
     if receipt.delivered:
         detail = f"accepted for {', '.join(receipt.accepted)}: {receipt.message_id}"
-        return zenmail.Check("send", "passed", detail, "", receipt.seconds)
-    return zenmail.Check(
+        return Check("send", "passed", detail, "", receipt.seconds)
+    return Check(
         "send", "failed", receipt.describe(), receipt.remedy, receipt.seconds, receipt.code
     )
 
 
-def _test_mail(stored: StoredAlerter) -> zenmail.Email | None:
+def _test_mail(stored: StoredAlerter) -> Email | None:
+    from ..alert import Alert
+    from ..composing.compose import compose
+
     if not (stored.sender and stored.to):
         return None
     body = "Somebody ran `zenmail doctor`. If you can read this, alerts can reach you."
-    return zenmail.compose(
-        zenmail.Alert(
-            title="Test mail from zenmail", body=body, facts={"transport": stored.transport}
-        ),
+    return compose(
+        Alert(title="Test mail from zenmail", body=body, facts={"transport": stored.transport}),
         sender=stored.sender,
         to=stored.to,
     )
 
 
-def _failed(checks: Iterable[zenmail.Check]) -> bool:
+def _failed(checks: Iterable[Check]) -> bool:
     return any(check.status == "failed" for check in checks)
 
 
-def _failure(phase: str, error: ZenmailError, started: float) -> zenmail.Check:
-    return zenmail.Check(
-        phase, "failed", error.message, error.remedy, _since(started), error.code
-    )
+def _failure(phase: str, error: ZenmailError, started: float) -> Check:
+    from ..transport import Check
+
+    return Check(phase, "failed", error.message, error.remedy, _since(started), error.code)
 
 
 def _since(started: float) -> float:
     return time.perf_counter() - started
 
 
-def _print(transport: str, check: zenmail.Check) -> None:
+def _print(transport: str, check: Check) -> None:
     word, colour = _STATUS[check.status]
     origin = f"{transport}: " if transport else ""
     milliseconds = f"{1000 * check.seconds:>6.0f} ms"

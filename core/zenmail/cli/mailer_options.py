@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
-import zenmail
-from zenmail.address import split_addresses
+from ..address import split_addresses
+from ..errors import ConfigurationError
 
 __all__ = ["MailerOptions", "complete_transports", "mailer_options"]
 
@@ -21,7 +21,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def complete_transports(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     """Return the installed transports whose names start like this."""
-    names = [offer.name for offer in zenmail.PluginHost().installed()]
+    from ..plugins import PluginHost
+
+    names = [offer.name for offer in PluginHost().installed()]
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -137,9 +139,11 @@ def _from_environment(name: str) -> bool:
 
 
 def _takes_password(transport: str, options: Mapping[str, Any]) -> bool:
+    from ..plugins import PluginHost
+
     try:
-        known = zenmail.PluginHost().transport(transport).options_type.model_fields
-    except zenmail.ConfigurationError:  # said when the transport is used
+        known = PluginHost().transport(transport).options_type.model_fields
+    except ConfigurationError:  # said when the transport is used
         return False
     return "password" in known and not options.get("oauth")
 

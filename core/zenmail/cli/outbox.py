@@ -14,7 +14,7 @@ from .mailer_options import MailerOptions, mailer_options
 from .stored import from_options, read_alerter
 
 if TYPE_CHECKING:
-    from zenmail.ledger.outbox import Outbox, OutboxItem
+    from ..ledger.outbox import Outbox, OutboxItem
 
 __all__ = ["outbox"]
 
@@ -174,7 +174,7 @@ def _open(folder: str | None, alerter: str | None) -> Outbox:
 
 
 def _box_of(location: str, alerter: str) -> Outbox:
-    from zenmail.ledger.outbox import Outbox
+    from ..ledger.outbox import Outbox
 
     if not location:
         raise Failure(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-import zenmail
-
 from .app import Failure
+
+if TYPE_CHECKING:
+    from ..alert import Alert
 
 __all__ = ["preview"]
 
@@ -64,7 +65,7 @@ def preview(
     opened: bool,
 ) -> None:
     """Write an alert's mail into a folder and open it."""
-    from zenmail.composing import gallery
+    from ..composing import gallery
 
     if listed:
         click.echo(f"Kinds:    {', '.join(gallery.KINDS)}")
@@ -92,7 +93,9 @@ def preview(
         click.launch(written.html.as_uri())
 
 
-def _read(source: Path) -> zenmail.Alert:
+def _read(source: Path) -> Alert:
+    from ..alert import Alert
+
     try:
         values: Any = json.loads(source.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -103,4 +106,4 @@ def _read(source: Path) -> zenmail.Alert:
             remedy='Write it like {"title": "Step failed", "severity": "error"}.',
             exit_code=2,
         )
-    return zenmail.Alert(**values)
+    return Alert(**values)

@@ -6,15 +6,16 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-
-import zenmail
 
 from .app import Failure
 from .mailer_options import MailerOptions, mailer_options
 from .stored import from_options, read_alerter, with_addresses
+
+if TYPE_CHECKING:
+    from ..receipt import Receipt
 
 __all__ = ["send"]
 
@@ -84,6 +85,9 @@ def send(
     """Compose the text, send it and print the receipt."""
     from rich.console import Console
 
+    from ..alert import Alert
+    from ..attachment import Attachment
+
     if alerter and mailer.given:
         raise click.UsageError("Name an alerter or a transport, not both.")
     body = _read(text, source)
@@ -92,12 +96,12 @@ def send(
     if not (stored.sender and stored.to):
         raise Failure("There is no sender or no recipient.", remedy="Give --from and --to.",
                       exit_code=2)  # fmt: skip
-    alert = zenmail.Alert(
+    alert = Alert(
         title=subject,
         body=body,
         body_format="plain" if plain else "markdown",
         severity=severity,
-        attachments=tuple(zenmail.Attachment(path=path) for path in attachments),
+        attachments=tuple(Attachment(path=path) for path in attachments),
     )
     with stored.mailer(dry_run=dry_run) as opened:
         status = Console(stderr=True).status("Sending ...")
@@ -125,7 +129,7 @@ def _read(text: str | None, source: Path | None) -> str:
     return sys.stdin.buffer.read().decode("utf-8", errors="replace")
 
 
-def _print(receipt: zenmail.Receipt) -> None:
+def _print(receipt: Receipt) -> None:
     delivered = receipt.outcome in ("delivered", "skipped")
     click.secho(receipt.describe(), fg="green" if delivered else "red", err=not delivered)
     for note in receipt.notes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
-from typing import Protocol, cast
-
-import zenmail
+from typing import TYPE_CHECKING, Protocol, cast
 
 from .app import Failure
 from .mailer_options import MailerOptions
+
+if TYPE_CHECKING:
+    from ..delivery.mailer import Mailer
+    from ..transport import Check
 
 __all__ = [
     "ALERTERS",
@@ -29,7 +31,7 @@ return a `StoredAlerter`."""
 class Opener(Protocol):
     """Makes the mailer of an alerter."""
 
-    def __call__(self, *, outbox: str = "", dry_run: bool = False) -> zenmail.Mailer:
+    def __call__(self, *, outbox: str = "", dry_run: bool = False) -> Mailer:
         """Return a mailer.
 
         Args:
@@ -64,9 +66,9 @@ class StoredAlerter:
     to: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
     outbox: str = ""
-    checks: tuple[zenmail.Check, ...] = ()
+    checks: tuple[Check, ...] = ()
 
-    def mailer(self, *, outbox: str = "", dry_run: bool = False) -> zenmail.Mailer:
+    def mailer(self, *, outbox: str = "", dry_run: bool = False) -> Mailer:
         """Open its mailer.
 
         Raises:
@@ -109,8 +111,10 @@ def read_alerter(name: str | None) -> StoredAlerter:
 def from_options(mailer: MailerOptions) -> StoredAlerter:
     """Return what the command line says, in the shape of an alerter."""
 
-    def open_mailer(*, outbox: str = "", dry_run: bool = False) -> zenmail.Mailer:
-        return zenmail.Mailer(
+    def open_mailer(*, outbox: str = "", dry_run: bool = False) -> Mailer:
+        from ..delivery.mailer import Mailer
+
+        return Mailer(
             mailer.transport,
             options=mailer.options,
             deadline=mailer.deadline,

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-import zenmail
-from zenmail.errors import ZenmailError
-
+from ..errors import ZenmailError
 from .mailer_options import complete_transports
 
 if TYPE_CHECKING:
+    from ..plugins import PluginHost
     from .fields import FieldDoc
 
 __all__ = ["transports"]
@@ -50,9 +49,9 @@ class _Found:
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def transports(name: str | None, as_json: bool) -> None:
     """Print the installed transports, or one of them in full."""
-    from zenmail.plugins import INSTALL_COMMANDS, TRANSPORTS
+    from ..plugins import INSTALL_COMMANDS, TRANSPORTS, PluginHost
 
-    host = zenmail.PluginHost()
+    host = PluginHost()
     if name:
         host.owner(name)
         found = [_describe(host, name)]
@@ -69,7 +68,7 @@ def transports(name: str | None, as_json: bool) -> None:
         click.echo("\nTypes, defaults and meanings: zenmail transports NAME")
 
 
-def _describe(host: zenmail.PluginHost, name: str) -> _Found:
+def _describe(host: PluginHost, name: str) -> _Found:
     from .fields import describe_fields
 
     offers = [offer for offer in host.installed() if offer.name == name]

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from ..alert import Alert
+from ..attachment import Attachment
 from ..clean import clean_line, clean_text
-from ..email import Attachment
 from ..redaction.names import Secrecy, secrecy_of
 from ..redaction.redact import Redactor
 from .markdown import from_markdown, from_plain

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..alert import Image
-from ..email import Attachment
+from ..attachment import Attachment
 from ..runtime.forks import no_fork
 
 __all__ = ["LARGEST", "MOST", "Picture", "load_pictures"]

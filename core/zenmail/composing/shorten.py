@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from html import escape
 
-from ..email import Attachment, Email
+from ..attachment import Attachment
+from ..email import Email
 
 __all__ = ["shorten", "without_missing_files"]
 

@@ -22,11 +22,10 @@ from ..errors import (
     UnknownOutcome,
     ZenmailError,
 )
-from ..plugins import Transport
 from ..receipt import Outcome, Receipt
 from ..retry import DeliveryPolicy
 from ..runtime.timeouts import StillRunning, watched
-from ..transport import FetchToken, SendRequest, TransportOptions
+from ..transport import FetchToken, SendRequest, Transport, TransportOptions
 
 __all__ = ["Attempts", "Progress", "Route", "call_transport", "within"]
 

@@ -10,12 +10,13 @@ from fnmatch import fnmatchcase
 from typing import Any
 from unittest.mock import patch
 
-from zenmail.email import Attachment, Email, Envelope
-from zenmail.errors import DeliveryError
-from zenmail.hookspecs import hookimpl
-from zenmail.plugins import PluginHost, Transport
-from zenmail.receipt import Receipt
-from zenmail.transport import SendRequest, TransportOptions
+from ..attachment import Attachment
+from ..email import Email, Envelope
+from ..errors import DeliveryError
+from ..hookspecs import hookimpl
+from ..plugins import PluginHost
+from ..receipt import Receipt
+from ..transport import SendRequest, Transport, TransportOptions
 
 __all__ = ["CapturedMail", "SentMail"]
 

@@ -29,17 +29,19 @@ from typing import Any, ClassVar, get_args
 
 import pytest
 
-from zenmail.deadline import Deadline
-from zenmail.delivery.mailer import Mailer
-from zenmail.email import Attachment, Email, Envelope
-from zenmail.errors import DeliveryError, OptionsError
-from zenmail.plugins import PluginHost, Transport
-from zenmail.receipt import Receipt
-from zenmail.redaction.names import secrecy_of
-from zenmail.retry import Retry
-from zenmail.transport import (
+from ..attachment import Attachment
+from ..deadline import Deadline
+from ..delivery.mailer import Mailer
+from ..email import Email, Envelope
+from ..errors import DeliveryError, OptionsError
+from ..plugins import PluginHost
+from ..receipt import Receipt
+from ..redaction.names import secrecy_of
+from ..retry import Retry
+from ..transport import (
     Check,
     SendRequest,
+    Transport,
     TransportOptions,
     VerifyRequest,
     secret_values,

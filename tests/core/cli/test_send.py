@@ -82,40 +82,6 @@ def test_a_dry_run_sends_nothing(zenmail: Run, server: SMTPServer, flags: Flags)
     assert server.connections == 0
 
 
-def test_password_from_the_environment(
-    zenmail: Run, server: SMTPServer, flags: Flags, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """ZENMAIL_PASSWORD keeps the password out of the process list."""
-    monkeypatch.setenv("ZENMAIL_PASSWORD", "canary-password-7f3a")
-    result = zenmail("send", *flags(server, password=None), "Hello")
-    assert result.exit_code == 0, result.output
-    assert server.logins == ["u"]
-
-
-def test_a_password_for_others_in_the_environment_stops_nothing(
-    zenmail: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A transport that has no password is given none; one that is typed is refused."""
-    monkeypatch.setenv("ZENMAIL_PASSWORD", "canary-password-7f3a")
-    typed = ["--transport=file", "-o", f"folder={tmp_path}", "--from=a@example.com"]
-    result = zenmail("send", *typed, "--to=b@example.com", "Hello")
-    assert result.exit_code == 0, result.output
-    assert list(tmp_path.glob("*.eml"))
-    result = zenmail("send", *typed, "--to=b@example.com", "--password=x", "Hello")
-    assert result.exit_code == 2
-    assert "'password' is not an option" in result.output
-
-
-def test_password_from_a_file(
-    zenmail: Run, server: SMTPServer, flags: Flags, tmp_path: Path
-) -> None:
-    """-o KEY=@FILE reads an option's value from a file."""
-    secret = tmp_path / "secret"
-    secret.write_text("canary-password-7f3a\n")
-    result = zenmail("send", *flags(server, password=None), "-o", f"password=@{secret}", "Hi")
-    assert result.exit_code == 0, result.output
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

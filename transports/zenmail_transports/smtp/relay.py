@@ -29,11 +29,12 @@ from zenmail.runtime.timeouts import StillRunning, watched
 
 from .advice import advise, quota_used_up
 from .auth import Credentials, TokenRefused
-from .dialogue import Capabilities, ChunkingBroken, Transaction, probe
+from .dialogue import Capabilities, probe
 from .options import SMTPOptions, build_context
 from .pool import Pool
 from .replies import Reply
 from .session import Session
+from .transaction import ChunkingBroken, Transaction
 from .wire import Address, Lost, resolve
 
 __all__ = ["Relay"]

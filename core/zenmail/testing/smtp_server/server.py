@@ -1,0 +1,159 @@
+"""The server: it listens, and serves each connection in a thread."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import tempfile
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from .certificates import Authority
+from .session import Session, TLSSocket
+from .state import ServerState
+
+__all__ = ["DEFAULT_EXTENSIONS", "SMTPServer"]
+
+DEFAULT_EXTENSIONS = (
+    "PIPELINING",
+    "SIZE 35882577",
+    "8BITMIME",
+    "SMTPUTF8",
+    "ENHANCEDSTATUSCODES",
+    "CHUNKING",
+)
+
+
+class SMTPServer(ServerState):
+    """An SMTP server on the loopback interface, a thread for each connection.
+
+    It keeps to RFC 5321, 2920 (PIPELINING), 3030 (CHUNKING), 3207 (STARTTLS), 4954 (AUTH)
+    and 1870 (SIZE), except where `on` tells it not to.
+
+    Args:
+        security: ``starttls`` offers STARTTLS and takes no mail without it, ``tls``
+            speaks TLS from the first byte, ``none`` knows no TLS.
+        tls: The server's context; by default one for localhost, by an `Authority` of the
+            server's own whose certificate is at ``ca_file``. Needs trustme.
+        users: Password by user name. When there are any, nobody sends without login.
+        tokens: Access tokens that XOAUTH2 and OAUTHBEARER take, for any user.
+        mechanisms: The ways to log in that are offered; by default PLAIN and LOGIN for
+            passwords, XOAUTH2 for tokens.
+        extensions: What EHLO offers beside STARTTLS and AUTH.
+        settle: Seconds without input after which a client is taken to wait. With a value
+            above 0, ``round_trips`` counts the same whatever the packets look like.
+        host: The address to listen on.
+
+    Attributes:
+        port: The port it listens on.
+        mails: The mails taken, in order.
+        transcript: All lines of all connections.
+        logins: The user names that logged in, in order.
+        connections: How many connections there have been.
+        round_trips: For each connection, how often the client had to wait for the server:
+            for the greeting, for the TLS handshake, and for each flight of commands.
+        ca_file: The certificate to trust, or None when ``tls`` was given.
+    """
+
+    def __init__(
+        self,
+        *,
+        security: Literal["starttls", "tls", "none"] = "starttls",
+        tls: ssl.SSLContext | None = None,
+        users: Mapping[str, str] | None = None,
+        tokens: Collection[str] = (),
+        mechanisms: Iterable[str] | None = None,
+        extensions: Iterable[str] = DEFAULT_EXTENSIONS,
+        settle: float = 0.0,
+        host: str = "127.0.0.1",
+    ) -> None:
+        if mechanisms is None:
+            mechanisms = (["PLAIN", "LOGIN"] if users else []) + (["XOAUTH2"] if tokens else [])
+        super().__init__(
+            security=security,
+            users=users or {},
+            tokens=tokens,
+            mechanisms=mechanisms,
+            extensions=extensions,
+            settle=settle,
+        )
+        self.host = host
+        self.ca_file: Path | None = None
+        self._threads: list[threading.Thread] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="zenmail-smtp-")
+        try:
+            self.tls = tls
+            if tls is None and security != "none":
+                authority = Authority(Path(self._folder.name))
+                self.ca_file = authority.ca_file
+                self.tls = authority.context()
+            if self.tls is not None:
+                self.tls.sslsocket_class = TLSSocket
+            self._listener = socket.create_server((host, 0), backlog=128)
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        self._listener.settimeout(0.05)
+        self.port: int = self._listener.getsockname()[1]
+        self._acceptor = threading.Thread(
+            target=self._accept, name="zenmail-smtp-server", daemon=True
+        )
+        self._acceptor.start()
+
+    def __enter__(self) -> SMTPServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def connections(self) -> int:
+        """How many connections there have been."""
+        return len(self.round_trips)
+
+    def options(self, **more: Any) -> dict[str, Any]:
+        """Return the SMTP transport's options for this server.
+
+        Args:
+            more: Further options, or others than these.
+        """
+        options: dict[str, Any] = {
+            "host": "localhost" if self.host == "127.0.0.1" else self.host,
+            "port": self.port,
+            "security": self.security,
+        }
+        if self.ca_file is not None:
+            options["ca_file"] = str(self.ca_file)
+        return {**options, **more}
+
+    def close(self) -> None:
+        """Stop listening, close all connections and wait for the threads."""
+        self.stopped.set()
+        self._acceptor.join()
+        self._listener.close()
+        self.drop_connections()
+        for thread in self._threads:
+            thread.join()
+        self._folder.cleanup()
+
+    def _accept(self) -> None:
+        while not self.stopped.is_set():
+            try:
+                sock, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            sock.setblocking(True)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                number = len(self.round_trips)
+                self.round_trips.append(0)
+            session = Session(self, sock, number)
+            thread = threading.Thread(
+                target=session.serve, name=f"zenmail-smtp-server-{number}", daemon=True
+            )
+            self._threads = [item for item in self._threads if item.is_alive()] + [thread]
+            thread.start()

@@ -1,0 +1,116 @@
+"""What all connections of a server share."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from typing import Literal
+
+from .faults import Action, Phase, Rule
+from .records import Line, ReceivedMail
+
+__all__ = ["ServerState"]
+
+
+class ServerState:
+    """A server's set-up, its script, its records and its open connections."""
+
+    def __init__(
+        self,
+        *,
+        security: Literal["starttls", "tls", "none"],
+        users: Mapping[str, str],
+        tokens: Collection[str],
+        mechanisms: Iterable[str],
+        extensions: Iterable[str],
+        settle: float,
+    ) -> None:
+        self.security = security
+        self.tls: ssl.SSLContext | None = None
+        self.users = dict(users)
+        self.tokens = tokens
+        self.mechanisms = tuple(mechanisms)
+        self.extensions = tuple(extensions)
+        self.settle = settle
+        self.mails: list[ReceivedMail] = []
+        self.transcript: list[Line] = []
+        self.logins: list[str] = []
+        self.round_trips: list[int] = []
+        self.stopped = threading.Event()
+        self._rules: dict[str, list[Rule]] = {}
+        self._lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+
+    def on(
+        self,
+        phase: Phase,
+        action: Action,
+        *,
+        matching: str = "",
+        times: int | None = None,
+    ) -> None:
+        """Tell the server what to do in a phase in place of what is right.
+
+        Args:
+            phase: "connect" and "banner" come before the first line; "handshake" in place
+                of TLS; "body" when the first bytes of a mail are in (a reply refuses it,
+                and is the only one), "dot" when the last ones are; the others when the
+                command has been read. A reply to "bdat" is
+                that of a server that does not know BDAT: what follows is read as commands.
+            action: What to do.
+            matching: Only when the command's argument holds this text.
+            times: How often; for ever by default. Rules for one phase take turns in the
+                order in which they were made: the first that still applies does.
+        """
+        with self._lock:
+            self._rules.setdefault(phase, []).append(Rule(action, matching, times))
+
+    def forget(self) -> None:
+        """Take back every rule."""
+        with self._lock:
+            self._rules.clear()
+
+    def take_rule(self, phase: Phase, argument: str) -> Action | None:
+        """Return what to do in a phase in place of what is right, if anything."""
+        with self._lock:
+            for rule in self._rules.get(phase, ()):
+                if rule.take(argument):
+                    return rule.action
+        return None
+
+    def lines(
+        self, speaker: Literal["C", "S"] = "C", connection: int | None = None
+    ) -> list[str]:
+        """Return what one side said, without line ends.
+
+        Args:
+            speaker: "C" for the client, "S" for the server.
+            connection: Only of this connection.
+        """
+        return [
+            line.text.decode("utf-8", "replace")
+            for line in list(self.transcript)
+            if line.speaker == speaker and connection in (None, line.connection)
+        ]
+
+    def opened(self, sock: socket.socket) -> None:
+        """Take note of an open connection."""
+        with self._lock:
+            self._sockets.add(sock)
+
+    def closed(self, sock: socket.socket) -> None:
+        """Forget a connection."""
+        with self._lock:
+            self._sockets.discard(sock)
+
+    def drop_connections(self) -> None:
+        """Close all open connections, as a server does that restarts."""
+        with self._lock:
+            sockets = list(self._sockets)
+        for sock in sockets:
+            # Not SSLSocket.shutdown: that takes TLS away from under the thread that reads.
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -1,0 +1,42 @@
+"""Certificates of an authority of the test's own."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zenmail.testing.smtp_server import Authority, SMTPServer
+
+NOW = datetime.now(timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("names", "validity", "says"),
+    [
+        ((), {}, ""),
+        (("mail.example.com",), {}, "mismatch"),
+        ((), {"not_after": NOW - timedelta(days=1)}, "expired"),
+        ((), {"not_before": NOW + timedelta(days=1)}, "not yet valid"),
+    ],
+)
+def test_only_a_good_certificate_is_trusted(
+    tmp_path: Path, names: tuple[str, ...], validity: dict[str, Any], says: str
+) -> None:
+    """Whoever trusts ``ca_file`` trusts the names and the time that were asked for."""
+    authority = Authority(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(authority.ca_file))
+    with (
+        SMTPServer(security="tls", tls=authority.context(*names, **validity)) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
+    ):
+        if says:
+            with pytest.raises(ssl.SSLCertVerificationError, match=says):
+                trusting.wrap_socket(plain, server_hostname="localhost")
+        else:
+            with trusting.wrap_socket(plain, server_hostname="localhost") as secure:
+                assert secure.recv(1000).startswith(b"220 ")
