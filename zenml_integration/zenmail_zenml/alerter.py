@@ -25,7 +25,7 @@ from zenmail.model import describe_validation
 from .alerts.build import build_alert
 from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 from .alerts.run_context import PASS_THROUGH, Surroundings, surroundings
-from .flavor import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
+from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import record
 from .mailers import mailers
 from .requirements import requirements_for

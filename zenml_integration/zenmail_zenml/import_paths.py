@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 _OURS = "zenmail_zenml."
-_ALERTER = ("alerter", "flavor", "alerts.message")
+_ALERTER = ("alerter", "config", "flavor", "alerts.message")
+_FLAVORS = ("config", "flavor")
 # What stands in each module; a name that others begin with is a package.
 _ALIASES = {
     "zenml.integrations.smtp_email": (),
     "zenml.integrations.smtp_email.alerters": _ALERTER,
     "zenml.integrations.smtp_email.alerters.smtp_email_alerter": _ALERTER,
-    "zenml.integrations.smtp_email.flavors": ("flavor",),
-    "zenml.integrations.smtp_email.flavors.smtp_email_alerter_flavor": ("flavor",),
+    "zenml.integrations.smtp_email.flavors": _FLAVORS,
+    "zenml.integrations.smtp_email.flavors.smtp_email_alerter_flavor": _FLAVORS,
     "zenml.integrations.smtp_email.hooks": ("hooks",),
     "zenml.integrations.smtp_email.hooks.smtp_email_alerter_hooks": ("hooks",),
     "zenml.alerter.steps": ("steps",),

@@ -169,7 +169,7 @@ def test_every_provider_makes_a_valid_alerter(zenmail: Run, provider: str) -> No
 @pytest.mark.parametrize("provider", [*PROVIDERS])
 def test_the_printed_commands_say_the_same(zenmail: Run, provider: str) -> None:
     """--dry-run changes nothing and prints attributes that make the same alerter."""
-    from zenmail_zenml.flavor import SMTPEmailAlerterConfig
+    from zenmail_zenml.config import SMTPEmailAlerterConfig
 
     result = zenmail(
         "register", "not_made", f"--provider={provider}", *ADDRESSES, *ANSWERS[provider],

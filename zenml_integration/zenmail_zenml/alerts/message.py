@@ -11,7 +11,7 @@ from zenml.alerter.base_alerter import BaseAlerterStepParameters
 
 from zenmail.alert import Severity
 
-from ..flavor import SMTPEmailAlerterSettings
+from ..config import SMTPEmailAlerterSettings
 
 __all__ = [
     "AlerterImage",

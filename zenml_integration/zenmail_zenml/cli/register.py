@@ -12,6 +12,7 @@ import click
 
 from zenmail.cli.app import Failure
 from zenmail.cli.doctor import report
+from zenmail.cli.mailer_options import SMTPOption
 from zenmail.cli.stored import read_alerter
 
 from .client import open_client
@@ -50,12 +51,12 @@ _COMPONENT_FLAGS = {
     "annotator": "-an",
     "model_registry": "-r",
 }
-_HELP = """Register an alerter with ZenML: ask what the provider needs, then make secret,
+_HELP = """Register an alerter with ZenML: ask what the provider needs, create secret,
 flavor, alerter and stack, and check the connection.
 
-NAME is the alerter's, email_alerter by default. Run again with the same name it changes what
-is there. The equivalent zenml commands are printed. Passwords are asked for without being
-shown, or read from the environment; they go into ZenML's secret store.
+NAME is the name of the alerter, email_alerter by default. Run it again with the same name to
+update it. It prints the equivalent zenml commands. Passwords are typed in hidden or read from
+the environment, and stored in ZenML's secret store.
 
 \b
 Examples:
@@ -76,42 +77,47 @@ class _Names:
     stack: str
 
 
-def _answer(name: str, text: str, envvar: str | None = None) -> Callable[[Any], Any]:
-    return click.option(f"--{name}", metavar="TEXT", help=text, envvar=envvar,
+def _answer(
+    name: str, text: str = "", envvar: str | None = None, cls: type[click.Option] = click.Option
+) -> Callable[[Any], Any]:
+    return click.option(f"--{name}", cls=cls, metavar="TEXT", help=text, envvar=envvar,
                         show_envvar=envvar is not None)  # fmt: skip
+
+
+_smtp_answer = partial(_answer, cls=SMTPOption)
 
 
 @click.command(short_help="Set it up for your provider.", help=_HELP)
 @click.argument("name", default="email_alerter")
-@click.option("--provider", type=click.Choice(list(PROVIDERS)), help="Whose server sends.")
-@_answer("from", "The sender.")
-@_answer("to", "The recipients, with commas.")
-@_answer("host", "The SMTP server.")
-@_answer("port", "Its port.  [default: 587, 465 with tls, 25 with none]")
 @click.option(
-    "--security",
-    type=click.Choice(SECURITIES),
-    help="How the connection is encrypted.",
+    "--provider", type=click.Choice(list(PROVIDERS)), help="Provider of the mail server."
 )
-@_answer("username", "The login's name.  [default: the sender's address]")
-@_answer("password", "The password, app password, API key or token.", "ZENMAIL_PASSWORD")
-@_answer("ca-file", "Certificates of a private authority.")
-@_answer("tenant", "Microsoft: the tenant.")
-@_answer("client-id", "Microsoft: the application.")
-@_answer("client-secret", "Microsoft: its secret.", "ZENMAIL_CLIENT_SECRET")
-@_answer("region", "Amazon SES: the region.")
-@_answer("key-id", "Amazon SES: the access key id.  [default: the machine's credentials]")
-@_answer("secret-key", "Amazon SES: the secret access key.", "ZENMAIL_SECRET_KEY")
+@_answer("from", "Sender of the mails.")
+@_answer("to", "Recipients, separated by commas.")
+@_smtp_answer("host")
+@_smtp_answer("port", "With none, it is 25.")
+@click.option("--security", cls=SMTPOption, type=click.Choice(SECURITIES))
+@_smtp_answer("username", "[default: the sender's address]")
+@_smtp_answer("password", envvar="ZENMAIL_PASSWORD")
+@_smtp_answer("ca-file")
+@_answer("tenant", "Microsoft: directory (tenant) ID or domain.")
+@_answer("client-id", "Microsoft: application (client) ID.")
+@_answer("client-secret", "Microsoft: client secret.", "ZENMAIL_CLIENT_SECRET")
+@_answer("region", "Amazon SES: AWS region.")
+@_answer("key-id", "Amazon SES: access key ID.  [default: the machine's credentials]")
+@_answer("secret-key", "Amazon SES: secret access key.", "ZENMAIL_SECRET_KEY")
 @click.option("--secret", metavar="NAME", default="email_credentials", show_default=True,
-              help="The secret that holds the password.")  # fmt: skip
+              help="ZenML secret to store the password in.")  # fmt: skip
 @click.option(
     "--stack",
     metavar="NAME",
-    help="The stack to put the alerter into, made if it does not exist.  [default: the active "
-    "one; email_stack in place of ZenML's own default stack]",
+    help="Stack to add the alerter to; it is created if it does not exist.  [default: the "
+    "active stack, or email_stack instead of ZenML's own default stack]",
 )
-@click.option("--no-input", is_flag=True, help="Ask nothing; fail when something is missing.")
-@click.option("--dry-run", is_flag=True, help="Print the zenml commands and change nothing.")
+@click.option("--no-input", is_flag=True, help="Ask nothing, and fail if something is missing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the zenml commands without changing anything."
+)
 @click.option("--doctor/--no-doctor", "check", default=True, help="Check the connection.")
 @click.pass_context
 def register(
@@ -215,7 +221,7 @@ def _checked(question: Question, answer: str) -> str:
 
 def _validate(plan: Plan) -> None:
     """Refuse what the alerter would refuse, before anything is registered."""
-    from zenmail_zenml.flavor import SMTPEmailAlerterConfig
+    from zenmail_zenml.config import SMTPEmailAlerterConfig
 
     # Raises a ConfigurationError that says what is wrong.
     _ = SMTPEmailAlerterConfig(**plan.configuration).is_valid
