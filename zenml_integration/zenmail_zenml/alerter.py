@@ -24,7 +24,7 @@ from zenmail.model import describe_validation
 
 from .alerts.build import build_alert
 from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
-from .alerts.run_context import PASS_THROUGH, Surroundings, surroundings
+from .alerts.run_context import PASS_THROUGH, RunContext, current_context
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import record
 from .mailers import mailers
@@ -85,11 +85,11 @@ class SMTPEmailAlerter(BaseAlerter):
             DeliveryError: The mail was not delivered and ``on_delivery_failure`` is
                 "raise".
         """
-        place = surroundings()
+        context = current_context()
         given = _as_parameters(params)
         scopes = [
             self.config.raw(),
-            place.settings(self.name, self.flavor),
+            context.settings(self.name, self.flavor),
             message.settings if isinstance(message, AlerterMessage) else {},
             given.settings() if given is not None else {},
         ]
@@ -97,10 +97,10 @@ class SMTPEmailAlerter(BaseAlerter):
         try:
             settings = resolve(layer(scopes, replace=reader.resolve), replace=reader.resolve)
             alert = build_alert(
-                message, given, place, include_pipeline_info=settings.include_pipeline_info
+                message, given, context, include_pipeline_info=settings.include_pipeline_info
             )
             subject = (given.subject if given is not None else None) or ""
-            return self._send(alert, subject, settings, place)
+            return self._send(alert, subject, settings, context)
         except ZenmailError as error:
             # The frames that it came through hold secrets in clear, and ZenML shows the
             # variables of each when it logs at DEBUG. The message says it all.
@@ -130,7 +130,7 @@ class SMTPEmailAlerter(BaseAlerter):
         )
 
     def _send(
-        self, alert: Alert, subject: str, settings: Resolved, place: Surroundings
+        self, alert: Alert, subject: str, settings: Resolved, context: RunContext
     ) -> bool:
         if not (settings.recipient_email or settings.cc or settings.bcc):
             raise AddressError(
@@ -158,7 +158,7 @@ class SMTPEmailAlerter(BaseAlerter):
             hidden = mailer.hide(line[:_LONGEST_LINE], shapes=settings.redact)
         # Fit for the log and for ZenML's metadata.
         shown = clean_line(hidden, limit=200)
-        record(receipt, shown, place)
+        record(receipt, shown, context)
         return _report(receipt, shown, settings)
 
     def _session(self, settings: Resolved) -> Any:
