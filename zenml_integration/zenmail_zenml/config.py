@@ -1,8 +1,8 @@
 """What can be set for the alerter: for the component, a pipeline, a step, or one post.
 
-ZenML builds the configuration each time it loads the component, also where the selected
-transport is not installed. So nothing is checked then: ``is_valid``, which ZenML reads when
-the component is registered or updated, and the alerter, when it sends, do that.
+ZenML builds the configuration whenever it loads the component, even where the selected
+transport is not installed. So it is checked only by ``is_valid``, which ZenML reads when the
+component is registered or updated, and by the alerter when it sends.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class SMTPEmailAlerterConfig(BaseAlerterConfig, SMTPEmailAlerterSettings):
         """Check the configuration without a network and without reading a secret.
 
         Raises:
-            ConfigurationError: What is wrong with it, and the remedy.
+            ConfigurationError: The configuration is wrong.
         """
         from .validation import check_registration
 
@@ -176,11 +176,11 @@ class SMTPEmailAlerterConfig(BaseAlerterConfig, SMTPEmailAlerterSettings):
         return True
 
     def raw(self) -> dict[str, Any]:
-        """Return what was set, secret references unresolved."""
+        """Return the values that are set, secret references unresolved."""
         return {name: value for name, value in self.model_dump().items() if value is not None}
 
     def shown(self) -> dict[str, Any]:
-        """Return `raw` without secrets that were given in clear."""
+        """Return `raw` with clear-text secrets masked."""
         return {
             name: "********" if name in _HIDDEN and not is_secret_reference(value) else value
             for name, value in self.raw().items()

@@ -16,31 +16,31 @@ __all__ = ["SMTPEmailAlerterFlavor"]
 
 
 class SMTPEmailAlerterFlavor(BaseAlerterFlavor):
-    """Alerts by e-mail, through any transport of zenmail."""
+    """Alerts by e-mail, through any of zenmail's transports."""
 
     @property
     def name(self) -> str:
-        """What users type after ``--flavor=``."""
+        """The flavor's name."""
         return "smtp_email"
 
     @property
     def display_name(self) -> str:
-        """What the dashboard shows."""
+        """The flavor's name in the dashboard."""
         return "SMTP Email"
 
     @property
     def service_connector_requirements(self) -> ServiceConnectorRequirements:
-        """An AWS connector may give the transport ``ses`` its session."""
+        """An AWS connector can provide the session of the transport ``ses``."""
         return ServiceConnectorRequirements(connector_type="aws", resource_type="aws-generic")
 
     @property
     def config_class(self) -> type[SMTPEmailAlerterConfig]:
-        """The configuration's class."""
+        """The class of the configuration."""
         return SMTPEmailAlerterConfig
 
     @property
     def implementation_class(self) -> type[SMTPEmailAlerter]:
-        """The alerter's class."""
+        """The class of the alerter."""
         from .alerter import SMTPEmailAlerter
 
         return SMTPEmailAlerter

@@ -1,7 +1,7 @@
-"""Module names under ``zenml`` that ZenML's documentation uses and no release has.
+"""Module names under ``zenml`` that ZenML's documentation uses but no release has.
 
-ZenML calls `install` first thing in ``import zenml``. Nothing here may fail, take time, or
-import ZenML: it is not there yet.
+``import zenml`` calls `install` before anything else, so nothing here may fail, take time or
+import ZenML.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["install"]
 _OURS = "zenmail_zenml."
 _ALERTER = ("alerter", "config", "flavor", "alerts.message")
 _FLAVORS = ("config", "flavor")
-# What stands in each module; a name that others begin with is a package.
+# Our modules by alias; an alias that others start with is a package.
 _ALIASES = {
     "zenml.integrations.smtp_email": (),
     "zenml.integrations.smtp_email.alerters": _ALERTER,
@@ -37,7 +37,7 @@ _ALIASES = {
 
 
 class _Finder:
-    """Finds the names that nobody before it in ``sys.meta_path`` found."""
+    """Finds the aliases, as the last finder in ``sys.meta_path``."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -48,18 +48,18 @@ class _Finder:
         return ModuleSpec(fullname, _Alias(), origin="zenmail", is_package=packaged)
 
 
-# Importing the base class would cost more than all the rest here.
+# Importing the base class would cost more than everything else here.
 class _Alias(Loader if TYPE_CHECKING else object):  # type: ignore[misc]
-    """Fills a module with the public names of ours."""
+    """Fills a module with the public names of our modules."""
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Let Python make an ordinary module."""
+        """Let Python create an ordinary module."""
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
         if name == "zenml.alerter.steps":
-            # A step and its module have one name; who asks the package for it wants the
-            # step, so the module is bound to the name first.
+            # The step and its module share a name. Importing the module first lets the
+            # package's attribute be the step.
             import_module(f"{name}.alerter_post_step")
         public: list[str] = []
         for home in _ALIASES[name]:
@@ -70,6 +70,6 @@ class _Alias(Loader if TYPE_CHECKING else object):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Make the names importable, unless ZenML has modules of these names itself."""
+    """Make the aliases importable; modules that ZenML ships take precedence."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())

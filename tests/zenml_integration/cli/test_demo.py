@@ -73,7 +73,7 @@ def test_smtp(tmp_path: Path) -> None:
     output = tmp_path / "mails"
     done = _demo_here("--transport=smtp", f"--output={output}")
     assert done.exit_code == 0, done.output
-    assert "took 4 of them, each over verified TLS" in done.stdout
+    assert "received 4 of them, each over verified TLS" in done.stdout
     assert len(list(output.glob("*.html"))) == 4
 
 
