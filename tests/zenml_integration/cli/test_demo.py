@@ -1,4 +1,7 @@
-"""`zenmail demo`: real mails from a real pipeline, and nothing of the user's is touched."""
+"""`zenmail demo`: real mails from a real pipeline, without touching the user's ZenML.
+
+The demo's own process runs demo_store.py and demo_pipeline.py, so they are tested here.
+"""
 
 from __future__ import annotations
 
