@@ -53,7 +53,7 @@ class SMTPEmailAlerter(BaseAlerter):
     @property
     def requirements(self) -> set[str]:
         """What a step's image needs: zenmail and the packages of the selected transports."""
-        raw = layer([self.config.raw()])
+        raw = self.config.raw()
         names = [raw.get("transport", "smtp"), *split_addresses(raw.get("fallback_transport"))]
         sources = [
             source
@@ -96,12 +96,8 @@ class SMTPEmailAlerter(BaseAlerter):
         reader = SecretReader()
         try:
             settings = resolve(layer(scopes, replace=reader.resolve), replace=reader.resolve)
-            alert = build_alert(
-                message,
-                parameters,
-                context,
-                include_pipeline_info=settings.include_pipeline_info,
-            )
+            info = settings.include_pipeline_info
+            alert = build_alert(message, parameters, context, include_pipeline_info=info)
             subject = (parameters.subject if parameters is not None else None) or ""
             receipt, shown = self._send(alert, subject, settings)
             record(receipt, shown, context)
@@ -136,7 +132,7 @@ class SMTPEmailAlerter(BaseAlerter):
 
     def _send(self, alert: Alert, subject: str, settings: Resolved) -> tuple[Receipt, str]:
         """Send the alert; return the receipt, and the subject as the log may show it."""
-        if not (settings.recipient_email or settings.cc or settings.bcc):
+        if not settings.recipients:
             raise AddressError(
                 "The mail has no recipient.",
                 remedy="Set recipient_email for the alerter, the step or this post.",
@@ -190,7 +186,7 @@ def _token_sources(options: Any) -> list[str]:
 def _as_parameters(
     params: BaseAlerterStepParameters | Mapping[str, Any] | None,
 ) -> SMTPEmailAlerterParameters | None:
-    """Return the parameters of a post; those of other flavors that we do not know are dropped.
+    """Return the parameters of a post, without what only other flavors know.
 
     Raises:
         ConfigurationError: A parameter is invalid.
@@ -222,17 +218,16 @@ def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
         return True
     if settings.on_delivery_failure == "raise":
         receipt.raise_for_outcome()
-    recipients = (*settings.recipient_email, *settings.cc, *settings.bcc)
     missing = [
         address
-        for address in recipients
+        for address in settings.recipients
         if parse_mailbox(address).address not in receipt.accepted
     ]
     _logger.error(
         "%s: %r to %s. %s.%s",
         _VERDICTS.get(receipt.outcome, "E-mail lost"),
         subject,
-        ", ".join(missing or recipients),
+        ", ".join(missing or settings.recipients),
         clean_line(receipt.describe()),
         f" {receipt.remedy}" if receipt.remedy else "",
     )

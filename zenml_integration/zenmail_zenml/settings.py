@@ -175,6 +175,11 @@ class Resolved(BaseModel):
     redact: bool = True
 
     @property
+    def recipients(self) -> tuple[str, ...]:
+        """Everybody who gets the mail."""
+        return (*self.recipient_email, *self.cc, *self.bcc)
+
+    @property
     def sender(self) -> str:
         """The sender with the display name."""
         if not self.sender_name:

@@ -16,7 +16,7 @@ from zenmail.model import describe_validation
 from zenmail.plugins import PluginHost
 from zenmail.transport import TransportOptions
 
-from .settings import SMTP_OPTIONS, Resolved, layer, resolve
+from .settings import SMTP_OPTIONS, Resolved, resolve
 
 __all__ = ["Refusal", "check_registration"]
 
@@ -56,7 +56,7 @@ def check_registration(raw: Mapping[str, Any]) -> None:
         ConfigurationError: The configuration is wrong.
     """
     try:
-        _check(layer([raw]))
+        _check(raw)
     except ConfigurationError as error:
         if click.get_current_context(silent=True) is None:
             raise

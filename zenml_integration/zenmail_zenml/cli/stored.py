@@ -82,7 +82,7 @@ def read(name: str | None) -> StoredAlerter:
         transport=settings.transport,
         open=open_mailer,
         sender=settings.sender,
-        to=(*settings.recipient_email, *settings.cc, *settings.bcc),
+        to=settings.recipients,
         fallbacks=fallbacks,
         outbox=settings.outbox,
         checks=(found, secret),
