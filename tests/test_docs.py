@@ -135,7 +135,7 @@ def _portable(arguments: list[str]) -> Iterator[str]:
 
 
 def _check_zenml(arguments: list[str]) -> None:
-    from zenmail_zenml.flavor import SMTPEmailAlerterConfig
+    from zenmail_zenml.config import SMTPEmailAlerterConfig
 
     known = {*SMTPEmailAlerterConfig.model_fields, "flavor", "connector"}
     if arguments[:1] == ["alerter"] and arguments[1:2] in (["register"], ["update"]):

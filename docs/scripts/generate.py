@@ -1,7 +1,7 @@
-"""Writes the pages that are made from the source: settings.md and command-line.md.
+"""Write the pages that come from the source: settings.md and command-line.md.
 
-Run it after a change of options or commands: ``python docs/scripts/generate.py``.
-A test fails when the pages are not what this script writes.
+Run it when options or commands change: ``python docs/scripts/generate.py``.
+A test fails if the pages are out of date.
 """
 
 from __future__ import annotations
@@ -29,46 +29,42 @@ def settings() -> str:
         "",
         "<!-- Written by docs/scripts/generate.py; do not edit. -->",
         "",
-        "## Of the alerter, of a step, of one post",
+        "## Alerter settings",
         "",
         "Attributes of `zenml alerter register NAME --flavor=smtp_email`. The same names go",
         'into `@step(settings={"alerter": {...}})`, and into `SMTPEmailAlerterParameters` for',
-        "one post. One post goes before the step, the step before the pipeline, and that",
-        "before the alerter.",
+        "one post. A post's settings override the step's, then the pipeline's, then the",
+        "alerter's.",
         "",
-        "Any of them can be a reference to a secret, `{{secret.key}}`, also inside of",
-        "`transport_options`. Lists are written with commas or as JSON.",
+        "Any value can be a reference to a secret, `{{secret.key}}`, also inside",
+        "`transport_options`. Write lists with commas or as JSON.",
         "",
         *_table(_alerter_fields()),
     ]
     host = PluginHost()
     for name in _TRANSPORTS:
         fields = describe_fields(host.transport(name).options_type)
-        lines += ["", f"## Of the transport {name}", ""]
+        lines += ["", f"## Options of the transport {name}", ""]
         lines += [
             f"Keys of `transport_options` with `--transport={name}`.",
             "",
             *_table(fields),
         ]
     for name, options in _token_sources():
-        lines += ["", f"## Of the token source {name}", ""]
+        lines += ["", f"## Options of the token source {name}", ""]
         lines += [f'Keys of `oauth_options` with `"oauth": "{name}"`.', "", *_table(options)]
     lines += ["", "## Environment variables", "", *_variables()]
     return "\n".join(lines) + "\n"
 
 
 def _alerter_fields() -> Iterator[FieldDoc]:
-    """Yield the alerter's settings: names and meanings as typed, types as checked."""
-    from zenmail_zenml.flavor import SMTPEmailAlerterSettings
+    """Yield the alerter's settings, with the types that they have once they are resolved."""
+    from zenmail_zenml.config import SMTPEmailAlerterSettings
     from zenmail_zenml.settings import Resolved
 
-    checked = {field.name: field for field in describe_fields(Resolved)}
+    types = {field.name: field.type for field in describe_fields(Resolved)}
     for field in describe_fields(SMTPEmailAlerterSettings):
-        found = checked[field.name]
-        meaning, separator, default = field.meaning.partition(" Default: ")
-        yield dataclasses.replace(
-            found, meaning=meaning, default=default.rstrip(".") if separator else found.default
-        )
+        yield dataclasses.replace(field, type=types[field.name])
 
 
 def _token_sources() -> Iterator[tuple[str, list[FieldDoc]]]:
@@ -82,10 +78,10 @@ def _token_sources() -> Iterator[tuple[str, list[FieldDoc]]]:
 def _variables() -> Iterator[str]:
     yield "| Variable | Meaning |"
     yield "|---|---|"
-    yield "| `ZENMAIL_DISABLE_PLUGINS` | names of plugins, with commas, that are not loaded |"
-    yield "| `ZENMAIL_TRACE_PLUGINS` | `1` logs each call of a hook |"
-    yield "| `ZENMAIL_PASSWORD` | the password for `zenmail doctor`, `send` and `register` |"
-    yield "| `ZENMAIL_OUTBOX` | the folder for `zenmail outbox` |"
+    yield "| `ZENMAIL_DISABLE_PLUGINS` | plugins that are not loaded, separated by commas |"
+    yield "| `ZENMAIL_TRACE_PLUGINS` | set to `1` to log each hook call |"
+    yield "| `ZENMAIL_PASSWORD` | password for `zenmail doctor`, `send` and `register` |"
+    yield "| `ZENMAIL_OUTBOX` | folder for `zenmail outbox` |"
 
 
 def _table(fields: Iterable[FieldDoc]) -> Iterator[str]:
@@ -94,8 +90,11 @@ def _table(fields: Iterable[FieldDoc]) -> Iterator[str]:
     for field in fields:
         default = "**required**" if field.required else field.default
         kind = field.type.replace("|", "or")
-        meaning = field.meaning.replace("``", "`").replace("|", "\\|")
-        yield f"| `{field.name}` | {kind} | {default} | {meaning} |"
+        yield f"| `{field.name}` | {kind} | {default} | {_cell(field.meaning)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def command_line() -> str:
@@ -146,14 +145,15 @@ def _command(command: click.Command, path: str, heading: str) -> Iterator[str]:
         yield "```shell"
         yield "\n".join(line.removeprefix("  ") for line in examples.strip().splitlines()[1:])
         yield "```"
+    context = click.Context(command)
     options = [item for item in command.params if isinstance(item, click.Option)]
     if options:
         yield ""
         yield "| Option | Meaning |"
         yield "|---|---|"
         for option in options:
-            names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
-            yield f"| {names} | {(option.help or '').replace('|', chr(92) + '|')} |"
+            names, meaning = option.get_help_record(context) or ("", "")
+            yield f"| `{_cell(names)}` | {_cell(meaning)} |"
     if isinstance(command, click.Group):
         for name, part in sorted(command.commands.items()):
             yield ""

@@ -14,17 +14,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pydantic import Field
+
 from zenmail import Receipt, SendRequest, TransportOptions, hookimpl
 
 
 class JsonlOptions(TransportOptions):
-    """Options of the transport.
+    """Options of the transport."""
 
-    Attributes:
-        file: The file to append to.
-    """
-
-    file: Path
+    file: Path = Field(description="File to append to.")
 
 
 @hookimpl

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from click.testing import CliRunner
 
 from zenmail.testing.smtp_server import SMTPServer
 
@@ -107,6 +108,26 @@ def alerter(register: Callable[..., Any], server: SMTPServer) -> Any:
         password="{{email_credentials.smtp_password}}",
         smtp_ca_file=str(server.ca_file),
     )
+
+
+@pytest.fixture
+def zenml(zenml_store: Path) -> Callable[..., Any]:
+    """Run ``zenml`` as on the command line."""
+    from zenml.cli.cli import cli
+
+    return lambda *arguments: CliRunner().invoke(cli, arguments)
+
+
+@pytest.fixture
+def alerters(zenml_store: Path) -> Callable[[], set[str]]:
+    """The names of the registered alerters."""
+    from zenml.client import Client
+    from zenml.enums import StackComponentType
+
+    return lambda: {
+        item.name
+        for item in Client().list_stack_components(type=StackComponentType.ALERTER, size=1000)
+    }
 
 
 @pytest.fixture(autouse=True, scope="session")

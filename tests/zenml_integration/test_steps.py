@@ -212,9 +212,3 @@ def test_no_alerter_at_all(zenml_store: Path) -> None:
     """A stack without an alerter is a mistake that the error tells how to mend."""
     with pytest.raises(Exception, match=r"has no alerter|failure in step"):
         post("Done")
-
-
-def test_messages_as_text() -> None:
-    """A message reads as text wherever text is wanted."""
-    assert str(AlerterMessage(title="A", body="B")) == "A\n\nB"
-    assert str(AlerterMessage()) == ""

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, TextIO
 
+from pydantic import Field
+
 from zenmail import (
     Email,
     Envelope,
@@ -27,19 +29,18 @@ __all__ = ["ConsoleOptions"]
 
 
 class ConsoleOptions(TransportOptions):
-    """Options of the console transport.
-
-    Attributes:
-        stream: Where the mail is printed.
-        html_folder: A folder that gets the HTML part of each mail as a file of its own,
-            readable by this user alone, with the inline pictures in it; made where it is
-            missing. None for none.
-    """
+    """Options of the console transport."""
 
     keeps_deadline: ClassVar[bool] = False
 
-    stream: Literal["stdout", "stderr"] = "stdout"
-    html_folder: Path | None = None
+    stream: Literal["stdout", "stderr"] = Field(
+        default="stdout", description="Stream to print the mails to."
+    )
+    html_folder: Path | None = Field(
+        default=None,
+        description="Folder for the HTML part of each mail, with its inline pictures; if it "
+        "does not exist, it is created for this user alone.",
+    )
 
 
 @hookimpl

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zenmail import (
     Check,
@@ -32,20 +32,21 @@ __all__ = ["FileOptions"]
 
 
 class FileOptions(TransportOptions):
-    """Options of the file transport.
+    """Options of the file transport."""
 
-    Attributes:
-        folder: Where the mails go; made, for this user alone, where it is missing. It is
-            not followed if it is a symbolic link.
-        format: ``eml``: one file per mail. ``maildir``: what mail programs read as a
-            mailbox, with ``new``, ``cur`` and ``tmp`` in it.
-        keep_envelope: Whether a ``.json`` file beside each ``.eml`` names the envelope's
-            sender and recipients. They include blind copies, which no mail does.
-    """
-
-    folder: Path
-    format: Literal["eml", "maildir"] = "eml"
-    keep_envelope: bool = False
+    folder: Path = Field(
+        description="Folder for the mails; if it does not exist, it is created for this user "
+        "alone. A symbolic link is refused."
+    )
+    format: Literal["eml", "maildir"] = Field(
+        default="eml",
+        description="One file per mail (eml), or a mailbox for mail programs (maildir).",
+    )
+    keep_envelope: bool = Field(
+        default=False,
+        description="Write the envelope's sender and recipients, blind copies included, into "
+        "a .json file next to each .eml file.",
+    )
 
     @field_validator("folder")
     @classmethod

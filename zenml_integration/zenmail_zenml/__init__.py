@@ -17,11 +17,8 @@ if TYPE_CHECKING:
         SMTPEmailAlerterParameters,
         SMTPEmailAlerterPayload,
     )
-    from .flavor import (
-        SMTPEmailAlerterConfig,
-        SMTPEmailAlerterFlavor,
-        SMTPEmailAlerterSettings,
-    )
+    from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
+    from .flavor import SMTPEmailAlerterFlavor
     from .hooks import (
         smtp_email_alerter_end_hook,
         smtp_email_alerter_failure_hook,
@@ -50,11 +47,11 @@ _HOMES = {
     "AlerterImage": "alerts.message",
     "AlerterMessage": "alerts.message",
     "SMTPEmailAlerter": "alerter",
-    "SMTPEmailAlerterConfig": "flavor",
+    "SMTPEmailAlerterConfig": "config",
     "SMTPEmailAlerterFlavor": "flavor",
     "SMTPEmailAlerterParameters": "alerts.message",
     "SMTPEmailAlerterPayload": "alerts.message",
-    "SMTPEmailAlerterSettings": "flavor",
+    "SMTPEmailAlerterSettings": "config",
     "alerter_post_step": "steps",
     "smtp_email_alerter_end_hook": "hooks",
     "smtp_email_alerter_failure_hook": "hooks",

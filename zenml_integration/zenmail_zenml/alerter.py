@@ -1,4 +1,4 @@
-"""The alerter: ZenML's ``post`` on the outside, zenmail's mailer on the inside."""
+"""The alerter: ZenML's ``post`` on top of zenmail's mailer."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from zenmail.model import describe_validation
 
 from .alerts.build import build_alert
 from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
-from .alerts.run_context import PASS_THROUGH, Surroundings, surroundings
-from .flavor import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
+from .alerts.run_context import PASS_THROUGH, current_context
+from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import record
 from .mailers import mailers
 from .requirements import requirements_for
@@ -34,7 +34,7 @@ from .settings import Resolved, SecretReader, as_mapping, layer, resolve
 __all__ = ["SMTPEmailAlerter"]
 
 _logger = logging.getLogger(__name__)
-_LONGEST_LINE = 4000
+_MAX_SUBJECT = 4000
 
 
 class SMTPEmailAlerter(BaseAlerter):
@@ -47,13 +47,13 @@ class SMTPEmailAlerter(BaseAlerter):
 
     @property
     def settings_class(self) -> type[SMTPEmailAlerterSettings]:
-        """What a step or pipeline may set."""
+        """The class of the settings of a step or pipeline."""
         return SMTPEmailAlerterSettings
 
     @property
     def requirements(self) -> set[str]:
-        """What a step's image needs: zenmail and the owners of the selected transports."""
-        raw = layer([self.config.raw()])
+        """What a step's image needs: zenmail and the packages of the selected transports."""
+        raw = self.config.raw()
         names = [raw.get("transport", "smtp"), *split_addresses(raw.get("fallback_transport"))]
         sources = [
             source
@@ -74,43 +74,44 @@ class SMTPEmailAlerter(BaseAlerter):
 
         Args:
             message: Text, whose first line becomes the subject, or an `AlerterMessage`.
-            params: What goes before the step's and the component's settings.
+            params: Content and settings of this post; they override all other settings.
 
         Returns:
-            Whether every recipient's mail was taken over. If not, one line in the log
+            Whether the mail was accepted for every recipient. If not, one line in the log
             says what was lost, and why.
 
         Raises:
-            ConfigurationError: The set-up is wrong; nothing was sent.
+            ConfigurationError: The configuration is wrong; nothing was sent.
             DeliveryError: The mail was not delivered and ``on_delivery_failure`` is
                 "raise".
         """
-        place = surroundings()
-        given = _as_parameters(params)
+        context = current_context()
+        parameters = _as_parameters(params)
         scopes = [
             self.config.raw(),
-            place.settings(self.name, self.flavor),
+            context.settings(self.name, self.flavor),
             message.settings if isinstance(message, AlerterMessage) else {},
-            given.settings() if given is not None else {},
+            parameters.settings() if parameters is not None else {},
         ]
         reader = SecretReader()
         try:
             settings = resolve(layer(scopes, replace=reader.resolve), replace=reader.resolve)
-            alert = build_alert(
-                message, given, place, include_pipeline_info=settings.include_pipeline_info
-            )
-            subject = (given.subject if given is not None else None) or ""
-            return self._send(alert, subject, settings, place)
+            info = settings.include_pipeline_info
+            alert = build_alert(message, parameters, context, include_pipeline_info=info)
+            subject = (parameters.subject if parameters is not None else None) or ""
+            receipt, shown = self._send(alert, subject, settings)
+            record(receipt, shown, context)
+            return _report(receipt, shown, settings)
         except ZenmailError as error:
-            # The frames that it came through hold secrets in clear, and ZenML shows the
-            # variables of each when it logs at DEBUG. The message says it all.
+            # The frames that it came through hold secrets in clear text, and ZenML logs
+            # their variables at DEBUG. The message is enough.
             error.__context__ = None
             raise error.with_traceback(None) from error.__cause__
         except PASS_THROUGH:
             raise
         except Exception as error:
-            # ZenML's store does not answer, or one of us made a mistake: nothing that the
-            # user set up wrong, so it counts as a mail that was not delivered.
+            # ZenML's store failed, or there is a bug; not the user's mistake, so it counts
+            # as a mail that was not delivered.
             lost = TemporaryFailure(f"{type(error).__name__}: {error}", code="unexpected")
             if layer(scopes).get("on_delivery_failure") == "raise":
                 raise lost from error
@@ -118,28 +119,27 @@ class SMTPEmailAlerter(BaseAlerter):
             return False
 
     def ask(self, question: str, params: BaseAlerterStepParameters | None = None) -> bool:
-        """Refuse: a mail cannot be waited for.
+        """Refuse: nobody can answer a mail to the pipeline.
 
         Raises:
-            NotImplementedError: Always; it names what to use instead.
+            NotImplementedError: Always; the message says what to use instead.
         """
         raise NotImplementedError(
-            "An e-mail alerter cannot wait for an answer. To ask, use an alerter that can, "
-            "such as Slack's or Discord's (`zenml alerter register ... --flavor=slack`), or "
-            "a wait condition of a dynamic pipeline (`zenml.wait`)."
+            "An e-mail alerter cannot wait for an answer. Use an alerter that can, such as "
+            "Slack's or Discord's (`zenml alerter register ... --flavor=slack`), or a wait "
+            "condition in a dynamic pipeline (`zenml.wait`)."
         )
 
-    def _send(
-        self, alert: Alert, subject: str, settings: Resolved, place: Surroundings
-    ) -> bool:
-        if not (settings.recipient_email or settings.cc or settings.bcc):
+    def _send(self, alert: Alert, subject: str, settings: Resolved) -> tuple[Receipt, str]:
+        """Send the alert; return the receipt, and the subject as the log may show it."""
+        if not settings.recipients:
             raise AddressError(
-                "There is nobody to send the mail to.",
-                remedy="Set recipient_email for the alerter, for the step, or for this post.",
+                "The mail has no recipient.",
+                remedy="Set recipient_email for the alerter, the step or this post.",
             )
         with mailers.lease(settings, self._session(settings)) as mailer:
             if alert.steps:
-                # A summary ends its run: what was held back of it goes first, in a digest.
+                # A summary ends the run, so alerts held back earlier go first, in a digest.
                 mailer.finish_thread(alert.thread)
             receipt = mailer.send_alert(
                 alert,
@@ -155,14 +155,11 @@ class SMTPEmailAlerter(BaseAlerter):
                 redact=settings.redact,
             )
             line = subject or alert.title or alert.body.strip().partition("\n")[0]
-            hidden = mailer.hide(line[:_LONGEST_LINE], shapes=settings.redact)
-        # Fit for the log and for ZenML's metadata.
-        shown = clean_line(hidden, limit=200)
-        record(receipt, shown, place)
-        return _report(receipt, shown, settings)
+            hidden = mailer.hide(line[:_MAX_SUBJECT], shapes=settings.redact)
+        return receipt, clean_line(hidden, limit=200)
 
     def _session(self, settings: Resolved) -> Any:
-        """Return the boto3 session of the service connector, for the transport ses."""
+        """Return the service connector's boto3 session, for the transport ses."""
         if settings.transport != "ses" or self.connector is None:
             return None
         connector = self.get_connector()
@@ -174,22 +171,25 @@ class SMTPEmailAlerter(BaseAlerter):
 
 
 def _token_sources(options: Any) -> list[str]:
-    """Return which token sources options name, of one transport or by transport."""
+    """Return the token sources in a transport's options, or in options by transport."""
     try:
-        given = as_mapping(options or {})
-    except ValueError:  # a reference to a secret
+        outer = as_mapping(options or {})
+    except ValueError:  # a secret reference
         return []
-    every = [given, *(own for own in given.values() if isinstance(own, Mapping))]
-    return [own["oauth"] for own in every if isinstance(own.get("oauth"), str) and own["oauth"]]
+    sources = [
+        level.get("oauth")
+        for level in (outer, *(item for item in outer.values() if isinstance(item, Mapping)))
+    ]
+    return [source for source in sources if isinstance(source, str) and source]
 
 
 def _as_parameters(
     params: BaseAlerterStepParameters | Mapping[str, Any] | None,
 ) -> SMTPEmailAlerterParameters | None:
-    """Return what was handed to ``post``; parameters of another flavor say nothing here.
+    """Return the parameters of a post, without what only other flavors know.
 
     Raises:
-        ConfigurationError: A parameter is unusable.
+        ConfigurationError: A parameter is invalid.
     """
     if params is None or isinstance(params, SMTPEmailAlerterParameters):
         return params
@@ -207,10 +207,10 @@ def _as_parameters(
 
 
 def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
-    """Say what became of a mail: ZenML's bool, and a line in the log when it is False.
+    """Return whether the mail was delivered; if not, log what was lost, and why.
 
     Raises:
-        DeliveryError: It was not delivered, and the user wants to know.
+        DeliveryError: It was not delivered and ``on_delivery_failure`` is "raise".
     """
     if receipt.outcome in ("delivered", "skipped", "queued"):
         for note in receipt.notes:
@@ -218,17 +218,16 @@ def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
         return True
     if settings.on_delivery_failure == "raise":
         receipt.raise_for_outcome()
-    everybody = (*settings.recipient_email, *settings.cc, *settings.bcc)
     missing = [
         address
-        for address in everybody
+        for address in settings.recipients
         if parse_mailbox(address).address not in receipt.accepted
     ]
     _logger.error(
         "%s: %r to %s. %s.%s",
         _VERDICTS.get(receipt.outcome, "E-mail lost"),
         subject,
-        ", ".join(missing or everybody),
+        ", ".join(missing or settings.recipients),
         clean_line(receipt.describe()),
         f" {receipt.remedy}" if receipt.remedy else "",
     )

@@ -1,7 +1,7 @@
-"""Module names under ``zenml`` that ZenML's documentation uses and no release has.
+"""Module names under ``zenml`` that ZenML's documentation uses but no release has.
 
-ZenML calls `install` first thing in ``import zenml``. Nothing here may fail, take time, or
-import ZenML: it is not there yet.
+``import zenml`` calls `install` before anything else, so nothing here may fail, take time or
+import ZenML.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 _OURS = "zenmail_zenml."
-_ALERTER = ("alerter", "flavor", "alerts.message")
-# What stands in each module; a name that others begin with is a package.
+_ALERTER = ("alerter", "config", "flavor", "alerts.message")
+_FLAVORS = ("config", "flavor")
+# Our modules by alias; an alias that others start with is a package.
 _ALIASES = {
     "zenml.integrations.smtp_email": (),
     "zenml.integrations.smtp_email.alerters": _ALERTER,
     "zenml.integrations.smtp_email.alerters.smtp_email_alerter": _ALERTER,
-    "zenml.integrations.smtp_email.flavors": ("flavor",),
-    "zenml.integrations.smtp_email.flavors.smtp_email_alerter_flavor": ("flavor",),
+    "zenml.integrations.smtp_email.flavors": _FLAVORS,
+    "zenml.integrations.smtp_email.flavors.smtp_email_alerter_flavor": _FLAVORS,
     "zenml.integrations.smtp_email.hooks": ("hooks",),
     "zenml.integrations.smtp_email.hooks.smtp_email_alerter_hooks": ("hooks",),
     "zenml.alerter.steps": ("steps",),
@@ -36,7 +37,7 @@ _ALIASES = {
 
 
 class _Finder:
-    """Finds the names that nobody before it in ``sys.meta_path`` found."""
+    """Finds the aliases, as the last finder in ``sys.meta_path``."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -47,18 +48,18 @@ class _Finder:
         return ModuleSpec(fullname, _Alias(), origin="zenmail", is_package=packaged)
 
 
-# Importing the base class would cost more than all the rest here.
+# Importing the base class would cost more than everything else here.
 class _Alias(Loader if TYPE_CHECKING else object):  # type: ignore[misc]
-    """Fills a module with the public names of ours."""
+    """Fills a module with the public names of our modules."""
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Let Python make an ordinary module."""
+        """Let Python create an ordinary module."""
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
         if name == "zenml.alerter.steps":
-            # A step and its module have one name; who asks the package for it wants the
-            # step, so the module is bound to the name first.
+            # The step and its module share a name. Importing the module first lets the
+            # package's attribute be the step.
             import_module(f"{name}.alerter_post_step")
         public: list[str] = []
         for home in _ALIASES[name]:
@@ -69,6 +70,6 @@ class _Alias(Loader if TYPE_CHECKING else object):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Make the names importable, unless ZenML has modules of these names itself."""
+    """Make the aliases importable; modules that ZenML ships take precedence."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())

@@ -1,4 +1,4 @@
-"""What was mailed, written into the metadata of the step or run it came from."""
+"""Deliveries recorded in the metadata of the step or run that posted them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 
 from zenmail import Receipt
 
-from .alerts.run_context import PASS_THROUGH, Surroundings
+from .alerts.run_context import PASS_THROUGH, RunContext
 
 __all__ = ["record"]
 
 _logger = logging.getLogger(__name__)
 
 
-def record(receipt: Receipt, subject: str, place: Surroundings) -> None:
-    """Write down what became of a mail, under ``email-`` and the start of its message id.
+def record(receipt: Receipt, subject: str, context: RunContext) -> None:
+    """Record a delivery under ``email-`` and the start of its message ID.
 
-    Trouble is logged for those who debug and is nobody else's.
+    A failure is logged at DEBUG and otherwise ignored.
 
     Args:
-        receipt: What became of the mail.
-        subject: What it was about.
-        place: The step, or else the run, whose metadata it goes to.
+        receipt: The receipt of the mail.
+        subject: Its subject.
+        context: The step, or else the run, to record it for.
     """
-    if place.run is None:
+    if context.run is None:
         return
     try:
         from zenml.utils.metadata_utils import log_metadata
@@ -43,11 +43,11 @@ def record(receipt: Receipt, subject: str, place: Surroundings) -> None:
                 "detail": receipt.detail,
             }
         }
-        if place.step is not None:
-            log_metadata(metadata=metadata, step_id=place.step.id)
+        if context.step is not None:
+            log_metadata(metadata=metadata, step_id=context.step.id)
         else:
-            log_metadata(metadata=metadata, run_id_name_or_prefix=place.run.id)
+            log_metadata(metadata=metadata, run_id_name_or_prefix=context.run.id)
     except PASS_THROUGH:
         raise
     except Exception as error:
-        _logger.debug("ZenML takes no metadata: %s: %s", type(error).__name__, error)
+        _logger.debug("Could not record the delivery: %s: %s", type(error).__name__, error)

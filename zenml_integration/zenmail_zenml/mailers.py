@@ -1,4 +1,4 @@
-"""Mailers kept for as long as the process lives, so that their connections are, too."""
+"""Mailers cached for the life of the process, to reuse their connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .settings import Resolved
 
 __all__ = ["MailerCache", "mailers", "make_mailer"]
 
-_MOST = 8
+_CAPACITY = 8
 _DELIVERY = {
     "transport",
     "deadline",
@@ -35,14 +35,14 @@ _DELIVERY = {
 
 
 def make_mailer(settings: Resolved, session: Any = None) -> Mailer:
-    """Return the mailer for the settings in force.
+    """Return a new mailer for the settings.
 
     Args:
         settings: The settings.
-        session: A boto3 session for the transport ses, from a service connector.
+        session: A service connector's boto3 session, for the transport ses.
 
     Raises:
-        ConfigurationError: The transport, its options or an address is unusable.
+        ConfigurationError: The transport, its options or an address is invalid.
     """
     options = settings.options()
     if session is not None:
@@ -63,101 +63,101 @@ def make_mailer(settings: Resolved, session: Any = None) -> Mailer:
             plugins=PluginHost(pass_through=PASS_THROUGH),
         )
 
-    needs_name = settings.transport == "smtp" and not options.get("username")
-    if not (needs_name and (options.get("password") or options.get("oauth"))):
+    no_username = settings.transport == "smtp" and not options.get("username")
+    if not (no_username and (options.get("password") or options.get("oauth"))):
         return make(options)
     try:
-        # Some providers have a name of their own, and the transport knows it.
+        # The transport knows the user name that some providers require.
         return make(options)
     except OptionsError:
         return make({**options, "username": settings.sender_address})
 
 
 @dataclass
-class _Kept:
+class _Entry:
     mailer: Mailer
     users: int = 0
     evicted: bool = False
 
 
 class MailerCache:
-    """Mailers by their settings, the least recently used closed first.
+    """Mailers by settings; the least recently used is closed first.
 
     Args:
-        most: How many are kept.
+        capacity: Maximum number of mailers.
     """
 
-    def __init__(self, most: int = _MOST) -> None:
-        self._most = most
+    def __init__(self, capacity: int = _CAPACITY) -> None:
+        self._capacity = capacity
         self._salt = secrets.token_bytes(16)
-        self._start_afresh()
+        self._reset()
 
-    def _start_afresh(self) -> None:
+    def _reset(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
 
     @contextlib.contextmanager
     def lease(self, settings: Resolved, session: Any = None) -> Iterator[Mailer]:
-        """Lend the mailer for the settings; it is not closed while it is lent.
+        """Lend the mailer for the settings; it stays open during the lease.
 
         Raises:
-            ConfigurationError: The settings are unusable.
+            ConfigurationError: The settings are invalid.
         """
         if self._pid != os.getpid():
-            # A connection must not be used, and not be ended, on both sides of a fork.
-            self._start_afresh()
+            # A forked child must neither use nor close its parent's connections.
+            self._reset()
         key = self._key(settings, session)
         with self._lock:
-            kept = self._kept.get(key)
-            if kept is None:
-                kept = self._kept[key] = _Kept(make_mailer(settings, session))
-            self._kept.move_to_end(key)
-            kept.users += 1
-            leaving = self._overdue()
-        for mailer in leaving:
+            entry = self._entries.get(key)
+            if entry is None:
+                entry = self._entries[key] = _Entry(make_mailer(settings, session))
+            self._entries.move_to_end(key)
+            entry.users += 1
+            idle = self._evict()
+        for mailer in idle:
             mailer.close()
         try:
-            yield kept.mailer
+            yield entry.mailer
         finally:
             with self._lock:
-                kept.users -= 1
-                finished = kept.evicted and not kept.users
+                entry.users -= 1
+                finished = entry.evicted and not entry.users
             if finished:
-                kept.mailer.close()
+                entry.mailer.close()
 
-    def _overdue(self) -> list[Mailer]:
-        leaving = []
-        while len(self._kept) > self._most:
-            _, kept = self._kept.popitem(last=False)
-            kept.evicted = True
-            if not kept.users:
-                leaving.append(kept.mailer)
-        return leaving
+    def _evict(self) -> list[Mailer]:
+        idle = []
+        while len(self._entries) > self._capacity:
+            _, entry = self._entries.popitem(last=False)
+            entry.evicted = True
+            if not entry.users:
+                idle.append(entry.mailer)
+        return idle
 
     def _key(self, settings: Resolved, session: Any) -> bytes:
-        """Return what stands for the settings without holding a secret of theirs."""
-        held = {
+        """Return a digest of the settings, which reveals no secret."""
+        values = {
             "options": settings.options(),
             "fallbacks": settings.fallbacks(),
             "sender": settings.sender_email,
             "session": id(session),
             **settings.model_dump(include=_DELIVERY),
         }
-        return blake2b(_canonical(held).encode(), key=self._salt, digest_size=32).digest()
+        return blake2b(_canonical(values).encode(), key=self._salt, digest_size=32).digest()
 
     def close(self) -> None:
-        """Close every mailer that this process made."""
+        """Close every mailer of this process."""
         if self._pid != os.getpid():
             return
         with self._lock:
-            leaving = list(self._kept.values())
-            self._kept.clear()
-            for kept in leaving:
-                kept.evicted = True
-        for kept in leaving:
-            if not kept.users:
-                kept.mailer.close()
+            idle = list(self._entries.values())
+            self._entries.clear()
+            for entry in idle:
+                entry.evicted = True
+        for entry in idle:
+            if not entry.users:
+                entry.mailer.close()
 
 
 def _canonical(value: Any) -> str:
@@ -171,10 +171,10 @@ def _canonical(value: Any) -> str:
     try:
         return json.dumps(value, sort_keys=True, default=plain)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"An option cannot be used: {error}.") from None
+        raise ConfigurationError(f"Invalid option: {error}.") from None
 
 
 mailers = MailerCache()
-"""The process's own."""
+"""The mailers of this process."""
 
 atexit.register(mailers.close)

@@ -1,4 +1,4 @@
-"""What a step's image needs in order to send."""
+"""What a step's image needs to send mails."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _EXTRAS = {"ses": "ses"}
 
 
 def requirements_for(transports: Iterable[str], token_sources: Iterable[str] = ()) -> set[str]:
-    """Return PEP 508 requirements, pinned to what is installed here.
+    """Return PEP 508 requirements, pinned to the versions installed here.
 
     Args:
-        transports: Names of the transports that may send.
-        token_sources: Names of the token sources they log in with.
+        transports: Names of the selected transports.
+        token_sources: Names of the token sources that they log in with.
     """
     host = PluginHost()
     extras: set[str] = set()
@@ -29,7 +29,7 @@ def requirements_for(transports: Iterable[str], token_sources: Iterable[str] = (
         try:
             owner = host.owner(name, group).distribution
         except ConfigurationError:
-            # Whoever builds the image may lack it; the step then says what to install.
+            # It may be missing where the image is built; the step then says what to install.
             owner = "zenmail"
         if owner.lower() != "zenmail":
             owners.add(owner)
@@ -46,5 +46,5 @@ def _pinned(name: str, extras: str = "") -> str:
         version = distribution(name).version
     except PackageNotFoundError:
         return f"{name}{extras}"
-    # A local label (1.0+abc) exists on no index.
+    # No index has a local version (1.0+abc).
     return f"{name}{extras}=={version.partition('+')[0]}"

@@ -1,4 +1,4 @@
-"""Settings of several scopes made one, secret references resolved, types checked."""
+"""Merges the settings of all scopes, resolves secret references and checks types."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def layer(
     *,
     replace: Callable[[Any], Any] = lambda value: value,
 ) -> dict[str, Any]:
-    """Return one mapping in which the narrower scopes win, setting by setting.
+    """Merge scopes, setting by setting; narrower scopes win.
 
-    A scope that selects another transport leaves the wider scopes' options behind, which
-    are those of a transport that is not used; a flat ``smtp_*`` setting wins over the same
-    option in a wider scope's ``transport_options``.
+    A scope that selects another transport discards the wider scopes' options, which belong
+    to a transport that is not used. A flat ``smtp_*`` setting overrides the same option in a
+    wider scope's ``transport_options``.
 
     Args:
-        scopes: Settings by name, the widest scope first. None is not set.
-        replace: Puts secrets in place of their references, where a scope's options are one
-            and a narrower scope overrules some of them.
+        scopes: Settings by name, the widest scope first. None means not set.
+        replace: Resolves secret references. It is called only if a scope's options are a
+            reference and a narrower scope overrides some of them.
     """
     merged: dict[str, Any] = {}
     for scope in scopes:
@@ -59,27 +59,27 @@ def layer(
                 merged.pop(options, None)
         wider = merged.get("transport_options")
         if wider and "transport_options" not in given:
-            overruled = {SMTP_OPTIONS[name] for name in given if name in SMTP_OPTIONS}
-            if overruled and merged.get("transport", "smtp") == "smtp":
-                # What is no mapping is refused when it is used.
+            overridden = {SMTP_OPTIONS[name] for name in given if name in SMTP_OPTIONS}
+            if overridden and merged.get("transport", "smtp") == "smtp":
+                # Options that are no mapping are refused when they are used.
                 with contextlib.suppress(ValueError):
                     merged["transport_options"] = {
                         name: value
                         for name, value in as_mapping(replace(wider)).items()
-                        if name not in overruled
+                        if name not in overridden
                     }
         merged.update(given)
     return merged
 
 
 class SecretReader:
-    """Resolves ``{{secret.key}}`` in settings; asks the store once per secret."""
+    """Resolves ``{{secret.key}}`` in settings, with one request per secret."""
 
     def __init__(self) -> None:
         self._secrets: dict[str, Mapping[str, str]] = {}
 
     def resolve(self, value: Any) -> Any:
-        """Return the value, or a copy with every reference in it replaced.
+        """Return the value with every reference in it resolved.
 
         Raises:
             ConfigurationError: A secret or its key does not exist.
@@ -112,22 +112,22 @@ def _fetch(name: str) -> Mapping[str, str]:
     except (KeyError, NotImplementedError):
         raise ConfigurationError(
             f"There is no secret {name!r} in ZenML's store.",
-            remedy=f"Make it: zenml secret create {name} --KEY=VALUE",
+            remedy=f"Create it: zenml secret create {name} --KEY=VALUE",
         ) from None
     return secret.secret_values
 
 
 def as_mapping(value: Any) -> dict[str, Any]:
-    """Return options by name, which may be written as JSON.
+    """Return options by name, from a mapping or JSON.
 
     Raises:
-        ValueError: It is neither JSON nor a mapping.
+        ValueError: They are neither.
     """
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else {}
         except ValueError:
-            raise ValueError('this is no JSON; write it as {"name": "value"}') from None
+            raise ValueError('invalid JSON; write it as {"name": "value"}') from None
     if not isinstance(value, Mapping):
         raise ValueError('give options by name, such as {"name": "value"}')
     return dict(value)
@@ -175,8 +175,13 @@ class Resolved(BaseModel):
     redact: bool = True
 
     @property
+    def recipients(self) -> tuple[str, ...]:
+        """Everybody who gets the mail."""
+        return (*self.recipient_email, *self.cc, *self.bcc)
+
+    @property
     def sender(self) -> str:
-        """The sender as the mail states it."""
+        """The sender with the display name."""
         if not self.sender_name:
             return self.sender_email
         name = "".join(" " if mark in '<>"\\' else mark for mark in self.sender_name).strip()
@@ -184,10 +189,10 @@ class Resolved(BaseModel):
 
     @property
     def sender_address(self) -> str:
-        """The sender's address without a name.
+        """The sender's address without the display name.
 
         Raises:
-            AddressError: It is none.
+            AddressError: It is missing or invalid.
         """
         if not self.sender_email:
             raise AddressError(
@@ -196,7 +201,7 @@ class Resolved(BaseModel):
         return parse_mailbox(self.sender_email).address
 
     def smtp_options(self) -> dict[str, Any]:
-        """Return the options of the transport smtp: the flat ones, then the others."""
+        """Return the options of the transport smtp, the flat settings included."""
         flat = {
             option: value
             for name, option in SMTP_OPTIONS.items()
@@ -209,41 +214,41 @@ class Resolved(BaseModel):
         return self.smtp_options() if self.transport == "smtp" else dict(self.transport_options)
 
     def fallbacks(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return the fallbacks and the options of each.
+        """Return each fallback with its options.
 
         Raises:
-            OptionsError: There are options and it is not clear whose.
+            OptionsError: Some options belong to none of the fallbacks.
         """
         names, options = self.fallback_transport, self.fallback_options
         if not names and options:
             raise OptionsError(
-                "There are fallback_options and no fallback_transport.",
-                remedy="Say which transport they are for.",
+                "fallback_options is set, but fallback_transport is not.",
+                remedy="Set fallback_transport to the transport that the options are for.",
             )
         if len(names) == 1 and set(options) != set(names):
             return [(names[0], options)]
-        strange = [
+        unknown = [
             name
             for name, own in options.items()
             if name not in names or not isinstance(own, Mapping)
         ]
-        if strange:
+        if unknown:
             raise OptionsError(
-                f"fallback_options: {strange[0]!r} is none of the fallbacks.",
-                remedy='Give the options by transport: {"file": {"folder": "mails"}}.',
+                f"fallback_options: {unknown[0]!r} is not a fallback transport.",
+                remedy='Group the options by transport: {"file": {"folder": "mails"}}.',
             )
         return [(name, dict(options.get(name, {}))) for name in names]
 
 
 def resolve(values: Mapping[str, Any], *, replace: Callable[[Any], Any]) -> Resolved:
-    """Check the settings in force.
+    """Resolve and check merged settings.
 
     Args:
         values: Settings by name.
-        replace: Puts secrets in place of their references.
+        replace: Resolves secret references.
 
     Raises:
-        ConfigurationError: A value is unusable, or a secret does not exist.
+        ConfigurationError: A value is invalid, or a secret does not exist.
     """
     known = {name: value for name, value in values.items() if name in Resolved.model_fields}
     for name in (*_OPTIONS_OF.values(), "transport"):
@@ -251,7 +256,7 @@ def resolve(values: Mapping[str, Any], *, replace: Callable[[Any], Any]) -> Reso
             known[name] = replace(known[name])
     for name, field in Resolved.model_fields.items():
         if field.annotation == tuple[str, ...] and isinstance(known.get(name), str):
-            # A reference may stand for the whole list, or for a part of it.
+            # A reference may stand for the whole list or for a part of it.
             known[name] = split_addresses(replace(known[name]))
     for name in _OPTIONS_OF.values():
         if name in known:

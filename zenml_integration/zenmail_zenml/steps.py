@@ -1,6 +1,6 @@
-"""A step that posts, with whatever alerter the stack has."""
+"""A step that posts with the stack's alerter, of any flavor."""
 
-# No postponed annotations here: ZenML 0.94 cannot read those of a step.
+# No postponed annotations: ZenML 0.94 cannot read them on a step.
 import inspect
 import logging
 import sys
@@ -28,18 +28,18 @@ def alerter_post_step(
     """Post a message with the active stack's alerter, of any flavor.
 
     Args:
-        message: Text, or an `AlerterMessage`, which becomes text for alerters that know
-            nothing else.
+        message: Text, or an `AlerterMessage`, which is converted to text for alerters that
+            take nothing else.
         params: The alerter's step parameters, or a mapping of them.
-        fail_on_lost: Whether the step fails when the message was not delivered.
+        fail_on_lost: Fail the step if the message is not delivered.
 
     Returns:
         Whether the message was delivered; if not, the log says why.
 
     Raises:
-        RuntimeError: The stack has no alerter, or the message was lost and the step is to
-            fail then.
-        DeliveryError: The same of a mail.
+        RuntimeError: The stack has no alerter; or ``fail_on_lost`` is set and an alerter of
+            another flavor did not deliver the message.
+        DeliveryError: ``fail_on_lost`` is set and the mail was not delivered.
     """
     alerter = Client().active_stack.alerter
     if alerter is None:
@@ -71,7 +71,7 @@ def _as_mapping(params: Any) -> Mapping[str, Any]:
 def _parameters_for(alerter: BaseAlerter, params: Any) -> BaseAlerterStepParameters | None:
     """Return the parameters as the class that the alerter's module declares for them.
 
-    ZenML hands a step its parameters as JSON; each flavor has a class of its own.
+    ZenML passes a step its parameters as JSON, and each flavor has its own class.
     """
     if not isinstance(params, Mapping):
         return params if isinstance(params, BaseAlerterStepParameters) else None

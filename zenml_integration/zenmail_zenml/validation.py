@@ -1,4 +1,4 @@
-"""What is checked when the component is registered: everything that needs no network."""
+"""Checks the configuration at registration: all that needs no network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zenmail.model import describe_validation
 from zenmail.plugins import PluginHost
 from zenmail.transport import TransportOptions
 
-from .settings import SMTP_OPTIONS, Resolved, layer, resolve
+from .settings import SMTP_OPTIONS, Resolved, resolve
 
 __all__ = ["Refusal", "check_registration"]
 
@@ -24,10 +24,10 @@ _FLAT_NAMES = {option: name for name, option in SMTP_OPTIONS.items()}
 
 
 class Refusal(click.ClickException, ConfigurationError):  # type: ignore[misc]
-    """A configuration that is refused on the command line: a sentence, no traceback.
+    """A configuration error that ``zenml alerter register`` shows without a traceback.
 
-    ``zenml alerter register`` is a click command and shows whatever else is raised with all
-    its frames.
+    The command is click's, which prints its own exceptions as one sentence and any other
+    with a traceback.
     """
 
     def __init__(self, error: ConfigurationError) -> None:
@@ -40,23 +40,23 @@ class Refusal(click.ClickException, ConfigurationError):  # type: ignore[misc]
         return ConfigurationError.__str__(self)
 
     def format_message(self) -> str:
-        """Return what click prints behind "Error: "."""
+        """Return what click prints after "Error: "."""
         return str(self)
 
 
 def check_registration(raw: Mapping[str, Any]) -> None:
     """Check a component's configuration, offline and without reading a secret.
 
-    What is given as a secret reference is taken to be right.
+    Secret references are assumed to be valid.
 
     Args:
         raw: The configuration by name, references unresolved.
 
     Raises:
-        ConfigurationError: What is wrong, in a sentence, and the remedy.
+        ConfigurationError: The configuration is wrong.
     """
     try:
-        _check(layer([raw]))
+        _check(raw)
     except ConfigurationError as error:
         if click.get_current_context(silent=True) is None:
             raise
@@ -89,7 +89,7 @@ def _options(raw: Mapping[str, Any], settings: Resolved) -> dict[str, Any]:
     flat = {option: raw[name] for name, option in SMTP_OPTIONS.items() if name in raw}
     options = {**flat, **settings.transport_options}
     if "username" not in options and ("password" in options or options.get("oauth")):
-        # A reference, too: it stands for a name.
+        # This may be a reference.
         options["username"] = raw.get("sender_email", "")
     return options
 
@@ -97,7 +97,7 @@ def _options(raw: Mapping[str, Any], settings: Resolved) -> dict[str, Any]:
 def _check_addresses(raw: Mapping[str, Any], settings: Resolved) -> None:
     if not raw.get("sender_email"):
         raise AddressError(
-            "sender_email is required.", remedy="Give --sender_email=alerts@example.com."
+            "sender_email is required.", remedy="Add --sender_email=alerts@example.com."
         )
     if not is_secret_reference(raw["sender_email"]):
         _check_address("sender_email", settings.sender_email)
@@ -119,17 +119,17 @@ def _check_transport(
     host: PluginHost, name: str, options: Mapping[str, Any], flat: Mapping[str, Any]
 ) -> None:
     transport = host.transport(name)
-    if trouble := _trouble(transport.options_type, options, flat):
-        raise OptionsError(trouble, transport=name)
+    if problems := _problems(transport.options_type, options, flat):
+        raise OptionsError(problems, transport=name)
 
 
-def _trouble(
+def _problems(
     options_type: type[TransportOptions],
     options: Mapping[str, Any],
     flat: Mapping[str, Any],
 ) -> str:
-    """Return what is wrong with the options, in sentences, or ""."""
-    held = {name for name, value in options.items() if _holds_reference(value)}
+    """Return what is wrong with the options, in sentences, or "" if nothing is."""
+    references = {name for name, value in options.items() if _holds_reference(value)}
     try:
         options_type.model_validate(dict(options))
     except ValidationError as error:
@@ -137,10 +137,10 @@ def _trouble(
     else:
         return ""
     whole: set[str] = set()
-    if held:
-        # A complaint about the whole may come from the reference's own text; one that
-        # stays without it does not.
-        rest = {name: value for name, value in options.items() if name not in held}
+    if references:
+        # An error about the model as a whole may stem from the text of a reference. One
+        # that remains without the references does not.
+        rest = {name: value for name, value in options.items() if name not in references}
         try:
             options_type.model_validate(rest)
         except ValidationError as error:
@@ -148,12 +148,15 @@ def _trouble(
     kept = [
         InitErrorDetails(
             type=PydanticCustomError(_literal(item["type"]), _literal(item["msg"])),
-            loc=_shown(item["loc"], flat),
+            loc=_as_typed(item["loc"], flat),
             input=None,
         )
         for item in found
-        if (item["loc"] and item["loc"][0] not in held)
-        or (not item["loc"] and (not held or item["msg"] in whole or "password" in held))
+        if (item["loc"] and item["loc"][0] not in references)
+        or (
+            not item["loc"]
+            and (not references or item["msg"] in whole or "password" in references)
+        )
     ]
     if not kept:
         return ""
@@ -166,14 +169,14 @@ def _literal(text: str) -> Any:
     return text.replace("{", "(").replace("}", ")")
 
 
-def _shown(path: tuple[int | str, ...], flat: Mapping[str, Any]) -> tuple[int | str, ...]:
-    """Return an option's place as the user typed it: ``smtp_port``, not ``port``."""
-    if path and path[0] in _FLAT_NAMES and flat and path[0] not in _nested(flat):
+def _as_typed(path: tuple[int | str, ...], flat: Mapping[str, Any]) -> tuple[int | str, ...]:
+    """Return an option's path as the user typed it: ``smtp_port``, not ``port``."""
+    if path and path[0] in _FLAT_NAMES and flat and path[0] not in _transport_options(flat):
         return (_FLAT_NAMES[str(path[0])], *path[1:])
     return path
 
 
-def _nested(flat: Mapping[str, Any]) -> Mapping[str, Any]:
+def _transport_options(flat: Mapping[str, Any]) -> Mapping[str, Any]:
     options = flat.get("transport_options")
     return options if isinstance(options, Mapping) else {}
 

@@ -1,9 +1,8 @@
-"""What a pydantic model says of its own fields: type, default and meaning, for people."""
+"""Fields of a pydantic model in words: type, default and meaning."""
 
 from __future__ import annotations
 
 import inspect
-import re
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from pydantic.fields import FieldInfo
 
 __all__ = ["FieldDoc", "describe_fields"]
 
-_ATTRIBUTE = re.compile(r"(\w+):\s*(.*)")
-
 
 @dataclass(frozen=True)
 class FieldDoc:
@@ -25,11 +22,11 @@ class FieldDoc:
 
     Attributes:
         name: Its name.
-        type: Its type, as people read it.
-        default: Its default, as people type it; "" when it is required.
-        required: Whether it has to be given.
+        type: Its type, in words.
+        default: Its default, as users type it, or in words; "" when it is required.
+        required: Whether it must be given.
         secret: Whether it holds a secret.
-        meaning: What it is for, in a sentence.
+        meaning: Its description, without the default.
     """
 
     name: str
@@ -43,38 +40,23 @@ class FieldDoc:
 def describe_fields(model: type[BaseModel]) -> list[FieldDoc]:
     """Return the fields of a model, in the order of the source.
 
-    The meaning is the field's description, or what the ``Attributes:`` section of the
-    docstring of the model, or of a base, says of it.
+    The description of a field whose default is worked out elsewhere ends in it, as in "Name
+    of this machine in EHLO. Default: its IP address."
     """
-    meanings: dict[str, str] = {}
-    for base in reversed(model.__mro__):
-        meanings.update(_attributes(base))
-    return [
-        FieldDoc(
-            name=name,
-            type=_type_name(field.annotation),
-            default="" if field.is_required() else _default(field),
-            required=field.is_required(),
-            secret=_is_secret(field.annotation),
-            meaning=field.description or meanings.get(name, ""),
+    found = []
+    for name, field in model.model_fields.items():
+        meaning, _, stated = (field.description or "").partition(" Default: ")
+        default = "" if field.is_required() else _default(field)
+        found.append(
+            FieldDoc(
+                name=name,
+                type=_type_name(field.annotation),
+                default=stated.rstrip(".") or default if default == "none" else default,
+                required=field.is_required(),
+                secret=_is_secret(field.annotation),
+                meaning=meaning,
+            )
         )
-        for name, field in model.model_fields.items()
-    ]
-
-
-def _attributes(model: type) -> Mapping[str, str]:
-    """Read the ``Attributes:`` section of a Google-style docstring."""
-    text = inspect.cleandoc(model.__doc__ or "")
-    section = re.search(r"^Attributes:\n((?:[ ]{4}.*\n?|\n)+)", text, re.MULTILINE)
-    found: dict[str, str] = {}
-    name = ""
-    for line in section[1].splitlines() if section else ():
-        entry = _ATTRIBUTE.match(line[4:])
-        if entry:
-            name = entry[1]
-            found[name] = entry[2].strip()
-        elif name and line.strip():
-            found[name] = f"{found[name]} {line.strip()}"
     return found
 
 

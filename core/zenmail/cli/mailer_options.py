@@ -14,7 +14,7 @@ import click
 from ..address import split_addresses
 from ..errors import ConfigurationError
 
-__all__ = ["MailerOptions", "complete_transports", "mailer_options"]
+__all__ = ["MailerOptions", "SMTPOption", "complete_transports", "mailer_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -27,9 +27,22 @@ def complete_transports(_: click.Context, __: click.Parameter, incomplete: str) 
     return [name for name in names if name.startswith(incomplete)]
 
 
+class SMTPOption(click.Option):
+    """An option of the transport smtp, which describes it; ``help`` adds to that."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option's names and its help."""
+        record = super().get_help_record(ctx)
+        if record is None:
+            return None
+        fields = zenmail.PluginHost().transport("smtp").options_type.model_fields
+        names, more = record
+        return names, f"{fields[self.name or ''].description} {more}".strip()
+
+
 @dataclass(frozen=True)
 class MailerOptions:
-    """What the command line says of a transport, its options, sender and recipients."""
+    """Transport, options, sender and recipients from the command line."""
 
     transport: str = "smtp"
     options: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -37,7 +50,7 @@ class MailerOptions:
     to: tuple[str, ...] = ()
     deadline: float = 30.0
     given: bool = False
-    """Whether the transport or any of its options was typed."""
+    """Whether the transport or any of its options was given."""
 
 
 def mailer_options(command: _Command) -> _Command:
@@ -88,39 +101,36 @@ _OPTIONS = [
         shell_complete=complete_transports,
         help="Transport to use; `zenmail transports` lists them.  [default: smtp]",
     ),
-    click.option("--host", metavar="NAME", help="The server's name."),
-    click.option("--port", type=int, help="The server's port."),
-    click.option(
-        "--security",
-        type=click.Choice(["starttls", "tls", "none"]),
-        help="How the connection is encrypted.",
-    ),
-    click.option("--username", metavar="NAME", help="Name to log in with."),
+    click.option("--host", cls=SMTPOption, metavar="NAME"),
+    click.option("--port", cls=SMTPOption, type=int),
+    click.option("--security", cls=SMTPOption, type=click.Choice(["starttls", "tls", "none"])),
+    click.option("--username", cls=SMTPOption, metavar="NAME"),
     click.option(
         "--password",
+        cls=SMTPOption,
         prompt=True,
         prompt_required=False,
         hide_input=True,
         envvar="ZENMAIL_PASSWORD",
-        help="Password to log in with; asked for when no value follows.  "
-        "[env var: ZENMAIL_PASSWORD]",
+        help="Without a value, zenmail asks for it.  [env var: ZENMAIL_PASSWORD]",
     ),
-    click.option("--ca-file", metavar="FILE", help="Certificates of a private authority."),
+    click.option("--ca-file", cls=SMTPOption, metavar="FILE"),
     click.option(
         "-o",
         "--option",
         "pairs",
         metavar="KEY=VALUE",
         multiple=True,
-        help="Any option of the transport; KEY=@FILE reads the value from a file.",
+        help="Any option of the transport, may be repeated; KEY=@FILE reads the value from a "
+        "file.",
     ),
-    click.option("--from", "sender", metavar="ADDRESS", default="", help="The sender."),
+    click.option("--from", "sender", metavar="ADDRESS", default="", help="Sender of the mail."),
     click.option(
         "--to",
         "recipients",
         metavar="ADDRESS",
         multiple=True,
-        help="A recipient; may be given again, or hold several with commas.",
+        help="Recipients, separated by commas; may be repeated.",
     ),
     click.option(
         "--deadline",
@@ -128,7 +138,7 @@ _OPTIONS = [
         default=30.0,
         show_default=True,
         metavar="SECONDS",
-        help="The time for everything.",
+        help="Time allowed for all of it.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""What a model says of its fields, as people read it."""
+"""Fields of a model in words."""
 
 from __future__ import annotations
 
@@ -19,28 +19,19 @@ class Colour(Enum):
 
 
 class Base(BaseModel):
-    """A base.
+    """A base."""
 
-    Attributes:
-        inherited: Said of the base.
-    """
-
-    inherited: int = 1
+    inherited: int = Field(default=1, description="Said of the base.")
 
 
 class Model(Base):
     """A model.
 
     Attributes:
-        required: One line,
-            and another.
-        described: Not this.
-
-    Raises:
-        ValueError: No attribute.
+        switch: Not this.
     """
 
-    required: str
+    required: str = Field(description="A name.")
     optional: Optional[float] = None  # noqa: UP045
     choice: Literal["a", "b"] = "a"
     colour: Colour = Colour.RED
@@ -52,7 +43,8 @@ class Model(Base):
     options: Mapping[str, Any] = Field(default_factory=dict)
     anything: Any = None
     switch: bool = True
-    described: str = Field(default="x", description="This.")
+    elsewhere: str | None = Field(default=None, description="A port. Default: 25, or 465.")
+    named: str = Field(default="x", description="A name. Default: y.")
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +68,8 @@ def fields() -> dict[str, tuple[str, str]]:
         ("options", "mapping", "none"),
         ("anything", "anything", "none"),
         ("switch", "true | false", "true"),
+        ("elsewhere", "text", "25, or 465"),
+        ("named", "text", "x"),
     ],
 )
 def test_type_and_default(
@@ -85,12 +79,12 @@ def test_type_and_default(
     assert fields[name] == (type_name, default)
 
 
-def test_meaning_comes_from_the_docstring() -> None:
-    """The Attributes section, a base's too, gives the meaning; a description goes before."""
+def test_the_description_gives_the_meaning() -> None:
+    """The description is the only source, a base's too; the default at its end is cut off."""
     meanings = {field.name: field.meaning for field in describe_fields(Model)}
     assert meanings["inherited"] == "Said of the base."
-    assert meanings["required"] == "One line, and another."
-    assert meanings["described"] == "This."
+    assert meanings["required"] == "A name."
+    assert meanings["elsewhere"] == "A port."
     assert meanings["switch"] == ""
 
 

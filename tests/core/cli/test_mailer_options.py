@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from zenmail import PluginHost
 from zenmail.testing.smtp_server import SMTPServer
 
 Run = Callable[..., Result]
@@ -46,3 +47,13 @@ def test_password_from_a_file(
     secret.write_text("canary-password-7f3a\n")
     result = zenmail("send", *flags(server, password=None), "-o", f"password=@{secret}", "Hi")
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    "name", ["host", "port", "security", "username", "password", "ca_file"]
+)
+def test_help_is_the_description_of_the_option(zenmail: Run, name: str) -> None:
+    """The transport smtp describes its options; the command line repeats that."""
+    field = PluginHost().transport("smtp").options_type.model_fields[name]
+    assert field.description
+    assert field.description in " ".join(zenmail("send", "--help").stdout.split())

@@ -102,9 +102,9 @@ def test_an_answer_that_is_none_is_asked_for_again(zenmail: Run) -> None:
         stdin="99\nacme\nOwn\na@example.com\nb@example.com\nrelay.internal\nssl\nTLS\n\n",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "'99' is none of gmail" in result.output
-    assert "'acme' is none of gmail" in result.output
-    assert "'ssl' is none of starttls, tls, none" in result.output
+    assert "'99' is not one of gmail" in result.output
+    assert "'acme' is not one of gmail" in result.output
+    assert "'ssl' is not one of starttls, tls, none" in result.output
     assert _alerter("again")["smtp_security"] == "tls"
 
 
@@ -169,7 +169,7 @@ def test_every_provider_makes_a_valid_alerter(zenmail: Run, provider: str) -> No
 @pytest.mark.parametrize("provider", [*PROVIDERS])
 def test_the_printed_commands_say_the_same(zenmail: Run, provider: str) -> None:
     """--dry-run changes nothing and prints attributes that make the same alerter."""
-    from zenmail_zenml.flavor import SMTPEmailAlerterConfig
+    from zenmail_zenml.config import SMTPEmailAlerterConfig
 
     result = zenmail(
         "register", "not_made", f"--provider={provider}", *ADDRESSES, *ANSWERS[provider],

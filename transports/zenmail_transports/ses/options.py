@@ -13,29 +13,34 @@ __all__ = ["SESOptions"]
 
 
 class SESOptions(TransportOptions):
-    """Options of the ses transport. What is left out is found as every AWS tool finds it.
+    """Options of the ses transport. What is left out is found as every AWS tool finds it."""
 
-    Attributes:
-        region: Region of the SES account, such as "eu-west-1".
-        profile: Name of a profile in the AWS configuration.
-        access_key_id: Access key.
-        secret_access_key: Its secret.
-        session_token: Its token, when it is a temporary one.
-        endpoint_url: Another server than Amazon's.
-        configuration_set: The SES configuration set to use.
-        tags: Name to value, for SES event publishing.
-        session: A boto3 session, in place of profile and keys; for programs.
-    """
-
-    region: str | None = None
-    profile: str | None = None
-    access_key_id: SecretStr | None = None
-    secret_access_key: SecretStr | None = None
-    session_token: SecretStr | None = None
-    endpoint_url: str | None = None
-    configuration_set: str | None = None
-    tags: dict[str, str] = Field(default_factory=dict)
-    session: Any = Field(default=None, repr=False, exclude=True)
+    region: str | None = Field(
+        default=None, description="AWS region of the SES account, such as eu-west-1."
+    )
+    profile: str | None = Field(default=None, description="Profile in the AWS configuration.")
+    access_key_id: SecretStr | None = Field(default=None, description="AWS access key ID.")
+    secret_access_key: SecretStr | None = Field(
+        default=None, description="Secret of the access key."
+    )
+    session_token: SecretStr | None = Field(
+        default=None, description="Session token, for temporary credentials."
+    )
+    endpoint_url: str | None = Field(
+        default=None, description="URL of the SES API, if it is not Amazon's own."
+    )
+    configuration_set: str | None = Field(
+        default=None, description="SES configuration set to send with."
+    )
+    tags: dict[str, str] = Field(
+        default_factory=dict, description="Message tags for SES event publishing, by name."
+    )
+    session: Any = Field(
+        default=None,
+        repr=False,
+        exclude=True,
+        description="boto3 session to use instead of a profile or keys; in Python only.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> SESOptions:

@@ -29,52 +29,77 @@ _KEYED = (*_GMAIL, ".sendgrid.net", ".mailgun.org", ".postmarkapp.com", ".amazon
 
 
 class SMTPOptions(TransportOptions):
-    """How to reach an SMTP server and who logs in.
-
-    Attributes:
-        host: The server's name, or its IP address.
-        port: 1 to 65535. By default 587, or 465 with ``security="tls"``.
-        security: ``starttls`` turns TLS on in the dialogue, ``tls`` does before it
-            (the default when the port is 465), ``none`` never does.
-        username: The account to log in with; a relay without login needs none.
-        password: Its password, app password or key.
-        ca_file: Certificates (PEM) of the authorities to trust in place of the system's.
-        client_cert_file: Certificate (PEM) to show to a server that asks for one.
-        client_key_file: Its private key, when it is not in the same file.
-        client_key_password: What the private key is encrypted with.
-        ehlo_name: This machine's name in EHLO; by default its IP address, in brackets.
-        allow_insecure_login: Whether credentials may be sent over a connection that is
-            not encrypted.
-        oauth: The token source to log in with in place of a password: "google",
-            "microsoft" or another that is installed.
-        oauth_options: The token source's options.
-        pipelining: ``off`` sends one command at a time whatever the server offers.
-        chunking: ``off`` sends with DATA whatever the server offers.
-        connections: How many connections to the server there may be at a time.
-        max_idle: Seconds for which an idle connection is kept.
-        max_mails: How many mails one connection carries.
-    """
+    """How to reach an SMTP server and who logs in."""
 
     keeps_deadline: ClassVar[bool] = True
 
-    host: str
-    port: int = Field(default=587, ge=1, le=65535)
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    username: str = ""
-    password: SecretStr | None = None
-    ca_file: Path | None = None
-    client_cert_file: Path | None = None
-    client_key_file: Path | None = None
-    client_key_password: SecretStr | None = None
-    ehlo_name: str = ""
-    allow_insecure_login: bool = False
-    oauth: str = ""
-    oauth_options: dict[str, Any] = Field(default_factory=dict, repr=False)
-    pipelining: Literal["auto", "off"] = "auto"
-    chunking: Literal["auto", "off"] = "auto"
-    connections: int = Field(default=8, ge=1, le=1000)
-    max_idle: float = Field(default=60.0, ge=0)
-    max_mails: int = Field(default=1000, ge=1)
+    host: str = Field(description="Host name or IP address of the server.")
+    port: int = Field(
+        default=587,
+        ge=1,
+        le=65535,
+        description="Port of the server. With security tls, the default is 465.",
+    )
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls",
+        description="Encryption of the connection: starttls, tls (from the first byte) or "
+        "none. On port 465, the default is tls.",
+    )
+    username: str = Field(
+        default="", description="User name to log in with; a relay without a login needs none."
+    )
+    password: SecretStr | None = Field(
+        default=None, description="Password, app password or API key to log in with."
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the certificate authorities to trust instead of the system's.",
+    )
+    client_cert_file: Path | None = Field(
+        default=None, description="PEM certificate for a server that asks for one."
+    )
+    client_key_file: Path | None = Field(
+        default=None,
+        description="Private key of the client certificate, if it is in a file of its own.",
+    )
+    client_key_password: SecretStr | None = Field(
+        default=None, description="Password of the private key."
+    )
+    ehlo_name: str = Field(
+        default="",
+        description="Name of this machine in EHLO. Default: this machine's IP address, in "
+        "brackets.",
+    )
+    allow_insecure_login: bool = Field(
+        default=False, description="Allow a login over a connection that is not encrypted."
+    )
+    oauth: str = Field(
+        default="",
+        description="Token source to log in with instead of a password: google, microsoft or "
+        "another one that is installed.",
+    )
+    oauth_options: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="Options of the token source."
+    )
+    pipelining: Literal["auto", "off"] = Field(
+        default="auto",
+        description="Send several commands at once if the server supports it (auto), or one "
+        "at a time (off).",
+    )
+    chunking: Literal["auto", "off"] = Field(
+        default="auto",
+        description="Send mails with BDAT if the server supports it (auto), or with DATA "
+        "(off).",
+    )
+    connections: int = Field(
+        default=8, ge=1, le=1000, description="Maximum number of connections to the server."
+    )
+    max_idle: float = Field(
+        default=60.0, ge=0, description="Seconds to keep an idle connection open."
+    )
+    max_mails: int = Field(
+        default=1000, ge=1, description="Maximum number of mails per connection."
+    )
 
     def __hash__(self) -> int:
         return hash((self.host, self.port, self.security, self.username))

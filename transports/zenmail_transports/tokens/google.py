@@ -8,7 +8,7 @@ from datetime import timezone
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from zenmail import (
     AccessToken,
@@ -32,24 +32,30 @@ _SCOPES = ("https://mail.google.com/",)
 
 
 class GoogleOptions(TransportOptions):
-    """Options of the google token source: a refresh token, or a service account.
+    """Options of the google token source: a refresh token, or a service account."""
 
-    Attributes:
-        client_id: The OAuth client that the refresh token was given to.
-        client_secret: Its secret.
-        refresh_token: What a user's consent to that client left behind.
-        service_account: The JSON key of a service account that may act for the mailbox
-            (domain-wide delegation): a path, or the JSON itself.
-        subject: The mailbox it acts for, when that is not the one logged in to.
-        token_uri: Another token endpoint than Google's.
-    """
-
-    client_id: str = ""
-    client_secret: SecretStr | None = None
-    refresh_token: SecretStr | None = None
-    service_account: SecretStr | None = None
-    subject: str = ""
-    token_uri: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+    client_id: str = Field(
+        default="", description="OAuth client ID that the refresh token was issued to."
+    )
+    client_secret: SecretStr | None = Field(
+        default=None, description="Secret of the OAuth client."
+    )
+    refresh_token: SecretStr | None = Field(
+        default=None, description="Refresh token from a user's consent."
+    )
+    service_account: SecretStr | None = Field(
+        default=None,
+        description="JSON key of a service account with domain-wide delegation: a path, or "
+        "the JSON itself.",
+    )
+    subject: str = Field(
+        default="",
+        description="Mailbox the service account acts for. Default: the account that logs in.",
+    )
+    token_uri: str = Field(
+        default="https://oauth2.googleapis.com/token",
+        description="Token endpoint, if it is not Google's own.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from zenmail import (
     AccessToken,
@@ -33,23 +33,25 @@ _LOGIN = "https://login.microsoftonline.com"
 
 
 class MicrosoftOptions(TransportOptions):
-    """Options of the microsoft token source: client credentials, or a refresh token.
+    """Options of the microsoft token source: client credentials, or a refresh token."""
 
-    Attributes:
-        client_id: The application's id.
-        tenant: The directory's id or domain. Client credentials need it; with a refresh
-            token it defaults to "common".
-        client_secret: The application's secret; not its id.
-        refresh_token: What a user's consent to the application left behind.
-        authority: Another place to log in than login.microsoftonline.com/TENANT, such as
-            that of a national cloud.
-    """
-
-    client_id: str
-    tenant: str = ""
-    client_secret: SecretStr | None = None
-    refresh_token: SecretStr | None = None
-    authority: str = ""
+    client_id: str = Field(description="Application (client) ID.")
+    tenant: str = Field(
+        default="",
+        description="Directory (tenant) ID or domain; required with a client secret. Default: "
+        "common, with a refresh token.",
+    )
+    client_secret: SecretStr | None = Field(
+        default=None, description="Value of the application's client secret, not its ID."
+    )
+    refresh_token: SecretStr | None = Field(
+        default=None, description="Refresh token from a user's consent."
+    )
+    authority: str = Field(
+        default="",
+        description="Login URL of a national cloud. Default: "
+        "https://login.microsoftonline.com/TENANT.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> MicrosoftOptions:

@@ -1,1 +1,1 @@
-"""Alerts made of what ZenML knows: run, message, traceback, timeline."""
+"""Makes alerts from what ZenML knows: run, message, traceback and timeline."""

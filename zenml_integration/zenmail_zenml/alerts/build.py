@@ -1,4 +1,4 @@
-"""A message of ZenML's world made an `Alert` of ours."""
+"""Makes an `Alert` of what was posted."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from zenmail import Alert, Attachment, ConfigurationError, Image
 
 from .message import AlerterImage, AlerterMessage, SMTPEmailAlerterParameters
-from .run_context import Surroundings
-from .standard_hooks import recognise
+from .run_context import RunContext
+from .standard_hooks import parse_hook_text
 
 __all__ = ["build_alert"]
 
@@ -16,18 +16,18 @@ __all__ = ["build_alert"]
 def build_alert(
     message: object,
     params: SMTPEmailAlerterParameters | None,
-    place: Surroundings,
+    context: RunContext,
     *,
     include_pipeline_info: bool,
 ) -> Alert:
-    """Return what is to be mailed.
+    """Return the alert to mail.
 
     Args:
-        message: What the user posted: text, an `AlerterMessage`, an `Alert`, None, or
-            anything else, which is stated as text.
+        message: Text, an `AlerterMessage`, an `Alert`, None, or anything else, which is
+            converted to text.
         params: The parameters of the post.
-        place: The step or run it comes from.
-        include_pipeline_info: Whether to say so.
+        context: The step or run that posted it.
+        include_pipeline_info: Whether to name pipeline, run, step and stack.
     """
     values = _from_message(message)
     facts: dict[str, Any] = dict(values.pop("facts", {}))
@@ -40,15 +40,15 @@ def build_alert(
         if missing:
             facts["Not attached"] = missing
     if include_pipeline_info:
-        said = {name.lower() for name in facts}
-        known = place.facts().items()
-        facts = {**{name: text for name, text in known if name.lower() not in said}, **facts}
-        values.setdefault("url", place.url)
+        taken = {name.lower() for name in facts}
+        origin = context.facts().items()
+        facts = {**{name: text for name, text in origin if name.lower() not in taken}, **facts}
+        values.setdefault("url", context.url)
     if not (values.get("title") or values.get("body") or values.get("error")):
-        values["title"] = _title(params, place)
-    if place.run is not None:
-        values.setdefault("thread", str(place.run_id))
-        values.setdefault("list_id", place.pipeline_name)
+        values["title"] = _title(params, context)
+    if context.run is not None:
+        values.setdefault("thread", str(context.run_id))
+        values.setdefault("list_id", context.pipeline_name)
     return Alert(**values, facts=facts, images=tuple(images))
 
 
@@ -64,16 +64,16 @@ def _from_message(message: object) -> dict[str, Any]:
             "facts": message.facts,
             "images": _images(message.images),
         }
-    text = "" if message is None else message if isinstance(message, str) else _text(message)
-    # Text is shown as it is: Markdown would eat the underscores of names.
-    return recognise(text) or {"body": text, "body_format": "plain"}
+    text = "" if message is None else message if isinstance(message, str) else _as_text(message)
+    # Not as Markdown, which would swallow the underscores in names.
+    return parse_hook_text(text) or {"body": text, "body_format": "plain"}
 
 
-def _text(value: object) -> str:
+def _as_text(value: object) -> str:
     try:
         return str(value)
     except Exception as error:
-        return f"({type(value).__name__}, which has no text: {type(error).__name__})"
+        return f"({type(value).__name__} that cannot be shown: {type(error).__name__})"
 
 
 def _from_parameters(params: SMTPEmailAlerterParameters) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _images(images: list[AlerterImage] | None) -> list[Image]:
 
 
 def _attachments(given: list[Any] | None) -> tuple[tuple[Attachment, ...], list[str]]:
-    """Return the files that are there, and of the others what is wrong with them."""
+    """Return the attachments, and what is wrong with those that cannot be attached."""
     found: list[Attachment] = []
     missing: list[str] = []
     for item in given or ():
@@ -112,11 +112,11 @@ def _attachments(given: list[Any] | None) -> tuple[tuple[Attachment, ...], list[
     return tuple(found), missing
 
 
-def _title(params: SMTPEmailAlerterParameters | None, place: Surroundings) -> str:
+def _title(params: SMTPEmailAlerterParameters | None, context: RunContext) -> str:
     if params is not None and params.subject:
         return params.subject
-    if place.step is not None:
-        return f"Message from step {place.step_name}"
-    if place.pipeline_name:
-        return f"Message from pipeline {place.pipeline_name}"
+    if context.step is not None:
+        return f"Message from step {context.step_name}"
+    if context.pipeline_name:
+        return f"Message from pipeline {context.pipeline_name}"
     return "Message from ZenML"

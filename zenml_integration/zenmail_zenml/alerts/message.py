@@ -1,4 +1,4 @@
-"""What users hand to ``post``: a message, its parameters, and what they say of the run."""
+"""What users pass to ``post``: a message and its parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zenml.alerter.base_alerter import BaseAlerterStepParameters
 
 from zenmail.alert import Severity
 
-from ..flavor import SMTPEmailAlerterSettings
+from ..config import SMTPEmailAlerterSettings
 
 __all__ = [
     "AlerterImage",
@@ -24,14 +24,14 @@ _SETTINGS = frozenset(SMTPEmailAlerterSettings.model_fields)
 
 
 class AlerterImage(BaseModel):
-    """A picture of a message.
+    """An image in a message.
 
     Attributes:
-        path: A PNG, JPEG or GIF file on the machine that sends, or "" when ``content`` is
-            given.
-        content: The picture's bytes; kept in base64, so that ZenML can store the message.
-        alt: What it shows, for those who cannot see it.
-        caption: A line under it, or "".
+        path: Path of a PNG, JPEG or GIF file on the machine that sends, or "" if
+            ``content`` is given.
+        content: The image's bytes in base64, so that ZenML can store the message.
+        alt: Alternative text.
+        caption: Caption below the image, or "".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,7 @@ class AlerterImage(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _accept_sources(cls, value: Any) -> Any:
-        """Take a path, bytes, a matplotlib figure or a PIL image for a whole picture."""
+        """Accept a path, bytes, a matplotlib figure or a PIL image."""
         if isinstance(value, Mapping):
             content = value.get("content")
             if isinstance(content, bytes | bytearray):
@@ -55,17 +55,17 @@ class AlerterImage(BaseModel):
         if isinstance(value, bytes | bytearray):
             return {"content": b64encode(value).decode("ascii")}
         if hasattr(value, "savefig") or (hasattr(value, "save") and hasattr(value, "size")):
-            return {"content": b64encode(_drawn(value)).decode("ascii")}
+            return {"content": b64encode(_as_png(value)).decode("ascii")}
         return {"path": str(value)}
 
     @property
     def source(self) -> str | bytes:
-        """The bytes, or the path."""
+        """The image's bytes, or its path."""
         return b64decode(self.content) if self.content else self.path
 
 
-def _drawn(picture: Any) -> bytes:
-    """Return a figure's or an image's PNG, which can travel to another process."""
+def _as_png(picture: Any) -> bytes:
+    """Return a figure or image as PNG, which another process can read."""
     from io import BytesIO
 
     buffer = BytesIO()
@@ -80,13 +80,13 @@ class AlerterMessage(BaseModel):
     """A message with a title, for any alerter.
 
     Attributes:
-        title: What happened, in a line. Becomes the subject.
-        body: More about it.
-        metadata: Settings of the alerter, such as ``recipient_email`` or ``cc``, which act
-            as such; all else is shown as facts.
-        images: Pictures: paths, bytes, matplotlib figures, PIL images, or `AlerterImage`.
-        severity: How bad it is: info, success, warning, error or critical.
-        body_format: "plain", or "markdown".
+        title: One line that says what happened; the subject of a mail.
+        body: The details.
+        metadata: Alerter settings, such as ``recipient_email`` or ``cc``, which take effect;
+            anything else is shown as facts.
+        images: Paths, bytes, matplotlib figures, PIL images, or `AlerterImage`.
+        severity: "info", "success", "warning", "error" or "critical".
+        body_format: "plain" or "markdown".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -100,14 +100,14 @@ class AlerterMessage(BaseModel):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The part of the metadata that sets something."""
+        """The alerter settings in the metadata."""
         return {
             name: value for name, value in (self.metadata or {}).items() if name in _SETTINGS
         }
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The part of the metadata that is shown."""
+        """The rest of the metadata."""
         return {
             name: value
             for name, value in (self.metadata or {}).items()
@@ -115,7 +115,7 @@ class AlerterMessage(BaseModel):
         }
 
     def as_text(self) -> str:
-        """Return the message for an alerter that knows nothing but text."""
+        """Return the message as text, for alerters that take nothing else."""
         facts = "\n".join(f"{name}: {value}" for name, value in self.facts.items())
         return "\n\n".join(part for part in (self.title, self.body, facts) if part)
 
@@ -124,7 +124,7 @@ class AlerterMessage(BaseModel):
 
 
 class SMTPEmailAlerterPayload(BaseModel):
-    """Where a message comes from. More attributes may be given; all are shown.
+    """Where a message comes from. It takes any other attribute too, and all are shown.
 
     Attributes:
         pipeline_name: The pipeline.
@@ -140,7 +140,7 @@ class SMTPEmailAlerterPayload(BaseModel):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Label to value, without what is not known."""
+        """The attributes that are set, by label."""
         labels = {"pipeline_name": "Pipeline", "step_name": "Step", "stack_name": "Stack"}
         return {
             labels.get(name, name): value
@@ -150,22 +150,22 @@ class SMTPEmailAlerterPayload(BaseModel):
 
 
 class SMTPEmailAlerterParameters(SMTPEmailAlerterSettings, BaseAlerterStepParameters):
-    """Parameters of one post: every setting, and what is said beside the message.
+    """Parameters of one post: any setting, and more content for the mail.
 
     Attributes:
-        subject: The subject, when it is not the message's first line or title.
+        subject: Subject of the mail. Default: the message's title or first line.
         payload: Where the message comes from.
-        html_body: A whole HTML part in place of zenmail's own.
-        severity: How bad it is: info, success, warning, error or critical.
-        body_format: "plain", or "markdown".
-        facts: Label to value, shown as a table.
-        metrics: Name to number, shown as a table.
-        baseline: Name to number to compare the metrics with.
-        tables: Title to rows: a DataFrame, a list of dicts, or a list of lists.
-        images: Pictures: paths, bytes, matplotlib figures, PIL images, or `AlerterImage`.
-        attachments: Paths of files that travel with the mail.
-        links: Label to address of further places.
-        url: Where to read more; by default the run in the dashboard.
+        html_body: HTML to send instead of zenmail's own.
+        severity: "info", "success", "warning", "error" or "critical".
+        body_format: "plain" or "markdown".
+        facts: Values by label, shown as a table.
+        metrics: Numbers by name, shown as a table.
+        baseline: Numbers to compare the metrics with, by name.
+        tables: Tables by title: a DataFrame, a list of dicts, or a list of lists.
+        images: Paths, bytes, matplotlib figures, PIL images, or `AlerterImage`.
+        attachments: Paths of files to attach.
+        links: URLs by label.
+        url: URL to read more. Default: the run in the dashboard.
         next_steps: What the reader should do, one sentence each.
     """
 
@@ -187,6 +187,6 @@ class SMTPEmailAlerterParameters(SMTPEmailAlerterSettings, BaseAlerterStepParame
     next_steps: Optional[Union[str, list[str]]] = None  # noqa: UP007, UP045
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings among the parameters, references unresolved."""
+        """Return the settings in the parameters, references unresolved."""
         given = self.model_dump(include=set(_SETTINGS))
         return {name: value for name, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What ZenML knows of the step or run that is under way; every read is optional."""
+"""What ZenML knows about the step or run under way; every read is optional."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from zenml.exceptions import RunInterruptedException, RunStoppedException
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse, StepRunResponse
 
-__all__ = ["PASS_THROUGH", "Surroundings", "read", "surroundings"]
+__all__ = ["PASS_THROUGH", "RunContext", "current_context", "elapsed", "read_or_default"]
 
 PASS_THROUGH: tuple[type[BaseException], ...] = (RunStoppedException, RunInterruptedException)
-"""Raised by ZenML's signal handler inside whatever runs; they end the run."""
+"""ZenML's signal handler raises these inside whatever code is running; they end the run."""
 
 _logger = logging.getLogger(__name__)
 _Value = TypeVar("_Value")
 
 
-def read(get: Callable[[], _Value], default: _Value) -> _Value:
-    """Return what a getter returns, or the default when ZenML does not answer."""
+def read_or_default(get: Callable[[], _Value], default: _Value) -> _Value:
+    """Return what ``get`` returns, or the default if it fails."""
     try:
         return get()
     except PASS_THROUGH:
         raise
     except Exception as error:
-        _logger.debug("ZenML does not say: %s: %s", type(error).__name__, error)
+        _logger.debug("Could not read from ZenML: %s: %s", type(error).__name__, error)
         return default
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """The step or the run in which an alert is posted; neither outside of a pipeline.
+class RunContext:
+    """The step or run that posts an alert; empty outside a pipeline.
 
     Attributes:
         run: The pipeline run.
@@ -47,12 +47,17 @@ class Surroundings:
     step: StepRunResponse | None = None
 
     @property
+    def innermost(self) -> StepRunResponse | PipelineRunResponse | None:
+        """The step, or else the run."""
+        return self.step or self.run
+
+    @property
     def pipeline_name(self) -> str:
         """The pipeline's name, or ""."""
         run = self.run
         if run is None:
             return ""
-        pipeline = read(lambda: run.pipeline, None)
+        pipeline = read_or_default(lambda: run.pipeline, None)
         return pipeline.name if pipeline is not None else ""
 
     @property
@@ -62,8 +67,14 @@ class Surroundings:
 
     @property
     def run_id(self) -> UUID | None:
-        """The run's id."""
+        """The run's ID."""
         return self.run.id if self.run is not None else None
+
+    @property
+    def run_status(self) -> str:
+        """The run's status, or ""."""
+        run = self.run
+        return read_or_default(lambda: str(run.status.value), "") if run is not None else ""
 
     @property
     def step_name(self) -> str:
@@ -72,69 +83,75 @@ class Surroundings:
 
     @property
     def stack_name(self) -> str:
-        """The active stack's name, or "" outside of a run."""
+        """The active stack's name, or "" outside a run."""
         if self.run is None:
             return ""
         from zenml.client import Client
 
-        return read(lambda: Client().active_stack.name, "")
+        return read_or_default(lambda: Client().active_stack.name, "")
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The step's parameters, or the pipeline's in a run-level hook."""
-        held = self.step or self.run
-        if held is None:
+        current = self.innermost
+        if current is None:
             return {}
-        parameters: Mapping[str, Any] | None = read(lambda: held.config.parameters, None)
+        parameters: Mapping[str, Any] | None = read_or_default(
+            lambda: current.config.parameters, None
+        )
         return dict(parameters or {})
 
     @property
+    def started(self) -> datetime | None:
+        """When the step, or the run, started."""
+        current = self.innermost
+        return read_or_default(lambda: current.start_time, None) if current else None
+
+    @property
     def seconds(self) -> float | None:
-        """How long the step, or the run, has been under way."""
-        held = self.step or self.run
-        started = read(lambda: held.start_time, None) if held is not None else None
-        return elapsed(started, None)
+        """How long the step, or the run, has been running."""
+        return elapsed(self.started, None)
 
     @property
     def url(self) -> str:
-        """The run's page in the dashboard, or "" when there is no dashboard."""
+        """The run's page in the dashboard, or "" if there is no dashboard."""
         run = self.run
         if run is None:
             return ""
         from zenml.utils.dashboard_utils import get_run_url
 
-        return read(lambda: get_run_url(run), None) or ""
+        return read_or_default(lambda: get_run_url(run), None) or ""
 
     def settings(self, component_name: str, flavor: str) -> dict[str, Any]:
-        """Return what the step or the pipeline sets for an alerter, references unresolved.
+        """Return the step's or pipeline's settings for an alerter, references unresolved.
 
         Args:
             component_name: The alerter's name in the stack.
             flavor: Its flavor.
         """
-        held = self.step or self.run
-        if held is None:
+        current = self.innermost
+        if current is None:
             return {}
-        everything: Mapping[str, Any] = read(lambda: held.config.settings, {})
-        # ZenML before 0.94.3 knew the second key only.
+        configured: Mapping[str, Any] = read_or_default(lambda: current.config.settings, {})
+        # ZenML before 0.94.3 has only the second key.
         for key in (f"alerter:{component_name}", f"alerter.{flavor}"):
-            if key in everything:
-                chosen = everything[key]
-                given = chosen if isinstance(chosen, Mapping) else chosen.model_dump()
-                return {name: value for name, value in given.items() if value is not None}
+            if key in configured:
+                found = configured[key]
+                values = found if isinstance(found, Mapping) else found.model_dump()
+                return {name: value for name, value in values.items() if value is not None}
         return {}
 
-    def refreshed(self) -> Surroundings:
-        """Return the same with the run as it is now: a run-level hook is given an old one."""
+    def refreshed(self) -> RunContext:
+        """Return the context with the run as it is now; a run-level hook gets a stale one."""
         run = self.run
         if run is None or self.step is not None:
             return self
         from zenml.client import Client
 
-        return Surroundings(run=read(lambda: Client().get_pipeline_run(run.id), run))
+        return RunContext(run=read_or_default(lambda: Client().get_pipeline_run(run.id), run))
 
     def facts(self) -> dict[str, str]:
-        """Return where the alert comes from, label to value."""
+        """Return where the alert comes from, by label."""
         named = {
             "Pipeline": self.pipeline_name,
             "Run": self.run_name,
@@ -144,14 +161,14 @@ class Surroundings:
         return {label: value for label, value in named.items() if value}
 
 
-def surroundings() -> Surroundings:
-    """Return the step that is under way here, or else the dynamic pipeline's run."""
+def current_context() -> RunContext:
+    """Return the context of the step that is running, or else of the dynamic pipeline."""
     from zenml.steps.step_context import StepContext
 
-    step_context = read(StepContext.get, None)
+    step_context = read_or_default(StepContext.get, None)
     if step_context is not None:
-        return Surroundings(run=step_context.pipeline_run, step=step_context.step_run)
-    return Surroundings(run=read(_dynamic_run, None))
+        return RunContext(run=step_context.pipeline_run, step=step_context.step_run)
+    return RunContext(run=read_or_default(_dynamic_run, None))
 
 
 def _dynamic_run() -> PipelineRunResponse | None:
@@ -162,11 +179,11 @@ def _dynamic_run() -> PipelineRunResponse | None:
 
 
 def elapsed(started: datetime | None, ended: datetime | None) -> float | None:
-    """Return the seconds between two of ZenML's moments, the second now by default."""
+    """Return the seconds between two of ZenML's timestamps; None as the end means now."""
     if started is None:
         return None
     from zenml.utils.time_utils import utc_now
 
     ended = ended or utc_now(tz_aware=started)
-    # Some stores keep the time zone, some do not; all are in UTC.
+    # All are in UTC, but not every store keeps the time zone.
     return max(0.0, (ended.replace(tzinfo=None) - started.replace(tzinfo=None)).total_seconds())

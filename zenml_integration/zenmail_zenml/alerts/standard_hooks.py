@@ -1,7 +1,7 @@
-"""The texts of ZenML's stock alerter hooks, read back into what they say.
+"""Parses the text that ZenML's stock alerter hooks post.
 
-Released ZenML (0.94.1 to 0.98.0) posts Slack's markup and a traceback that rich drew for a
-terminal. The text is read line by line, so that reading takes time in proportion to it.
+ZenML 0.94.1 to 0.98.0 posts Slack markup and a traceback that rich drew for a terminal. The
+text is parsed line by line, in linear time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from .tracebacks import error_line, user_traceback
 
-__all__ = ["recognise", "unbox"]
+__all__ = ["parse_hook_text", "plain_traceback"]
 
 _FAILURE = "*Failure Hook Notification! Step failed!*"
 _SUCCESS = "*Success Hook Notification! Step completed successfully*"
@@ -24,11 +24,11 @@ _LABELS = {
     "Parameters": "Parameters: `",
 }
 _EXCEPTION = "Exception: `(<class '"
-_LONGEST_PARAMETERS = 20_000
+_MAX_PARAMETERS = 20_000
 
 
-def recognise(text: str) -> dict[str, Any] | None:
-    """Return the fields of an `Alert` for a stock hook's text, or None for any other."""
+def parse_hook_text(text: str) -> dict[str, Any] | None:
+    """Return the fields of an `Alert` for a stock hook's text, or None for other text."""
     failed = text.startswith(_FAILURE)
     if not failed and not text.startswith(_SUCCESS):
         return None
@@ -67,7 +67,7 @@ def _facts(lines: list[str]) -> dict[str, Any] | None:
         if not line.startswith(prefix) or not line.endswith("`") or len(line) == len(prefix):
             return None
         facts[label] = line[len(prefix) : -1]
-    parameters = _parsed(facts["Parameters"])
+    parameters = _parse_parameters(facts["Parameters"])
     if parameters:
         facts["Parameters"] = parameters
     else:
@@ -75,9 +75,9 @@ def _facts(lines: list[str]) -> dict[str, Any] | None:
     return facts
 
 
-def _parsed(text: str) -> Any:
-    """Return the parameters as a mapping, so that secrets among them go by their names."""
-    if len(text) > _LONGEST_PARAMETERS:
+def _parse_parameters(text: str) -> Any:
+    """Return the parameters as a mapping, so that secrets are recognised by their names."""
+    if len(text) > _MAX_PARAMETERS:
         return text
     try:
         return ast.literal_eval(text)
@@ -91,26 +91,26 @@ def _error(text: str) -> dict[str, str] | None:
     kind, found, drawn = text[len(_EXCEPTION) : -1].partition("'>) ")
     if not found:
         return None
-    # The stock hook draws the exception that is being handled; it still is.
+    # The exception that the stock hook printed is still being handled.
     current = sys.exc_info()[1]
     if current is not None and str(type(current)) == f"<class '{kind}'>":
         return {"error": error_line(current), "traceback": user_traceback(current)}
-    traceback, last = unbox(drawn)
+    traceback, last = plain_traceback(drawn)
     return {"error": last or kind, "traceback": traceback}
 
 
 _HEADER = re.compile(r"(?P<file>.+):(?P<line>\d+) in (?P<where>.+)\Z")
 _GUIDES = re.compile(r"\A(?:│   |    )*")
-_LONGEST_HEADER = 2000
-_LONGEST_WORD = 40
+_MAX_HEADER = 2000
+_MAX_WORD = 40
 _SOURCE = re.compile(r"(?P<mark>❱)?\s*\d+ (?P<code>.*)\Z")
 
 
-def unbox(drawn: str) -> tuple[str, str]:
-    """Return a traceback that rich drew as Python writes it, and its last exception.
+def plain_traceback(drawn: str) -> tuple[str, str]:
+    """Return rich's traceback as Python prints it, and its last exception.
 
     Args:
-        drawn: Boxes with frames, each followed by the exception's message.
+        drawn: Boxes of frames, each followed by the message of the exception.
     """
     output: list[str] = []
     message: list[str] = []
@@ -130,7 +130,7 @@ def unbox(drawn: str) -> tuple[str, str]:
             message.append(line)
     if box:
         output += ["Traceback (most recent call last):", *_frames(box, width - 4)]
-    joined = _unwrapped(message, width)
+    joined = _unwrap(message, width)
     text = "\n".join([*output, *joined]).strip("\n")
     return text, "\n".join(joined).strip() if width else ""
 
@@ -142,9 +142,9 @@ def _frames(box: list[str], width: int) -> list[str]:
         source = _SOURCE.match(line.lstrip()) if not header else None
         if source is not None:
             if source["mark"]:
-                output.append(f"    {_code(source['code'])}")
+                output.append(f"    {_without_guides(source['code'])}")
         elif line.strip():
-            header = _joined(header, line, width)
+            header = _join_header(header, line, width)
         elif header:
             found = _HEADER.match(header)
             output.append(
@@ -156,25 +156,25 @@ def _frames(box: list[str], width: int) -> list[str]:
     return output
 
 
-def _joined(header: str, line: str, width: int) -> str:
-    if not header or len(header) > _LONGEST_HEADER:
+def _join_header(header: str, line: str, width: int) -> str:
+    if not header or len(header) > _MAX_HEADER:
         return header or line
-    # A path is cut where the box ends; words are cut at the space between them.
+    # rich cuts a path at the edge of the box, and other text at a space.
     cut = header.endswith(":") or (len(header) % max(width, 1) == 0 and " in" not in header)
     return f"{header}{'' if cut else ' '}{line}"
 
 
-def _code(text: str) -> str:
-    """Return a source line without the guides that mark its depth."""
+def _without_guides(text: str) -> str:
+    """Return a source line without rich's indent guides."""
     return _GUIDES.sub("", text, count=1).lstrip()
 
 
-def _unwrapped(lines: list[str], width: int) -> list[str]:
-    """Join what rich wrapped: it leaves the space at which it broke the line."""
+def _unwrap(lines: list[str], width: int) -> list[str]:
+    """Join the lines that rich wrapped; it keeps the space at which it broke them."""
     output: list[list[str]] = []
     for line in lines:
         before = output[-1][-1] if output else ""
-        if before.endswith(" ") and 0 < width <= len(before) + _LONGEST_WORD:
+        if before.endswith(" ") and 0 < width <= len(before) + _MAX_WORD:
             output[-1].append(line)
         else:
             output.append([line])

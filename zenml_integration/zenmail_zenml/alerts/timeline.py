@@ -1,4 +1,4 @@
-"""A small picture of when each step of a run was at work, as PNG, drawn with no library."""
+"""A small PNG of when each step of a run was running, drawn without a library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zenmail import Image, StepSummary
 __all__ = ["draw_timeline"]
 
 _WIDTH, _ROW, _BAR, _EDGE = 592, 14, 8, 6
-_MOST = 60
+_MAX_STEPS = 60
 _BACKGROUND, _LANE = (255, 255, 255), (236, 239, 243)
 _COLOURS = {
     "completed": (22, 130, 74),
@@ -23,15 +23,15 @@ _OTHER = (150, 110, 20)
 
 
 def draw_timeline(steps: Sequence[StepSummary]) -> Image | None:
-    """Return the picture, or None when no step has a beginning and a length.
+    """Return the timeline, or None if no step has a start and a duration.
 
     Args:
-        steps: The steps, in the order of the table that stands beside the picture.
+        steps: The steps, in the order of the table next to the timeline.
     """
     timed = [step for step in steps if step.started is not None and step.seconds is not None]
     if not timed:
         return None
-    shown = timed[:_MOST]
+    shown = timed[:_MAX_STEPS]
     end = max((step.started or 0.0) + (step.seconds or 0.0) for step in shown)
     scale = (_WIDTH - 2 * _EDGE) / max(end, 1e-6)
     rows = [_row(_BACKGROUND, ())] * _EDGE
@@ -48,7 +48,7 @@ def draw_timeline(steps: Sequence[StepSummary]) -> Image | None:
         rows += [_row(_BACKGROUND, (lane, (left, min(right, _WIDTH - _EDGE), colour)))] * _BAR
         rows += [blank] * (_ROW - _BAR - gap)
     rows += [_row(_BACKGROUND, ())] * _EDGE
-    return Image(source=_png(_WIDTH, rows), alt=_in_words(shown, len(timed)))
+    return Image(source=_png(_WIDTH, rows), alt=_alt_text(shown, len(timed)))
 
 
 def _row(
@@ -60,8 +60,8 @@ def _row(
     return bytes(row)
 
 
-def _in_words(steps: Sequence[StepSummary], total: int) -> str:
-    """Return what the picture shows, for those who cannot see it."""
+def _alt_text(steps: Sequence[StepSummary], total: int) -> str:
+    """Return the timeline in words."""
     parts = [
         f"{step.name} ({step.status}) from {step.started or 0:.1f} s "
         f"to {(step.started or 0) + (step.seconds or 0):.1f} s"
@@ -72,7 +72,7 @@ def _in_words(steps: Sequence[StepSummary], total: int) -> str:
 
 
 def _png(width: int, rows: Sequence[bytes]) -> bytes:
-    """Return an RGB picture in PNG form (https://www.w3.org/TR/png-3/, section 5)."""
+    """Encode RGB rows as PNG (https://www.w3.org/TR/png-3/, section 5)."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data

@@ -1,4 +1,4 @@
-"""Tracebacks of steps: Python's own text, beginning where the user's code does."""
+"""Tracebacks of steps: as Python prints them, starting at the user's code."""
 
 from __future__ import annotations
 
@@ -9,61 +9,59 @@ __all__ = ["error_line", "user_traceback"]
 
 
 def error_line(error: BaseException) -> str:
-    """Return the exception's type and message as a traceback's last line states them."""
+    """Return the exception's type and message, as in the last line of a traceback."""
     kind = type(error).__qualname__
     try:
         message = str(error)
     except Exception:
-        message = "(its message cannot be shown)"
+        message = "(its message is not printable)"
     return f"{kind}: {message}" if message else kind
 
 
 def user_traceback(error: BaseException) -> str:
-    """Return the traceback, causes included, without ZenML's frames that lead to it.
+    """Return the traceback, causes included, without ZenML's frames around the user's code.
 
-    Those of libraries that the user's code called follow the user's own, as Python has it.
+    Frames of libraries that the user's code called are kept.
     """
     try:
         report = TracebackException.from_exception(error)
-    except Exception:  # a hostile __str__ or a source that cannot be read
+    except Exception:  # a broken __str__, or unreadable source
         return error_line(error)
-    machinery = _machinery()
+    folders = _zenml_folders()
     seen: set[int] = set()
-    reports = [report]
-    while reports:
-        one = reports.pop()
-        if id(one) in seen:
+    pending = [report]
+    while pending:
+        part = pending.pop()
+        if id(part) in seen:
             continue
-        seen.add(id(one))
-        frames = _without_machinery(list(one.stack), machinery)
+        seen.add(id(part))
+        frames = _user_frames(list(part.stack), folders)
         if frames:
-            one.stack = StackSummary.from_list(frames)
-        reports += [other for other in (one.__cause__, one.__context__) if other is not None]
+            part.stack = StackSummary.from_list(frames)
+        pending += [other for other in (part.__cause__, part.__context__) if other is not None]
     return "".join(report.format()).rstrip("\n")
 
 
-def _without_machinery(
-    frames: list[FrameSummary], machinery: tuple[str, ...]
-) -> list[FrameSummary]:
-    """Leave out ZenML's frames that lead to the user's code, and no others.
+def _user_frames(frames: list[FrameSummary], folders: tuple[str, ...]) -> list[FrameSummary]:
+    """Drop the frames through which ZenML calls the user's code.
 
-    A dynamic pipeline's function calls its steps through ZenML, so they stand in the
-    middle, too. Those that end elsewhere are what the user's code called.
+    In a dynamic pipeline they also stand in the middle, because its function calls steps
+    through ZenML. ZenML's frames that the user's code called for other reasons are kept.
     """
     kept: list[FrameSummary] = []
-    leading: list[FrameSummary] = []
+    zenml_frames: list[FrameSummary] = []
     for frame in frames:
-        if frame.filename.startswith(machinery):
-            leading.append(frame)
+        if frame.filename.startswith(folders):
+            zenml_frames.append(frame)
             continue
-        if kept and not (leading and leading[-1].name.endswith("call_entrypoint")):
-            kept += leading
+        if kept and not (zenml_frames and zenml_frames[-1].name.endswith("call_entrypoint")):
+            kept += zenml_frames
         kept.append(frame)
-        leading = []
-    return kept + leading
+        zenml_frames = []
+    return kept + zenml_frames
 
 
-def _machinery() -> tuple[str, ...]:
+def _zenml_folders() -> tuple[str, ...]:
     import zenml
 
     return (f"{Path(zenml.__file__).parent}/", f"{Path(__file__).parent}/")

@@ -1,4 +1,4 @@
-"""A certificate for a server on this machine, trusted by nobody but who is told to."""
+"""A self-signed certificate for a server on this machine."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Certificate:
     """Files in PEM form.
 
     Attributes:
-        chain: The server's certificate and its private key, for the server.
-        authority: What a client has to trust.
+        chain: The certificate and its private key, for the server.
+        authority: The certificate authority, for clients to trust.
     """
 
     chain: Path
@@ -30,30 +30,30 @@ def make_certificate(folder: Path) -> Certificate:
     """Write a certificate for ``localhost`` and ``127.0.0.1`` into a folder.
 
     Raises:
-        MissingExtra: Neither trustme nor the openssl command is here.
+        MissingExtra: Neither trustme nor the openssl command is installed.
     """
-    made = Certificate(folder / "server.pem", folder / "authority.pem")
+    certificate = Certificate(folder / "server.pem", folder / "authority.pem")
     if importlib.util.find_spec("trustme"):
         import trustme
 
         authority = trustme.CA()
-        authority.cert_pem.write_to_path(str(made.authority))
+        authority.cert_pem.write_to_path(str(certificate.authority))
         issued = authority.issue_cert("localhost", "127.0.0.1")
-        issued.private_key_and_cert_chain_pem.write_to_path(str(made.chain))
+        issued.private_key_and_cert_chain_pem.write_to_path(str(certificate.chain))
     elif openssl := shutil.which("openssl"):
-        _ask_openssl(openssl, made)
+        _run_openssl(openssl, certificate)
     else:
         raise MissingExtra(
-            "The embedded server needs a certificate, and nothing here can make one.",
+            "The demo server needs a certificate, and neither trustme nor openssl is here.",
             remedy='pip install "zenmail[local]"',
         )
-    return made
+    return certificate
 
 
-def _ask_openssl(openssl: str, made: Certificate) -> None:
-    key = made.chain.with_name("key.pem")
-    # The extensions are those that Python 3.13 insists on (VERIFY_X509_STRICT).
-    settings = made.chain.with_name("openssl.cnf")
+def _run_openssl(openssl: str, certificate: Certificate) -> None:
+    key = certificate.chain.with_name("key.pem")
+    # Python 3.13 requires these extensions (VERIFY_X509_STRICT).
+    settings = certificate.chain.with_name("openssl.cnf")
     settings.write_text(
         "[req]\nprompt=no\ndistinguished_name=name\nx509_extensions=extensions\n"
         "[name]\nCN=localhost\n"
@@ -63,12 +63,19 @@ def _ask_openssl(openssl: str, made: Certificate) -> None:
         encoding="ascii",
     )
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-config", str(settings), "-keyout", str(key), "-out", str(made.authority)]
+    command += [
+        "-config",
+        str(settings),
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate.authority),
+    ]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=60)  # noqa: S603
     except (subprocess.SubprocessError, OSError) as error:
         raise MissingExtra(
-            f"The openssl command makes no certificate: {error}",
+            f"openssl failed to create a certificate: {error}",
             remedy='pip install "zenmail[local]"',
         ) from error
-    made.chain.write_bytes(made.authority.read_bytes() + key.read_bytes())
+    certificate.chain.write_bytes(certificate.authority.read_bytes() + key.read_bytes())

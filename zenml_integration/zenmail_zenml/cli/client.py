@@ -1,4 +1,4 @@
-"""ZenML's client, or one sentence about why there is none."""
+"""ZenML's client, or one sentence that says why it is not available."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ from zenmail.cli.app import Failure
 if TYPE_CHECKING:
     from zenml.client import Client
 
-__all__ = ["open_client"]
+__all__ = ["FLAVOR", "FLAVOR_SOURCE", "open_client"]
+
+FLAVOR = "smtp_email"
+FLAVOR_SOURCE = "zenmail_zenml.flavor.SMTPEmailAlerterFlavor"
 
 
 def open_client() -> Client:
-    """Return the client, connected to the user's store.
+    """Return a client that is connected to the user's store.
 
     Raises:
-        Failure: The store cannot be used.
+        Failure: The store is not available.
     """
     try:
         from zenml.client import Client
 
         client = Client()
-        # The client is made without a store; this asks it.
+        # The client connects lazily; this connects it.
         _ = client.active_stack_model
     except ImportError as error:
-        # ZenML's own words: the SQL packages of a local store are missing.
+        # ZenML raises it when the SQL packages of a local store are missing.
         raise Failure(
-            "ZenML has no store: it is connected to no server, and what it needs for a store "
-            "on this machine is not installed.",
+            "ZenML has no store: it is not connected to a server, and the packages for a "
+            "local store are not installed.",
             remedy='pip install "zenmail[local]", or connect to a server: zenml login',
             exit_code=2,
         ) from error
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise Failure(
-            f"ZenML's store cannot be used: {reason}",
-            remedy="Look at: zenml status",
+            f"ZenML's store is not available: {reason}",
+            remedy="Check it: zenml status",
             exit_code=2,
         ) from error
     return client

@@ -1,4 +1,4 @@
-"""``zenmail demo``: a real pipeline, real alerts, and nothing of the user's is touched."""
+"""``zenmail demo``: a real pipeline with real alerts, without touching the user's ZenML."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _MAILS = 4
 _PIPELINE = "zenmail_demo_pipeline"
 _HELP = """See zenmail work: run a real ZenML pipeline and look at the mails it sends.
 
-In a throwaway ZenML store, made for this and deleted again, the demo registers the flavor,
-a secret, an alerter and a stack. It runs a pipeline that posts a line of text, posts HTML of
-its own, succeeds with a success hook and fails with a failure hook. Your own ZenML
-configuration is neither read nor changed, and nothing leaves this machine.
+The demo registers the flavor, a secret, an alerter and a stack in a temporary ZenML store. It
+runs a pipeline that posts a line of text, posts its own HTML, succeeds with a success hook and
+fails with a failure hook. It neither reads nor changes your ZenML configuration, and nothing
+leaves this machine.
 
 \b
 Examples:
@@ -46,7 +46,7 @@ Examples:
 """
 
 
-@click.command(short_help="See it work, with no set-up at all.", help=_HELP)
+@click.command(short_help="See it work, without any set-up.", help=_HELP)
 @click.option(
     "--transport",
     type=click.Choice(["console", "smtp", "file"]),
@@ -61,7 +61,7 @@ Examples:
     help="Folder for the mails and the pipeline.  [default: a new temporary folder]",
 )
 def demo(transport: str, output: Path | None) -> None:
-    """Run the pipeline in a process of its own and show what was mailed."""
+    """Run the pipeline in a separate process and show the mails."""
     from rich.console import Console
 
     from .demo_sinks import open_sink, show
@@ -69,7 +69,7 @@ def demo(transport: str, output: Path | None) -> None:
     missing = missing_packages("zenml", "local")
     if missing:
         raise Failure(
-            f"ZenML has no store on this machine: {', '.join(missing)} not installed.",
+            f"ZenML has no local store: {', '.join(missing)} not installed.",
             remedy='pip install "zenmail[local]"',
             exit_code=2,
         )
@@ -96,14 +96,14 @@ def demo(transport: str, output: Path | None) -> None:
     if facts.get("status") != "failed" or len(pages) != _MAILS:
         raise Failure(
             f"The demo should have sent {_MAILS} mails.",
-            remedy=f"Look into {output / 'zenml.log'}.",
+            remedy=f"Look at {output / 'zenml.log'}.",
         )
-    console.print("\nNext: [bold]zenmail register[/bold] sets it up for your own provider.")
+    console.print("\nNext: set it up for your own provider with [bold]zenmail register[/bold].")
 
 
 @contextlib.contextmanager
 def _workspace() -> Iterator[Path]:
-    # ZenML may still write into its store while its process ends.
+    # ZenML may still write to its store while its process exits.
     with tempfile.TemporaryDirectory(
         prefix="zenmail-store-", ignore_cleanup_errors=True
     ) as folder:
@@ -111,7 +111,7 @@ def _workspace() -> Iterator[Path]:
 
 
 def _environment(console: Console, workspace: Path) -> dict[str, str]:
-    """Return this process's environment without anything that configures ZenML."""
+    """Return the environment without any configuration of ZenML."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -139,7 +139,7 @@ def _environment(console: Console, workspace: Path) -> dict[str, str]:
 
 
 def _run(console: Console, workspace: Path, log: Path, sink: Sink) -> dict[str, Any]:
-    """Run the store's process; return the facts that it told."""
+    """Run the store's process; return the facts that it reported."""
     plan = {
         "configuration": sink.configuration,
         "secret": {"smtp_password": sink.password},
@@ -188,7 +188,7 @@ def _run(console: Console, workspace: Path, log: Path, sink: Sink) -> dict[str, 
             process.stderr.close()
     if process.returncode:
         tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:])
-        raise Failure(f"The demo's pipeline does not run:\n{tail}", remedy=f"All of it: {log}")
+        raise Failure(f"The demo's pipeline failed to run:\n{tail}", remedy=f"Full log: {log}")
     return facts
 
 

@@ -1,4 +1,4 @@
-"""The pipeline that ``zenmail demo`` runs: four alerts, each sent in another way."""
+"""The pipeline that ``zenmail demo`` runs: four alerts, each sent in a different way."""
 
 import math
 
@@ -24,13 +24,13 @@ def load_data() -> int:
 
 @step(on_success=smtp_email_alerter_success_hook)
 def train(rows: int, epochs: int = 3) -> float:
-    """Succeed; the hook says so."""
+    """Succeed; the hook mails it."""
     return round(1 - 1 / math.log(rows * epochs), 3)
 
 
 @step
 def report(accuracy: float) -> None:
-    """Post a mail of one's own HTML."""
+    """Post custom HTML."""
     page = f"""
     <html lang="en">
       <body style="font-family: Arial, sans-serif; color: #333333;">
@@ -49,7 +49,7 @@ def report(accuracy: float) -> None:
 
 @step(on_failure=smtp_email_alerter_failure_hook)
 def publish(accuracy: float, threshold: float = 0.99) -> None:
-    """Fail; the hook says why."""
+    """Fail; the hook mails why."""
     if accuracy < threshold:
         raise ValueError(f"The accuracy is {accuracy}, below the threshold of {threshold}.")
 

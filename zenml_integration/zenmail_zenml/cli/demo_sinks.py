@@ -1,4 +1,4 @@
-"""Where the demo's mails go, and how they are shown."""
+"""Destinations of the demo's mails, and how they are shown."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _USER = "demo"
 
 @dataclass(frozen=True)
 class Sink:
-    """A place for mails.
+    """A destination for mails.
 
     Attributes:
         configuration: The alerter's configuration that sends mails there.
         password: The password in the alerter's secret.
-        prints: Whether the mails appear on the child's standard error as they are sent.
-        received: Returns the mails that arrived and were not printed.
+        prints: Whether the child prints the mails on standard error as it sends them.
+        received: Returns the mails that arrived but were not printed.
         note: Returns a line about how they arrived, or "".
     """
 
@@ -44,7 +44,7 @@ class Sink:
 
 @contextlib.contextmanager
 def open_sink(transport: str, workspace: Path, output: Path) -> Iterator[Sink]:
-    """Open the place for the mails of a transport.
+    """Open the destination of a transport's mails.
 
     Args:
         transport: "console", "file" or "smtp".
@@ -52,7 +52,7 @@ def open_sink(transport: str, workspace: Path, output: Path) -> Iterator[Sink]:
         output: The folder that the user keeps.
 
     Raises:
-        MissingExtra: There is no way to make the SMTP server's certificate.
+        MissingExtra: The SMTP server's certificate cannot be created.
     """
     addresses = {"transport": transport, "sender_email": SENDER, "recipient_email": RECIPIENT}
     if transport == "console":
@@ -76,7 +76,7 @@ def open_sink(transport: str, workspace: Path, output: Path) -> Iterator[Sink]:
 
 @contextlib.contextmanager
 def _open_server(addresses: dict[str, str], workspace: Path) -> Iterator[Sink]:
-    """Start an SMTP server that insists on STARTTLS and a login."""
+    """Start an SMTP server that requires STARTTLS and a login."""
     from zenmail.testing.smtp_server import SMTPServer
 
     certificate = make_certificate(workspace)
@@ -88,8 +88,8 @@ def _open_server(addresses: dict[str, str], workspace: Path) -> Iterator[Sink]:
         def note() -> str:
             encrypted = sum(mail.encrypted and mail.username == _USER for mail in server.mails)
             return (
-                f"127.0.0.1:{server.port} took {encrypted} of them, each over verified TLS and "
-                f"after a login with the password from ZenML's secret store."
+                f"127.0.0.1:{server.port} received {encrypted} of them, each over verified TLS "
+                f"and after a login with the password from ZenML's secret store."
             )
 
         yield Sink(
@@ -108,7 +108,7 @@ def _open_server(addresses: dict[str, str], workspace: Path) -> Iterator[Sink]:
 
 
 def read_email(raw: bytes) -> Email:
-    """Turn the bytes of a mail back into an `Email`."""
+    """Parse a mail's bytes into an `Email`."""
     message = message_from_bytes(raw, policy=policy.default)
     text, html = message.get_body(("plain",)), message.get_body(("html",))
     shown = [text, html]
@@ -135,7 +135,7 @@ def read_email(raw: bytes) -> Email:
 
 
 def show(mails: Sequence[bytes], output: Path) -> None:
-    """Print mails, and write their HTML into a folder."""
+    """Print mails, and write their HTML to a folder."""
     with Mailer("console", options={"html_folder": output}) as mailer:
         for raw in mails:
             mailer.send(read_email(raw)).raise_for_outcome()

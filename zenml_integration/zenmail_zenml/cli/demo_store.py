@@ -1,4 +1,4 @@
-"""What ``zenmail demo`` runs in a process of its own: a ZenML store, made and used."""
+"""Sets up a ZenML store and runs the pipeline, in the process that ``zenmail demo`` starts."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import json
 import sys
 from typing import Any
 
+from .client import FLAVOR, FLAVOR_SOURCE
+
 __all__ = ["PROGRESS", "run"]
 
 PROGRESS = "@zenmail "
-"""Starts a line on standard output that is meant for the parent process."""
+"""Prefix of lines on standard output for the parent process."""
 
 
 def run() -> None:
-    """Register everything that is described on standard input, then run the pipeline.
+    """Read a plan from standard input, register it and run its pipeline.
 
-    The description is JSON: ``configuration`` of the alerter, ``secret`` (values by key)
-    and ``module``, the name of the pipeline's module.
+    The plan is JSON: ``configuration`` of the alerter, ``secret`` (values by key) and
+    ``module``, the name of the pipeline's module.
     """
     plan: dict[str, Any] = json.load(sys.stdin)
-    _progress("Starting ZenML (the first start makes its database)")
+    _progress("Starting ZenML (the first start creates its database)")
     from zenml.client import Client
     from zenml.enums import StackComponentType
 
@@ -28,12 +30,10 @@ def run() -> None:
     store = client.zen_store.url
     stack = client.active_stack_model
     _progress("Registering flavor, secret, alerter and stack")
-    client.create_flavor(
-        "zenmail_zenml.flavor.SMTPEmailAlerterFlavor", StackComponentType.ALERTER
-    )
+    client.create_flavor(FLAVOR_SOURCE, StackComponentType.ALERTER)
     client.create_secret("email_credentials", values=plan["secret"])
     client.create_stack_component(
-        "email_alerter", "smtp_email", StackComponentType.ALERTER, plan["configuration"]
+        "email_alerter", FLAVOR, StackComponentType.ALERTER, plan["configuration"]
     )
     components: dict[StackComponentType, Any] = {
         kind: stack.components[kind][0].id

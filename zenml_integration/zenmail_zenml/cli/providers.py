@@ -1,4 +1,4 @@
-"""What `zenmail register` knows of each provider: where it is, and what it asks for."""
+"""The mail providers that `zenmail register` knows: their servers, and what to ask."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SECURITIES = ("starttls", "tls", "none")
 
 @dataclass(frozen=True)
 class Question:
-    """One thing that has to be known.
+    """A question to the user.
 
     Attributes:
         name: The option of `zenmail register` that answers it, without dashes.
-        text: How to ask for it.
-        secret: Whether the answer is hidden and goes into ZenML's secret store.
-        optional: Whether an empty answer will do.
-        needs: The question without whose answer this one is not asked, or "".
-        choices: The answers there are; none for any.
+        text: The prompt.
+        secret: Whether the answer is hidden and stored in ZenML's secret store.
+        optional: Whether the answer may be empty.
+        needs: The question that must be answered for this one to be asked, or "".
+        choices: The valid answers; empty if any is valid.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Plan:
 
     Attributes:
         configuration: The alerter's attributes; secrets are references.
-        secret: The secret's values by key; empty when there is no secret.
+        secret: The secret's values by key; empty if there is no secret.
     """
 
     configuration: dict[str, str]
@@ -49,17 +49,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Provider:
-    """One provider.
+    """A mail provider.
 
     Attributes:
-        title: Its name, as people know it.
-        host: Its SMTP server, or "" when it is asked for.
-        login: Where the user name comes from: "sender" is the sender's address, "asked" a
-            question, "password" the password itself; anything else is the name.
-        questions: What to ask, after sender and recipients.
+        title: Its name.
+        host: Its SMTP server, or "" to ask for it.
+        login: The source of the user name: "sender" (the sender's address), "asked" (a
+            question) or "password" (the password itself). Anything else is the user name.
+        questions: What to ask after sender and recipients.
         note: What to know before answering.
         transport: The transport.
-        oauth: The token source to log in with, or "" for a password.
+        oauth: The token source to log in with, or "" to use a password.
     """
 
     title: str
@@ -74,7 +74,7 @@ class Provider:
         """Return what to register.
 
         Args:
-            answers: Answers by the question's name, with "from" and "to".
+            answers: Answers by question name, including "from" and "to".
             secret: The name of the secret.
         """
         common = {"sender_email": answers["from"], "recipient_email": answers["to"]}
@@ -140,19 +140,19 @@ PROVIDERS: Mapping[str, Provider] = {
         host="smtp.gmail.com",
         login="sender",
         questions=(Question("password", "App password", secret=True),),
-        note="Google takes no account passwords. Make an app password, which needs 2-step "
-        "verification: https://myaccount.google.com/apppasswords",
+        note="Google does not accept account passwords. Create an app password, which requires "
+        "2-step verification: https://myaccount.google.com/apppasswords",
     ),
     "microsoft": Provider(
         "Microsoft 365 or Outlook",
         host="smtp.office365.com",
         questions=(
-            Question("tenant", "Tenant (directory) id or domain"),
-            Question("client-id", "Application (client) id"),
+            Question("tenant", "Directory (tenant) ID or domain"),
+            Question("client-id", "Application (client) ID"),
             Question("client-secret", "Client secret", secret=True),
         ),
-        note="Microsoft ends passwords for SMTP in December 2026; this logs in with a token. "
-        "The application needs the permission SMTP.SendAsApp. It takes pip install "
+        note="Microsoft disables passwords for SMTP in December 2026, so this logs in with a "
+        "token. The application needs the permission SMTP.SendAsApp. It requires pip install "
         '"zenmail[oauth]".',
         oauth="microsoft",
     ),
@@ -160,10 +160,14 @@ PROVIDERS: Mapping[str, Provider] = {
         "Amazon SES",
         questions=(
             Question("region", "AWS region, such as eu-west-1"),
-            Question("key-id", "Access key id, empty for the machine's own", optional=True),
+            Question(
+                "key-id",
+                "Access key ID, empty for the machine's own credentials",
+                optional=True,
+            ),
             Question("secret-key", "Secret access key", secret=True, needs="key-id"),
         ),
-        note="The sender has to be verified in that region. It takes "
+        note="The sender must be verified in that region. It requires "
         'pip install "zenmail[ses]".',
         transport="ses",
     ),
@@ -179,7 +183,7 @@ PROVIDERS: Mapping[str, Provider] = {
         host="smtp.mailgun.org",
         questions=(
             Question("username", "SMTP user, such as postmaster@mg.example.com"),
-            Question("password", "Its password", secret=True),
+            Question("password", "SMTP password", secret=True),
         ),
         note="SMTP users belong to a domain: Domain settings, SMTP credentials. For the EU "
         "region add --host=smtp.eu.mailgun.org.",
@@ -189,12 +193,12 @@ PROVIDERS: Mapping[str, Provider] = {
         host="smtp.postmarkapp.com",
         login="password",
         questions=(Question("password", "Server API token", secret=True),),
-        note="The server's API token is user name and password.",
+        note="The server API token is both user name and password.",
     ),
     "own": Provider(
         "Your own server",
         questions=(
-            Question("host", "Name of the SMTP server"),
+            Question("host", "Host name of the SMTP server"),
             Question(
                 "security",
                 "Encryption (starttls, tls or none), empty for starttls",

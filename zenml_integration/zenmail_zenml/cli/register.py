@@ -1,4 +1,4 @@
-"""``zenmail register``: from a provider's name to an alerter in the stack."""
+"""``zenmail register``: sets up an alerter for a mail provider."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import click
 
 from zenmail.cli.app import Failure
 from zenmail.cli.doctor import report
+from zenmail.cli.mailer_options import SMTPOption
 from zenmail.cli.stored import read_alerter
 
-from .client import open_client
+from .client import FLAVOR, FLAVOR_SOURCE, open_client
 from .providers import PROVIDERS, SECURITIES, Plan, Provider, Question
 
 if TYPE_CHECKING:
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _Found = TypeVar("_Found")
-_FLAVOR = "smtp_email"
-_FLAVOR_SOURCE = "zenmail_zenml.flavor.SMTPEmailAlerterFlavor"
-# What another provider would leave behind in an alerter that exists.
-_PROVIDERS_OWN = (
+# What an existing alerter may have left over from another provider.
+_PROVIDER_ATTRIBUTES = (
     "transport",
     "transport_options",
     "smtp_server",
@@ -50,12 +49,12 @@ _COMPONENT_FLAGS = {
     "annotator": "-an",
     "model_registry": "-r",
 }
-_HELP = """Register an alerter with ZenML: ask what the provider needs, then make secret,
+_HELP = """Register an alerter with ZenML: ask what the provider needs, create secret,
 flavor, alerter and stack, and check the connection.
 
-NAME is the alerter's, email_alerter by default. Run again with the same name it changes what
-is there. The equivalent zenml commands are printed. Passwords are asked for without being
-shown, or read from the environment; they go into ZenML's secret store.
+NAME is the name of the alerter, email_alerter by default. Run it again with the same name to
+update it. It prints the equivalent zenml commands. Passwords are typed in hidden or read from
+the environment, and stored in ZenML's secret store.
 
 \b
 Examples:
@@ -69,49 +68,54 @@ Examples:
 
 @dataclass(frozen=True)
 class _Names:
-    """What the things are called in ZenML."""
+    """The names to register in ZenML."""
 
     alerter: str
     secret: str
     stack: str
 
 
-def _answer(name: str, text: str, envvar: str | None = None) -> Callable[[Any], Any]:
-    return click.option(f"--{name}", metavar="TEXT", help=text, envvar=envvar,
+def _answer(
+    name: str, text: str = "", envvar: str | None = None, cls: type[click.Option] = click.Option
+) -> Callable[[Any], Any]:
+    return click.option(f"--{name}", cls=cls, metavar="TEXT", help=text, envvar=envvar,
                         show_envvar=envvar is not None)  # fmt: skip
+
+
+_smtp_answer = partial(_answer, cls=SMTPOption)
 
 
 @click.command(short_help="Set it up for your provider.", help=_HELP)
 @click.argument("name", default="email_alerter")
-@click.option("--provider", type=click.Choice(list(PROVIDERS)), help="Whose server sends.")
-@_answer("from", "The sender.")
-@_answer("to", "The recipients, with commas.")
-@_answer("host", "The SMTP server.")
-@_answer("port", "Its port.  [default: 587, 465 with tls, 25 with none]")
 @click.option(
-    "--security",
-    type=click.Choice(SECURITIES),
-    help="How the connection is encrypted.",
+    "--provider", type=click.Choice(list(PROVIDERS)), help="Provider of the mail server."
 )
-@_answer("username", "The login's name.  [default: the sender's address]")
-@_answer("password", "The password, app password, API key or token.", "ZENMAIL_PASSWORD")
-@_answer("ca-file", "Certificates of a private authority.")
-@_answer("tenant", "Microsoft: the tenant.")
-@_answer("client-id", "Microsoft: the application.")
-@_answer("client-secret", "Microsoft: its secret.", "ZENMAIL_CLIENT_SECRET")
-@_answer("region", "Amazon SES: the region.")
-@_answer("key-id", "Amazon SES: the access key id.  [default: the machine's credentials]")
-@_answer("secret-key", "Amazon SES: the secret access key.", "ZENMAIL_SECRET_KEY")
+@_answer("from", "Sender of the mails.")
+@_answer("to", "Recipients, separated by commas.")
+@_smtp_answer("host")
+@_smtp_answer("port", "With none, it is 25.")
+@click.option("--security", cls=SMTPOption, type=click.Choice(SECURITIES))
+@_smtp_answer("username", "[default: the sender's address]")
+@_smtp_answer("password", envvar="ZENMAIL_PASSWORD")
+@_smtp_answer("ca-file")
+@_answer("tenant", "Microsoft: directory (tenant) ID or domain.")
+@_answer("client-id", "Microsoft: application (client) ID.")
+@_answer("client-secret", "Microsoft: client secret.", "ZENMAIL_CLIENT_SECRET")
+@_answer("region", "Amazon SES: AWS region.")
+@_answer("key-id", "Amazon SES: access key ID.  [default: the machine's credentials]")
+@_answer("secret-key", "Amazon SES: secret access key.", "ZENMAIL_SECRET_KEY")
 @click.option("--secret", metavar="NAME", default="email_credentials", show_default=True,
-              help="The secret that holds the password.")  # fmt: skip
+              help="ZenML secret to store the password in.")  # fmt: skip
 @click.option(
     "--stack",
     metavar="NAME",
-    help="The stack to put the alerter into, made if it does not exist.  [default: the active "
-    "one; email_stack in place of ZenML's own default stack]",
+    help="Stack to add the alerter to; it is created if it does not exist.  [default: the "
+    "active stack, or email_stack instead of ZenML's own default stack]",
 )
-@click.option("--no-input", is_flag=True, help="Ask nothing; fail when something is missing.")
-@click.option("--dry-run", is_flag=True, help="Print the zenml commands and change nothing.")
+@click.option("--no-input", is_flag=True, help="Ask nothing, and fail if something is missing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the zenml commands without changing anything."
+)
 @click.option("--doctor/--no-doctor", "check", default=True, help="Check the connection.")
 @click.pass_context
 def register(
@@ -126,7 +130,7 @@ def register(
     check: bool,
     **flags: str | None,
 ) -> None:
-    """Ask, register, print the commands and run doctor."""
+    """Ask, print the commands, register and run doctor."""
     from rich.console import Console
 
     answers = {
@@ -174,14 +178,14 @@ def _choose(no_input: bool) -> str:
 
 
 def _one_of(choices: Sequence[str], answer: str) -> str:
-    """Return an answer that is one of several; click asks again after another one."""
+    """Return the answer if it is one of the choices; otherwise click asks again."""
     if answer not in choices:
-        raise click.UsageError(f"{answer!r} is none of {', '.join(choices)}.")
+        raise click.UsageError(f"{answer!r} is not one of {', '.join(choices)}.")
     return answer
 
 
 def _ask(provider: Provider, given: Mapping[str, str], no_input: bool) -> dict[str, str]:
-    """Return the answers, asking for those that were not given."""
+    """Return all answers, asking for those that are missing."""
     answers = dict(given)
     for question in (
         Question("from", "Sender's address"),
@@ -214,23 +218,23 @@ def _checked(question: Question, answer: str) -> str:
 
 
 def _validate(plan: Plan) -> None:
-    """Refuse what the alerter would refuse, before anything is registered."""
-    from zenmail_zenml.flavor import SMTPEmailAlerterConfig
+    """Check the configuration before anything is registered."""
+    from ..config import SMTPEmailAlerterConfig
 
-    # Raises a ConfigurationError that says what is wrong.
+    # Raises a ConfigurationError.
     _ = SMTPEmailAlerterConfig(**plan.configuration).is_valid
 
 
 def _default_stack(client: Client) -> str:
-    # ZenML does not let anybody change the stack that it makes itself.
+    # ZenML's own default stack cannot be changed.
     active = client.active_stack_model.name
     return "email_stack" if active == "default" else active
 
 
 def _commands(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
-    """Yield the commands of ZenML's that do what `_register` does."""
+    """Yield the zenml commands that do the same as `_register`."""
     if not _has_flavor(client):
-        yield f"zenml alerter flavor register {_FLAVOR_SOURCE}"
+        yield f"zenml alerter flavor register {FLAVOR_SOURCE}"
     if plan.secret:
         verb = "update" if _find(client.get_secret, names.secret) else "create"
         values = " ".join(f"--{key}=YOUR_{key.upper()}" for key in plan.secret)
@@ -240,7 +244,7 @@ def _commands(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
     start = (
         f"zenml alerter update {names.alerter}"
         if known
-        else f"zenml alerter register {names.alerter} --flavor={_FLAVOR}"
+        else f"zenml alerter register {names.alerter} --flavor={FLAVOR}"
     )
     yield " \\\n    ".join([start, *attributes])
     stale = _stale(known, plan)
@@ -260,13 +264,13 @@ def _commands(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
 
 
 def _register(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
-    """Make or change flavor, secret, alerter and stack; yield a line about each."""
+    """Create or update flavor, secret, alerter and stack; yield a line about each."""
     from zenml.enums import StackComponentType
 
     kind = StackComponentType.ALERTER
     if not _has_flavor(client):
-        client.create_flavor(_FLAVOR_SOURCE, kind)
-        yield f"Registered the flavor {_FLAVOR}."
+        client.create_flavor(FLAVOR_SOURCE, kind)
+        yield f"Registered the flavor {FLAVOR}."
     if plan.secret:
         if _find(client.get_secret, names.secret):
             client.update_secret(names.secret, add_or_update_values=plan.secret)
@@ -277,11 +281,11 @@ def _register(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
     alerter = _find_alerter(client, names.alerter)
     if alerter is None:
         alerter = client.create_stack_component(
-            names.alerter, _FLAVOR, kind, dict(plan.configuration)
+            names.alerter, FLAVOR, kind, dict(plan.configuration)
         )
         yield f"Registered the alerter {names.alerter}."
     else:
-        # ZenML takes out what is None.
+        # ZenML removes attributes that are None.
         stale: dict[str, Any] = dict.fromkeys(_stale(alerter, plan))
         client.update_stack_component(
             alerter.id, kind, configuration={**stale, **plan.configuration}
@@ -289,7 +293,7 @@ def _register(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
         yield f"Updated the alerter {names.alerter}."
     if _find(client.get_stack, names.stack):
         client.update_stack(names.stack, component_updates={kind: [alerter.id]})
-        yield f"Put it into the stack {names.stack}."
+        yield f"Added it to the stack {names.stack}."
     else:
         components = {
             part: found[0].id
@@ -299,19 +303,21 @@ def _register(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
         client.create_stack(names.stack, {**components, kind: alerter.id})
         yield f"Registered the stack {names.stack}."
     client.activate_stack(names.stack)
-    yield f"The stack {names.stack} is active."
+    yield f"Activated the stack {names.stack}."
 
 
 def _stale(alerter: ComponentResponse | None, plan: Plan) -> list[str]:
-    """Return the attributes that another provider has left behind."""
+    """Return the attributes left over from another provider."""
     held = alerter.configuration if alerter is not None else {}
-    return [name for name in _PROVIDERS_OWN if name in held and name not in plan.configuration]
+    return [
+        name for name in _PROVIDER_ATTRIBUTES if name in held and name not in plan.configuration
+    ]
 
 
 def _has_flavor(client: Client) -> bool:
     from zenml.enums import StackComponentType
 
-    return bool(client.list_flavors(name=_FLAVOR, type=StackComponentType.ALERTER).items)
+    return bool(client.list_flavors(name=FLAVOR, type=StackComponentType.ALERTER).items)
 
 
 def _find_alerter(client: Client, name: str) -> ComponentResponse | None:
@@ -323,9 +329,9 @@ def _find_alerter(client: Client, name: str) -> ComponentResponse | None:
         ),
         name,
     )
-    if found is not None and found.flavor_name != _FLAVOR:
+    if found is not None and found.flavor_name != FLAVOR:
         raise Failure(
-            f"There is an alerter {name!r} already, of the flavor {found.flavor_name!r}.",
+            f"The alerter {name!r} already exists, with the flavor {found.flavor_name!r}.",
             remedy="Choose another name: zenmail register NAME",
             exit_code=2,
         )

@@ -1,4 +1,4 @@
-"""An alerter as ZenML keeps it, read for ``zenmail doctor``, ``send`` and ``outbox``."""
+"""Reads an alerter from ZenML for ``zenmail doctor``, ``send`` and ``outbox``."""
 
 from __future__ import annotations
 
@@ -10,50 +10,52 @@ from zenmail.cli.stored import StoredAlerter
 from zenmail.errors import ConfigurationError
 from zenmail.transport import Check
 
-from .client import open_client
+from .client import FLAVOR, open_client
 
 if TYPE_CHECKING:
     from zenml.models import ComponentResponse
 
     from zenmail import Mailer
-    from zenmail_zenml.settings import Resolved
+
+    from ..settings import Resolved
 
 __all__ = ["read"]
 
-_FLAVOR = "smtp_email"
-# ZenML gives twenty at a time unless it is asked for more.
-_MOST_SHOWN = 500
+# ZenML returns twenty at a time unless asked for more.
+_MAX_LISTED = 500
 
 
 def read(name: str | None) -> StoredAlerter:
-    """Read an alerter; what is wrong with it is among the checks.
+    """Read an alerter; its checks say if something is wrong with it.
 
     Args:
-        name: Its name or the beginning of its id; None for the active stack's.
+        name: Its name or the start of its ID; None for the active stack's alerter.
 
     Raises:
-        Failure: There is no such alerter, or it is none of zenmail's.
+        Failure: The alerter does not exist, or has another flavor.
     """
     started = time.perf_counter()
     component = _find(name)
-    from zenmail_zenml.mailers import make_mailer
-    from zenmail_zenml.settings import SecretReader, resolve
+    from ..mailers import make_mailer
+    from ..settings import SecretReader, resolve
 
     values: dict[str, Any] = dict(component.configuration)
-    found = Check("alerter", "passed", f"{component.name} is registered.", "", _since(started))
+    found = Check(
+        "alerter", "passed", f"{component.name} is registered.", "", _seconds_since(started)
+    )
     started = time.perf_counter()
     reader = SecretReader()
     try:
         resolved = reader.resolve(values)
     except ConfigurationError as error:
         secret = Check(
-            "secret", "failed", error.message, error.remedy, _since(started), error.code
+            "secret", "failed", error.message, error.remedy, _seconds_since(started), error.code
         )
         return StoredAlerter(
             component.name, transport=_transport(values), checks=(found, secret)
         )
-    detail = "It was read from ZenML's store." if resolved != values else "It needs none."
-    secret = Check("secret", "passed", detail, "", _since(started))
+    detail = "Read from ZenML's store." if resolved != values else "None needed."
+    secret = Check("secret", "passed", detail, "", _seconds_since(started))
     started = time.perf_counter()
     try:
         settings = resolve(resolved, replace=lambda value: value)
@@ -61,7 +63,12 @@ def read(name: str | None) -> StoredAlerter:
         fallbacks = tuple(name for name, _ in settings.fallbacks())
     except ConfigurationError as error:
         wrong = Check(
-            "configuration", "failed", error.message, error.remedy, _since(started), error.code
+            "configuration",
+            "failed",
+            error.message,
+            error.remedy,
+            _seconds_since(started),
+            error.code,
         )
         checks = (found, secret, wrong)
         return StoredAlerter(component.name, transport=_transport(values), checks=checks)
@@ -75,7 +82,7 @@ def read(name: str | None) -> StoredAlerter:
         transport=settings.transport,
         open=open_mailer,
         sender=settings.sender,
-        to=(*settings.recipient_email, *settings.cc, *settings.bcc),
+        to=settings.recipients,
         fallbacks=fallbacks,
         outbox=settings.outbox,
         checks=(found, secret),
@@ -83,7 +90,7 @@ def read(name: str | None) -> StoredAlerter:
 
 
 def _session(component: ComponentResponse, settings: Resolved) -> Any:
-    """Return the boto3 session of the alerter's service connector, for the transport ses."""
+    """Return the service connector's boto3 session, for the transport ses."""
     if settings.transport != "ses" or component.connector is None:
         return None
     from zenml.stack import StackComponent
@@ -103,7 +110,7 @@ def _find(name: str | None) -> ComponentResponse:
         if not components:
             raise Failure(
                 f"The active stack {stack.name!r} has no alerter.",
-                remedy="Name one, or make one: zenmail register",
+                remedy="Name one, or create one: zenmail register",
                 exit_code=2,
             )
         component = components[0]
@@ -111,19 +118,19 @@ def _find(name: str | None) -> ComponentResponse:
         try:
             component = client.get_stack_component(kind, name)
         except KeyError:
-            page = client.list_stack_components(type=kind, size=_MOST_SHOWN)
+            page = client.list_stack_components(type=kind, size=_MAX_LISTED)
             known = [item.name for item in page.items]
             raise Failure(
-                f"ZenML knows no alerter {name!r}.",
-                remedy=f"There are: {', '.join(known)}."
+                f"There is no alerter {name!r} in ZenML.",
+                remedy=f"Registered alerters: {', '.join(known)}."
                 if known
-                else "Make one: zenmail register",
+                else "Create one: zenmail register",
                 exit_code=2,
             ) from None
-    if component.flavor_name != _FLAVOR:
+    if component.flavor_name != FLAVOR:
         raise Failure(
-            f"The alerter {component.name!r} is of the flavor {component.flavor_name!r}.",
-            remedy=f"zenmail looks after alerters of the flavor {_FLAVOR!r}.",
+            f"The alerter {component.name!r} has the flavor {component.flavor_name!r}.",
+            remedy=f"zenmail works with alerters of the flavor {FLAVOR!r}.",
             exit_code=2,
         )
     return component
@@ -133,5 +140,5 @@ def _transport(values: dict[str, Any]) -> str:
     return str(values.get("transport") or "smtp")
 
 
-def _since(started: float) -> float:
+def _seconds_since(started: float) -> float:
     return time.perf_counter() - started

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from zenmail import (
     PermanentFailure,
@@ -22,15 +22,10 @@ from zenmail import (
 
 
 class WebhookOptions(TransportOptions):
-    """Options of the webhook transport.
+    """Options of the webhook transport."""
 
-    Attributes:
-        url: Where mails are posted.
-        token: What the other end knows us by.
-    """
-
-    url: str
-    token: SecretStr
+    url: str = Field(description="URL to post mails to.")
+    token: SecretStr = Field(description="Bearer token.")
 
 
 @hookimpl

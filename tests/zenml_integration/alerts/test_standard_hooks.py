@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from zenmail_zenml.alerts.standard_hooks import recognise, unbox
+from zenmail_zenml.alerts.standard_hooks import parse_hook_text, plain_traceback
 
 SUCCESS = (
     "*Success Hook Notification! Step completed successfully*\n\n"
@@ -51,7 +51,7 @@ def failure(width: int = 80, kind: str = "ValueError") -> str:
 
 def recognised(text: str) -> dict[str, Any]:
     """Return what is recognised, which is something."""
-    found = recognise(text)
+    found = parse_hook_text(text)
     assert found is not None
     return found
 
@@ -112,14 +112,14 @@ def test_the_exception_that_is_handled_is_shown_itself() -> None:
 )
 def test_other_text_is_left_alone(text: str) -> None:
     """What is not exactly a stock hook's text is nobody's but the user's."""
-    assert recognise(text) is None
+    assert parse_hook_text(text) is None
 
 
 @given(st.text(alphabet="│╭╰❱ ─Traceback\n`:(1)in <class'>", max_size=400))
 def test_nothing_breaks_the_reader(noise: str) -> None:
     """Whatever stands in a box, reading ends with text."""
     head = failure().partition("Exception:")[0]
-    found = recognise(f"{head}Exception: `(<class 'X'>) {noise}`\n\n")
+    found = parse_hook_text(f"{head}Exception: `(<class 'X'>) {noise}`\n\n")
     assert found is None or isinstance(found["traceback"], str)
 
 
@@ -142,7 +142,7 @@ def test_reading_takes_time_in_proportion(piece: str) -> None:
         fastest = float("inf")
         for _ in range(5):
             begun = time.process_time()
-            unbox(text)
+            plain_traceback(text)
             fastest = min(fastest, time.process_time() - begun)
         return fastest
 

@@ -1,0 +1,36 @@
+"""The alerter's settings: described once, with defaults that are true."""
+
+from __future__ import annotations
+
+import pytest
+
+from zenmail.cli.fields import describe_fields
+from zenmail_zenml import SMTPEmailAlerterFlavor, SMTPEmailAlerterSettings
+from zenmail_zenml.settings import Resolved
+
+pytestmark = pytest.mark.zenml
+
+
+def test_every_setting_is_described_in_the_flavor() -> None:
+    """`zenml alerter flavor describe` has a sentence about each setting."""
+    properties = SMTPEmailAlerterFlavor().config_schema["properties"]
+    assert set(properties) == set(SMTPEmailAlerterSettings.model_fields)
+    assert [name for name, field in properties.items() if not field.get("description")] == []
+
+
+def test_settings_take_what_is_resolved() -> None:
+    """Every setting can be set, in the same order as it is resolved."""
+    assert [*SMTPEmailAlerterSettings.model_fields] == [*Resolved.model_fields]
+
+
+def test_described_defaults_are_the_ones_in_force() -> None:
+    """A setting whose default is a value says so, and says the right one."""
+    described = {
+        field.name: field.default for field in describe_fields(SMTPEmailAlerterSettings)
+    }
+    in_force = {
+        field.name: field.default.removesuffix(".0")
+        for field in describe_fields(Resolved)
+        if field.default != "none"
+    }
+    assert {name: described[name] for name in in_force} == in_force
