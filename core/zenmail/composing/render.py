@@ -17,7 +17,8 @@ from markupsafe import Markup, escape
 from ..errors import TemplateError
 from ..runtime.forks import no_fork
 from .content import Content
-from .markdown import aligned, href, is_web_address, wrap
+from .links import href, is_web_address
+from .plaintext import aligned, wrap
 
 if TYPE_CHECKING:
     from jinja2 import BaseLoader, Environment, Template

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ __all__ = [
     "KEY_CLUE",
     "SHAPES",
     "Shape",
+    "any_of",
     "clues_in",
     "mixes_letters_and_digits",
     "without_private_keys",
@@ -88,16 +89,24 @@ def _is_userinfo(value: str) -> bool:
     return len(value) >= 16 and mixes_letters_and_digits(value)
 
 
+_SHORT_TEXT = 200
 # As long as the longest that the shapes with "://" look at. A link and a mail address in
 # one alert are no cause yet.
 _MAY_HOLD_USERINFO = re.compile(r"://[^\s\"'<>]{0,800}@")
 
 
+def any_of(needles: Iterable[str], text: str) -> list[str]:
+    """Return those needles that are in the text."""
+    if len(text) < _SHORT_TEXT:
+        return [needle for needle in needles if needle in text]
+    # CPython searches for something short backwards in less than half the time it takes
+    # forwards; in a short text the call alone costs more than that saves.
+    return [needle for needle in needles if text.rfind(needle) >= 0]
+
+
 def clues_in(text: str) -> set[str]:
-    """Return which clues stand in the text; "://" only where it may hold a secret."""
-    # Plain searches take half the time of one regular expression; and CPython, for what is
-    # short, searches backwards in less than half the time it takes forwards.
-    found = {clue for clue in _CLUES if text.rfind(clue) >= 0}
+    """Return the clues in the text; "://" only where it may hold a secret."""
+    found = set(any_of(_CLUES, text))
     if "://" in text and _MAY_HOLD_USERINFO.search(text):
         found.add("://")
     return found
