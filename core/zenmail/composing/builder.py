@@ -56,10 +56,10 @@ class ContentBuilder:
         pass_through: Exceptions that end the program and are never caught.
 
     Attributes:
-        prefix: What precedes the subject, redacted.
+        prefix: What precedes the subject, redacted; known after `content`.
+        list_id: What receivers can filter by, redacted; known after `content`.
         html: The alert's own HTML part, redacted, or None.
         headers: The alert's headers, redacted.
-        list_id: What receivers can filter by, redacted.
         spilled_files: Files made of what is too long for the mail; complete after `content`.
     """
 
@@ -82,9 +82,8 @@ class ContentBuilder:
         self._notes: list[str] = []
         self._pictures: list[Picture] = []
         self.spilled_files: list[Attachment] = []
-        self.prefix, self.list_id = self._texts(
-            ((subject_prefix, limits.title), (alert.list_id, limits.title))
-        )
+        self._subject_prefix = subject_prefix
+        self.prefix = self.list_id = ""
         self.html = None if alert.html is None else self._whole(alert.html)
         self.headers = self._headers() if alert.headers else {}
         self._given = self._attachments() if alert.attachments else ()
@@ -99,23 +98,40 @@ class ContentBuilder:
         """Return what goes into the mail."""
         alert, limits = self._alert, self._limits
         label, symbol = _LABELS[alert.severity]
-        subject, title, body, error, url, url_label = self._texts(
-            (
-                (self._subject, limits.title),
-                (alert.title, limits.title),
-                (alert.body, limits.body),
-                (alert.error, limits.error),
-                (alert.url, _LONGEST_URL),
-                (alert.url_label, limits.cell),
+        facts, sections = self._facts()
+        sentences = alert.next_steps[: limits.next_steps]
+        # In one go: together they take one search for secrets.
+        texts = iter(
+            self._texts(
+                [
+                    (self._subject_prefix, limits.title),
+                    (alert.list_id, limits.title),
+                    (self._subject, limits.title),
+                    (alert.title, limits.title),
+                    (alert.body, limits.body),
+                    (alert.error, limits.error),
+                    (alert.url, _LONGEST_URL),
+                    (alert.url_label, limits.cell),
+                    *[(sentence, limits.line) for sentence in sentences],
+                    *self._cells(facts),
+                ]
             )
         )
-        subject = clean_line(subject, limit=limits.title)
-        title = clean_line(title, limit=limits.title + 60)
-        body = body.strip("\n")
+        self.prefix, self.list_id = next(texts), next(texts)
+        subject = clean_line(next(texts), limit=limits.title)
+        title = clean_line(next(texts), limit=limits.title + 60)
+        body, error = next(texts).strip("\n"), next(texts).strip()
+        url, url_label = _as_url(next(texts)), next(texts)
+        next_steps = list(islice(texts, len(sentences)))
+        facts = list(zip(texts, texts, strict=True))
+        if len(facts) > _FIRST_FACTS:
+            sections.insert(0, ("More facts", facts[_FIRST_FACTS:]))
+            del facts[_FIRST_FACTS:]
+        if left := len(alert.next_steps) - len(sentences):
+            self.note(f"{left:,} more next steps are not shown.")
         if not title:
             title, body = _title_from(subject, body, label)
         rendered = (from_plain if alert.body_format == "plain" else from_markdown)(body)
-        facts, sections = self._facts() if alert.facts else ([], [])
         traceback = self._traceback() if alert.traceback else None
         if alert.images:
             self._load_pictures()
@@ -136,9 +152,9 @@ class ContentBuilder:
             long_message=len(body) > _SHORT_MESSAGE or body.count("\n") > 10,
             facts=facts,
             sections=sections,
-            error=error.strip(),
-            next_steps=self._next_steps() if alert.next_steps else (),
-            url=_as_url(url),
+            error=error,
+            next_steps=next_steps,
+            url=url,
             url_label=url_label,
             links=self._links() if alert.links else (),
             metrics=self._metrics() if alert.metrics or alert.baseline else (),
@@ -159,9 +175,8 @@ class ContentBuilder:
 
     # --- texts: nothing of an alert reaches the mail except through these
 
-    def _texts(self, given: Iterable[tuple[str, int]]) -> list[str]:
+    def _texts(self, given: Sequence[tuple[str, int]]) -> list[str]:
         """Return texts clean, without secrets, and each cut at its limit."""
-        given = tuple(given)
         windows = [
             value if len(value) <= limit else value[: limit + _OVERLAP]
             for value, limit in given
@@ -177,16 +192,12 @@ class ContentBuilder:
     def _rows(self, rows: Iterable[Sequence[str]], *limits: int) -> list[list[str]]:
         """Return rows of texts, with one limit for each column."""
         rows = list(rows)
-        texts = iter(
-            self._texts(
-                pair for row in rows for pair in zip(row, limits[: len(row)], strict=True)
-            )
-        )
+        texts = iter(self._texts([pair for row in rows for pair in zip(row, limits)]))  # noqa: B905
         return [list(islice(texts, len(row))) for row in rows]
 
-    def _pairs(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        rows = self._rows(pairs, self._limits.cell, self._limits.line)
-        return [(name, value) for name, value in rows]
+    def _cells(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, int]]:
+        cell, line = self._limits.cell, self._limits.line
+        return [one for name, value in pairs for one in ((name, cell), (value, line))]
 
     def _whole(self, value: str) -> str:
         return self._safe([value])[0]
@@ -211,6 +222,7 @@ class ContentBuilder:
     # --- facts
 
     def _facts(self) -> tuple[list[tuple[str, str]], list[_Section]]:
+        """Return labels and values as they are, and sections that are safe already."""
         limits, items = self._limits, self._alert.facts
         pairs: list[tuple[str, str]] = []
         sections: list[_Section] = []
@@ -222,13 +234,9 @@ class ContentBuilder:
                     sections.append((self._text(label, limits.cell), self._section(inner)))
                     continue
             pairs.append((label, self._format(value)))
-        facts = self._pairs(pairs)
         if len(items) > limits.facts:
             self.note(f"{len(items) - limits.facts:,} more facts are not shown.")
-        if len(facts) > _FIRST_FACTS:
-            sections.insert(0, ("More facts", facts[_FIRST_FACTS:]))
-            del facts[_FIRST_FACTS:]
-        return facts, sections
+        return pairs, sections
 
     def _section(self, mapping: Mapping[Any, Any]) -> Sequence[tuple[str, str]]:
         try:
@@ -237,17 +245,12 @@ class ContentBuilder:
             raise
         except Exception as error:
             pairs = [("", f"It cannot be shown: {type(error).__name__}")]
-        shown = self._pairs(pairs[: self._limits.entries])
+        texts = iter(self._texts(self._cells(pairs[: self._limits.entries])))
+        shown = list(zip(texts, texts, strict=True))
         left = max(len(pairs), len(mapping)) - len(shown)
         return [*shown, ("", f"{left:,} more are not shown.")] if left > 0 else shown
 
     # --- the rest
-
-    def _next_steps(self) -> Sequence[str]:
-        sentences, limit = self._alert.next_steps, self._limits.next_steps
-        if len(sentences) > limit:
-            self.note(f"{len(sentences) - limit:,} more next steps are not shown.")
-        return self._texts((sentence, self._limits.line) for sentence in sentences[:limit])
 
     def _links(self) -> list[tuple[str, str]]:
         limits, links = self._limits, self._alert.links
@@ -329,13 +332,15 @@ class ContentBuilder:
             *(limits.cell, limits.cell, limits.line, _LONGEST_URL),
         )
         return [
-            line._replace(name=name, status=status, reason=reason, url=_as_url(url))
+            line._replace(name=name, status=status, reason=reason, url=url)
             for line, (name, status, reason, url) in zip(lines, rows, strict=True)
         ], self._text(note, limits.line)
 
     def _headers(self) -> dict[str, str]:
         names = self._safe(list(self._alert.headers))
-        values = self._texts((value, _LONGEST_HEADER) for value in self._alert.headers.values())
+        values = self._texts(
+            [(value, _LONGEST_HEADER) for value in self._alert.headers.values()]
+        )
         headers = {}
         for given, name, value in zip(self._alert.headers, names, values, strict=True):
             if name == clean_text(given):

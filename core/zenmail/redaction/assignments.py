@@ -6,13 +6,14 @@ Every search is linear in the text.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 from .names import Secrecy, secrecy_of
 from .own_secrets import MASK
 from .shapes import any_of, mixes_letters_and_digits
 
-__all__ = ["mentions_names", "without_assignments"]
+__all__ = ["without_assignments", "words_in"]
 
 # In a text, a name is looked at only around one of these.
 _WORDS = (
@@ -83,9 +84,9 @@ _FOLDER = re.compile(r"(?:[bBuUrRfF]{0,2}\\{0,3}[\"'])?[/~]")
 _LONGEST_VALUE = 8192
 
 
-def mentions_names(text: str) -> bool:
-    """Whether a word that secret names contain is in the text."""
-    return bool(any_of(_WORDS, _folded(text)))
+def words_in(text: str, words: Sequence[str] = _WORDS) -> list[str]:
+    """Return the words of secret names that are in the text, in whatever case."""
+    return any_of(words, _folded(text))
 
 
 def _folded(text: str) -> str:

@@ -28,13 +28,13 @@ class OwnSecrets(NamedTuple):
     forms: tuple[str, ...]
     pattern: re.Pattern[str]
 
-    def appear_in(self, text: str) -> bool:
-        """Whether any of the secrets is in the text, in whatever form."""
-        return any(form in text for form in self.forms)
+    def forms_in(self, text: str) -> list[str]:
+        """Return the forms that are in the text."""
+        return [form for form in self.forms if form in text]
 
     def without(self, text: str) -> tuple[str, int]:
         """Return the text without the secrets, in whatever form, and how many there were."""
-        return self.pattern.subn(MASK, text) if self.appear_in(text) else (text, 0)
+        return self.pattern.subn(MASK, text) if self.forms_in(text) else (text, 0)
 
 
 @lru_cache(maxsize=16)

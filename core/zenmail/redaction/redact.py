@@ -7,11 +7,11 @@ the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from .assignments import mentions_names, without_assignments
+from .assignments import without_assignments, words_in
 from .own_secrets import MASK, own_secrets
-from .shapes import KEY_CLUE, SHAPES, clues_in, without_private_keys
+from .shapes import KEY_CLUE, SHAPES, any_of, clues_in, without_private_keys
 
 __all__ = ["MASK", "Redactor"]
 
@@ -37,13 +37,25 @@ class Redactor:
     def __repr__(self) -> str:
         return f"<Redactor: {self.count} removed>"
 
-    def texts(self, texts: Sequence[str]) -> list[str]:
+    def texts(self, texts: list[str]) -> list[str]:
         """Return the texts without their secrets."""
-        # Most hold nothing secret. One search of them all tells so, and costs far less
-        # than one search of each.
-        if self._may_change("\n".join(texts)):
-            return [self.text(text) for text in texts]
-        return list(texts)
+        if len(texts) == 1:
+            return [self.text(texts[0])]
+        # Most hold nothing secret: one search of them all costs far less than one of each.
+        whole = "\n".join(texts)
+        found = self._own.forms_in(whole)
+        words: list[str] = []
+        if self.shapes:
+            found += clues_in(whole)
+            words = words_in(whole)
+        if not (found or words):
+            return texts
+        return [
+            self.text(text)
+            if any_of(found, text) or (words and words_in(text, words))
+            else text
+            for text in texts
+        ]
 
     def text(self, text: str) -> str:
         """Return the text without its secrets."""
@@ -58,19 +70,12 @@ class Redactor:
             for shape in SHAPES:
                 if not clues.isdisjoint(shape.clues):
                     text = self._count(shape.without(text))
-        if mentions_names(text):
-            text = self._count(without_assignments(text))
-        return text
+        return self._count(without_assignments(text))
 
     def masked(self) -> str:
         """Count a value that is secret as a whole and return the mask in its place."""
         self.count += 1
         return MASK
-
-    def _may_change(self, text: str) -> bool:
-        if self._own.appear_in(text):
-            return True
-        return self.shapes and bool(clues_in(text) or mentions_names(text))
 
     def _count(self, found: tuple[str, int]) -> str:
         text, count = found
