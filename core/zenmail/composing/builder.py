@@ -105,7 +105,7 @@ class ContentBuilder:
             self._texts(
                 [
                     (self._subject_prefix, limits.title),
-                    (alert.list_id, limits.title),
+                    (alert.list_id, len(alert.list_id)),
                     (self._subject, limits.title),
                     (alert.title, limits.title),
                     (alert.body, limits.body),
