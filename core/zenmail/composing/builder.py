@@ -17,6 +17,7 @@ from .language import language_of
 from .limits import Limits
 from .markdown import from_markdown, from_plain
 from .pictures import Picture, load_pictures
+from .safe_texts import SafeTexts
 from .shield import Shield
 from .tables import Metric, Step, Table, metrics_table, steps_table, to_table
 from .traceback_view import TracebackView, view_traceback
@@ -31,8 +32,6 @@ _LABELS: Final = {
     "error": ("Error", "✕"),
     "critical": ("Critical", "✕"),
 }
-# A secret that begins before a cut and ends behind it is seen whole within this.
-_OVERLAP: Final = 8192
 _LONGEST_URL: Final = 2000
 _LONGEST_HEADER: Final = 900
 _SHORT_MESSAGE: Final = 600
@@ -78,13 +77,14 @@ class ContentBuilder:
         self._redactor = redactor
         self._limits = limits
         self._pass_through = pass_through
+        self._safe = SafeTexts(redactor)
         self._shield = Shield(redactor, pass_through)
         self._notes: list[str] = []
         self._pictures: list[Picture] = []
         self.spilled_files: list[Attachment] = []
         self._subject_prefix = subject_prefix
         self.prefix = self.list_id = ""
-        self.html = None if alert.html is None else self._whole(alert.html)
+        self.html = None if alert.html is None else self._safe.whole(alert.html)
         self.headers = self._headers() if alert.headers else {}
         self._given = self._attachments() if alert.attachments else ()
 
@@ -102,7 +102,7 @@ class ContentBuilder:
         sentences = alert.next_steps[: limits.next_steps]
         # In one go: together they take one search for secrets.
         texts = iter(
-            self._texts(
+            self._safe.many(
                 [
                     (self._subject_prefix, limits.title),
                     (alert.list_id, len(alert.list_id)),
@@ -171,42 +171,11 @@ class ContentBuilder:
 
     def note(self, sentence: str) -> None:
         """Add a sentence to the notes at the end of the mail."""
-        self._notes.append(self._text(sentence, self._limits.line))
-
-    # --- texts: nothing of an alert reaches the mail except through these
-
-    def _texts(self, given: Sequence[tuple[str, int]]) -> list[str]:
-        """Return texts clean, without secrets, and each cut at its limit."""
-        windows = [
-            value if len(value) <= limit else value[: limit + _OVERLAP]
-            for value, limit in given
-        ]
-        return [
-            safe if len(value) <= limit else _cut(safe, len(value), limit)
-            for safe, (value, limit) in zip(self._safe(windows), given, strict=True)
-        ]
-
-    def _text(self, value: str, limit: int) -> str:
-        return self._texts(((value, limit),))[0]
-
-    def _rows(self, rows: Iterable[Sequence[str]], *limits: int) -> list[list[str]]:
-        """Return rows of texts, with one limit for each column."""
-        rows = list(rows)
-        texts = iter(self._texts([pair for row in rows for pair in zip(row, limits)]))  # noqa: B905
-        return [list(islice(texts, len(row))) for row in rows]
+        self._notes.append(self._safe.one(sentence, self._limits.line))
 
     def _cells(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, int]]:
         cell, line = self._limits.cell, self._limits.line
         return [one for name, value in pairs for one in ((name, cell), (value, line))]
-
-    def _whole(self, value: str) -> str:
-        return self._safe([value])[0]
-
-    def _safe(self, texts: list[str]) -> list[str]:
-        whole = "\n".join(texts)
-        if clean_text(whole) is not whole:
-            texts = [clean_text(text) for text in texts]
-        return self._redactor.texts(texts)
 
     def _format(self, value: object) -> str:
         """Return a value as text; an object that cannot be printed costs nothing else."""
@@ -231,7 +200,7 @@ class ContentBuilder:
             if secrecy or type(value) not in _SCALARS:
                 value = self._shield.mask(value, secrecy)
                 if inner := plain_mapping(value):
-                    sections.append((self._text(label, limits.cell), self._section(inner)))
+                    sections.append((self._safe.one(label, limits.cell), self._section(inner)))
                     continue
             pairs.append((label, self._format(value)))
         if len(items) > limits.facts:
@@ -245,7 +214,7 @@ class ContentBuilder:
             raise
         except Exception as error:
             pairs = [("", f"It cannot be shown: {type(error).__name__}")]
-        texts = iter(self._texts(self._cells(pairs[: self._limits.entries])))
+        texts = iter(self._safe.many(self._cells(pairs[: self._limits.entries])))
         shown = list(zip(texts, texts, strict=True))
         left = max(len(pairs), len(mapping)) - len(shown)
         return [*shown, ("", f"{left:,} more are not shown.")] if left > 0 else shown
@@ -256,14 +225,14 @@ class ContentBuilder:
         limits, links = self._limits, self._alert.links
         if len(links) > limits.links:
             self.note(f"{len(links) - limits.links:,} more links are not shown.")
-        shown = self._rows(islice(links.items(), limits.links), limits.cell, _LONGEST_URL)
+        shown = self._safe.rows(islice(links.items(), limits.links), limits.cell, _LONGEST_URL)
         return [(label, _as_url(url)) for label, url in shown]
 
     def _load_pictures(self) -> None:
         limit = self._limits.line
         images = islice(self._alert.images, _MOST_PICTURES)
         pictures, missing = load_pictures(images, pass_through=self._pass_through)
-        texts = self._rows(((one.alt, one.caption) for one in pictures), limit, limit)
+        texts = self._safe.rows(((one.alt, one.caption) for one in pictures), limit, limit)
         self._pictures = [
             picture._replace(
                 alt=alt,
@@ -288,7 +257,7 @@ class ContentBuilder:
                 self.note(f'The metric "{name}" cannot be shown: {type(error).__name__}.')
         if len(names) > self._limits.metrics:
             self.note(f"{len(names) - self._limits.metrics:,} more metrics are not shown.")
-        return [Metric(*row) for row in self._rows(lines, *[self._limits.cell] * 4)]
+        return [Metric(*row) for row in self._safe.rows(lines, *[self._limits.cell] * 4)]
 
     def _tables(self) -> Sequence[Table]:
         limits, tables = self._limits, self._alert.tables
@@ -319,7 +288,7 @@ class ContentBuilder:
 
         masked = [[unnamed(row, at) for at in range(len(row))] for row in table.rows]
         longest = max(map(len, (table.columns, *masked)))
-        (table.title,), table.columns, *table.rows = self._rows(
+        (table.title,), table.columns, *table.rows = self._safe.rows(
             ([table.title], table.columns, *masked), *[self._limits.cell] * max(1, longest)
         )
         return table
@@ -327,18 +296,18 @@ class ContentBuilder:
     def _steps(self) -> tuple[Sequence[Step], str]:
         limits = self._limits
         lines, note = steps_table(self._alert.steps, limits.steps)
-        rows = self._rows(
+        rows = self._safe.rows(
             ((line.name, line.status, line.reason, line.url) for line in lines),
             *(limits.cell, limits.cell, limits.line, _LONGEST_URL),
         )
         return [
             line._replace(name=name, status=status, reason=reason, url=url)
             for line, (name, status, reason, url) in zip(lines, rows, strict=True)
-        ], self._text(note, limits.line)
+        ], self._safe.one(note, limits.line)
 
     def _headers(self) -> dict[str, str]:
-        names = self._safe(list(self._alert.headers))
-        values = self._texts(
+        names = self._safe.all(list(self._alert.headers))
+        values = self._safe.many(
             [(value, _LONGEST_HEADER) for value in self._alert.headers.values()]
         )
         headers = {}
@@ -359,7 +328,7 @@ class ContentBuilder:
             "content_id": file.content_id,
             "alt": file.alt,
         }
-        safe = dict(zip(given, self._redactor.texts(list(given.values())), strict=True))
+        safe = dict(zip(given, self._safe.all(list(given.values())), strict=True))
         if safe == given:
             return file
         if safe["content_type"] != file.content_type:
@@ -372,11 +341,11 @@ class ContentBuilder:
         limits, source = self._limits, self._alert.traceback.strip("\n")
         head, tail, omitted = source, "", 0
         if len(source) > limits.traceback_head + limits.traceback_tail:
-            head = self._head(source, limits.traceback_head)
-            tail = self._tail(source, limits.traceback_tail)
+            head = self._safe.head(source, limits.traceback_head)
+            tail = self._safe.tail(source, limits.traceback_tail)
             omitted = max(1, source.count("\n") - head.count("\n") - tail.count("\n") - 1)
         else:
-            head = self._whole(source)
+            head = self._safe.whole(source)
         view = view_traceback(
             head,
             tail,
@@ -402,33 +371,6 @@ class ContentBuilder:
                 )
             )
         return view
-
-    def _head(self, source: str, length: int) -> str:
-        safe = self._whole(source[: length + _OVERLAP])
-        safe = safe[: max(0, min(length, len(safe) - _OVERLAP))]
-        return safe[: safe.rfind("\n")] if "\n" in safe else safe
-
-    def _tail(self, source: str, length: int) -> str:
-        safe = self._whole(source[-(length + _OVERLAP) :])
-        safe = safe[max(_OVERLAP, len(safe) - length) :]
-        return safe[safe.find("\n") + 1 :]
-
-
-def _cut(safe: str, length: int, limit: int) -> str:
-    """Return the beginning of a text that has ``length`` characters, over its limit.
-
-    Args:
-        safe: The text's first ``limit + _OVERLAP`` characters, redacted.
-        length: How long the whole text is.
-        limit: How much of it to show.
-    """
-    # The end of a text that goes on may be half a secret.
-    whole = length <= limit + _OVERLAP
-    if whole and len(safe) <= limit:
-        return safe
-    end = len(safe) if whole else len(safe) - _OVERLAP
-    shown = safe[: max(0, min(limit, end))].rstrip()
-    return f"{shown} [... {length - len(shown):,} characters left out ...]"
 
 
 def _as_url(text: str) -> str:
