@@ -19,7 +19,7 @@ _UNUSED = (
     "email_validator",
     "zenmail.alert",
     "zenmail.delivery.background",
-    "zenmail.composing.content",
+    "zenmail.composing.builder",
     "zenmail.ledger.storms",
     "zenmail.ledger.outbox",
     "zenmail.redaction.redact",

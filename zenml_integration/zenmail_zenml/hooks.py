@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from zenmail import Alert
 from zenmail.clean import clean_line
-from zenmail.composing.tables import duration
+from zenmail.composing.values import duration
 
 from .alerter import SMTPEmailAlerter
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context, read_or_default

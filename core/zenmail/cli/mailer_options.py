@@ -35,7 +35,9 @@ class SMTPOption(click.Option):
         record = super().get_help_record(ctx)
         if record is None:
             return None
-        fields = zenmail.PluginHost().transport("smtp").options_type.model_fields
+        from ..plugins import PluginHost
+
+        fields = PluginHost().transport("smtp").options_type.model_fields
         names, more = record
         return names, f"{fields[self.name or ''].description} {more}".strip()
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ..addressing import AddressingArguments
     from ..alert import Alert
     from ..email import Email
-    from .content import Content, Maker
+    from .builder import ContentBuilder
+    from .content import Content
 
 __all__ = ["compose", "compose_addressed", "list_id_for", "require_alert"]
 
@@ -86,7 +87,8 @@ def compose_addressed(
     with no_fork():
         from ..email import Email
         from ..redaction.redact import Redactor
-        from .content import Limits, Maker
+        from .builder import ContentBuilder
+        from .limits import Limits
 
     values = _revealed(secrets)
     redact = addressing.redact
@@ -95,7 +97,7 @@ def compose_addressed(
         return Redactor(values, shapes=redact).text(text)
 
     def draft(scale: float) -> tuple[Email, bool]:
-        maker = Maker(
+        builder = ContentBuilder(
             alert,
             Redactor(values, shapes=redact),
             Limits().scaled(scale),
@@ -103,26 +105,28 @@ def compose_addressed(
             subject_prefix=addressing.subject_prefix,
             pass_through=pass_through,
         )
-        content = maker.content()
-        text, html = _parts(maker, content, addressing.include_html, addressing.templates, hide)
+        content = builder.content()
+        text, html = _parts(
+            builder, content, addressing.include_html, addressing.templates, hide
+        )
         email = Email(
             sender=addressing.sender,
             to=addressing.to,
             cc=addressing.cc,
             bcc=addressing.bcc,
             reply_to=addressing.reply_to,
-            subject=clean_line(f"{maker.prefix} {content.subject}"),
+            subject=clean_line(f"{builder.prefix} {content.subject}"),
             text=text,
             html=html,
-            attachments=maker.attachments,
-            headers=maker.headers,
+            attachments=builder.attachments,
+            headers=builder.headers,
             thread=_root_of(alert.thread, addressing.sender) if alert.thread else "",
-            list_id=_list_id(alert),
+            list_id=_list_id(builder.list_id),
             importance=_IMPORTANCE.get(alert.severity, "normal"),
             date=alert.occurred_at,
         )
-        own = len(text) + (len(html) if html and maker.html is None else 0)
-        return email, (own < _SMALL and not maker.made) or _fits(email, maker)
+        own = len(text) + (len(html) if html and builder.html is None else 0)
+        return email, (own < _SMALL and not builder.spilled_files) or _fits(email, builder)
 
     email, fits = draft(1.0)
     for scale in _SMALLER:
@@ -166,7 +170,7 @@ def _revealed(secrets: Any) -> tuple[str, ...]:
 
 
 def _parts(
-    maker: Maker,
+    builder: ContentBuilder,
     content: Content,
     include_html: bool,
     templates: str | Path | None,
@@ -178,7 +182,7 @@ def _parts(
 
     page = Page(content)
     text: str | None = None
-    html = maker.html if include_html else None
+    html = builder.html if include_html else None
     if templates:
         try:
             if include_html and html is None:
@@ -190,23 +194,26 @@ def _parts(
                 clean_line(as_text(templates), limit=300),
                 clean_line(hide(str(error)), limit=1000),
             )
-            maker.note(
+            builder.note(
                 "The template chosen for this mail could not be used; zenmail's own was used "
                 "instead. The log of the sender says why."
             )
-            text, html = None, maker.html if include_html else None
+            text, html = None, builder.html if include_html else None
     if include_html and html is None:
         html = page.html()
     return page.text() if text is None else text, html
 
 
-def _fits(email: Email, maker: Maker) -> bool:
+def _fits(email: Email, builder: ContentBuilder) -> bool:
     """Whether the mail, without what the alert brought itself, is within its limits."""
-    brought = () if maker.html is None else (maker.html,)
+    brought = () if builder.html is None else (builder.html,)
     if not brought and email.html and len(email.html.encode("utf-8")) > _HTML_LIMIT:
         return False
     slim = email.model_copy(
-        update={"attachments": tuple(maker.made), **({"html": None} if brought else {})}
+        update={
+            "attachments": tuple(builder.spilled_files),
+            **({"html": None} if brought else {}),
+        }
     )
     return slim.size() <= _MAIL_LIMIT
 
@@ -221,12 +228,11 @@ def _root_of(thread: str, sender: str) -> str:
     return f"<run-{digest}@{parse_mailbox(sender).domain}>"
 
 
-def _list_id(alert: Alert) -> str:
-    if alert.list_id:
-        if _LIST_ID.fullmatch(alert.list_id.strip("<> ")):
-            return alert.list_id.strip("<> ")
-        return list_id_for(alert.list_id)
-    return ""
+def _list_id(given: str) -> str:
+    bare = given.strip("<> ")
+    if _LIST_ID.fullmatch(bare):
+        return bare
+    return list_id_for(given) if given else ""
 
 
 _LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")

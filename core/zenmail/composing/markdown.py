@@ -8,34 +8,25 @@ stays as it is: names such as ``my_feature_store`` and ``__init__``, ``<module>`
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Sequence
 from functools import cache
 from html import escape as _escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..runtime.forks import no_fork
+from .links import href, is_web_address
+from .plaintext import aligned, wrap
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-__all__ = [
-    "Rendered",
-    "aligned",
-    "from_markdown",
-    "from_plain",
-    "href",
-    "is_web_address",
-    "wrap",
-]
-
-WIDTH = 76
+__all__ = ["Rendered", "from_markdown", "from_plain"]
 
 
 class Rendered(NamedTuple):
-    """A text in both of a mail's languages.
+    """A text for both parts of a mail.
 
     Attributes:
         html: Escaped, ready to stand in a ``div``.
@@ -46,7 +37,7 @@ class Rendered(NamedTuple):
     text: str
 
 
-# Without one of these there is nothing for the parser to find.
+# A text without any of these needs no parser.
 _MARKED = re.compile(
     r"[*`\\\[|]|<[a-zA-Z]|^ {0,3}(?:#|>|[-+] |[-+]$|\d{1,9}[.)][ \n]|~~~|---)|^(?: {4}|\t)",
     re.MULTILINE,
@@ -68,44 +59,14 @@ _PRE = (
 _CELL = "padding:6px 10px;border:1px solid #d5dae1;vertical-align:top;overflow-wrap:anywhere"
 
 
-_HOST = re.compile(
-    r"(?:[^\s/?#@]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::\d{1,5})?(?=[/?#]|\Z)"
-)
-_ILLEGAL = re.compile(r"[\x00-\x20\"<>\\^`{|}\[\]]|%(?![0-9A-Fa-f]{2})")
-
-
-def is_web_address(url: str) -> bool:
-    """Whether a link may lead there: http, https and mailto only, and to a possible host."""
-    scheme, colon, rest = url.partition(":")
-    scheme = scheme.lower()
-    if scheme == "mailto":
-        return bool(colon and "@" in rest)
-    if scheme not in ("http", "https") or not rest.startswith("//"):
-        return False
-    match = _HOST.match(rest, 2, 600)
-    return match is not None and all(
-        0 < len(label) < 64 for label in match["host"].removesuffix(".").split(".")
-    )
-
-
-def href(url: str) -> str:
-    """Return an address as it may stand in a link: what no address holds is encoded."""
-    if not _ILLEGAL.search(url):
-        return url
-    start = 0
-    if match := re.match(r"https?://\[[0-9A-Fa-f:.]+\]", url, re.IGNORECASE):
-        start = match.end()
-    return url[:start] + _ILLEGAL.sub(lambda found: f"%{ord(found[0]):02X}", url[start:])
-
-
 def from_plain(source: str) -> Rendered:
-    """Return a text as it is: line ends, indentation and all."""
+    """Return a text verbatim, with its line ends and its indentation."""
     source = source.strip("\n")
     return Rendered(f"{_P}{_lines(source)}</p>\n" if source else "", source.rstrip())
 
 
 def from_markdown(source: str) -> Rendered:
-    """Return Markdown (CommonMark with tables, without HTML) rendered."""
+    """Render Markdown: CommonMark with tables, without HTML."""
     source = source.strip("\n").rstrip()
     if not _MARKED.search(source):
         if "\n" not in source:
@@ -119,29 +80,6 @@ def from_markdown(source: str) -> Rendered:
     writer = _Writer()
     writer.blocks(parser.parse(source))
     return Rendered("".join(writer.html), "\n".join(writer.lines).strip("\n"))
-
-
-def wrap(text: str, indent: str = "", first: str | None = None) -> str:
-    """Return text with each line that is too long broken at its spaces."""
-    first = indent if first is None else first
-    if len(text) <= WIDTH - len(first) and "\n" not in text:
-        return first + text
-    done: list[str] = []
-    for line in text.split("\n"):
-        lead = indent if done else first
-        if len(line) + len(lead) <= WIDTH:
-            done.append((lead + line).rstrip())
-            continue
-        done += textwrap.wrap(
-            line,
-            WIDTH,
-            initial_indent=lead,
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-            replace_whitespace=False,
-        ) or [lead.rstrip()]
-    return "\n".join(done)
 
 
 def _lines(text: str) -> str:
@@ -174,7 +112,7 @@ def _hard_spaces(match: re.Match[str]) -> str:
 
 
 def _without_punctuation(url: str) -> str:
-    """Return an address without what belongs to the sentence round it."""
+    """Return an address without the punctuation of the sentence around it."""
     while url:
         last = url[-1]
         if last in ".,;:!?*_~'|" or (
@@ -217,7 +155,7 @@ def _same(url: str) -> str:
 
 
 def _emphasis(state: StateInline, silent: bool) -> bool:
-    """Take asterisks as marks only where a writer would put them: round whole words."""
+    """Treat asterisks as marks only where a writer would put them: around whole words."""
     from markdown_it.rules_inline.state_inline import Delimiter
 
     source, start = state.src, state.pos
@@ -437,23 +375,3 @@ class _Writer:
     def _gap(self) -> None:
         if self.lines and self.lines[-1].strip():
             self.lines.append("".join(self._indents).rstrip())
-
-
-def aligned(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
-    """Return rows as lines with their cells one below the other.
-
-    Args:
-        rows: Cells by row; the first row holds the titles.
-        right: Columns that end at the same place instead of beginning there.
-    """
-    count = max(map(len, rows), default=0)
-    full = [[*row, *[""] * (count - len(row))] for row in rows]
-    widths = [min(40, max(len(row[at]) for row in full)) for at in range(count)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if at in right else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in full
-    ]
-    return [*lines[:1], "  ".join("-" * width for width in widths), *lines[1:]]

@@ -1,14 +1,14 @@
-"""Content turned into HTML and text by Jinja2, with zenmail's templates or the user's."""
+"""Content rendered as HTML and text by Jinja2, with zenmail's templates or the user's."""
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
-import logging
 import pkgutil
 import re
-from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
-from functools import cache, lru_cache
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, lru_cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,23 +16,23 @@ from markupsafe import Markup, escape
 
 from ..errors import TemplateError
 from ..runtime.forks import no_fork
+from ..runtime.timeouts import StillRunning, watched
 from .content import Content
-from .markdown import aligned, href, is_web_address, wrap
+from .links import href, is_web_address
+from .plaintext import aligned, wrap
 
 if TYPE_CHECKING:
     from jinja2 import BaseLoader, Environment, Template
-    from jinja2.nodes import EvalContext
 
-__all__ = ["Page", "users_loader"]
+__all__ = ["TEMPLATE_SECONDS", "Page", "users_loader"]
 
-_logger = logging.getLogger(__name__)
-
+TEMPLATE_SECONDS: Final = 2.0
+"""How long a template of the user's may take to render a part."""
 _LONGEST: Final = 500_000
-_MOST_STEPS: Final = 200_000
 
 
 class Page:
-    """The content of a mail, ready for any template.
+    """The content of a mail, ready to be rendered by any template.
 
     Args:
         content: What to render.
@@ -57,53 +57,87 @@ class Page:
 
     def _own(self, name: str) -> str:
         template = _builtin_template(name)
-        # The context is not copied, and holds none of Jinja's globals: they are not used.
+        # The context is not copied, and lacks Jinja's globals, which ours does not use.
         context = template.new_context(self._variables, shared=True)
         return "".join(template.root_render_func(context))
 
     @no_fork()  # Jinja locks whenever it looks for a template
     def with_templates(self, templates: str | Path, name: str) -> str | None:
-        """Return a part rendered with a template of the user's.
+        """Return a part rendered with one of the user's templates.
 
         Args:
             templates: A folder, or "package:folder".
             name: "alert.html" or "alert.txt".
 
         Returns:
-            The part; None when there is no such template in the folder.
+            The part, or None when the folder has no such template.
 
         Raises:
-            TemplateError: The folder does not exist, or the template does not render.
+            TemplateError: The folder does not exist, or the template does not render, takes
+                longer than `TEMPLATE_SECONDS` or writes too much.
         """
-        from jinja2 import TemplateNotFound
-
         environment = _sandbox(str(templates))
+        run = _Stoppable(lambda: _rendered(environment, name, self._variables))
         try:
-            template = environment.get_template(name)
-        except TemplateNotFound as error:
-            if error.name == name:
-                return None
+            text = watched(run, TEMPLATE_SECONDS)
+        except StillRunning:
+            run.stop()
             raise TemplateError(
-                f"{name} extends {error.name!r}, which there is not."
-            ) from error
-        except Exception as error:
-            raise TemplateError(f"{name}: {_reason(error)}") from error
-        spent = _steps.set([_MOST_STEPS])
+                f"{name}: It takes longer than {TEMPLATE_SECONDS:g} seconds."
+            ) from None
+        return text if text is None or name.endswith(".html") else _tidy(text)
+
+
+class _OutOfTime(Exception):
+    """Ends a template that was given up on."""
+
+
+class _Stoppable:
+    """A call that can be stopped from another thread while it runs Python code."""
+
+    def __init__(self, call: Callable[[], str | None]) -> None:
+        self._call = call
+        self._lock = threading.Lock()
+        self._thread = 0
+
+    def __call__(self) -> str | None:
+        self._thread = threading.get_ident()
         try:
-            pieces, length = [], 0
-            for piece in template.root_render_func(template.new_context(self._variables)):
-                length += len(piece)
-                if length > _LONGEST:
-                    raise _Runaway(f"It writes more than {_LONGEST:,} characters.")
-                pieces.append(piece)
-        except _Runaway as error:
-            raise TemplateError(f"{name}: {error}") from None
-        except Exception as error:
-            raise TemplateError(f"{name}: {_reason(error)}") from error
+            return self._call()
         finally:
-            _steps.reset(spent)
-        text = "".join(pieces)
-        return text if name.endswith(".html") else _tidy(text)
+            with self._lock:
+                self._thread = 0
+
+    def stop(self) -> None:
+        # Left alone, an endless loop would take a processor for as long as the process lives.
+        with self._lock:
+            if self._thread:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(self._thread), ctypes.py_object(_OutOfTime)
+                )
+
+
+def _rendered(environment: Environment, name: str, variables: dict[str, Any]) -> str | None:
+    from jinja2 import TemplateNotFound
+
+    try:
+        template = environment.get_template(name)
+    except TemplateNotFound as error:
+        if error.name == name:
+            return None
+        raise TemplateError(f"{name} extends {error.name!r}, which does not exist.") from error
+    except Exception as error:
+        raise TemplateError(f"{name}: {_reason(error)}") from error
+    pieces, length = [], 0
+    try:
+        for piece in template.root_render_func(template.new_context(variables)):
+            pieces.append(piece)
+            length += len(piece)
+            if length > _LONGEST:
+                raise OverflowError(f"It writes more than {_LONGEST:,} characters.")
+    except Exception as error:
+        raise TemplateError(f"{name}: {_reason(error)}") from error
+    return "".join(pieces)
 
 
 def _reason(error: Exception) -> str:
@@ -143,8 +177,8 @@ def _tidy(text: str) -> str:
 # --- zenmail's own templates
 
 
-# Whether a template inherits from ours or not, its blocks are rendered through a chain of
-# generators; ours on its own does without.
+# Jinja renders each block through a chain of generators. Our own templates, when nothing
+# extends them, do without.
 _BLOCK_TAG: Final = re.compile(r"\{% (?:block \w+|endblock) %\}\n?")
 
 
@@ -199,7 +233,7 @@ def _pairs(rows: Iterable[tuple[str, str]], indent: str = "") -> str:
 
 
 def _page_title(title: str) -> str:
-    # Validators count what is written, and warn above 70 characters.
+    # Validators warn above 70 characters, and count them escaped.
     short = title[:70]
     while len(escape(short)) > 70:
         short = short[:-1]
@@ -211,136 +245,80 @@ def _columns(rows: Iterable[Iterable[str]], right: Iterable[int] = ()) -> str:
     return "\n".join(aligned(cells, right=frozenset(right)))
 
 
-# --- the user's templates: a sandbox with a budget
-
-_steps: ContextVar[list[int]] = ContextVar("zenmail_template_steps")
-
-
-class _Runaway(Exception):
-    """A template does what might never end."""
-
-
-def _step(count: int = 1) -> None:
-    budget = _steps.get(None)
-    if budget is None:
-        return
-    budget[0] -= count
-    if budget[0] < 0:
-        raise _Runaway(f"It takes more than {_MOST_STEPS:,} steps.")
-
-
-def _counted(items: Iterable[Any]) -> Iterator[Any]:
-    for item in items:
-        _step()
-        yield item
-
-
-def _short(value: Any) -> Any:
-    if isinstance(value, str | list | tuple) and len(value) > _LONGEST:
-        raise _Runaway(f"It makes a text of {len(value):,} characters.")
-    return value
-
-
-def _joined(context: EvalContext, items: Iterable[Any], separator: str = "") -> str:
-    from jinja2.filters import sync_do_join
-
-    joined: str = sync_do_join(context, _counted(items), separator[:100])
-    return joined
-
-
-def _replaced(text: str, old: str, new: str) -> str:
-    return _short(text).replace(old, new[:100])  # type: ignore[no-any-return]
+# --- the user's templates, in a sandbox
 
 
 @lru_cache(maxsize=16)
 def _sandbox(templates: str) -> Environment:
-    from jinja2 import ChoiceLoader, PackageLoader, PrefixLoader, nodes, pass_eval_context
+    from jinja2 import ChoiceLoader, PackageLoader, PrefixLoader
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     own = PackageLoader("zenmail.composing")
     users = users_loader(templates)
 
     class Sandbox(ImmutableSandboxedEnvironment):
-        """Refuses what reaches out of the template, and what never ends."""
-
-        intercepted_binops = frozenset({"*", "**", "%", "+"})
+        intercepted_binops = frozenset({"*", "**", "%"})
 
         def join_path(self, template: str, parent: str) -> str:
             # A template that extends its own name means zenmail's.
             return f"zenmail/{template}" if template == parent else template
 
-        def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-            tree = super()._parse(source, name, filename)
-            for loop in list(tree.find_all(nodes.For)):
-                loop.iter = nodes.Filter(loop.iter, "_counted", [], [], None, None)
-            for joined in list(tree.find_all(nodes.Concat)):
-                joined.nodes = [
-                    nodes.Filter(item, "_short", [], [], None, None) for item in joined.nodes
-                ]
-            return tree
-
-        def call(self, *args: Any, **kwargs: Any) -> Any:
-            _step()
-            return _short(super().call(*args, **kwargs))
-
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            _step()
-            if operator == "**":
-                raise _Runaway("It raises to a power.")
-            if operator == "*" and not (
-                isinstance(left, int | float) and isinstance(right, int | float)
-            ):
-                raise _Runaway("It multiplies a text.")
-            if operator == "%" and isinstance(left, str):
-                raise _Runaway("It formats with %.")
-            return _short(super().call_binop(context, operator, left, right))
+            if operator == "%":
+                _require_narrow(left)
+            elif operator == "**":
+                _require_small(right)
+            else:
+                for sequence, times in ((left, right), (right, left)):
+                    if isinstance(sequence, Sequence) and isinstance(times, int):
+                        _require_small(len(sequence) * times)
+            return super().call_binop(context, operator, left, right)
 
         def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-            if isinstance(obj, str) and attr in _LENGTHENING:
+            if isinstance(obj, str) and attr in _PADDING_METHODS:
                 return False
             return super().is_safe_attribute(obj, attr, value)
 
     environment = _prepared(
         Sandbox(loader=ChoiceLoader([users, PrefixLoader({"zenmail": own})]), **_settings())
     )
-    for name in (
-        "center",
-        "format",
-        "indent",
-        "batch",
-        "slice",
-        "wordwrap",
-        "xmlattr",
-        "pprint",
-    ):
-        environment.filters.pop(name)
-    environment.globals.pop("lipsum")
-    environment.filters["_counted"] = _counted
-    environment.filters["_short"] = _short
-    environment.filters["join"] = pass_eval_context(_joined)
-    environment.filters["replace"] = _replaced
-    environment.globals["range"] = lambda *args: range(*args)
+    for name in ("batch", "center", "format", "indent", "slice"):
+        environment.filters[name] = _bounded(environment.filters[name])
     return environment
 
 
-_LENGTHENING: Final = frozenset(
-    {
-        "center",
-        "ljust",
-        "rjust",
-        "zfill",
-        "expandtabs",
-        "format",
-        "format_map",
-        "join",
-        "replace",
-        "translate",
-    }
+# No time limit stops a single call that fills the memory, so that it is refused beforehand.
+_PADDING_METHODS: Final = frozenset(
+    {"center", "expandtabs", "format", "format_map", "ljust", "replace", "rjust", "zfill"}
 )
+_WIDE_FORMAT: Final = re.compile(r"%[^A-Za-z]*(?:\d{5}|\*)")
+
+
+def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def bounded(value: Any, *args: Any, **kwargs: Any) -> Any:
+        if function.__name__ == "do_format":
+            _require_narrow(value)
+        else:
+            for argument in (*args, *kwargs.values()):
+                _require_small(argument)
+        return function(value, *args, **kwargs)
+
+    return bounded
+
+
+def _require_small(number: Any) -> None:
+    if isinstance(number, int) and abs(number) > _LONGEST:
+        raise OverflowError(f"It asks for {number:,} of something.")
+
+
+def _require_narrow(text: Any) -> None:
+    if isinstance(text, str) and _WIDE_FORMAT.search(text):
+        raise OverflowError("It formats with too large a width.")
 
 
 def users_loader(templates: str) -> BaseLoader:
-    """Return what loads the user's templates, see `Page.with_templates`."""
+    """Return the loader of the user's templates; see `Page.with_templates`."""
     from jinja2 import FileSystemLoader, PackageLoader
 
     try:

@@ -1,36 +1,19 @@
-"""Values, metrics and tables as cells that fit into a mail."""
+"""Metrics, steps and tables, cut down to what fits into a mail."""
 
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from enum import Enum
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
 from ..alert import StepSummary
+from .values import duration, format_metric, format_value, number_in, plain_mapping
 
-__all__ = [
-    "Metric",
-    "Step",
-    "Table",
-    "duration",
-    "flattened",
-    "format_metric",
-    "format_value",
-    "is_number",
-    "metrics_table",
-    "plain_mapping",
-    "steps_table",
-    "to_table",
-]
+__all__ = ["Metric", "Step", "Table", "metrics_table", "steps_table", "to_table"]
 
-_LONGEST = 2000
-_MANY = 20
-_DEEP = 4
+_LONGEST_CELL = 2000
 
 
 class Metric(NamedTuple):
@@ -55,13 +38,13 @@ class Step(NamedTuple):
 
 @dataclass
 class Table:
-    """A table that fits into a mail.
+    """A table of limited size.
 
     Attributes:
-        title: What stands above it.
+        title: The heading above it.
         columns: Titles of the columns.
         rows: Cells by row.
-        right: Columns of numbers.
+        right: Columns of numbers, aligned to the right.
         note: What was left out, or "".
     """
 
@@ -72,138 +55,11 @@ class Table:
     note: str = ""
 
 
-# --- values
-
-
-def format_value(value: object) -> str:
-    """Return a value as people read it; numbers keep the digits they came with."""
-    kind = type(value)
-    if kind is str:
-        return value  # type: ignore[return-value]
-    if value is None or kind is bool or kind is int:
-        return str(value)
-    if kind is float:
-        return format(value, ".12g")
-    if isinstance(value, Enum):
-        return format_value(value.value)
-    if isinstance(value, bytes | bytearray):
-        return bytes(value[:_LONGEST]).decode("utf-8", "backslashreplace")
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S} {value.tzname() or ''}".rstrip()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return duration(value.total_seconds())
-    number = _number(value)
-    if number is not None:
-        return format(number, ".12g") if isinstance(number, float) else str(number)
-    mapping = plain_mapping(value)
-    if mapping is not None:
-        return ", ".join(f"{key}: {text}" for key, text in flattened(mapping))
-    if isinstance(value, list | tuple | set | frozenset):
-        items = [format_value(item) for item in islice(value, _MANY)]
-        more = f", and {len(value) - _MANY:,} more" if len(value) > _MANY else ""
-        return ", ".join(items) + more
-    return str(value)
-
-
-def plain_mapping(value: object) -> Mapping[Any, Any] | None:
-    """Return the value as a mapping when it is one, or a model of named fields."""
-    if isinstance(value, Mapping):
-        return value
-    fields = getattr(type(value), "model_fields", None) or getattr(
-        type(value), "__dataclass_fields__", None
-    )
-    if isinstance(fields, Mapping):
-        return {name: getattr(value, name, None) for name in fields}
-    return None
-
-
-def flattened(
-    mapping: Mapping[Any, Any], prefix: str = "", depth: int = 0
-) -> list[tuple[str, str]]:
-    """Return names with dots and texts of a nested mapping."""
-    pairs: list[tuple[str, str]] = []
-    for key, value in islice(mapping.items(), 2 * _MANY):
-        inner = plain_mapping(value)
-        name = f"{prefix}{format_value(key)}"
-        if inner is None or depth >= _DEEP:
-            pairs.append(
-                (name, format_value(value) if inner is None else f"({len(inner)} entries)")
-            )
-        else:
-            pairs += flattened(inner, f"{name}.", depth + 1)
-    return pairs
-
-
-def is_number(value: object) -> bool:
-    """Whether it is a number of any kind, also of NumPy."""
-    return _number(value) is not None
-
-
-def _number(value: object) -> int | float | None:
-    """Return a number of any kind (also of NumPy and PyTorch) as Python's own, or None."""
-    if isinstance(value, bool | str | bytes):
-        return None
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, numbers.Real):
-        return float(value)
-    if getattr(value, "ndim", None) == 0 and callable(item := getattr(value, "item", None)):
-        single = item()
-        return (
-            None
-            if isinstance(single, bool)
-            else _number(single)
-            if single is not value
-            else None
-        )
-    return None
-
-
-def duration(seconds: float) -> str:
-    """Return a time span as people say it: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    if not math.isfinite(seconds) or seconds < 0:
-        return "n/a"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02} min"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h"
-
-
 # --- metrics
 
 
-def format_metric(value: object) -> str:
-    """Return a measured value with five significant digits and groups of thousands."""
-    number = _number(value)
-    if number is None:
-        return format_value(value)
-    if isinstance(number, int):
-        if abs(number) < 10**15:
-            return f"{number:,}"
-        return f"about {'-' if number < 0 else ''}10^{math.floor(math.log10(abs(number)))}"
-    if not math.isfinite(number):
-        return {math.inf: "infinite", -math.inf: "-infinite"}.get(number, "not a number")
-    size = abs(number)
-    if size and not 1e-4 <= size < 1e9:
-        return f"{number:.4g}"
-    if size >= 1000:
-        return f"{number:,.1f}".removesuffix(".0")
-    return f"{number:.5g}"
-
-
 def metrics_table(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[Metric]:
-    """Return metrics beside their baseline and the change between them."""
+    """Return metrics with their baseline and the change from it."""
     lines = [
         Metric(
             str(name),
@@ -222,7 +78,7 @@ def metrics_table(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> li
 
 
 def _change(value: object, baseline: object) -> str:
-    new, old = _number(value), _number(baseline)
+    new, old = number_in(value), number_in(baseline)
     if new is None or old is None or not (math.isfinite(new) and math.isfinite(old)):
         return ""
     try:
@@ -243,7 +99,7 @@ _BAD = frozenset({"failed", "failure", "error", "stopped", "crashed", "timeout"}
 
 
 def steps_table(steps: Sequence[StepSummary], limit: int) -> tuple[list[Step], str]:
-    """Return a run's steps, failed ones in any case, and a note on those left out."""
+    """Return a run's steps, failed ones first to be kept, and a note on those left out."""
     lines = [
         Step(
             step.name,
@@ -285,18 +141,17 @@ class _Grid:
     rows: list[list[object]]
     total_rows: int
     total_columns: int
-    numeric: set[int] = field(default_factory=set)
 
 
 def to_table(title: str, source: object, *, rows: int = 20, columns: int = 6) -> Table:
-    """Return a DataFrame, mappings or sequences as a table that fits.
+    """Return a DataFrame, mappings or sequences as a table of limited size.
 
     Args:
         title: What stands above it.
         source: A DataFrame (pandas, Polars), a NumPy array, a list of mappings, a list of
-            sequences, a mapping, or whatever else, which becomes a single cell.
-        rows: How many rows to show at most.
-        columns: How many columns to show at most.
+            sequences, or a mapping; anything else becomes a single cell.
+        rows: The most rows to show.
+        columns: The most columns to show.
     """
     grid = _grid(source, rows, columns)
     right = {
@@ -304,7 +159,7 @@ def to_table(title: str, source: object, *, rows: int = 20, columns: int = 6) ->
         for at in range(len(grid.columns))
         if grid.rows
         and all(
-            at >= len(row) or row[at] is None or _number(row[at]) is not None
+            at >= len(row) or row[at] is None or number_in(row[at]) is not None
             for row in grid.rows
         )
     }
@@ -323,11 +178,11 @@ def to_table(title: str, source: object, *, rows: int = 20, columns: int = 6) ->
 
 
 def _cell(value: object) -> str:
-    number = _number(value)
+    number = number_in(value)
     if value is None or (isinstance(number, float) and math.isnan(number)):
         return "-"
     text = format_metric(value) if isinstance(number, float) else format_value(value)
-    return text if len(text) <= _LONGEST else text[:_LONGEST]
+    return text[:_LONGEST_CELL]
 
 
 def _grid(source: Any, limit: int, width: int) -> _Grid:

@@ -98,25 +98,17 @@ class Alerts:
             self._send_digests(digests, deadline)
 
     def _compose(self, alert: Alert, addressing: Addressing, subject: str = "") -> Email:
-        hide = self._secrecy.hide
-        list_id = hide(alert.list_id)
-        headers = {name: text for name, text in alert.headers.items() if name == hide(name)}
-        if list_id != alert.list_id or len(headers) < len(alert.headers):
-            alert = alert.replace(list_id=list_id, headers=headers)
-        prefix = hide(addressing.subject_prefix)
-        if prefix != addressing.subject_prefix:
-            addressing = addressing.replace(subject_prefix=prefix)
         try:
             return compose_addressed(
                 alert,
                 addressing,
-                subject=hide(subject),
+                subject=subject,
                 secrets=self._secrecy.secrets,
                 pass_through=self._plugins.pass_through,
             )
         except ZenmailError as error:
             # It quotes what it refuses.
-            error.message = hide(error.message)
+            error.message = self._secrecy.hide(error.message)
             error.args = (error.message,)
             raise
 

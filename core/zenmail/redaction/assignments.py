@@ -6,17 +6,17 @@ Every search is linear in the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import pairwise
 
 from .names import Secrecy, secrecy_of
 from .own_secrets import MASK
-from .shapes import mixes_letters_and_digits
+from .shapes import any_of, mixes_letters_and_digits
 
-__all__ = ["WORDS", "folded", "places_of", "without_assignments"]
+__all__ = ["without_assignments", "words_in"]
 
 # In a text, a name is looked at only around one of these.
-WORDS = (
+_WORDS = (
     "pass",
     "pwd",
     "secret",
@@ -84,19 +84,24 @@ _FOLDER = re.compile(r"(?:[bBuUrRfF]{0,2}\\{0,3}[\"'])?[/~]")
 _LONGEST_VALUE = 8192
 
 
-def folded(text: str) -> str:
-    """Return the text in lower case, every character in its place."""
+def words_in(text: str, words: Sequence[str] = _WORDS) -> list[str]:
+    """Return the words of secret names that are in the text, in whatever case."""
+    return any_of(words, _folded(text))
+
+
+def _folded(text: str) -> str:
+    """Return the text in lower case, with every character in its place."""
     lowered = text.lower()
     if len(lowered) != len(text):  # one character became two
         lowered = "".join(character.lower()[0] for character in text)
     return lowered
 
 
-def places_of(words: Iterable[str], text: str) -> list[int]:
-    """Return where the words stand, in order and in any case."""
-    lowered = folded(text)
+def _places(text: str) -> list[int]:
+    """Return where `_WORDS` are in the text, in order."""
+    lowered = _folded(text)
     places: list[int] = []
-    for word in words:
+    for word in any_of(_WORDS, lowered):
         place = lowered.rfind(word)
         while place >= 0:
             places.append(place)
@@ -105,17 +110,12 @@ def places_of(words: Iterable[str], text: str) -> list[int]:
     return places
 
 
-def without_assignments(text: str, places: Iterable[int]) -> tuple[str, int]:
-    """Return the text without the secrets that a name announces, and how many there were.
-
-    Args:
-        text: The text.
-        places: Where `WORDS` stand in it, in order.
-    """
+def without_assignments(text: str) -> tuple[str, int]:
+    """Return the text without the values of secret names, and how many there were."""
     count = 0
     pieces: list[str] = []
     done = position = 0
-    for place in places:
+    for place in _places(text):
         match = _ASSIGNMENT.match(text, place) if place >= position else None
         if match is None:
             continue

@@ -18,31 +18,28 @@ _SHORTEST = 4
 
 
 class OwnSecrets(NamedTuple):
-    """Secrets as they are looked for.
+    """Secrets in every form that is searched for.
 
     Attributes:
-        forms: The texts to look for, the longest first.
-        pattern: One expression for all of them.
+        forms: The texts to search for, the longest first.
+        pattern: One expression that matches all of them.
     """
 
     forms: tuple[str, ...]
     pattern: re.Pattern[str]
 
-    def narrowed(self, whole: str) -> OwnSecrets:
-        """Return what to look for in parts of a text."""
-        return self._replace(forms=tuple([form for form in self.forms if form in whole]))
+    def forms_in(self, text: str) -> list[str]:
+        """Return the forms that are in the text."""
+        return [form for form in self.forms if form in text]
 
     def without(self, text: str) -> tuple[str, int]:
         """Return the text without the secrets, in whatever form, and how many there were."""
-        for form in self.forms:
-            if form in text:
-                return self.pattern.subn(MASK, text)
-        return text, 0
+        return self.pattern.subn(MASK, text) if self.forms_in(text) else (text, 0)
 
 
 @lru_cache(maxsize=16)
 def own_secrets(secrets: tuple[str, ...]) -> OwnSecrets:
-    """Return what to look for; secrets of fewer than four characters are left out."""
+    """Return what to search for; secrets of fewer than four characters are ignored."""
     forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}
     ordered = tuple(sorted(forms, key=len, reverse=True))
     return OwnSecrets(ordered, re.compile("|".join(map(re.escape, ordered))))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -232,55 +231,6 @@ def test_huge_alert_stays_within_its_limits() -> None:
         assert said in email.text
 
 
-def test_template_of_the_users_overrides_blocks(tmp_path: Path) -> None:
-    """A folder's template extends zenmail's and replaces a block."""
-    (tmp_path / "alert.html").write_text(
-        '{% extends "zenmail/alert.html" %}'
-        "{% block footer %}Our footer {{ title }}{% endblock %}"
-    )
-    email = mail(Alert(title="<b>"), templates=tmp_path)
-    assert "Our footer &lt;b&gt;" in (email.html or "")
-    assert "sent by zenmail" in email.text
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "{% block",
-        "{{ nothing }}",
-        "{{ 1 / 0 }}",
-        "{{ 'a' * 10**9 }}",
-        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-        "{% for a in range(99999) %}{{ 'x' }}{{ title }}{{ 'yyyyyyyyyyyyyyyy' }}{% endfor %}",
-        "{{ cycler.__init__.__globals__ }}",
-        "{{ '%1000000000d' % 1 }}",
-        "{{ 'a'.center(1000000000) }}",
-        "{{ 'a'|center(1000000000) }}",
-        "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
-        '{% extends "other" %}',
-    ],
-)
-def test_broken_template_never_loses_the_alert(
-    source: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Our own template is used, the mail says so, and the log says why."""
-    (tmp_path / "alert.html").write_text(source)
-    email = mail(Alert(title="Step failed"), templates=str(tmp_path))
-    assert "Step failed" in (email.html or "")
-    assert "could not be used" in (email.html or "")
-    assert "could not be used" in email.text.replace("\n", " ")
-    assert "alert.html" in caplog.text
-
-
-def test_missing_template_folder_never_loses_the_alert(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """A folder that is not there is a note and a line in the log."""
-    email = mail(Alert(title="Step failed"), templates="/no/such/folder")
-    assert "Step failed" in (email.html or "")
-    assert "/no/such/folder" in caplog.text
-
-
 class _Proxy:
     """As lazy objects are outside of their context."""
 
@@ -292,12 +242,6 @@ def test_a_fact_that_fails_when_looked_at_loses_nothing_else() -> None:
     """An attribute that raises costs the fact alone."""
     email = mail(Alert(title="Done", facts={"proxy": _Proxy(), "step": "train"}))
     assert "train" in email.text
-
-
-@pytest.mark.parametrize("name", ["x" * 100_000, "a\0b", "\ud800"])
-def test_templates_that_are_no_path_lose_nothing(name: str) -> None:
-    """A folder that cannot even be looked for is one that cannot be used."""
-    assert "Done" in mail(Alert(title="Done"), templates=name).text
 
 
 @pytest.mark.parametrize("subject", [None, 5, ValueError("x")])

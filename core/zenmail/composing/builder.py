@@ -1,0 +1,401 @@
+"""The content of a mail, built from an alert: cleaned, redacted and cut to size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from itertools import islice
+from typing import Any, Final
+
+from ..alert import Alert
+from ..clean import clean_line, clean_text
+from ..email import Attachment
+from ..redaction.redact import Redactor
+from .content import Content
+from .language import language_of
+from .limits import Limits
+from .markdown import from_markdown, from_plain
+from .pictures import Picture, load_pictures
+from .safe_texts import SafeTexts
+from .shield import Shield
+from .tables import Metric, Step, Table, metrics_table, steps_table, to_table
+from .traceback_view import TracebackView, view_traceback
+from .values import flattened, format_value, plain_mapping
+
+__all__ = ["ContentBuilder"]
+
+_LABELS: Final = {
+    "info": ("Information", "i"),
+    "success": ("Success", "✓"),
+    "warning": ("Warning", "!"),
+    "error": ("Error", "✕"),
+    "critical": ("Critical", "✕"),
+}
+_LONGEST_URL: Final = 2000
+_LONGEST_HEADER: Final = 900
+_SHORT_MESSAGE: Final = 600
+_FIRST_FACTS: Final = 8
+_MOST_PICTURES: Final = 100
+_SCALARS: Final = (str, int, float, bool, type(None))
+_MARKS: Final = re.compile(r"^[ #>*`_-]+|[*`_ ]+$")
+
+_Section = tuple[str, Sequence[tuple[str, str]]]
+
+
+class ContentBuilder:
+    """Builds the content of a mail from an alert.
+
+    Args:
+        alert: What happened.
+        redactor: Removes the secrets and counts them; it belongs to the builder from now on.
+        limits: How much the mail may hold.
+        subject: The subject, if it is not the alert's title.
+        subject_prefix: What precedes the subject.
+        pass_through: Exceptions that end the program and are never caught.
+
+    Attributes:
+        prefix: What precedes the subject, redacted; known after `content`.
+        list_id: What receivers can filter by, redacted; known after `content`.
+        html: The alert's own HTML part, redacted, or None.
+        headers: The alert's headers, redacted.
+        spilled_files: Files made of what is too long for the mail; complete after `content`.
+    """
+
+    def __init__(
+        self,
+        alert: Alert,
+        redactor: Redactor,
+        limits: Limits,
+        *,
+        subject: str = "",
+        subject_prefix: str = "",
+        pass_through: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        self._alert = alert
+        self._subject = subject
+        self._redactor = redactor
+        self._limits = limits
+        self._pass_through = pass_through
+        self._safe = SafeTexts(redactor)
+        self._shield = Shield(redactor, pass_through)
+        self._notes: list[str] = []
+        self._pictures: list[Picture] = []
+        self.spilled_files: list[Attachment] = []
+        self._subject_prefix = subject_prefix
+        self.prefix = self.list_id = ""
+        self.html = None if alert.html is None else self._safe.whole(alert.html)
+        self.headers = self._headers() if alert.headers else {}
+        self._given = self._attachments() if alert.attachments else ()
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """All files of the mail; complete after `content`."""
+        pictures = (item.attachment for item in self._pictures)
+        return (*pictures, *self.spilled_files, *self._given)
+
+    def content(self) -> Content:
+        """Return what goes into the mail."""
+        alert, limits = self._alert, self._limits
+        label, symbol = _LABELS[alert.severity]
+        facts, sections = self._facts()
+        sentences = alert.next_steps[: limits.next_steps]
+        # In one go: together they take one search for secrets.
+        texts = iter(
+            self._safe.many(
+                [
+                    (self._subject_prefix, limits.title),
+                    (alert.list_id, len(alert.list_id)),
+                    (self._subject, limits.title),
+                    (alert.title, limits.title),
+                    (alert.body, limits.body),
+                    (alert.error, limits.error),
+                    (alert.url, _LONGEST_URL),
+                    (alert.url_label, limits.cell),
+                    *[(sentence, limits.line) for sentence in sentences],
+                    *self._cells(facts),
+                ]
+            )
+        )
+        self.prefix, self.list_id = next(texts), next(texts)
+        subject = clean_line(next(texts), limit=limits.title)
+        title = clean_line(next(texts), limit=limits.title + 60)
+        body, error = next(texts).strip("\n"), next(texts).strip()
+        url, url_label = _as_url(next(texts)), next(texts)
+        next_steps = list(islice(texts, len(sentences)))
+        facts = list(zip(texts, texts, strict=True))
+        if len(facts) > _FIRST_FACTS:
+            sections.insert(0, ("More facts", facts[_FIRST_FACTS:]))
+            del facts[_FIRST_FACTS:]
+        if left := len(alert.next_steps) - len(sentences):
+            self.note(f"{left:,} more next steps are not shown.")
+        if not title:
+            title, body = _title_from(subject, body, label)
+        rendered = (from_plain if alert.body_format == "plain" else from_markdown)(body)
+        traceback = self._traceback() if alert.traceback else None
+        if alert.images:
+            self._load_pictures()
+        lang, direction = "en", "ltr"
+        if not (title.isascii() and body.isascii()):
+            lang, direction = language_of(f"{title}\n{body[:2000]}")
+        steps, steps_note = self._steps() if alert.steps else ((), "")
+        return Content(
+            subject=subject or title,
+            title=title,
+            severity=alert.severity,
+            label=label,
+            symbol=symbol,
+            lang=lang,
+            dir=direction,
+            message=rendered.text,
+            message_html=rendered.html,
+            long_message=len(body) > _SHORT_MESSAGE or body.count("\n") > 10,
+            facts=facts,
+            sections=sections,
+            error=error,
+            next_steps=next_steps,
+            url=url,
+            url_label=url_label,
+            links=self._links() if alert.links else (),
+            metrics=self._metrics() if alert.metrics or alert.baseline else (),
+            has_baseline=bool(alert.baseline),
+            tables=self._tables() if alert.tables else (),
+            pictures=self._pictures,
+            steps=steps,
+            steps_note=steps_note,
+            traceback=traceback,
+            notes=self._notes,
+            redactions=self._redactor.count,
+            occurred_at=_moment(alert.occurred_at),
+        )
+
+    def note(self, sentence: str) -> None:
+        """Add a sentence to the notes at the end of the mail."""
+        self._notes.append(self._safe.one(sentence, self._limits.line))
+
+    def _cells(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, int]]:
+        cell, line = self._limits.cell, self._limits.line
+        return [one for name, value in pairs for one in ((name, cell), (value, line))]
+
+    def _format(self, value: object) -> str:
+        """Return a value as text; an object that cannot be printed costs nothing else."""
+        if type(value) is str:
+            return value
+        try:
+            return format_value(value)
+        except self._pass_through:
+            raise
+        except Exception as error:
+            return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+
+    # --- facts
+
+    def _facts(self) -> tuple[list[tuple[str, str]], list[_Section]]:
+        """Return labels and values as they are, and sections that are safe already."""
+        limits, items = self._limits, self._alert.facts
+        pairs: list[tuple[str, str]] = []
+        sections: list[_Section] = []
+        for label, value in islice(items.items(), limits.facts):
+            secrecy = self._shield.secrecy_of(label)
+            if secrecy or type(value) not in _SCALARS:
+                value = self._shield.mask(value, secrecy)
+                if inner := plain_mapping(value):
+                    sections.append((self._safe.one(label, limits.cell), self._section(inner)))
+                    continue
+            pairs.append((label, self._format(value)))
+        if len(items) > limits.facts:
+            self.note(f"{len(items) - limits.facts:,} more facts are not shown.")
+        return pairs, sections
+
+    def _section(self, mapping: Mapping[Any, Any]) -> Sequence[tuple[str, str]]:
+        try:
+            pairs = flattened(mapping)
+        except self._pass_through:
+            raise
+        except Exception as error:
+            pairs = [("", f"It cannot be shown: {type(error).__name__}")]
+        texts = iter(self._safe.many(self._cells(pairs[: self._limits.entries])))
+        shown = list(zip(texts, texts, strict=True))
+        left = max(len(pairs), len(mapping)) - len(shown)
+        return [*shown, ("", f"{left:,} more are not shown.")] if left > 0 else shown
+
+    # --- the rest
+
+    def _links(self) -> list[tuple[str, str]]:
+        limits, links = self._limits, self._alert.links
+        if len(links) > limits.links:
+            self.note(f"{len(links) - limits.links:,} more links are not shown.")
+        shown = self._safe.rows(islice(links.items(), limits.links), limits.cell, _LONGEST_URL)
+        return [(label, _as_url(url)) for label, url in shown]
+
+    def _load_pictures(self) -> None:
+        limit = self._limits.line
+        images = islice(self._alert.images, _MOST_PICTURES)
+        pictures, missing = load_pictures(images, pass_through=self._pass_through)
+        texts = self._safe.rows(((one.alt, one.caption) for one in pictures), limit, limit)
+        self._pictures = [
+            picture._replace(
+                alt=alt,
+                caption=caption,
+                attachment=picture.attachment.model_copy(update={"alt": alt}),
+            )
+            for picture, (alt, caption) in zip(pictures, texts, strict=True)
+        ]
+        for sentence in missing:
+            self.note(sentence)
+
+    def _metrics(self) -> Sequence[Metric]:
+        metrics, baseline = self._alert.metrics, self._alert.baseline
+        lines: list[Metric] = []
+        names = dict.fromkeys((*metrics, *baseline))
+        for name in islice(names, self._limits.metrics):
+            try:
+                lines += metrics_table(_only(name, metrics), _only(name, baseline))
+            except self._pass_through:
+                raise
+            except Exception as error:
+                self.note(f'The metric "{name}" cannot be shown: {type(error).__name__}.')
+        if len(names) > self._limits.metrics:
+            self.note(f"{len(names) - self._limits.metrics:,} more metrics are not shown.")
+        return [Metric(*row) for row in self._safe.rows(lines, *[self._limits.cell] * 4)]
+
+    def _tables(self) -> Sequence[Table]:
+        limits, tables = self._limits, self._alert.tables
+        safe: list[Table] = []
+        for title, source in islice(tables.items(), limits.tables):
+            try:
+                table = to_table(title, source, rows=limits.rows, columns=limits.columns)
+            except self._pass_through:
+                raise
+            except Exception as error:
+                self.note(f'The table "{title}" cannot be shown: {type(error).__name__}.')
+                continue
+            safe.append(self._safe_table(table))
+        if len(tables) > limits.tables:
+            self.note(f"{len(tables) - limits.tables:,} more tables are not shown.")
+        return safe
+
+    def _safe_table(self, table: Table) -> Table:
+        secrecies = [self._shield.secrecy_of(name) for name in table.columns]
+
+        def unnamed(row: list[str], at: int) -> str:
+            secrecy = secrecies[at] if at < len(secrecies) else ""
+            if at == 1 and len(table.columns) == 2:
+                secrecy = secrecy or self._shield.secrecy_of(row[0])
+            if secrecy and row[at] and (secrecy == "always" or at not in table.right):
+                return self._redactor.masked()
+            return row[at]
+
+        masked = [[unnamed(row, at) for at in range(len(row))] for row in table.rows]
+        longest = max(map(len, (table.columns, *masked)))
+        (table.title,), table.columns, *table.rows = self._safe.rows(
+            ([table.title], table.columns, *masked), *[self._limits.cell] * max(1, longest)
+        )
+        return table
+
+    def _steps(self) -> tuple[Sequence[Step], str]:
+        limits = self._limits
+        lines, note = steps_table(self._alert.steps, limits.steps)
+        rows = self._safe.rows(
+            ((line.name, line.status, line.reason, line.url) for line in lines),
+            *(limits.cell, limits.cell, limits.line, _LONGEST_URL),
+        )
+        return [
+            line._replace(name=name, status=status, reason=reason, url=url)
+            for line, (name, status, reason, url) in zip(lines, rows, strict=True)
+        ], self._safe.one(note, limits.line)
+
+    def _headers(self) -> dict[str, str]:
+        names = self._safe.all(list(self._alert.headers))
+        values = self._safe.many(
+            [(value, _LONGEST_HEADER) for value in self._alert.headers.values()]
+        )
+        headers = {}
+        for given, name, value in zip(self._alert.headers, names, values, strict=True):
+            if name == clean_text(given):
+                headers[given] = value
+            else:
+                self.note("A header is left out, because its name holds a secret.")
+        return headers
+
+    def _attachments(self) -> tuple[Attachment, ...]:
+        return tuple(map(self._safe_attachment, self._alert.attachments))
+
+    def _safe_attachment(self, file: Attachment) -> Attachment:
+        given = {
+            "filename": file.filename,
+            "content_type": file.content_type,
+            "content_id": file.content_id,
+            "alt": file.alt,
+        }
+        safe = dict(zip(given, self._safe.all(list(given.values())), strict=True))
+        if safe == given:
+            return file
+        if safe["content_type"] != file.content_type:
+            safe["content_type"] = "application/octet-stream"
+        return file.model_copy(update=safe)
+
+    # --- the traceback
+
+    def _traceback(self) -> TracebackView:
+        limits, source = self._limits, self._alert.traceback.strip("\n")
+        head, tail, omitted = source, "", 0
+        if len(source) > limits.traceback_head + limits.traceback_tail:
+            head = self._safe.head(source, limits.traceback_head)
+            tail = self._safe.tail(source, limits.traceback_tail)
+            omitted = max(1, source.count("\n") - head.count("\n") - tail.count("\n") - 1)
+        else:
+            head = self._safe.whole(source)
+        view = view_traceback(
+            head,
+            tail,
+            omitted=omitted,
+            lines=limits.traceback_lines,
+            width=limits.traceback_width,
+        )
+        if view.omitted or view.clipped:
+            if tail:
+                between = f"\n\n[... {omitted:,} lines left out ...]\n\n"
+                self.note(
+                    f"The traceback has {source.count(chr(10)) + 1:,} lines; its beginning and "
+                    "its end are attached as traceback.txt."
+                )
+            else:
+                between = ""
+                self.note("The whole traceback is attached as traceback.txt.")
+            self.spilled_files.append(
+                Attachment(
+                    filename="traceback.txt",
+                    content_type="text/plain; charset=utf-8",
+                    content=f"{head}{between}{tail}\n".encode("utf-8", "replace"),
+                )
+            )
+        return view
+
+
+def _as_url(text: str) -> str:
+    return clean_line(text, limit=_LONGEST_URL + 100)
+
+
+def _only(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name]} if name in values else {}
+
+
+def _title_from(subject: str, body: str, label: str) -> tuple[str, str]:
+    """Return a title for an alert that has none, and the rest of the body."""
+    if subject:
+        return subject, body
+    first, _, rest = body.lstrip().partition("\n")
+    title = clean_line(_MARKS.sub("", first), limit=120)
+    if not title:
+        return label, body
+    whole = len(first) <= 120 and not first.startswith(("|", "```", "    "))
+    return title, rest.lstrip("\n") if whole else body
+
+
+def _moment(moment: datetime) -> str:
+    zone = "UTC" if moment.tzinfo is timezone.utc else moment.strftime("%Z")
+    return (
+        f"{moment.year:04}-{moment.month:02}-{moment.day:02} "
+        f"{moment.hour:02}:{moment.minute:02} {zone}".rstrip()
+    )

@@ -1,0 +1,91 @@
+"""Texts made fit for a mail: cleaned, redacted and cut, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Final
+
+from ..clean import clean_text
+from ..redaction.redact import Redactor
+
+__all__ = ["SafeTexts"]
+
+# A secret that begins before a cut and ends behind it is seen whole within this.
+_OVERLAP: Final = 8192
+
+
+class SafeTexts:
+    """The only way by which a text of an alert gets into its mail.
+
+    Args:
+        redactor: Removes the secrets and counts them.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def many(self, given: Sequence[tuple[str, int]]) -> list[str]:
+        """Return texts clean, without secrets, and each cut at its limit."""
+        windows = [
+            value if len(value) <= limit else value[: limit + _OVERLAP]
+            for value, limit in given
+        ]
+        return [
+            safe if len(value) <= limit else _cut(safe, len(value), limit)
+            for safe, (value, limit) in zip(self.all(windows), given, strict=True)
+        ]
+
+    def one(self, value: str, limit: int) -> str:
+        """Return one text, as `many` does."""
+        return self.many(((value, limit),))[0]
+
+    def rows(self, rows: Iterable[Sequence[str]], *limits: int) -> list[list[str]]:
+        """Return rows of texts, with one limit for each column."""
+        rows = list(rows)
+        texts = iter(
+            self.many(
+                [pair for row in rows for pair in zip(row, limits[: len(row)], strict=True)]
+            )
+        )
+        return [list(islice(texts, len(row))) for row in rows]
+
+    def whole(self, value: str) -> str:
+        """Return a text clean and without secrets, however long it is."""
+        return self.all([value])[0]
+
+    def all(self, texts: list[str]) -> list[str]:
+        """Return texts clean and without secrets, however long they are."""
+        whole = "\n".join(texts)
+        if clean_text(whole) is not whole:
+            texts = [clean_text(text) for text in texts]
+        return self._redactor.texts(texts)
+
+    def head(self, source: str, length: int) -> str:
+        """Return a long text's first lines, with at most ``length`` characters."""
+        safe = self.whole(source[: length + _OVERLAP])
+        safe = safe[: max(0, min(length, len(safe) - _OVERLAP))]
+        return safe[: safe.rfind("\n")] if "\n" in safe else safe
+
+    def tail(self, source: str, length: int) -> str:
+        """Return a long text's last lines, with at most ``length`` characters."""
+        safe = self.whole(source[-(length + _OVERLAP) :])
+        safe = safe[max(_OVERLAP, len(safe) - length) :]
+        return safe[safe.find("\n") + 1 :]
+
+
+def _cut(safe: str, length: int, limit: int) -> str:
+    """Return the beginning of a text that has ``length`` characters, over its limit.
+
+    Args:
+        safe: The text's first ``limit + _OVERLAP`` characters, redacted.
+        length: How long the whole text is.
+        limit: How much of it to show.
+    """
+    # The end of a text that goes on may be half a secret.
+    whole = length <= limit + _OVERLAP
+    if whole and len(safe) <= limit:
+        return safe
+    end = len(safe) if whole else len(safe) - _OVERLAP
+    shown = safe[: max(0, min(limit, end))].rstrip()
+    return f"{shown} [... {length - len(shown):,} characters left out ...]"

@@ -1,0 +1,149 @@
+"""Values as people read them."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from enum import Enum
+from itertools import islice
+from typing import Any
+
+__all__ = [
+    "duration",
+    "flattened",
+    "format_metric",
+    "format_value",
+    "is_number",
+    "number_in",
+    "plain_mapping",
+]
+
+_LONGEST_BYTES = 2000
+_MANY = 20
+_DEEP = 4
+
+
+def format_value(value: object) -> str:
+    """Return a value as people read it; numbers keep all their digits."""
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[return-value]
+    if value is None or kind is bool or kind is int:
+        return str(value)
+    if kind is float:
+        return format(value, ".12g")
+    if isinstance(value, Enum):
+        return format_value(value.value)
+    if isinstance(value, bytes | bytearray):
+        return bytes(value[:_LONGEST_BYTES]).decode("utf-8", "backslashreplace")
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} {value.tzname() or ''}".rstrip()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return duration(value.total_seconds())
+    number = number_in(value)
+    if number is not None:
+        return format(number, ".12g") if isinstance(number, float) else str(number)
+    mapping = plain_mapping(value)
+    if mapping is not None:
+        return ", ".join(f"{key}: {text}" for key, text in flattened(mapping))
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [format_value(item) for item in islice(value, _MANY)]
+        more = f", and {len(value) - _MANY:,} more" if len(value) > _MANY else ""
+        return ", ".join(items) + more
+    return str(value)
+
+
+def plain_mapping(value: object) -> Mapping[Any, Any] | None:
+    """Return a mapping, model or dataclass as a mapping; None for anything else."""
+    if isinstance(value, Mapping):
+        return value
+    fields = getattr(type(value), "model_fields", None) or getattr(
+        type(value), "__dataclass_fields__", None
+    )
+    if isinstance(fields, Mapping):
+        return {name: getattr(value, name, None) for name in fields}
+    return None
+
+
+def flattened(
+    mapping: Mapping[Any, Any], prefix: str = "", depth: int = 0
+) -> list[tuple[str, str]]:
+    """Return a nested mapping as pairs of dotted names and texts."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in islice(mapping.items(), 2 * _MANY):
+        inner = plain_mapping(value)
+        name = f"{prefix}{format_value(key)}"
+        if inner is None or depth >= _DEEP:
+            pairs.append(
+                (name, format_value(value) if inner is None else f"({len(inner)} entries)")
+            )
+        else:
+            pairs += flattened(inner, f"{name}.", depth + 1)
+    return pairs
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a number of any kind, including NumPy's."""
+    return number_in(value) is not None
+
+
+def number_in(value: object) -> int | float | None:
+    """Return a number of any kind as Python's own, or None; NumPy's and PyTorch's, too."""
+    if isinstance(value, bool | str | bytes):
+        return None
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if getattr(value, "ndim", None) == 0 and callable(item := getattr(value, "item", None)):
+        single = item()
+        return (
+            None
+            if isinstance(single, bool)
+            else number_in(single)
+            if single is not value
+            else None
+        )
+    return None
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if not math.isfinite(seconds) or seconds < 0:
+        return "n/a"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h"
+
+
+def format_metric(value: object) -> str:
+    """Return a measurement with five significant digits and thousands separators."""
+    number = number_in(value)
+    if number is None:
+        return format_value(value)
+    if isinstance(number, int):
+        if abs(number) < 10**15:
+            return f"{number:,}"
+        return f"about {'-' if number < 0 else ''}10^{math.floor(math.log10(abs(number)))}"
+    if not math.isfinite(number):
+        return {math.inf: "infinite", -math.inf: "-infinite"}.get(number, "not a number")
+    size = abs(number)
+    if size and not 1e-4 <= size < 1e9:
+        return f"{number:.4g}"
+    if size >= 1000:
+        return f"{number:,.1f}".removesuffix(".0")
+    return f"{number:.5g}"

@@ -1,0 +1,56 @@
+"""Behaviour of the content's builder."""
+
+from __future__ import annotations
+
+import pytest
+
+from zenmail import Alert, compose
+
+
+class Broken:
+    """A value that cannot be printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+    __repr__ = __str__
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        raise RuntimeError("no")
+
+
+class Stopped(Exception):
+    """What a signal handler raises."""
+
+
+class Stopping:
+    def __str__(self) -> str:
+        raise Stopped
+
+
+def test_values_that_cannot_be_shown_lose_nothing_else() -> None:
+    """A broken object anywhere is a note; the rest of the alert arrives."""
+    email = compose(
+        Alert(
+            title="Title",
+            facts={"a": Broken(), "b": 1, "c": {"d": [Broken()]}},
+            metrics={"m": Broken(), "kept": 0.25},
+            tables={"t": Broken(), "u": [[1]]},
+        ),
+        sender="a@example.com",
+        to="b@example.com",
+    )
+    for words in ("Title", "b: 1", "Broken", "cannot be shown", "kept: 0.25"):
+        assert words in email.text
+
+
+def test_a_stop_signal_is_not_swallowed() -> None:
+    """An exception that ends the program passes through."""
+    with pytest.raises(Stopped):
+        compose(
+            Alert(title="x", facts={"a": Stopping()}),
+            sender="a@example.com",
+            to="b@example.com",
+            pass_through=(Stopped,),
+        )
