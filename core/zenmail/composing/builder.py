@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any, Final
 
 from ..alert import Alert
+from ..attachment import Attachment
 from ..clean import clean_line, clean_text
-from ..email import Attachment
 from ..redaction.redact import Redactor
 from .content import Content
 from .language import language_of
