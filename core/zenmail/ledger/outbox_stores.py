@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ConfigurationError
 from ..runtime.forks import no_fork
-from ..runtime.timeouts import StillRunning, watched
+from ..runtime.timeouts import CallTimedOut, call_with_timeout
 from .process import alive, this_process
 
 if TYPE_CHECKING:
@@ -227,8 +227,8 @@ class RemoteStore:
                 raise OSError(f"{type(error).__name__}: {error}") from error
 
         try:
-            return watched(guarded, _REMOTE_PATIENCE)
-        except StillRunning:
+            return call_with_timeout(guarded, _REMOTE_PATIENCE)
+        except CallTimedOut:
             raise TimeoutError(
                 f"The outbox did not answer within {_REMOTE_PATIENCE:g} s."
             ) from None

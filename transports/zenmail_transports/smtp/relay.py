@@ -25,7 +25,7 @@ from zenmail import (
     UnknownOutcome,
 )
 from zenmail.runtime.forks import no_fork
-from zenmail.runtime.timeouts import StillRunning, watched
+from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .advice import advise, quota_used_up
 from .auth import Credentials, TokenRefused
@@ -327,10 +327,10 @@ class Relay:
                 refresh=refresh,
             )
             try:
-                token = watched(
+                token = call_with_timeout(
                     lambda: fetch_token(self._options.oauth, wanted), deadline.remaining()
                 )
-            except (StillRunning, TimeoutError):
+            except (CallTimedOut, TimeoutError):
                 raise DeadlineExceeded(
                     f"The token source {self._options.oauth!r} did not answer by the deadline.",
                     remedy="Check the network between here and the token's issuer.",

@@ -16,7 +16,7 @@ from typing import Any
 
 from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
 from zenmail.runtime.forks import no_fork
-from zenmail.runtime.timeouts import StillRunning, watched
+from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .advice import connect_failure, tls_failure
 from .replies import BadReply, Reply, ReplyReader
@@ -77,8 +77,8 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
 
     try:
         known = host == "localhost" or _is_literal(host)
-        found = ask() if known else watched(ask, deadline.remaining())
-    except StillRunning:
+        found = ask() if known else call_with_timeout(ask, deadline.remaining())
+    except CallTimedOut:
         raise DeadlineExceeded(
             f"The name server did not answer for {host!r} by the deadline.",
             remedy="Check the network and its name servers.",
