@@ -27,7 +27,7 @@ from .errors import (
 from .hookspecs import PROJECT_NAME, MiddlewareSpec, TokenSourceSpec, TransportSpec
 from .model import Model
 from .receipt import Receipt
-from .runtime.forks import no_fork, reset_after_fork
+from .runtime.forks import defer_forks, reset_after_fork
 from .tokens import AccessToken, TokenRequest
 from .transport import Check, SendRequest, TransportOptions, VerifyRequest
 
@@ -210,7 +210,6 @@ class PluginHost:
         self._traced = os.environ.get("ZENMAIL_TRACE_PLUGINS", "") not in ("", "0")
         self._middleware = self._manager()
         self._middleware_loaded = False
-        self.reset()
         reset_after_fork(self)
 
     def reset(self) -> None:
@@ -338,7 +337,7 @@ class PluginHost:
             raise BrokenTransport(f"The token source {source!r} returned no AccessToken.")
         return token
 
-    @no_fork()
+    @defer_forks()
     def _load(self, offer: InstalledPlugin) -> object:
         try:
             return offer.entry_point.load()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import secrets
 import threading
 from collections import OrderedDict
@@ -14,6 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 from zenmail import ConfigurationError, Mailer, OptionsError
+from zenmail.runtime.forks import reset_after_fork
 
 from .alerts.run_context import PASS_THROUGH
 from .settings import Resolved
@@ -91,10 +91,10 @@ class MailerCache:
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
         self._salt = secrets.token_bytes(16)
-        self._start_afresh()
+        reset_after_fork(self)
 
-    def _start_afresh(self) -> None:
-        self._pid = os.getpid()
+    def reset(self) -> None:
+        """Start afresh: a connection must be neither used nor ended in a child as well."""
         self._lock = threading.Lock()
         self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
 
@@ -105,9 +105,6 @@ class MailerCache:
         Raises:
             ConfigurationError: The settings are unusable.
         """
-        if self._pid != os.getpid():
-            # A connection must not be used, and not be ended, on both sides of a fork.
-            self._start_afresh()
         key = self._key(settings, session)
         with self._lock:
             kept = self._kept.get(key)
@@ -149,8 +146,6 @@ class MailerCache:
 
     def close(self) -> None:
         """Close every mailer that this process made."""
-        if self._pid != os.getpid():
-            return
         with self._lock:
             leaving = list(self._kept.values())
             self._kept.clear()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from ..address import parse_mailbox
 from ..clean import as_text, clean_line
 from ..errors import ConfigurationError, TemplateError
-from ..runtime.forks import no_fork
+from ..runtime.forks import defer_forks
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -35,6 +35,7 @@ _MAIL_LIMIT: Final = 100_000
 _SMALL: Final = 24_000
 
 
+@defer_forks()  # Jinja and the imports, its own and Pillow's, take locks all the way
 def compose(
     alert: Alert,
     *,
@@ -78,10 +79,9 @@ def compose(
         ConfigurationError: Another argument is unusable.
     """
     # Whoever only sends mails does not pay for the import of all this.
-    with no_fork():
-        from ..email import Email
-        from ..redaction.redact import Redactor
-        from .content import Limits, Maker
+    from ..email import Email
+    from ..redaction.redact import Redactor
+    from .content import Limits, Maker
 
     require_alert(alert)
     values = _revealed(secrets)
@@ -169,8 +169,7 @@ def _parts(
     hide: Callable[[str], str],
 ) -> tuple[str, str | None]:
     """Return the text and the HTML part, with zenmail's templates where others fail."""
-    with no_fork():
-        from .render import Page
+    from .render import Page
 
     page = Page(content)
     text: str | None = None

@@ -14,8 +14,6 @@ from functools import cache
 from html import escape as _escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..runtime.forks import no_fork
-
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.rules_inline import StateInline
@@ -194,7 +192,6 @@ def _anchor(url: str, label: str) -> str:
 
 
 @cache
-@no_fork()  # it imports the library
 def _parser(*, escapes: bool = True) -> MarkdownIt:
     from markdown_it import MarkdownIt
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from markupsafe import Markup, escape
 
 from ..errors import TemplateError
-from ..runtime.forks import no_fork
 from .content import Content
 from .markdown import aligned, href, is_web_address, wrap
 
@@ -61,7 +60,6 @@ class Page:
         context = template.new_context(self._variables, shared=True)
         return "".join(template.root_render_func(context))
 
-    @no_fork()  # Jinja locks whenever it looks for a template
     def with_templates(self, templates: str | Path, name: str) -> str | None:
         """Return a part rendered with a template of the user's.
 
@@ -163,7 +161,6 @@ def _without_blocks(name: str) -> str:
 
 
 @cache
-@no_fork()  # it imports Jinja, and compiling takes a lock of Jinja's
 def _builtin_template(name: str) -> Template:
     return _builtin().get_template(name)
 

@@ -45,7 +45,6 @@ class Background:
         self._patience = patience
         self._most_jobs = most_jobs
         self._most_bytes = most_bytes
-        self.reset()
         reset_after_fork(self)
 
     def reset(self) -> None:

@@ -22,7 +22,7 @@ from ..errors import ConfigurationError, OptionsError, ZenmailError
 from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..redaction.own_secrets import own_secrets
-from ..runtime.forks import no_fork
+from ..runtime.forks import defer_forks
 from ..tokens import AccessToken, TokenRequest
 from ..transport import Check, TransportOptions, VerifyRequest, secret_values
 from .attempts import Delivery, DeliveryPolicy, Route, within
@@ -84,7 +84,7 @@ class Mailer:
         ConfigurationError: The transport, its options or an address is unusable.
     """
 
-    @no_fork()  # it imports what it will need
+    @defer_forks()  # it imports what it will need
     def __init__(
         self,
         transport: str = "smtp",
@@ -465,7 +465,7 @@ class Mailer:
             AddressError: An address cannot be put on the wire, or there is no recipient.
             ConfigurationError: Another argument is unusable.
         """
-        with no_fork():
+        with defer_forks():
             from ..ledger.storms import Addressing
 
         require_alert(alert)
@@ -601,7 +601,7 @@ class Mailer:
         own = (*self._secrets, *self._tokens)
         if not shapes:
             return own_secrets(own).without(text)[0]
-        with no_fork():
+        with defer_forks():
             from ..redaction.redact import Redactor
         return Redactor(own).text(text)
 

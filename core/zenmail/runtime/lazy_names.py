@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from .forks import no_fork
+from .forks import defer_forks
 
 __all__ = ["exported", "load"]
 
@@ -28,7 +28,7 @@ def load(package: str, name: str) -> object:
     if name == "__all__":
         value: object = sorted(homes)
     elif name in homes:
-        with no_fork():
+        with defer_forks():
             value = getattr(import_module(homes[name], package), name)
     else:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
-from zenmail.runtime.forks import no_fork
+from zenmail.runtime.forks import defer_forks
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .advice import connect_failure, tls_failure
@@ -69,7 +69,7 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
 
     def ask() -> list[Any]:
         # As bytes: a str is put through IDNA, whose codec is imported on first use.
-        with no_fork():
+        with defer_forks():
             addresses = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
         if not addresses:
             raise OSError("it has no address")
@@ -273,7 +273,7 @@ class Wire:
         """
         self._reader = ReplyReader()
         try:
-            with no_fork():
+            with defer_forks():
                 self._socket = context.wrap_socket(
                     self._socket,
                     server_hostname=self._host.encode("ascii"),
@@ -281,7 +281,7 @@ class Wire:
                 )
             while True:
                 try:
-                    with no_fork():
+                    with defer_forks():
                         self._socket.do_handshake()
                     return
                 except ssl.SSLWantReadError:
