@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Hooks that run before a fork do so in reverse. Were logging imported after this module, a
+# fork would hold logging's lock while it waits for sections that log.
+import logging  # noqa: F401
 import os
 import threading
 import time

@@ -85,6 +85,30 @@ def test_a_fork_waits_for_a_section_after_a_stop() -> None:
     assert output == "['section']\n"
 
 
+def test_a_section_logs_while_a_fork_waits() -> None:
+    """A fork that waits for a section holds no lock of logging's, which that may need."""
+    output = run(
+        """
+        import logging
+        order, inside = [], threading.Event()
+        def log():
+            with defer_forks():
+                inside.set()
+                while not forks._forking:
+                    time.sleep(0.001)
+                logging.getLogger("new")
+                order.append("section")
+        thread = threading.Thread(target=log)
+        thread.start()
+        inside.wait()
+        forks._PATIENCE = 3
+        fork(lambda: print(order, flush=True))
+        thread.join()
+        """
+    )
+    assert output == "['section']\n"
+
+
 def test_sections_run_side_by_side() -> None:
     """Sections keep no other section waiting, and a section within one does not either."""
     output = run(
