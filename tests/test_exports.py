@@ -3,51 +3,73 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import inspect
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import zenmail
+import zenmail_zenml
 from zenmail import Alert, Attachment, Email, Receipt, TransportOptions, errors, hookspecs
 from zenmail.model import Model
 
 
-def declared() -> dict[str, str]:
-    """Return the module of each name, as the imports say that type checkers see."""
-    tree = ast.parse(inspect.getsource(zenmail))
-    blocks = [node.body for node in tree.body if isinstance(node, ast.If)]
-    return {
-        name.name: node.module or ""
-        for node in (*tree.body, *blocks[0])
-        if isinstance(node, ast.ImportFrom) and node.level
-        for name in node.names
-    }
+def declared(package: str) -> dict[str, str]:
+    """Return the module of each name, as the package's stub tells type checkers."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse(Path(f"{spec.origin}i").read_text("utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return {name.asname or "": f"{node.module}" for node in imports for name in node.names}
 
 
-def test_all_is_sorted_and_complete() -> None:
+PACKAGES = {
+    "zenmail": "zenmail.delivery.mailer",
+    "zenmail.testing": "zenmail.testing.conformance",
+    "zenmail_zenml": "zenmail_zenml.flavor",
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_all_is_sorted_and_complete(package: str) -> None:
     """Every public name is exported, once and in order, and type checkers see it."""
-    exported = zenmail.__all__
+    exported = importlib.import_module(package).__all__
     assert exported == sorted(exported)
     assert len(exported) == len(set(exported))
-    assert set(exported) == set(declared())
+    assert set(exported) == set(declared(package))
 
 
-def test_names_are_imported_when_they_are_used() -> None:
+@pytest.mark.parametrize(("package", "late"), PACKAGES.items())
+def test_names_are_imported_when_they_are_used(package: str, late: str) -> None:
     """Each name comes from the module that the imports for type checkers name."""
+    if package == "zenmail_zenml":
+        pytest.importorskip("zenml")
     program = f"""
-import importlib, sys, zenmail
-assert "zenmail.delivery.mailer" not in sys.modules
-assert set(zenmail.__all__) <= set(dir(zenmail))
-for name, module in {declared()!r}.items():
-    home = importlib.import_module("zenmail." + module)
-    assert getattr(zenmail, name) is getattr(home, name), name
-from zenmail import *
-assert Mailer is zenmail.Mailer and callable(compose)
+import importlib, sys, {package} as package
+assert {late!r} not in sys.modules
+assert set(package.__all__) <= set(dir(package))
+for name, module in {declared(package)!r}.items():
+    home = importlib.import_module("{package}." + module)
+    assert getattr(package, name) is getattr(home, name), name
+    assert vars(package)[name] is getattr(home, name), name
+names = {{}}
+exec("from {package} import *", names)
+assert set(package.__all__) <= set(names)
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_type_checkers_see_each_function_that_is_no_import() -> None:
+    """What ZenML's hook calls is the one name of a stub that is defined in its package."""
+    stub = ast.parse(Path(f"{zenmail_zenml.__file__}i").read_text("utf-8"))
+    (function,) = (node for node in stub.body if isinstance(node, ast.FunctionDef))
+    assert function.name == zenmail_zenml.install_import_paths.__name__
 
 
 def test_no_other_name_is_there() -> None:

@@ -11,7 +11,7 @@ from itertools import islice
 
 from .clean import clean_line
 from .errors import AddressError
-from .runtime.forks import no_fork
+from .runtime.forks import defer_forks
 
 __all__ = ["Mailbox", "parse_mailbox", "split_addresses"]
 
@@ -126,7 +126,7 @@ def _normalise(address: str, *, shown: str) -> str:
     return _normalise_unusual(address, shown=shown)
 
 
-@no_fork()  # it imports the library, which imports its tables when it needs them
+@defer_forks()  # it imports the library, which imports its tables when it needs them
 def _normalise_unusual(address: str, *, shown: str) -> str:
     from email_validator import EmailNotValidError, validate_email
 

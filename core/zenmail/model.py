@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigurationError
-from .runtime.forks import no_fork
+from .runtime.forks import defer_forks
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,7 +30,7 @@ class LateModel(BaseModel):
         """Build the validator, in a stretch that no fork falls into: pydantic locks."""
         # How far up the names of annotations are looked for, which is now one more.
         depth = options.pop("_parent_namespace_depth", 2)
-        with no_fork():
+        with defer_forks():
             return super().model_rebuild(_parent_namespace_depth=depth and depth + 1, **options)
 
 

@@ -24,7 +24,7 @@ from .errors import (
 )
 from .hookspecs import PROJECT_NAME, MiddlewareSpec, TokenSourceSpec, TransportSpec
 from .middleware import Middleware
-from .runtime.forks import no_fork, reset_after_fork
+from .runtime.forks import defer_forks, reset_after_fork
 from .tokens import AccessToken, TokenRequest
 from .transport import Transport
 
@@ -108,7 +108,6 @@ class PluginHost:
             self._manager(), pass_through=pass_through, traced=self._traced
         )
         self._middleware_loaded = False
-        self.reset()
         reset_after_fork(self)
 
     def reset(self) -> None:
@@ -226,7 +225,7 @@ class PluginHost:
             raise BrokenTransport(f"The token source {source!r} returned no AccessToken.")
         return token
 
-    @no_fork()
+    @defer_forks()
     def _load(self, offer: InstalledPlugin) -> object:
         try:
             return offer.entry_point.load()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import secrets
 import threading
 from collections import OrderedDict
@@ -14,6 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 from zenmail import ConfigurationError, Mailer, OptionsError, PluginHost, Redirect, Retry
+from zenmail.runtime.forks import reset_after_fork
 
 from .alerts.run_context import PASS_THROUGH
 from .settings import Resolved
@@ -90,10 +90,10 @@ class MailerCache:
     def __init__(self, capacity: int = _CAPACITY) -> None:
         self._capacity = capacity
         self._salt = secrets.token_bytes(16)
-        self._reset()
+        reset_after_fork(self)
 
-    def _reset(self) -> None:
-        self._pid = os.getpid()
+    def reset(self) -> None:
+        """Start afresh: a connection must be neither used nor ended in a child as well."""
         self._lock = threading.Lock()
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
 
@@ -104,9 +104,6 @@ class MailerCache:
         Raises:
             ConfigurationError: The settings are invalid.
         """
-        if self._pid != os.getpid():
-            # A forked child must neither use nor close its parent's connections.
-            self._reset()
         key = self._key(settings, session)
         with self._lock:
             entry = self._entries.get(key)
@@ -148,8 +145,6 @@ class MailerCache:
 
     def close(self) -> None:
         """Close every mailer of this process."""
-        if self._pid != os.getpid():
-            return
         with self._lock:
             idle = list(self._entries.values())
             self._entries.clear()

@@ -14,7 +14,7 @@ from ..address import parse_mailbox
 from ..addressing import Addressing
 from ..clean import as_text, clean_line
 from ..errors import ConfigurationError, TemplateError
-from ..runtime.forks import no_fork
+from ..runtime.forks import defer_forks
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -74,6 +74,7 @@ def compose(
     )
 
 
+@defer_forks()  # Jinja and the imports, its own and Pillow's, take locks all the way
 def compose_addressed(
     alert: Alert,
     addressing: Addressing,
@@ -84,11 +85,10 @@ def compose_addressed(
 ) -> Email:
     """Turn an alert into a mail, see `compose`."""
     # Whoever only sends mails does not pay for the import of all this.
-    with no_fork():
-        from ..email import Email
-        from ..redaction.redact import Redactor
-        from .builder import ContentBuilder
-        from .limits import Limits
+    from ..email import Email
+    from ..redaction.redact import Redactor
+    from .builder import ContentBuilder
+    from .limits import Limits
 
     values = _revealed(secrets)
     redact = addressing.redact
@@ -177,8 +177,7 @@ def _parts(
     hide: Callable[[str], str],
 ) -> tuple[str, str | None]:
     """Return the text and the HTML part, with zenmail's templates where others fail."""
-    with no_fork():
-        from .render import Page
+    from .render import Page
 
     page = Page(content)
     text: str | None = None

@@ -13,7 +13,6 @@ from functools import cache
 from html import escape as _escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..runtime.forks import no_fork
 from .links import href, is_web_address
 from .plaintext import aligned, wrap
 
@@ -132,7 +131,6 @@ def _anchor(url: str, label: str) -> str:
 
 
 @cache
-@no_fork()  # it imports the library
 def _parser(*, escapes: bool = True) -> MarkdownIt:
     from markdown_it import MarkdownIt
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from ..alert import Image
 from ..attachment import Attachment
-from ..runtime.forks import no_fork
 
 __all__ = ["LARGEST", "MOST", "Picture", "load_pictures"]
 
@@ -156,7 +155,6 @@ def _pil(image: Any, save: Any) -> bytes:
     return data
 
 
-@no_fork()  # it imports Pillow, which imports more for each kind of picture
 def _shrink(data: bytes) -> bytes:
     """Return another kind or size of picture as one that every mail program shows."""
     try:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from markupsafe import Markup, escape
 
 from ..errors import TemplateError
-from ..runtime.forks import no_fork
-from ..runtime.timeouts import StillRunning, watched
+from ..runtime.timeouts import CallTimedOut, call_with_timeout
 from .content import Content
 from .links import href, is_web_address
 from .plaintext import aligned, wrap
@@ -61,7 +60,6 @@ class Page:
         context = template.new_context(self._variables, shared=True)
         return "".join(template.root_render_func(context))
 
-    @no_fork()  # Jinja locks whenever it looks for a template
     def with_templates(self, templates: str | Path, name: str) -> str | None:
         """Return a part rendered with one of the user's templates.
 
@@ -79,8 +77,8 @@ class Page:
         environment = _sandbox(str(templates))
         run = _Stoppable(lambda: _rendered(environment, name, self._variables))
         try:
-            text = watched(run, TEMPLATE_SECONDS)
-        except StillRunning:
+            text = call_with_timeout(run, TEMPLATE_SECONDS)
+        except CallTimedOut:
             run.stop()
             raise TemplateError(
                 f"{name}: It takes longer than {TEMPLATE_SECONDS:g} seconds."
@@ -197,7 +195,6 @@ def _without_blocks(name: str) -> str:
 
 
 @cache
-@no_fork()  # it imports Jinja, and compiling takes a lock of Jinja's
 def _builtin_template(name: str) -> Template:
     return _builtin().get_template(name)
 

@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..receipt import Outcome, Receipt
 from ..retry import DeliveryPolicy
-from ..runtime.timeouts import StillRunning, watched
+from ..runtime.timeouts import CallTimedOut, call_with_timeout
 from ..transport import FetchToken, SendRequest, Transport, TransportOptions
 
 __all__ = ["Attempts", "Progress", "Route", "call_transport", "within"]
@@ -448,8 +448,8 @@ def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
     """
     left = deadline.timeout("before the transport was called")
     try:
-        return watched(call, left + _GRACE)
-    except StillRunning:
+        return call_with_timeout(call, left + _GRACE)
+    except CallTimedOut:
         raise UnknownOutcome(
             "The transport did not return by the deadline.",
             code="deadline",

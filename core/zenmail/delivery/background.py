@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..deadline import Deadline
 from ..runtime.forks import reset_after_fork
+
+if TYPE_CHECKING:
+    from multiprocessing.util import Finalize
 
 __all__ = ["Background"]
 
 _logger = logging.getLogger(__name__)
 _MOST_JOBS = 1000
 _MOST_BYTES = 64 * 1024 * 1024
-_POLL = 0.05
 
 
 @dataclass(frozen=True)
@@ -29,9 +34,8 @@ class _Job:
 class Background:
     """A queue with a worker.
 
-    The worker is a daemon, so that a transport that hangs cannot hold up the process. A
-    second thread, which is none and lives only while there is work, makes the process
-    wait for the work at its end, for no longer than the patience.
+    The worker is a daemon, so that a transport that hangs cannot hold up the process. At its
+    end the process waits for the work, for no longer than the patience.
 
     Args:
         patience: Seconds that one job may take, and that the process waits at its end.
@@ -45,7 +49,6 @@ class Background:
         self._patience = patience
         self._most_jobs = most_jobs
         self._most_bytes = most_bytes
-        self.reset()
         reset_after_fork(self)
 
     def reset(self) -> None:
@@ -55,7 +58,7 @@ class Background:
         self._bytes = 0
         self._busy = False
         self._worker: threading.Thread | None = None
-        self._guard: threading.Thread | None = None
+        self._finalizer: Finalize | None = None
         self._closing: Deadline | None = None
 
     def submit(
@@ -82,12 +85,7 @@ class Background:
                 return False
             if not threading.main_thread().is_alive():
                 return False  # nobody waits for a thread that starts now
-            try:
-                if self._guard is None:
-                    self._guard = self._start(self._hold_the_exit, daemon=False)
-                if self._worker is None:
-                    self._worker = self._start(self._run, daemon=True)
-            except RuntimeError:
+            if self._worker is None and not self._start():
                 return False
             self._closing = None
             self._jobs.append(_Job(work, give_up, size))
@@ -95,10 +93,18 @@ class Background:
             self._lock.notify_all()
             return True
 
-    def _start(self, target: Callable[[], None], *, daemon: bool) -> threading.Thread:
-        thread = threading.Thread(target=target, name="zenmail-background", daemon=daemon)
-        thread.start()
-        return thread
+    def _start(self) -> bool:
+        worker = threading.Thread(target=self._run, name="zenmail-background", daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:
+            return False
+        self._worker = worker
+        atexit.register(self.close)
+        # The children of multiprocessing end without the handlers of atexit before 3.14.
+        if util := sys.modules.get("multiprocessing.util"):
+            self._finalizer = util.Finalize(None, self.close, exitpriority=0)
+        return True
 
     def close(self) -> None:
         """Wait for the work, for no longer than the patience; give up on what is left."""
@@ -108,11 +114,13 @@ class Background:
             self._lock.notify_all()
             while (self._jobs or self._busy) and not closing.expired:
                 self._lock.wait(closing.remaining())
-            worker, guard, busy = self._worker, self._guard, self._busy
+            worker = None if self._busy else self._worker
         self._give_up()
-        for thread in (worker, guard):
-            if thread is not None and not (busy and thread is worker):
-                thread.join(1.0)
+        if worker is not None:
+            worker.join(1.0)
+            atexit.unregister(self.close)
+            if self._finalizer is not None:
+                self._finalizer.cancel()
 
     def _run(self) -> None:
         while True:
@@ -137,20 +145,6 @@ class Background:
                 with self._lock:
                     self._busy = False
                     self._lock.notify_all()
-
-    def _hold_the_exit(self) -> None:
-        """Keep the interpreter until the work is done, or the patience is over."""
-        main = threading.main_thread()
-        with self._lock:
-            while self._jobs or self._busy:
-                if self._closing is None and not main.is_alive():
-                    self._closing = Deadline.after(self._patience)
-                if self._closing is not None and self._closing.expired:
-                    break
-                self._lock.wait(_POLL)
-            self._guard = None
-        if self._closing is not None and self._closing.expired:
-            self._give_up()
 
     def _give_up(self) -> None:
         while True:

@@ -16,7 +16,7 @@ from ..errors import ConfigurationError, OptionsError, ZenmailError
 from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..retry import Retry
-from ..runtime.forks import no_fork
+from ..runtime.forks import defer_forks
 from ..transport import Check, TransportOptions, VerifyRequest
 from .alerts import Alerts
 from .attempts import Route, within
@@ -71,7 +71,7 @@ class Mailer:
         ConfigurationError: The transport, its options or an address is unusable.
     """
 
-    @no_fork()  # it imports what it will need
+    @defer_forks()  # it imports what it will need
     def __init__(
         self,
         transport: str = "smtp",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from ..clean import clean_line
 from ..plugins import PluginHost
 from ..redaction.own_secrets import own_secrets
-from ..runtime.forks import no_fork
+from ..runtime.forks import defer_forks
 from ..tokens import AccessToken, TokenRequest
 from ..transport import TransportOptions, secret_values
 
@@ -54,7 +54,7 @@ class Secrecy:
         """
         if not shapes:
             return own_secrets(self.secrets).without(text)[0]
-        with no_fork():
+        with defer_forks():
             from ..redaction.redact import Redactor
         return Redactor(self.secrets).text(text)
 

@@ -22,7 +22,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -45,7 +44,6 @@ __all__ = ["Claim", "Outbox", "OutboxEntry", "OutboxItem", "OutboxState"]
 OutboxState = Literal["waiting", "claimed", "sending", "unknown", "failed"]
 
 _logger = logging.getLogger(__name__)
-_NAME = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{16}\Z")
 _STATES: tuple[OutboxState, ...] = ("waiting", "claimed", "sending", "unknown", "failed")
 _DAY = 86400.0
 # How often the sends of one process look into a remote outbox, in seconds.

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ConfigurationError
-from ..runtime.forks import no_fork
-from ..runtime.timeouts import StillRunning, watched
+from ..runtime.forks import reset_after_fork
+from ..runtime.timeouts import CallTimedOut, call_with_timeout
 from .process import alive, this_process
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class RemoteStore:
     def __init__(self, url: str, storage_options: Mapping[str, Any]) -> None:
         self._url = url
         self._options = dict(storage_options)
-        self._opened: tuple[int, AbstractFileSystem, str] | None = None
+        reset_after_fork(self)
         scheme = url.partition("://")[0]
         try:
             from fsspec import get_filesystem_class
@@ -208,27 +208,29 @@ class RemoteStore:
                 remedy="Install the package it names, or choose a local folder.",
             ) from None
 
+    def reset(self) -> None:
+        """Open the folder anew: fsspec's connections and threads do not survive a fork."""
+        self._opened: tuple[AbstractFileSystem, str] | None = None
+
     def _run(self, work: Any) -> Any:
         """Do the work in a thread that is left alone when it takes too long."""
 
         def guarded() -> Any:
-            # fsspec's connections and threads do not survive a fork.
-            if self._opened is None or self._opened[0] != os.getpid():
-                with no_fork():
-                    from fsspec.core import url_to_fs
+            if self._opened is None:
+                from fsspec.core import url_to_fs
 
-                    system, root = url_to_fs(self._url, **self._options)
-                self._opened = (os.getpid(), system, root.rstrip("/"))
+                system, root = url_to_fs(self._url, **self._options)
+                self._opened = (system, root.rstrip("/"))
             try:
-                return work(self._opened[1], self._opened[2])
+                return work(*self._opened)
             except (OSError, UnreadableError):
                 raise
             except Exception as error:
                 raise OSError(f"{type(error).__name__}: {error}") from error
 
         try:
-            return watched(guarded, _REMOTE_PATIENCE)
-        except StillRunning:
+            return call_with_timeout(guarded, _REMOTE_PATIENCE)
+        except CallTimedOut:
             raise TimeoutError(
                 f"The outbox did not answer within {_REMOTE_PATIENCE:g} s."
             ) from None

@@ -263,7 +263,6 @@ class StormGuard:
         self._folder = Path(outbox) / "storms" if outbox is not None else _temporary_folder()
         self._memory: dict[str, _State] = {}
         self._next_look = 0.0
-        self.reset()
         reset_after_fork(self)
 
     def reset(self) -> None:

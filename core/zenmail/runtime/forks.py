@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Hooks that run before a fork do so in reverse. Were logging imported after this module, a
+# fork would hold logging's lock while it waits for sections that log.
+import logging  # noqa: F401
 import os
 import threading
 import time
@@ -10,10 +13,10 @@ from contextlib import contextmanager
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["Forkable", "no_fork", "reset_after_fork"]
+__all__ = ["Forkable", "defer_forks", "reset_after_fork"]
 
 # Seconds that a fork waits for the sections of other threads.
-_PATIENCE = 1.0
+_PATIENCE = 5.0
 _POLL = 0.0005
 # A process that was stopped as a whole has given the sections no time to end.
 _LEAST_LOOKS = 200
@@ -24,14 +27,14 @@ _forking: set[int] = set()
 
 
 @contextmanager
-def no_fork() -> Iterator[None]:
-    """Keep other threads from forking while something short is done.
+def defer_forks() -> Iterator[None]:
+    """Have the forks of other threads wait while something short is done.
 
     It is for what takes locks of libc, OpenSSL or the import system: in a child that is
     forked meanwhile nobody is left to open them. Any number of threads can be in such a
-    section. A fork waits until there is none, for a second at the most in which the process
-    was not stopped: a name server that is silent must not hold it up. A thread's own section
-    does not stop it.
+    section. A fork waits until there is none, for five seconds at the most in which the
+    process was not stopped: a name server that is silent must not hold it up for longer.
+    A thread's own section does not stop it.
     """
     me = threading.get_ident()
     depth = _inside.get(me, 0)
@@ -78,17 +81,18 @@ def _after_in_parent() -> None:
 
 
 class Forkable(Protocol):
-    """What holds locks or threads, and starts afresh in the child of a fork."""
+    """What holds locks, threads or connections, and starts afresh in the child of a fork."""
 
     def reset(self) -> None:
-        """Forget what belongs to the parent: its threads, and locks that they may hold."""
+        """Forget what belongs to the parent, and make locks anew: its threads may hold them."""
 
 
 _forkables: WeakSet[Forkable] = WeakSet()
 
 
 def reset_after_fork(forkable: Forkable) -> None:
-    """Have the object reset in every child that is forked while it lives."""
+    """Reset the object now, and in every child that is forked while it lives."""
+    forkable.reset()
     _forkables.add(forkable)
 
 

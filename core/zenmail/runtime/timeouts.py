@@ -7,16 +7,16 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import TypeVar
 
-__all__ = ["StillRunning", "watched"]
+__all__ = ["CallTimedOut", "call_with_timeout"]
 
 _Result = TypeVar("_Result")
 
 
-class StillRunning(Exception):
+class CallTimedOut(Exception):
     """The call has not returned in time; what it does from then on is anybody's guess."""
 
 
-def watched(call: Callable[[], _Result], seconds: float) -> _Result:
+def call_with_timeout(call: Callable[[], _Result], seconds: float) -> _Result:
     """Return what a call returns that takes no time-out of its own.
 
     It runs in a thread, with the caller's context variables; the thread is left behind when
@@ -28,7 +28,7 @@ def watched(call: Callable[[], _Result], seconds: float) -> _Result:
         seconds: How long to wait for it.
 
     Raises:
-        StillRunning: It has not returned by then.
+        CallTimedOut: It has not returned by then.
     """
     result: list[_Result] = []
     failure: list[BaseException] = []
@@ -44,12 +44,12 @@ def watched(call: Callable[[], _Result], seconds: float) -> _Result:
             done.set()
 
     try:
-        threading.Thread(target=run, name="zenmail-watched", daemon=True).start()
+        threading.Thread(target=run, name="zenmail-call", daemon=True).start()
     except RuntimeError:
         return call()
     done.wait(seconds)
     if failure:
         raise failure[0]
     if not result:
-        raise StillRunning
+        raise CallTimedOut
     return result[0]

@@ -4,30 +4,16 @@
 a transport of one's own; `SMTPServer` is a server with faults by script.
 """
 
-from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+# Late: pytest imports this package in every project that zenmail is installed beside, and
+# the conformance suite needs pytest, which whoever sends mail need not have.
+def __getattr__(name: str) -> object:
+    from ..runtime import lazy_names
 
-if TYPE_CHECKING:
-    from .captured_mail import CapturedMail, SentMail
-    from .conformance import Arrived, TransportConformance
-    from .smtp_server import SMTPServer
-
-__all__ = ["Arrived", "CapturedMail", "SMTPServer", "SentMail", "TransportConformance"]
-
-_HOMES = {
-    "Arrived": "conformance",
-    "CapturedMail": "captured_mail",
-    "SMTPServer": "smtp_server",
-    "SentMail": "captured_mail",
-    "TransportConformance": "conformance",
-}
+    return lazy_names.load(__name__, name)
 
 
-def __getattr__(name: str) -> Any:
-    # Late: pytest imports this package in every project that zenmail is installed beside,
-    # and the conformance suite needs pytest, which whoever sends mail need not have.
-    if name in _HOMES:
-        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    from ..runtime import lazy_names
+
+    return sorted({*globals(), *lazy_names.exported(__name__)})

@@ -248,6 +248,19 @@ def test_a_child_leaves_the_queue_to_its_parent(
     )
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_of_multiprocessing_waits_for_its_mails(tmp_path: Path) -> None:
+    """A process that multiprocessing forks, and ends, delivers what it queued."""
+    program = EXIT.partition("if sys.argv[4]")[0] + (
+        "import multiprocessing\n"
+        "child = multiprocessing.get_context('fork').Process(target=post, args=(0,))\n"
+        "child.start(); child.join()\n"
+    )
+    command = [sys.executable, "-c", program, "0.5", "20", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("mail 0\n", "")
+
+
 def test_the_way_of_delivery_is_checked() -> None:
     """There are two ways of delivery."""
     with pytest.raises(ConfigurationError, match="background"):

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 BEGIN = """
 import os, signal, threading, time, warnings
 from zenmail.runtime import forks
-from zenmail.runtime.forks import no_fork
+from zenmail.runtime.forks import defer_forks
 warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads, 3.12
 def fork(child=lambda: None):
     pid = os.fork()
@@ -21,7 +21,7 @@ def fork(child=lambda: None):
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
 def section(inside, leave, order=[]):
-    with no_fork():
+    with defer_forks():
         inside.set()
         leave.wait()
         order.append("section")
@@ -85,13 +85,37 @@ def test_a_fork_waits_for_a_section_after_a_stop() -> None:
     assert output == "['section']\n"
 
 
+def test_a_section_logs_while_a_fork_waits() -> None:
+    """A fork that waits for a section holds no lock of logging's, which that may need."""
+    output = run(
+        """
+        import logging
+        order, inside = [], threading.Event()
+        def log():
+            with defer_forks():
+                inside.set()
+                while not forks._forking:
+                    time.sleep(0.001)
+                logging.getLogger("new")
+                order.append("section")
+        thread = threading.Thread(target=log)
+        thread.start()
+        inside.wait()
+        forks._PATIENCE = 3
+        fork(lambda: print(order, flush=True))
+        thread.join()
+        """
+    )
+    assert output == "['section']\n"
+
+
 def test_sections_run_side_by_side() -> None:
     """Sections keep no other section waiting, and a section within one does not either."""
     output = run(
         """
         barrier = threading.Barrier(4)
         def both():
-            with no_fork(), no_fork():
+            with defer_forks(), defer_forks():
                 barrier.wait(30)
         threads = [threading.Thread(target=both) for _ in range(4)]
         for thread in threads: thread.start()
@@ -129,8 +153,8 @@ def test_a_fork_within_a_section() -> None:
         """
         forks._PATIENCE = 30
         started = time.monotonic()
-        with no_fork():
-            with no_fork():
+        with defer_forks():
+            with defer_forks():
                 fork(lambda: print("child", flush=True))
             fork()
         print(time.monotonic() - started < 15)
@@ -148,7 +172,7 @@ def test_the_child_is_in_no_section_of_its_parent() -> None:
         thread.start()
         inside.wait()
         def child():
-            with no_fork(): pass
+            with defer_forks(): pass
             forks._PATIENCE = 30
             started = time.monotonic()
             fork()
@@ -170,7 +194,7 @@ def test_an_exception_out_of_a_section() -> None:
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         try:
-            with no_fork():
+            with defer_forks():
                 time.sleep(30)
         except Stop:
             pass
@@ -195,7 +219,7 @@ def test_no_section_begins_during_a_fork() -> None:
         inside = set()
         def busy():
             while not stop.is_set():
-                with no_fork():
+                with defer_forks():
                     inside.add(threading.get_ident())
                     time.sleep(0)
                     inside.discard(threading.get_ident())

@@ -1,4 +1,4 @@
-"""Behaviour of a watched call: its result, its error, or the end of the patience."""
+"""Behaviour of a call with a time-out: its result, its error, or the end of the patience."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from contextvars import ContextVar
 
 import pytest
 
-from zenmail.runtime.timeouts import StillRunning, watched
+from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 WHO: ContextVar[str] = ContextVar("who")
 
 
 def test_result_and_error_come_through() -> None:
     """What the call returns is returned, None among it, and what it raises is raised."""
-    assert watched(lambda: 5, 30) == 5
-    assert watched(lambda: None, 30) is None
+    assert call_with_timeout(lambda: 5, 30) == 5
+    assert call_with_timeout(lambda: None, 30) is None
 
     def leave() -> None:
         raise SystemExit(7)
 
     with pytest.raises(SystemExit) as left:
-        watched(leave, 30)
+        call_with_timeout(leave, 30)
     assert left.value.code == 7
 
 
 def test_the_callers_context_goes_along() -> None:
     """Context variables have the caller's values in the call."""
     WHO.set("the caller")
-    assert watched(WHO.get, 30) == "the caller"
+    assert call_with_timeout(WHO.get, 30) == "the caller"
 
 
 def test_a_call_that_takes_too_long_is_left_behind() -> None:
@@ -39,8 +39,8 @@ def test_a_call_that_takes_too_long_is_left_behind() -> None:
         leave.wait(30)
         left.set()
 
-    with pytest.raises(StillRunning):
-        watched(slow, 0.05)
+    with pytest.raises(CallTimedOut):
+        call_with_timeout(slow, 0.05)
     leave.set()
     assert left.wait(30)
 
@@ -52,7 +52,7 @@ def test_a_time_out_of_its_own_is_the_calls() -> None:
         raise TimeoutError("the call's own")
 
     with pytest.raises(TimeoutError, match="the call's own"):
-        watched(late, 30)
+        call_with_timeout(late, 30)
 
 
 def test_without_threads_the_call_is_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,4 +62,4 @@ def test_without_threads_the_call_is_made_here(monkeypatch: pytest.MonkeyPatch) 
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr(threading.Thread, "start", none)
-    assert watched(lambda: 5, 1) == 5
+    assert call_with_timeout(lambda: 5, 1) == 5

@@ -146,7 +146,7 @@ def listen() -> Iterator[Callable[[Callable[[socket.socket], None]], Listener]]:
         listener.close()
     # Those that the host gave up on end now, and not in the midst of another test.
     for thread in threading.enumerate():
-        if thread.name == "zenmail-watched":
+        if thread.name == "zenmail-call":
             thread.join(20)
 
 

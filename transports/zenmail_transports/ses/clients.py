@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import re
 import threading
 import time
@@ -14,7 +13,7 @@ from typing import Any, Protocol
 from pydantic import SecretStr
 
 from zenmail import Deadline
-from zenmail.runtime.forks import no_fork
+from zenmail.runtime.forks import defer_forks, reset_after_fork
 
 from .options import SESOptions
 
@@ -55,10 +54,10 @@ class Clients:
     """Clients by options and by the time that they are given for a call."""
 
     def __init__(self) -> None:
-        self._start()
+        reset_after_fork(self)
 
-    def _start(self) -> None:
-        self._process = os.getpid()
+    def reset(self) -> None:
+        """Start afresh: a child must neither use nor close its parent's connections."""
         self._lock = threading.Lock()
         self._kept: dict[tuple[int, float], tuple[SESOptions, Client]] = {}
         self._used: dict[tuple[int, float], float] = {}
@@ -73,9 +72,6 @@ class Clients:
         Raises:
             DeadlineExceeded: No time is left.
         """
-        if os.getpid() != self._process:
-            # A child must neither use nor close its parent's connections.
-            self._start()
         seconds = 2.0 ** max(-4, math.floor(math.log2(deadline.timeout("before the call"))))
         key, now = (id(options), min(seconds, 64.0)), time.monotonic()
         with self._lock:
@@ -86,7 +82,7 @@ class Clients:
             self._used[key] = now
             return self._kept[key][1]
 
-    @no_fork()  # it imports boto3, which imports more as it goes
+    @defer_forks()  # it imports boto3, which imports more as it goes
     def _build(self, options: SESOptions, seconds: float) -> Client:
         from boto3.session import Session
         from botocore.config import Config
@@ -122,13 +118,12 @@ class Clients:
 
     def close(self) -> None:
         """Close every client's connections."""
-        if os.getpid() == self._process:
-            for _, client in self._kept.values():
-                client.close()
+        for _, client in self._kept.values():
+            client.close()
         if self._mask is not None:
             for name in _LOGGERS:
                 logging.getLogger(name).removeFilter(self._mask)
-        self._start()
+        self.reset()
 
 
 class _Mask(logging.Filter):

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 
 from zenmail import Deadline, DeadlineExceeded
+from zenmail.runtime.forks import reset_after_fork
 
 from .session import Session
 
 __all__ = ["Pool"]
-
-
-class _Process:
-    """The connections of one process. After a fork the child has none of these."""
-
-    def __init__(self) -> None:
-        # Reentrant: a signal handler may send an alert while its thread is in here.
-        self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
-        self.idle: list[Session] = []
-        self.leased: set[Session] = set()
-        self.opening = 0
-        self.closed = 0.0
 
 
 class Pool:
@@ -39,25 +26,21 @@ class Pool:
         self._limit = limit
         self._max_idle = max_idle
         self._max_mails = max_mails
-        self._processes: dict[int, _Process] = {}
+        self._idle: list[Session] = []
+        self._leased: set[Session] = set()
+        reset_after_fork(self)
 
-    def _mine(self) -> _Process:
-        pid = os.getpid()
-        process = self._processes.get(pid)
-        if process is None:
-            # A lock that another thread held at the fork never opens again in the child:
-            # everything starts anew. setdefault is atomic.
-            process = self._processes.setdefault(pid, _Process())
-            self._abandon(pid)
-        return process
-
-    def _abandon(self, pid: int) -> None:
-        """Close this process's handles of connections that belong to another."""
-        for owner in [owner for owner in self._processes if owner != pid]:
-            process = self._processes.pop(owner, None)
-            if process is not None:
-                for session in [*process.idle, *process.leased]:
-                    session.wire.close()
+    def reset(self) -> None:
+        """Start afresh: in a child, only the handles of the parent's connections are closed."""
+        # Reentrant: a signal handler may send an alert while its thread is in here.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        for session in [*self._idle, *self._leased]:
+            session.wire.close()
+        self._idle.clear()
+        self._leased.clear()
+        self._opening = 0
+        self._closed = 0.0
 
     def lease(self, deadline: Deadline) -> Session | None:
         """Return an open connection, or None: the caller may open one and `adopt` it.
@@ -67,19 +50,18 @@ class Pool:
         Raises:
             DeadlineExceeded: All are in use until the deadline.
         """
-        process = self._mine()
-        with process.lock:
+        with self._lock:
             while True:
-                while process.idle:
-                    session = process.idle.pop()
+                while self._idle:
+                    session = self._idle.pop()
                     if self._usable(session) and session.wire.alive():
-                        process.leased.add(session)
+                        self._leased.add(session)
                         return session
                     session.close()
-                if len(process.leased) + process.opening < self._limit:
-                    process.opening += 1
+                if len(self._leased) + self._opening < self._limit:
+                    self._opening += 1
                     return None
-                if not process.changed.wait(deadline.remaining()) and deadline.expired:
+                if not self._changed.wait(deadline.remaining()) and deadline.expired:
                     raise DeadlineExceeded(
                         f"All {self._limit} connections were in use until the deadline.",
                         remedy="Raise connections, or the deadline.",
@@ -91,52 +73,43 @@ class Pool:
 
     def adopt(self, session: Session) -> None:
         """Take in the connection that a caller opened."""
-        process = self._mine()
-        with process.lock:
-            process.opening -= 1
-            process.leased.add(session)
+        with self._lock:
+            self._opening -= 1
+            self._leased.add(session)
 
     def give_back(self, session: Session) -> None:
         """Keep a connection for the next mail."""
-        process = self._mine()
-        with process.lock:
+        with self._lock:
             # Within the lock, so that those given back later were also used later.
             session.last_used = time.monotonic()
-            process.leased.discard(session)
-            if (
-                self._usable(session)
-                and session.wire.quiet
-                and session.opened >= process.closed
-            ):
-                process.idle.append(session)
+            self._leased.discard(session)
+            if self._usable(session) and session.wire.quiet and session.opened >= self._closed:
+                self._idle.append(session)
             else:
                 session.close()
-            process.changed.notify()
+            self._changed.notify()
 
     def discard(self, session: Session | None) -> None:
         """Close a connection that is of no use, or give up on opening one."""
-        process = self._mine()
-        with process.lock:
+        with self._lock:
             if session is None:
-                process.opening -= 1
+                self._opening -= 1
             else:
-                process.leased.discard(session)
+                self._leased.discard(session)
                 session.wire.close()
-            process.changed.notify()
+            self._changed.notify()
 
     def discard_idle(self, before: float) -> None:
         """Close what has been idle since before a moment of ``time.monotonic()``."""
-        process = self._mine()
-        with process.lock:
-            gone = [session for session in process.idle if session.last_used <= before]
-            process.idle = [session for session in process.idle if session not in gone]
+        with self._lock:
+            gone = [session for session in self._idle if session.last_used <= before]
+            self._idle = [session for session in self._idle if session not in gone]
             for session in gone:
                 session.wire.close()
 
     def close(self) -> None:
         """Close the idle connections now, and those in use when they are given back."""
-        process = self._mine()
-        with process.lock:
-            process.closed = time.monotonic()
-            while process.idle:
-                process.idle.pop().close()
+        with self._lock:
+            self._closed = time.monotonic()
+            while self._idle:
+                self._idle.pop().close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 from collections.abc import Set
@@ -24,8 +23,8 @@ from zenmail import (
     TokenRequest,
     UnknownOutcome,
 )
-from zenmail.runtime.forks import no_fork
-from zenmail.runtime.timeouts import StillRunning, watched
+from zenmail.runtime.forks import defer_forks, reset_after_fork
+from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .advice import advise, quota_used_up
 from .auth import Credentials, TokenRefused
@@ -81,7 +80,7 @@ class Relay:
 
     def __init__(self, options: SMTPOptions) -> None:
         self._options = options
-        self._contexts: dict[int, ssl.SSLContext] = {}
+        reset_after_fork(self)
         self._token: AccessToken | None = None
         self._barred: dict[str, float] = {}
         self._proven: set[str] = set()
@@ -89,22 +88,24 @@ class Relay:
             limit=options.connections, max_idle=options.max_idle, max_mails=options.max_mails
         )
 
+    def reset(self) -> None:
+        """Start afresh: a thread of the parent may have held a lock of its TLS context."""
+        self._context: ssl.SSLContext | None = None
+
     @property
     def context(self) -> ssl.SSLContext | None:
         """The TLS context, built once in each process; None when there is to be no TLS.
-
-        A context that was inherited may hold a lock that some thread of the parent had.
 
         Raises:
             OptionsError: A certificate file is unusable.
         """
         if self._options.security == "none":
             return None
-        pid = os.getpid()
-        if pid not in self._contexts:
-            with no_fork():
-                self._contexts[pid] = build_context(self._options)
-        return self._contexts[pid]
+        context = self._context
+        if context is None:
+            with defer_forks():
+                context = self._context = build_context(self._options)
+        return context
 
     def send(self, request: SendRequest[SMTPOptions]) -> Receipt:
         """Send one mail.
@@ -328,10 +329,10 @@ class Relay:
                 refresh=refresh,
             )
             try:
-                token = watched(
+                token = call_with_timeout(
                     lambda: fetch_token(self._options.oauth, wanted), deadline.remaining()
                 )
-            except (StillRunning, TimeoutError):
+            except (CallTimedOut, TimeoutError):
                 raise DeadlineExceeded(
                     f"The token source {self._options.oauth!r} did not answer by the deadline.",
                     remedy="Check the network between here and the token's issuer.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 from typing import TypeVar
@@ -33,7 +32,6 @@ class Session:
         reset: Whether the server still holds a transaction.
         opened: When it was opened, in seconds of ``time.monotonic()``.
         last_used: When it last carried a mail, likewise.
-        pid: The process that opened it: no other may write to it.
     """
 
     def __init__(self, options: SMTPOptions, wire: Wire) -> None:
@@ -44,7 +42,6 @@ class Session:
         self.mails = 0
         self.reset = False
         self.opened = self.last_used = time.monotonic()
-        self.pid = os.getpid()
 
     @classmethod
     def dial(
@@ -143,7 +140,6 @@ class Session:
         self.mechanism = self.converse(log_in(credentials, self.capabilities), deadline)
 
     def close(self) -> None:
-        """Close the connection; in another process than the one that opened it, silently."""
-        if self.pid == os.getpid():
-            self.wire.say_goodbye()
+        """Say goodbye and close the connection."""
+        self.wire.say_goodbye()
         self.wire.close()

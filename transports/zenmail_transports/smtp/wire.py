@@ -8,15 +8,13 @@ import os
 import selectors
 import socket
 import ssl
-import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
-from zenmail.runtime.forks import no_fork
-from zenmail.runtime.timeouts import StillRunning, watched
+from zenmail.runtime.forks import defer_forks
+from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .advice import connect_failure, tls_failure
 from .replies import BadReply, Reply, ReplyReader
@@ -28,9 +26,6 @@ Address = tuple[int, int, int, Any]
 _PORTS = "Check host, port and security: 'starttls' goes with 587, 'tls' with 465."
 _READ = 65536
 _WRITE = 65536
-# Seconds within which an answer counts as prompt. A server on this machine or beside it
-# takes less for its answer than it takes a process to fall asleep and be woken.
-_PROMPT = 200e-6
 # RFC 8305, 5: the pause before the next address is tried beside the first.
 _HEAD_START = 0.25
 _Selector: type[selectors.BaseSelector] = getattr(
@@ -69,7 +64,7 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
 
     def ask() -> list[Any]:
         # As bytes: a str is put through IDNA, whose codec is imported on first use.
-        with no_fork():
+        with defer_forks():
             addresses = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
         if not addresses:
             raise OSError("it has no address")
@@ -77,8 +72,8 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
 
     try:
         known = host == "localhost" or _is_literal(host)
-        found = ask() if known else watched(ask, deadline.remaining())
-    except StillRunning:
+        found = ask() if known else call_with_timeout(ask, deadline.remaining())
+    except CallTimedOut:
         raise DeadlineExceeded(
             f"The name server did not answer for {host!r} by the deadline.",
             remedy="Check the network and its name servers.",
@@ -211,9 +206,6 @@ class Wire:
         self._host = host
         self._port = port
         self._reader = ReplyReader()
-        self._prompt = False
-        # With a single processor, the server could not answer while we look.
-        self._may_look_again = _processors() > 1
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -273,7 +265,7 @@ class Wire:
         """
         self._reader = ReplyReader()
         try:
-            with no_fork():
+            with defer_forks():
                 self._socket = context.wrap_socket(
                     self._socket,
                     server_hostname=self._host.encode("ascii"),
@@ -281,7 +273,7 @@ class Wire:
                 )
             while True:
                 try:
-                    with no_fork():
+                    with defer_forks():
                         self._socket.do_handshake()
                     return
                 except ssl.SSLWantReadError:
@@ -392,36 +384,17 @@ class Wire:
             got.append(reply)
 
     def _receive(self, deadline: Deadline) -> None:
-        """Wait for what comes next and feed the reader.
-
-        As long as the server answers promptly, it is looked to again and again for that
-        short time; where it does not, the thread sleeps at once.
-        """
-        began = time.monotonic()
-        data = None
-        if self._prompt:
-            data = self._look_again(began + min(_PROMPT, _left(deadline)))
-        if data is None:
-            # The time-out of one recv() is a deadline, over TLS as well; it costs a tenth
-            # of what a selector does.
-            self._socket.settimeout(_left(deadline))
-            try:
-                data = self._socket.recv(_READ)
-            finally:
-                self._socket.setblocking(False)
-        self._prompt = self._may_look_again and time.monotonic() - began < _PROMPT
+        """Wait for what comes next and feed the reader."""
+        # The time-out of one recv() is a deadline, over TLS as well; it costs a tenth of what
+        # a selector does.
+        self._socket.settimeout(_left(deadline))
+        try:
+            data = self._socket.recv(_READ)
+        finally:
+            self._socket.setblocking(False)
         if not data:
             raise EOFError
         self._reader.feed(data)
-
-    def _look_again(self, until: float) -> bytes | None:
-        """Return what comes until a moment of ``time.monotonic()``, or None."""
-        while True:
-            try:
-                return self._socket.recv(_READ)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                if time.monotonic() >= until:
-                    return None
 
     def _take(self) -> bool:
         """Feed the reader what has come; return whether there was any."""
@@ -453,13 +426,6 @@ def _left(deadline: Deadline) -> float:
     if not left:
         raise TimeoutError
     return left
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _RepliedEarly(Exception):

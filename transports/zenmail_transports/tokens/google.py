@@ -21,7 +21,7 @@ from zenmail import (
     hookimpl,
 )
 from zenmail.clean import clean_line
-from zenmail.runtime.forks import no_fork
+from zenmail.runtime.forks import defer_forks
 
 from .http import session_until
 
@@ -85,16 +85,17 @@ def fetch_token(request: TokenRequest) -> AccessToken:
     """
     options = GoogleOptions.parse(request.options, transport="google")
     try:
-        with no_fork():
+        with defer_forks():
             from google.auth.exceptions import GoogleAuthError
             from google.auth.transport.requests import Request
+
+            credentials = _credentials(options, request)
     except ImportError:
         raise MissingExtra(
             "Tokens from Google need google-auth, which is not installed.",
             transport="google",
             remedy='Install it: pip install "zenmail[oauth]"',
         ) from None
-    credentials = _credentials(options, request)
     with session_until(request.deadline) as session:
         try:
             credentials.refresh(Request(session))
@@ -106,7 +107,6 @@ def fetch_token(request: TokenRequest) -> AccessToken:
     )
 
 
-@no_fork()  # it imports what this kind needs
 def _credentials(options: GoogleOptions, request: TokenRequest) -> Any:
     scopes = list(request.scopes or _SCOPES)
     if options.service_account is None:

@@ -19,7 +19,7 @@ from zenmail import (
     hookimpl,
 )
 from zenmail.clean import clean_line
-from zenmail.runtime.forks import no_fork
+from zenmail.runtime.forks import defer_forks
 
 from .http import session_until
 
@@ -76,7 +76,7 @@ def fetch_token(request: TokenRequest) -> AccessToken:
     """
     options = MicrosoftOptions.parse(request.options, transport="microsoft")
     try:
-        with no_fork():
+        with defer_forks():
             import msal
             from msal.exceptions import MsalServiceError
             from requests import RequestException

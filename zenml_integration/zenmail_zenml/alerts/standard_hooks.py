@@ -7,13 +7,12 @@ text is parsed line by line, in linear time.
 from __future__ import annotations
 
 import ast
-import re
 import sys
 from typing import Any
 
 from .tracebacks import error_line, user_traceback
 
-__all__ = ["parse_hook_text", "plain_traceback"]
+__all__ = ["parse_hook_text"]
 
 _FAILURE = "*Failure Hook Notification! Step failed!*"
 _SUCCESS = "*Success Hook Notification! Step completed successfully*"
@@ -88,94 +87,13 @@ def _parse_parameters(text: str) -> Any:
 def _error(text: str) -> dict[str, str] | None:
     if not text.startswith(_EXCEPTION) or not text.endswith("`"):
         return None
-    kind, found, drawn = text[len(_EXCEPTION) : -1].partition("'>) ")
+    kind, found, _ = text[len(_EXCEPTION) : -1].partition("'>) ")
     if not found:
         return None
-    # The exception that the stock hook printed is still being handled.
+    # rich draws the exception that is being handled, and no other; it still is.
     current = sys.exc_info()[1]
     if current is not None and str(type(current)) == f"<class '{kind}'>":
         return {"error": error_line(current), "traceback": user_traceback(current)}
-    traceback, last = plain_traceback(drawn)
-    return {"error": last or kind, "traceback": traceback}
-
-
-_HEADER = re.compile(r"(?P<file>.+):(?P<line>\d+) in (?P<where>.+)\Z")
-_GUIDES = re.compile(r"\A(?:│   |    )*")
-_MAX_HEADER = 2000
-_MAX_WORD = 40
-_SOURCE = re.compile(r"(?P<mark>❱)?\s*\d+ (?P<code>.*)\Z")
-
-
-def plain_traceback(drawn: str) -> tuple[str, str]:
-    """Return rich's traceback as Python prints it, and its last exception.
-
-    Args:
-        drawn: Boxes of frames, each followed by the message of the exception.
-    """
-    output: list[str] = []
-    message: list[str] = []
-    box: list[str] | None = None
-    width = 0
-    for raw in drawn.split("\n"):
-        line = raw.rstrip() if box is not None else raw
-        if line.startswith("╭") and "Traceback" in line:
-            output += message
-            box, message, width = [], [], len(line.rstrip())
-        elif box is not None and line.startswith("╰"):
-            output += ["Traceback (most recent call last):", *_frames(box, width - 4)]
-            box = None
-        elif box is not None and line.startswith("│"):
-            box.append(line[2:-1].rstrip() if line.endswith("│") else line[2:])
-        else:
-            message.append(line)
-    if box:
-        output += ["Traceback (most recent call last):", *_frames(box, width - 4)]
-    joined = _unwrap(message, width)
-    text = "\n".join([*output, *joined]).strip("\n")
-    return text, "\n".join(joined).strip() if width else ""
-
-
-def _frames(box: list[str], width: int) -> list[str]:
-    output: list[str] = []
-    header = ""
-    for line in [*box, ""]:
-        source = _SOURCE.match(line.lstrip()) if not header else None
-        if source is not None:
-            if source["mark"]:
-                output.append(f"    {_without_guides(source['code'])}")
-        elif line.strip():
-            header = _join_header(header, line, width)
-        elif header:
-            found = _HEADER.match(header)
-            output.append(
-                f'  File "{found["file"].strip()}", line {found["line"]}, in {found["where"]}'
-                if found
-                else f"  {header}"
-            )
-            header = ""
-    return output
-
-
-def _join_header(header: str, line: str, width: int) -> str:
-    if not header or len(header) > _MAX_HEADER:
-        return header or line
-    # rich cuts a path at the edge of the box, and other text at a space.
-    cut = header.endswith(":") or (len(header) % max(width, 1) == 0 and " in" not in header)
-    return f"{header}{'' if cut else ' '}{line}"
-
-
-def _without_guides(text: str) -> str:
-    """Return a source line without rich's indent guides."""
-    return _GUIDES.sub("", text, count=1).lstrip()
-
-
-def _unwrap(lines: list[str], width: int) -> list[str]:
-    """Join the lines that rich wrapped; it keeps the space at which it broke them."""
-    output: list[list[str]] = []
-    for line in lines:
-        before = output[-1][-1] if output else ""
-        if before.endswith(" ") and 0 < width <= len(before) + _MAX_WORD:
-            output[-1].append(line)
-        else:
-            output.append([line])
-    return ["".join(parts) for parts in output]
+    # The box is left out: rich breaks its lines anywhere, so that a secret in them is not
+    # known for one.
+    return {"error": kind}
