@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 _HOST = ("zenmail.delivery.mailer", "zenmail.alert")
 _HEAVY = ("boto3", "jinja2", "markdown_it", "msal", "rich", "smtplib", "zenml")
 # What a process that sends a mail made without an alert has no use for.

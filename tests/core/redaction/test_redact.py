@@ -494,6 +494,7 @@ ADVERSARIAL = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("unit", ADVERSARIAL)
 def test_time_is_linear_in_the_text(unit: str) -> None:
     """Eight times the text takes nowhere near sixty-four times as long."""
@@ -510,6 +511,7 @@ def test_time_is_linear_in_the_text(unit: str) -> None:
     assert seconds(400_000) < 30 * seconds(50_000) + 0.1
 
 
+@pytest.mark.once
 def test_time_is_linear_in_nested_texts() -> None:
     """Texts within texts, each redacted already, are not looked through again and again."""
 
