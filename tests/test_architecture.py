@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 Graph = dict[str, set[str]]
 PACKAGES = ["zenmail", "zenmail_transports", "zenmail_zenml"]
 # The demo copies it and runs it as a user's own.

@@ -22,6 +22,8 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 HERE = Path(__file__).parent
 # Not in the list: whoever looks for that must find none of these.
 SECRET = "pa/ss wörd+<&>\"'?~7c3e"

@@ -25,9 +25,10 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples/README.m
 SOURCES = ("core", "transports", "zenml_integration")
 _FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "docs").is_dir(), reason="the documentation is not here"
-)
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the documentation is not here"),
+]
 
 
 class Block(NamedTuple):

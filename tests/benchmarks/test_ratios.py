@@ -10,7 +10,11 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from zenmail import Attachment, Email, Mailer
+
+pytestmark = pytest.mark.once
 
 
 def _seconds(action: Callable[[], object]) -> float:

@@ -11,6 +11,8 @@ import pytest
 
 from zenmail import Email, Mailer
 
+pytestmark = pytest.mark.once
+
 # Seconds of silence after which the sink takes a flight for whole. A client that does not
 # wait sends all of it at once; the count can only be too high, and only if the machine
 # stops the client for so long in the middle of a send.

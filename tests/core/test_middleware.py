@@ -17,6 +17,8 @@ from zenmail import (
     hookimpl,
 )
 
+pytestmark = pytest.mark.extras
+
 
 def make_email(**changes: Any) -> Email:
     """Return a mail."""

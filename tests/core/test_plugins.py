@@ -30,6 +30,8 @@ from zenmail import (
 
 Install = Callable[..., Callable[[], list[Distribution]]]
 
+pytestmark = pytest.mark.extras
+
 TRANSPORT = """
 from zenmail import Receipt, TransportOptions, hookimpl
 

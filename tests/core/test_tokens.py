@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from zenmail import (
     AccessToken,
     Deadline,
     TokenRequest,
 )
+
+pytestmark = pytest.mark.extras
 
 
 def request() -> TokenRequest:

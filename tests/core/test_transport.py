@@ -19,6 +19,8 @@ from zenmail import (
     hookimpl,
 )
 
+pytestmark = pytest.mark.extras
+
 
 class _Options(TransportOptions):
     url: str

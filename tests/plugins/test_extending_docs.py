@@ -19,7 +19,10 @@ DOCS = ROOT / "docs"
 _TITLED = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```', re.MULTILINE | re.DOTALL)
 _PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the documentation is not here")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(not DOCS.is_dir(), reason="the documentation is not here"),
+]
 
 Install = Callable[[Path], dict[str, str]]
 

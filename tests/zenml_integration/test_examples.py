@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.zenml
+pytestmark = [pytest.mark.zenml, pytest.mark.once]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 Register = Callable[..., Any]

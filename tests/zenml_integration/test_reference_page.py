@@ -15,7 +15,7 @@ import pytest
 
 from zenmail.testing.smtp_server import ReceivedMail, SMTPServer
 
-pytestmark = pytest.mark.zenml
+pytestmark = [pytest.mark.zenml, pytest.mark.once]
 
 PAGE = Path(
     os.environ.get("ZENMAIL_REFERENCE_PAGE")

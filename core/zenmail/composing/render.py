@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from markupsafe import Markup, escape
 
 from ..errors import TemplateError
+from ..runtime.forks import defer_forks
 from ..runtime.timeouts import CallTimedOut, call_with_timeout
 from .content import Content
 from .links import href, is_web_address
@@ -115,6 +116,7 @@ class _Stoppable:
                 )
 
 
+@defer_forks()  # this thread is another one than compose's
 def _rendered(environment: Environment, name: str, variables: dict[str, Any]) -> str | None:
     from jinja2 import TemplateNotFound
 

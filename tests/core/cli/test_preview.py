@@ -17,7 +17,7 @@ def test_a_sample_is_written(zenmail: Run, tmp_path: Path) -> None:
     """HTML, text and the whole mail are written, and their paths printed."""
     result = zenmail("preview", "failure", "--no-open", f"--output={tmp_path}")
     assert result.exit_code == 0, result.output
-    written = [Path(line) for line in result.stdout.split()]
+    written = [Path(line) for line in result.stdout.splitlines()]
     assert {path.suffix for path in written} == {".html", ".txt", ".eml"}
     assert all(path.stat().st_size > 100 for path in written)
 

@@ -25,6 +25,8 @@ from zenmail import (
 )
 
 # The nightly run makes 100,000 cases of the five properties.
+pytestmark = pytest.mark.once
+
 NIGHTLY = os.environ.get("ZENMAIL_HYPOTHESIS_PROFILE") == "nightly"
 many = settings(
     max_examples=20_000 if NIGHTLY else 150,

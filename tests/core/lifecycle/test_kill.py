@@ -22,7 +22,10 @@ from zenmail.testing.smtp_server import Delay, Hang, SMTPServer
 # How many processes are killed; the nightly run sets 200.
 POINTS = int(os.environ.get("ZENMAIL_KILLS", "20"))
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+]
 
 # Forks a sender for each line of its input: imports cost more than a whole life of one.
 SENDERS = """

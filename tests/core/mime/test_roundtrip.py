@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from zenmail import Email
 from zenmail.address import Mailbox, parse_mailbox
 
+pytestmark = pytest.mark.once
+
 _FOLDER = Path(__file__).parent / "mailparser"
 
 # Words in many scripts, joined characters, and what parsers take for syntax.

@@ -212,6 +212,7 @@ def test_ordinary_text_stays(text: str) -> None:
     assert redactor.count == 0
 
 
+@pytest.mark.once
 def test_time_is_linear_in_nested_texts() -> None:
     """Texts within texts, each redacted already, are not looked through again and again."""
 

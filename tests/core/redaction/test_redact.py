@@ -175,6 +175,7 @@ ADVERSARIAL = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("unit", ADVERSARIAL)
 def test_time_is_linear_in_the_text(unit: str) -> None:
     """Eight times the text takes nowhere near sixty-four times as long."""

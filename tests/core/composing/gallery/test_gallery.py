@@ -12,6 +12,7 @@ import pytest
 
 from zenmail.composing.gallery import main, samples
 
+pytestmark = pytest.mark.once
 HERE = Path(__file__).parent
 
 
@@ -34,7 +35,6 @@ def test_gallery_holds_each_sample_in_three_forms(gallery: Path) -> None:
         assert (gallery / f"{name}.eml").read_bytes().startswith(b"From: ")
 
 
-@pytest.mark.browser
 @pytest.mark.timeout(900)
 def test_gallery_is_valid_accessible_and_fetches_nothing(gallery: Path) -> None:
     """No error of html-validate and vnu, no violation, no request, no sideways scroll."""
@@ -56,7 +56,6 @@ def test_gallery_is_valid_accessible_and_fetches_nothing(gallery: Path) -> None:
     assert report["files"] == len(list(samples()))
 
 
-@pytest.mark.browser
 @pytest.mark.timeout(900)
 def test_gallery_is_no_spam(gallery: Path, tmp_path: Path) -> None:
     """SpamAssassin's own rules score every sample 0.0 or less."""
