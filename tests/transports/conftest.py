@@ -182,7 +182,7 @@ class GraphServer(ThreadingHTTPServer):
 
 class _GraphHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: GraphServer
+    server: GraphServer  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def setup(self) -> None:
         self.server.connections += 1
