@@ -128,7 +128,7 @@ class Attempts:
         self._remaining = list(envelope.recipients)
         self._verdicts: dict[str, dict[int, _Verdict]] = {}
         self._failures: dict[str, str] = {}
-        self._not_before = 0.0
+        self._not_before = Deadline(0.0)
 
     def run(
         self,
@@ -292,8 +292,8 @@ class Attempts:
     ) -> None:
         """Take over a failure that concerns everybody the transport was given."""
         if isinstance(error, TemporaryFailure):
-            until = time.monotonic() + error.retry_after
-            self._not_before = max(self._not_before, until)
+            asked = Deadline.after(error.retry_after)
+            self._not_before = max(self._not_before, asked, key=lambda one: one.expires_at)
         kind: _Kind = "deferred"
         if error.code in _ABOUT_THE_ACCOUNT:
             kind = "exhausted"
@@ -462,17 +462,17 @@ def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
         ) from None
 
 
-def _pause(turn: int, deadline: Deadline, not_before: float) -> bool:
+def _pause(turn: int, deadline: Deadline, not_before: Deadline) -> bool:
     """Wait before another attempt; return False when no time is left for one.
 
     Args:
         turn: How many attempts there were.
         deadline: When to give up.
-        not_before: The moment that a server asked to wait for, in `time.monotonic`.
+        not_before: The moment that a server asked to wait for.
     """
     longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (turn - 1))
     pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
-    pause = max(pause, not_before - time.monotonic())
+    pause = max(pause, not_before.remaining())
     if pause >= deadline.remaining():
         return False
     time.sleep(pause)
