@@ -128,6 +128,7 @@ class Attempts:
         self._remaining = list(envelope.recipients)
         self._verdicts: dict[str, dict[int, _Verdict]] = {}
         self._failures: dict[str, str] = {}
+        self._took: dict[int, float] = {}
 
     def run(
         self,
@@ -167,12 +168,23 @@ class Attempts:
                         route.name,
                     )
                 share = deadline.share(len(waiting))
+                if turn and not self._time_for(index, share):
+                    continue
                 self._attempt(index, route, share, fetch_token)
                 # A hiccup is no reason yet to change the transport.
-                if turn == 0 and len(waiting) > 1 and self._offer(index) and _pause(1, share):
+                again = turn == 0 and len(waiting) > 1 and self._offer(index)
+                if again and _pause(1, share) and self._time_for(index, share):
                     self._attempt(index, route, share, fetch_token)
             if not self._remaining or not any(map(self._offer, range(len(routes)))):
                 return
+
+    def _time_for(self, index: int, deadline: Deadline) -> bool:
+        """Return whether a retry can take as long as the last time the transport answered.
+
+        One that is cut short while the mail travels would end as unknown, though it was
+        known that nobody had the mail.
+        """
+        return deadline.remaining() >= self._took.get(index, 0.0)
 
     def _offer(self, index: int) -> list[str]:
         """Return those still without the mail whom this transport may take."""
@@ -194,11 +206,16 @@ class Attempts:
         request = SendRequest(self.email, envelope, route.options, deadline, fetch_token)
         if self._progress is not None:
             self._progress.started()
+        started = time.monotonic()
         try:
             receipt = self._call(route, request)
         except DeliveryError as error:
+            # How long a server was silent says nothing of how long it takes to answer.
+            if not isinstance(error, DeadlineExceeded):
+                self._took[index] = time.monotonic() - started
             self._fail(index, route.name, offered, error)
         else:
+            self._took[index] = time.monotonic() - started
             self._record(index, route.name, offered, receipt)
         self._remaining = [
             address

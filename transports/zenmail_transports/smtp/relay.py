@@ -40,14 +40,14 @@ __all__ = ["Relay"]
 
 # A connection idle for longer may be dead without a sign of it: firewalls forget silently.
 # Then NOOP goes first, so that its loss is certainly not a mail's.
-_CAUTION_AFTER = 5.0
+_CAUTION_AFTER = 0.5
 # The extensions that are not used again for a while when a connection breaks over them.
 _ON_TRIAL = frozenset({"PIPELINING", "CHUNKING"})
 # How long a server is not asked again for an extension that failed.
 _BARRED_FOR = 600.0
 # Tokens are renewed this long before they expire, in seconds.
 _TOKEN_MARGIN = 60.0
-# How long a connection that was idle is given to answer NOOP, in seconds.
+# The time of which NOOP on a connection that was idle gets a phase, in seconds.
 _PATIENCE = 5.0
 
 
@@ -84,6 +84,7 @@ class Relay:
         self._token: AccessToken | None = None
         self._barred: dict[str, float] = {}
         self._proven: set[str] = set()
+        self._last_failure = 0.0
         self.pool = Pool(
             limit=options.connections, max_idle=options.max_idle, max_mails=options.max_mails
         )
@@ -149,14 +150,17 @@ class Relay:
         while True:
             session, fresh = self._connection(request)
             usable = session.capabilities.without(self._out_of_use())
+            # What follows a failure may be another try of the same mail.
+            proven = session.proven and session.last_used > self._last_failure
             try:
-                transaction = _transaction(session, usable, request.email, envelope)
+                transaction = _transaction(usable, request.email, envelope, proven=proven)
             except BaseException:
                 self.pool.discard(session)
                 raise
             try:
                 session.converse(transaction.run(), request.deadline)
             except Lost as lost:
+                self._last_failure = time.monotonic()
                 self.pool.discard(session)
                 if fresh:
                     self._bar(_ON_TRIAL)
@@ -166,12 +170,16 @@ class Relay:
                 self._proven.discard("CHUNKING")
                 self._bar({"CHUNKING"})
             except BaseException as error:
+                self._last_failure = time.monotonic()
                 self._release(session, transaction)
                 if isinstance(error, UnknownOutcome):
                     self._bar({"CHUNKING"})
                 if not (transaction.closing and not fresh):
                     raise
             else:
+                if transaction.deferred or transaction.unknown:
+                    self._last_failure = time.monotonic()
+                session.proven = bool(transaction.accepted) and "CHUNKING" in usable
                 self._release(session, transaction)
                 if transaction.accepted and len(self._proven) < len(_ON_TRIAL):
                     self._proven |= _ON_TRIAL & usable.keywords.keys()
@@ -179,7 +187,6 @@ class Relay:
 
     def _release(self, session: Session, transaction: Transaction) -> None:
         session.mails += 1
-        session.reset = transaction.reset
         if transaction.intact:
             self.pool.give_back(session)
         else:
@@ -274,10 +281,9 @@ class Relay:
                 if failure is None:
                     raise
                 raise failure from None
-            share = deadline.share(len(addresses) + 1)
             try:
-                session.encrypt(context, share)
-                session.introduce(share)
+                session.encrypt(context, deadline)
+                session.introduce(deadline)
             except BaseException as error:
                 session.wire.close()
                 told = error.failure if isinstance(error, Lost) else error
@@ -342,7 +348,7 @@ class Relay:
 
 
 def _transaction(
-    session: Session, usable: Capabilities, email: Email, envelope: Envelope
+    usable: Capabilities, email: Email, envelope: Envelope, *, proven: bool
 ) -> Transaction:
     needed = email.smtputf8
     as_it_is = not needed or "SMTPUTF8" in usable
@@ -352,21 +358,19 @@ def _transaction(
         size=email.size(smtputf8=as_it_is),
         chunks=partial(email.chunks, smtputf8=as_it_is),
         smtputf8=needed,
-        reset=session.reset,
+        proven=proven,
     )
 
 
 def _answers(session: Session, deadline: Deadline) -> bool:
-    """Whether a connection that was idle for long still has a server at its other end."""
+    """Whether a connection that was idle still has a server at its other end."""
     if time.monotonic() - session.last_used < _CAUTION_AFTER:
         return True
-    patience = Deadline.after(min(_PATIENCE, deadline.remaining() / 2))
+    patience = Deadline.after(min(_PATIENCE, deadline.remaining()))
     try:
-        answers = session.converse(probe(reset=session.reset), patience)
+        return session.converse(probe(), patience)
     except Lost:
         return False
-    session.reset = False
-    return answers
 
 
 def _too_many(reply: Reply) -> bool:
