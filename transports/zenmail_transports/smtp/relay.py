@@ -26,7 +26,7 @@ from zenmail import (
 from zenmail.runtime.forks import defer_forks, reset_after_fork
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
-from .advice import advise, quota_used_up
+from .advice import NO_UNICODE, advise, quota_used_up, too_many_recipients
 from .auth import Credentials, TokenRefused
 from .dialogue import Capabilities, probe
 from .options import SMTPOptions, build_context
@@ -65,7 +65,7 @@ class _Outcome:
         """Take note that a later transaction failed, for the recipients that were left."""
         if isinstance(error, UnknownOutcome):
             self.unknown.update(dict.fromkeys(envelope.recipients, error.message))
-        elif isinstance(error, PermanentFailure):
+        elif isinstance(error, PermanentFailure) and error.code != "quota":
             self.refused.update(dict.fromkeys(envelope.recipients, error.message))
         else:
             self.deferred.update(dict.fromkeys(envelope.recipients, error.message))
@@ -115,6 +115,7 @@ class Relay:
             DeliveryError: It concerns every recipient alike.
         """
         outcome = _Outcome([], {}, {}, {})
+        anonymous = not self._options.username
         envelope = request.envelope
         while True:
             try:
@@ -123,7 +124,7 @@ class Relay:
                 if not outcome.accepted:
                     raise
                 outcome.fail(envelope, error)
-                return _receipt(outcome)
+                return _receipt(outcome, anonymous=anonymous)
             taken, final = transaction.accepted, transaction.final
             if final is not None and len(taken) == len(request.envelope.recipients):
                 return Receipt(accepted=taken, detail=str(final))
@@ -137,10 +138,10 @@ class Relay:
             rest = [
                 address
                 for address, reply in transaction.deferred.items()
-                if isinstance(reply, Reply) and _too_many(reply)
+                if isinstance(reply, Reply) and too_many_recipients(reply)
             ]
             if not rest or not transaction.accepted or request.deadline.expired:
-                return _receipt(outcome)
+                return _receipt(outcome, anonymous=anonymous)
             for address in rest:
                 del outcome.deferred[address]
             envelope = Envelope(envelope.sender, tuple(rest))
@@ -153,7 +154,7 @@ class Relay:
             # What follows a failure may be another try of the same mail.
             proven = session.proven and session.last_used > self._last_failure
             try:
-                transaction = _transaction(usable, request.email, envelope, proven=proven)
+                transaction = _transaction(session, usable, request.email, envelope, proven=proven)
             except BaseException:
                 self.pool.discard(session)
                 raise
@@ -348,7 +349,7 @@ class Relay:
 
 
 def _transaction(
-    usable: Capabilities, email: Email, envelope: Envelope, *, proven: bool
+    session: Session, usable: Capabilities, email: Email, envelope: Envelope, *, proven: bool
 ) -> Transaction:
     needed = email.smtputf8
     as_it_is = not needed or "SMTPUTF8" in usable
@@ -359,6 +360,7 @@ def _transaction(
         chunks=partial(email.chunks, smtputf8=as_it_is),
         smtputf8=needed,
         proven=proven,
+        anonymous=not session.mechanism,
     )
 
 
@@ -373,13 +375,7 @@ def _answers(session: Session, deadline: Deadline) -> bool:
         return False
 
 
-def _too_many(reply: Reply) -> bool:
-    return reply.code == 452 and (
-        reply.enhanced == "4.5.3" or "too many recipients" in str(reply).lower()
-    )
-
-
-def _receipt(outcome: _Outcome) -> Receipt:
+def _receipt(outcome: _Outcome, *, anonymous: bool) -> Receipt:
     detail = str(outcome.final) if outcome.final is not None else ""
     refused, deferred = dict(outcome.refused), dict(outcome.deferred)
     if not (refused or deferred or outcome.unknown):
@@ -398,7 +394,9 @@ def _receipt(outcome: _Outcome) -> Receipt:
             if why in about_us:
                 deferred[address] = refused.pop(address)
     for reply in (*about_us, *replies)[:1]:
-        remedy = advise(reply, "recipient")
+        remedy = advise(reply, "recipient", anonymous=anonymous)
+    if not replies and any("SMTPUTF8" in str(why) for why in refused.values()):
+        remedy = NO_UNICODE
     return Receipt(
         accepted=outcome.accepted,
         refused={address: str(why) for address, why in refused.items()},

@@ -15,7 +15,7 @@ from zenmail import (
     UnknownOutcome,
 )
 
-from .advice import failure
+from .advice import failure, too_many_recipients
 from .dialogue import Capabilities, Dialogue, Flight, command
 from .replies import Reply
 from .wire import Lost
@@ -46,6 +46,7 @@ class Transaction:
         chunks: Returns the mail in pieces; may be called once.
         smtputf8: Whether the mail's headers need SMTPUTF8, where the server offers it.
         proven: Whether the connection has just carried a mail in chunks.
+        anonymous: Whether the client did not log in.
 
     Attributes:
         accepted: Recipients whose mail the server took.
@@ -67,6 +68,7 @@ class Transaction:
         chunks: Callable[[], Iterable[bytes]],
         smtputf8: bool = False,
         proven: bool = False,
+        anonymous: bool = False,
     ) -> None:
         self._envelope = envelope
         self._capabilities = capabilities
@@ -74,6 +76,7 @@ class Transaction:
         self._chunks = chunks
         self._smtputf8 = smtputf8 and "SMTPUTF8" in capabilities
         self._proven = proven
+        self._anonymous = anonymous
         self._accepting: list[str] = []
         self.accepted: list[str] = []
         self.refused: dict[str, Reply | str] = {}
@@ -154,6 +157,10 @@ class Transaction:
         rcpt = [command("RCPT", f"TO:<{address}>") for address in recipients]
         return [command(*words), *rcpt]
 
+    def _failure(self, reply: Reply, phase: str) -> DeliveryError:
+        limit = self._capabilities.size
+        return failure(reply, phase, limit=limit, anonymous=self._anonymous)
+
     def _ask(self, recipients: list[str], last: bytes) -> Dialogue[Reply | None]:
         """Send the envelope, and ``last``, which does not end the mail.
 
@@ -191,12 +198,12 @@ class Transaction:
         """Take note of the replies to MAIL and, as far as they go, to RCPT."""
         if replies and not replies[0].positive:
             self.closing = replies[0].code == 421
-            raise failure(replies[0], "sender", limit=self._capabilities.size)
+            raise self._failure(replies[0], "sender")
         self._accepting = []
         for address, reply in zip(recipients, replies[1:], strict=False):
             if reply.positive:
                 self._accepting.append(address)
-            elif reply.permanent:
+            elif reply.permanent and not too_many_recipients(reply):
                 self.refused[address] = reply
             else:
                 self.deferred[address] = reply
@@ -215,7 +222,7 @@ class Transaction:
         why: Reply | str
         error: Exception
         if lost is None or self.closing:
-            why, error = replies[-1], failure(replies[-1], "recipient")
+            why, error = replies[-1], self._failure(replies[-1], "recipient")
         else:
             why, error = lost.failure.message, lost
         if not self.refused:
@@ -346,7 +353,7 @@ class Transaction:
                 self._accepting,
             )
             return
-        error = failure(reply, phase, limit=self._capabilities.size)
+        error = self._failure(reply, phase)
         if not (self.refused or self.deferred):
             self.closing = reply.code == 421
             raise error
