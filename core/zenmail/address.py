@@ -13,7 +13,7 @@ from .clean import clean_line
 from .errors import AddressError
 from .runtime.forks import defer_forks
 
-__all__ = ["Mailbox", "parse_mailbox", "split_addresses"]
+__all__ = ["ADDRESS_REMEDY", "Mailbox", "parse_mailbox", "split_addresses", "split_valid"]
 
 # What needs neither IDNA nor a look at the special cases: RFC 5321's Dot-string and
 # letter-digit-hyphen labels. A label with "--" in third place is left to IDNA.
@@ -23,6 +23,7 @@ _PLAIN = re.compile(
     rf"(?=.{{1,64}}@)({_ATEXT}+(?:\.{_ATEXT}+)*)@((?:{_LABEL}\.)+(?!..--)[A-Za-z]{{2,63}})"
 )
 _LONGEST = 254
+_SHOWN = 200
 _DEEPEST = 8
 _MOST = 100_000
 _SPECIAL_USE = (
@@ -42,7 +43,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _GROUP = re.compile(r'[^:;,"<@\[]*:')
 # RFC 5322, 3.2.3: what a display name without quotation marks cannot hold.
 _SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
-_REMEDY = "Write it as name@example.com or 'Name <name@example.com>'."
+ADDRESS_REMEDY = "Write it as name@example.com or 'Name <name@example.com>'."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,25 @@ def parse_mailbox(text: str) -> Mailbox:
     return Mailbox(name=name, address=_normalise(address, shown=text))
 
 
+def split_valid(value: object) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the valid addresses of a list, as `Email` has them, and what is wrong with others.
+
+    Args:
+        value: What `split_addresses` takes.
+
+    Raises:
+        AddressError: It is neither text nor a list of texts.
+    """
+    valid: list[str] = []
+    invalid: dict[str, str] = {}
+    for text in split_addresses(value):
+        try:
+            valid.append(str(parse_mailbox(text)))
+        except AddressError as error:
+            invalid[clean_line(text, limit=_SHOWN)] = error.message
+    return tuple(valid), invalid
+
+
 def _read_name(text: str, *, shown: str) -> str:
     text = text.strip()
     quoted = _QUOTED.fullmatch(text)
@@ -154,7 +174,8 @@ def _normalise_unusual(address: str, *, shown: str) -> str:
 
 def _refusal(shown: str, reason: str) -> AddressError:
     return AddressError(
-        f"{clean_line(shown, limit=200)!r} is not a mail address: {reason}.", remedy=_REMEDY
+        f"{clean_line(shown, limit=_SHOWN)!r} is not a mail address: {reason}.",
+        remedy=ADDRESS_REMEDY,
     )
 
 
@@ -179,14 +200,16 @@ def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
         return _split_text(str.__str__(value).strip())
     if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | dict):
         if depth >= _DEEPEST:
-            raise AddressError("Addresses stand in lists of lists.", remedy=_REMEDY)
+            raise AddressError("Addresses stand in lists of lists.", remedy=ADDRESS_REMEDY)
         items = list(islice(value, _MOST + 1))
         if len(items) > _MOST:
             raise AddressError(
                 f"There are more than {_MOST:,} addresses.", remedy="Use a mailing list."
             )
         return tuple(part for item in items for part in split_addresses(item, depth=depth + 1))
-    raise AddressError(f"A {type(value).__name__} is not a mail address.", remedy=_REMEDY)
+    raise AddressError(
+        f"A {type(value).__name__} is not a mail address.", remedy=ADDRESS_REMEDY
+    )
 
 
 def _split_text(text: str) -> tuple[str, ...]:

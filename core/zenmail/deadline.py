@@ -50,6 +50,8 @@ class Deadline:
 
     def share(self, parts: int) -> Deadline:
         """Return an earlier deadline that leaves an equal part to ``parts - 1`` others."""
-        if parts <= 1:
-            return self
-        return Deadline(time.monotonic() + self.remaining() / parts)
+        return self if parts <= 1 else self.part(1 / parts)
+
+    def part(self, fraction: float) -> Deadline:
+        """Return an earlier deadline: this fraction of the seconds left from now."""
+        return Deadline(time.monotonic() + self.remaining() * fraction)

@@ -6,11 +6,11 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from .address import Mailbox, parse_mailbox, split_addresses
+from .address import ADDRESS_REMEDY, Mailbox, parse_mailbox, split_addresses, split_valid
 from .attachment import Attachment
 from .clean import as_text, clean_line, clean_text
 from .errors import AddressError, ConfigurationError
@@ -94,10 +94,12 @@ class Email(Model):
 
     Text that cannot travel is cleaned: line ends in a header, control characters, terminal
     codes, lone surrogates, overrides of the writing direction. What is not text is turned
-    into it. An address that cannot travel is refused.
+    into it. An invalid recipient among valid ones costs only itself the mail: it is set
+    aside in ``invalid``, and the receipt of a send lists it as refused.
 
     Raises:
-        AddressError: An address cannot be put on the wire, or there is no recipient.
+        AddressError: The sender or an address in ``reply_to`` is invalid, or there is no
+            valid recipient.
         ConfigurationError: Any other argument is unusable.
 
     Attributes:
@@ -117,12 +119,13 @@ class Email(Model):
         list_id: What receivers can filter by (RFC 2919), or "".
         importance: What mail programs may mark.
         date: When it happened, with time zone.
+        invalid: Recipients that were given and are not mail addresses, and why.
     """
 
     sender: Annotated[str, BeforeValidator(_parse_sender)]
-    to: Addresses = ()
-    cc: Addresses = ()
-    bcc: Addresses = ()
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
     reply_to: Addresses = ()
     subject: Line = ""
     text: Text = ""
@@ -136,6 +139,7 @@ class Email(Model):
     list_id: str = ""
     importance: Literal["low", "normal", "high"] = "normal"
     date: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+    invalid: dict[str, str] = Field(default_factory=dict, repr=False)
 
     if TYPE_CHECKING:
 
@@ -157,7 +161,26 @@ class Email(Model):
             list_id: str = "",
             importance: Literal["low", "normal", "high"] = "normal",
             date: datetime = ...,
+            invalid: Mapping[str, str] = ...,
         ) -> None: ...
+
+    @model_validator(mode="before")
+    @classmethod
+    def _set_aside(cls, values: Any) -> Any:
+        """Take the invalid recipients out, so that they do not cost the others the mail."""
+        if not isinstance(values, dict):
+            return values
+        valid: dict[str, tuple[str, ...]] = {}
+        invalid: dict[str, str] = {}
+        for name in ("to", "cc", "bcc"):
+            if name in values:
+                valid[name], found = split_valid(values[name])
+                invalid.update(found)
+        if not invalid:
+            return {**values, **valid}
+        if not any(valid.values()):
+            raise AddressError(next(iter(invalid.values())), remedy=ADDRESS_REMEDY)
+        return {**values, **valid, "invalid": {**values.get("invalid", {}), **invalid}}
 
     @model_validator(mode="after")
     def _complete(self) -> Email:

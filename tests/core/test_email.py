@@ -196,3 +196,22 @@ def test_a_header_in_two_spellings_is_refused() -> None:
     """Header names have no case (RFC 5322, 1.2.2)."""
     with pytest.raises(ConfigurationError, match="twice"):
         _email(headers={"X-Run": "1", "x-run": "2"})
+
+
+@pytest.mark.parametrize("field", ["to", "cc", "bcc"])
+def test_invalid_recipient_costs_nobody_else_the_mail(field: str) -> None:
+    """An invalid recipient is set aside with the reason, wherever it stands."""
+    recipients = {"to": ["ada@example.com"], field: ["ada@example.com", "bob.@example.com"]}
+    mail = Email(sender="a@example.com", text="x", **recipients)
+    assert mail.envelope.recipients == ("ada@example.com",)
+    assert list(mail.invalid) == ["bob.@example.com"]
+    assert "period" in mail.invalid["bob.@example.com"]
+    assert b"bob" not in mail.as_bytes()
+    assert mail.replace(subject="other").invalid == mail.invalid
+    assert Email.model_validate_json(mail.model_dump_json()).invalid == mail.invalid
+
+
+def test_only_invalid_recipients() -> None:
+    """With no valid recipient there is no mail."""
+    with pytest.raises(AddressError, match="bob"):
+        Email(sender="a@example.com", to="bob.@example.com", cc=["x y"], text="x")

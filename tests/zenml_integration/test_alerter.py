@@ -320,3 +320,26 @@ def test_the_connector_gives_the_session(register: Callable[..., Any], ses: str)
     (sent,) = ses_backends["123456789012"]["eu-west-1"].sent_messages
     assert set(sent.destinations) == {"default@example.com"}
     assert "Over the connector" in sent.raw_data
+
+
+def test_a_malformed_address_costs_nobody_else_the_mail(
+    alerter: Any, server: SMTPServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The valid recipients of a post get the mail, and the log names the invalid one."""
+    message = AlerterMessage(
+        body="x", metadata={"recipient_email": ["ada@example.com", "bob.@example.com"]}
+    )
+    assert alerter.post(message) is False
+    assert server.mails[0].recipients == ["ada@example.com"]
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert "bob.@example.com" in line
+    assert "ada@" not in line
+
+
+@pytest.mark.parametrize("name", ["ML @ ACME, Berlin", 'The "best" <team>; or: so', "a\\b"])
+def test_any_sender_name_arrives(alerter: Any, server: SMTPServer, name: str) -> None:
+    """A display name is quoted where it needs quotation marks."""
+    assert alerter.post("Body", SMTPEmailAlerterParameters(sender_name=name)) is True
+    (sender,) = server.mails[0].message["From"].addresses
+    assert sender.display_name == name
+    assert sender.addr_spec == "alerts@example.com"

@@ -18,7 +18,7 @@ from zenmail import (
     TemporaryFailure,
     ZenmailError,
 )
-from zenmail.address import parse_mailbox, split_addresses
+from zenmail.address import parse_mailbox, split_addresses, split_valid
 from zenmail.clean import clean_line
 from zenmail.model import describe_validation
 
@@ -218,11 +218,9 @@ def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
         return True
     if settings.on_delivery_failure == "raise":
         receipt.raise_for_outcome()
-    missing = [
-        address
-        for address in settings.recipients
-        if parse_mailbox(address).address not in receipt.accepted
-    ]
+    valid, invalid = split_valid(settings.recipients)
+    missing = [item for item in valid if parse_mailbox(item).address not in receipt.accepted]
+    missing += invalid
     _logger.error(
         "%s: %r to %s. %s.%s",
         _VERDICTS.get(receipt.outcome, "E-mail lost"),

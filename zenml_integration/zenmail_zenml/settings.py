@@ -17,7 +17,8 @@ from pydantic import (
 )
 from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
 
-from zenmail.address import parse_mailbox, split_addresses
+from zenmail.address import Mailbox, parse_mailbox, split_addresses
+from zenmail.clean import clean_line
 from zenmail.errors import AddressError, ConfigurationError, OptionsError
 from zenmail.model import describe_validation
 
@@ -184,8 +185,7 @@ class Resolved(BaseModel):
         """The sender with the display name."""
         if not self.sender_name:
             return self.sender_email
-        name = "".join(" " if mark in '<>"\\' else mark for mark in self.sender_name).strip()
-        return f"{name} <{self.sender_address}>"
+        return str(Mailbox(clean_line(self.sender_name), self.sender_address))
 
     @property
     def sender_address(self) -> str:

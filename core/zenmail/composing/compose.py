@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ..address import parse_mailbox
+from ..address import parse_mailbox, split_valid
 from ..addressing import Addressing
 from ..clean import as_text, clean_line
 from ..errors import ConfigurationError, TemplateError
@@ -61,7 +61,7 @@ def compose(
         addressing: Sender, recipients and form of the mail: the fields of `Addressing`.
 
     Raises:
-        AddressError: An address is invalid, or there is no recipient.
+        AddressError: The sender is invalid, or there is no valid recipient.
         ConfigurationError: Another argument is unusable.
     """
     require_alert(alert)
@@ -96,6 +96,11 @@ def compose_addressed(
     def hide(text: str) -> str:
         return Redactor(values, shapes=redact).text(text)
 
+    reply_to, invalid = split_valid(addressing.reply_to)
+    for why in invalid.values():
+        # Answers that go to the sender are better than no alert.
+        _logger.warning("An address in reply_to was left out: %s", hide(why))
+
     def draft(scale: float) -> tuple[Email, bool]:
         builder = ContentBuilder(
             alert,
@@ -114,7 +119,7 @@ def compose_addressed(
             to=addressing.to,
             cc=addressing.cc,
             bcc=addressing.bcc,
-            reply_to=addressing.reply_to,
+            reply_to=reply_to,
             subject=clean_line(f"{builder.prefix} {content.subject}"),
             text=text,
             html=html,

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..address import parse_mailbox
+from ..address import ADDRESS_REMEDY, parse_mailbox, split_valid
 from ..addressing import Addressing
 from ..composing.compose import compose_addressed
 from ..deadline import Deadline
 from ..email import Email
-from ..errors import ZenmailError
+from ..errors import AddressError, ZenmailError
 from ..plugins import PluginHost
 from ..receipt import Receipt
 from .dispatch import Dispatcher
@@ -116,8 +116,10 @@ class Alerts:
         if self._storms is None or self._limit is None:
             return None
         # An unusable address is told now, not when the digest is sent.
-        for item in (addressing.sender, *addressing.recipients, *addressing.reply_to):
-            parse_mailbox(item)
+        parse_mailbox(addressing.sender)
+        valid, invalid = split_valid(addressing.recipients)
+        if invalid and not valid:
+            raise AddressError(next(iter(invalid.values())), remedy=ADDRESS_REMEDY)
         if self._storms.admit(alert, addressing):
             return None
         self._storms.watch(self._send_in_their_own_time, self._seconds)

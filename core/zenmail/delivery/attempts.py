@@ -129,6 +129,7 @@ class Attempts:
         self._verdicts: dict[str, dict[int, _Verdict]] = {}
         self._failures: dict[str, str] = {}
         self._not_before = Deadline(0.0)
+        self._took: dict[int, float] = {}
 
     def run(
         self,
@@ -155,6 +156,7 @@ class Attempts:
         for turn in range(rounds):
             if turn and not _pause(turn, deadline, self._not_before):
                 return
+            tried = False
             for index, route in enumerate(routes):
                 waiting = [one for one in range(index, len(routes)) if self._offer(one)]
                 if index not in waiting or (self.attempts and deadline.expired):
@@ -168,13 +170,26 @@ class Attempts:
                         route.name,
                     )
                 share = deadline.share(len(waiting))
+                if turn and not self._time_for(index, share):
+                    continue
+                tried = True
                 self._attempt(index, route, share, fetch_token)
                 # A hiccup is no reason yet to change the transport.
-                hiccup = turn == 0 and len(waiting) > 1 and self._offer(index)
-                if hiccup and _pause(1, share, self._not_before):
+                once_more = turn == 0 and len(waiting) > 1 and self._offer(index)
+                if not (once_more and _pause(1, share, self._not_before)):
+                    continue
+                if self._time_for(index, share):
                     self._attempt(index, route, share, fetch_token)
-            if not self._remaining or not any(map(self._offer, range(len(routes)))):
+            if not (tried and self._remaining) or not any(map(self._offer, range(len(routes)))):
                 return
+
+    def _time_for(self, index: int, deadline: Deadline) -> bool:
+        """Return whether a retry can take as long as the last time the transport answered.
+
+        One that is cut short while the mail travels would end as unknown, though it was
+        known that nobody had the mail.
+        """
+        return deadline.remaining() >= self._took.get(index, 0.0)
 
     def _offer(self, index: int) -> list[str]:
         """Return those still without the mail whom this transport may take."""
@@ -196,11 +211,16 @@ class Attempts:
         request = SendRequest(self.email, envelope, route.options, deadline, fetch_token)
         if self._progress is not None:
             self._progress.started()
+        before = deadline.remaining()
         try:
             receipt = self._call(route, request)
         except DeliveryError as error:
+            # How long a server was silent says nothing of how long it takes to answer.
+            if not isinstance(error, DeadlineExceeded):
+                self._took[index] = before - deadline.remaining()
             self._fail(index, route.name, offered, error)
         else:
+            self._took[index] = before - deadline.remaining()
             self._record(index, route.name, offered, receipt)
         self._remaining = [
             address
@@ -242,8 +262,8 @@ class Attempts:
             self._failures[name] = reasons[0]
         self.transport, self.code, self.remedy = name, receipt.code, receipt.remedy
         self.detail = receipt.detail
-        if reasons and not (self.detail and self.accepted):
-            # What was said of the mail as a whole when nobody got it says little.
+        if reasons:
+            # What was said to those who got it says nothing of those who are left.
             self.detail = reasons[0]
         for note in receipt.notes:
             self._note(note)

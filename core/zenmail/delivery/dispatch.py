@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..address import ADDRESS_REMEDY
 from ..composing.shorten import without_missing_files
 from ..deadline import Deadline
 from ..email import Email
+from ..errors import AddressError
 from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..retry import Retry
@@ -154,15 +156,25 @@ class Dispatcher:
 
     def _receipt(self, delivery: Delivery, attempts: Attempts, seconds: float) -> Receipt:
         tidy, tidy_all = self._secrecy.tidy, self._secrecy.tidy_all
+        outcome, detail, code = attempts.outcome(), attempts.detail, attempts.code
+        remedy = attempts.remedy
+        # A mail out of the outbox had them reported when it went in.
+        invalid = {} if delivery.origin == "flush" else delivery.email.invalid
+        if invalid and outcome == "delivered":
+            outcome, detail = "partial", next(iter(invalid.values()))
+            code, remedy = AddressError.default_code, ADDRESS_REMEDY
         return Receipt(
-            outcome=attempts.outcome(),
+            outcome=outcome,
             accepted=tuple(attempts.accepted),
-            refused=tidy_all(attempts.refused()),
+            refused={
+                **{tidy(address): tidy(why) for address, why in invalid.items()},
+                **tidy_all(attempts.refused()),
+            },
             deferred=tidy_all(attempts.deferred()),
             unknown=tidy_all(attempts.unknown()),
-            detail=tidy(attempts.detail),
-            code=tidy(attempts.code),
-            remedy=tidy(attempts.remedy),
+            detail=tidy(detail),
+            code=tidy(code),
+            remedy=tidy(remedy),
             attempts=attempts.attempts,
             message_id=delivery.email.message_id,
             transport=attempts.transport,

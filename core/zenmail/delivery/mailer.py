@@ -197,7 +197,7 @@ class Mailer:
             The outcome for each recipient.
 
         Raises:
-            AddressError: An address is invalid, or there is no recipient.
+            AddressError: The sender is invalid, or there is no valid recipient.
             ConfigurationError: Another argument is unusable.
         """
         deadline = Deadline.after(self.deadline)

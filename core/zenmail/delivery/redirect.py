@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from ..address import parse_mailbox, split_addresses
+from ..address import ADDRESS_REMEDY, parse_mailbox, split_addresses, split_valid
 from ..email import Email, Envelope
-from ..errors import ConfigurationError
+from ..errors import AddressError, ConfigurationError
 
 __all__ = ["Redirect"]
 
+_logger = logging.getLogger(__name__)
 _HEADER = "X-Zenmail-Redirected-From"
 
 
@@ -27,8 +29,12 @@ class Redirect:
     """
 
     def __init__(self, to: str | Sequence[str], allow: str | Sequence[str] = ()) -> None:
-        addresses = map(_address, split_addresses(to))
-        self._to = tuple({item.lower(): item for item in addresses}.values())
+        valid, invalid = split_valid(to)
+        if invalid and not valid:
+            raise AddressError(next(iter(invalid.values())), remedy=ADDRESS_REMEDY)
+        for why in invalid.values():
+            _logger.warning("An address in redirect_to was left out: %s", why)
+        self._to = tuple({_address(item).lower(): _address(item) for item in valid}.values())
         if to and not self._to:
             raise ConfigurationError(
                 "redirect_to names no address, so mail would go to its recipients.",

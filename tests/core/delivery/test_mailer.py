@@ -739,3 +739,50 @@ def test_arguments_of_another_type_are_refused(argument: dict[str, Any]) -> None
     arguments: dict[str, Any] = {"sender": "a@example.com", "to": "b@example.com", **argument}
     with Mailer("console", dry_run=True) as mailer, pytest.raises(ConfigurationError):
         mailer.send_alert(Alert(title="Done"), **arguments)
+
+
+def test_invalid_recipients_are_refused_and_the_others_get_the_mail(
+    scripted: Make, mailer_of: Make
+) -> None:
+    """A malformed address is reported as a server's 550 is, and costs nobody else the mail."""
+    one = scripted()
+    receipt = mailer_of(one).send_alert(
+        Alert(title="Step failed"),
+        sender="a@example.com",
+        to=["b@example.com", "bob.@example.com"],
+        reply_to=["c@example.com", "nobody"],
+    )
+    assert receipt.accepted == (B,)
+    assert receipt.outcome == "partial"
+    assert list(receipt.refused) == ["bob.@example.com"]
+    assert "bob" in receipt.detail
+    assert (receipt.code, bool(receipt.remedy)) == ("address", True)
+
+
+def test_no_retry_is_cut_shorter_than_the_last_one_took(
+    scripted: Make, mailer_of: Make
+) -> None:
+    """A deferral stays one when a further try could not end in time."""
+
+    def defer(_: object) -> Receipt:
+        time.sleep(0.6)
+        raise TemporaryFailure("451 Later")
+
+    one = scripted(*[defer] * 5)
+    receipt = mailer_of(one, deadline=1.2).send(
+        Email(sender="a@example.com", to="b@example.com", text="x")
+    )
+    assert receipt.outcome == "deferred"
+    assert receipt.attempts == 1
+
+
+def test_the_detail_of_a_partial_success_is_that_of_those_left(
+    scripted: Make, mailer_of: Make
+) -> None:
+    """What the server said of the mail matters less than why somebody lacks it."""
+    one = scripted(
+        Receipt(accepted=[B], refused={C: "550 5.1.1 Unknown"}, detail="250 2.0.0 Ok")
+    )
+    receipt = mailer_of(one).send(Email(sender="a@example.com", to=[B, C], text="x"))
+    assert receipt.outcome == "partial"
+    assert receipt.detail == "550 5.1.1 Unknown"

@@ -69,25 +69,27 @@ def test_one_refused_does_not_stop_the_others(
 
 
 def test_nobody_accepted_sends_nothing(server: SMTPServer, client: Any, email: Email) -> None:
-    """When every recipient is refused no mail is sent, and the connection stays usable."""
+    """When every recipient is refused no mail is sent; the next has a new connection.
+
+    Postfix, for one, makes a client wait for seconds that has only been refused.
+    """
     server.on("rcpt", "550 5.1.1 No such user", times=3)
     receipt = client.send(server, email)
     assert set(receipt.refused) == set(email.envelope.recipients)
     assert not receipt.accepted
     assert not server.mails
     assert client.send(server, email).accepted == email.envelope.recipients
-    assert server.connections == 1
+    assert server.connections == 2
     assert len(server.mails) == 1
 
 
-def test_data_taken_without_recipients_sends_a_dot_alone(
+def test_data_taken_without_recipients_gets_no_content(
     start: Start, client: Any, email: Email
 ) -> None:
     """A server that answers 354 though it refused everybody gets no content (RFC 2920)."""
     server = start(extensions=MODES["pipeline"])
     server.on("rcpt", "550 5.1.1 No such user", times=3)
     server.on("data", "354 Whatever", times=1)
-    server.on("dot", "554 5.5.1 No valid recipients", times=1)
     receipt = client.send(server, email)
     assert set(receipt.refused) == set(email.envelope.recipients)
     assert not server.mails
@@ -121,7 +123,6 @@ def test_data_refused(start: Start, client: Any, email: Email) -> None:
         assert set(receipt.refused) == {"bob@example.com"}
         assert set(receipt.deferred) == {"alice@example.com", "carol@example.com"}
         assert client.send(server, email).accepted
-        assert server.connections == 1
 
 
 @pytest.mark.parametrize("action", [Drop(), Drop(reset=True), Hang(), "250-never ends"])
@@ -398,10 +399,10 @@ def test_announced_and_unknown_bdat_falls_back(
 def test_bdat_that_breaks_the_connection_is_not_tried_again(
     start: Start, client: Any, email: Email
 ) -> None:
-    """A server that drops at BDAT leaves one mail in doubt, and gets the next by DATA."""
+    """A server that drops at BDAT certainly took nothing, and gets the next try by DATA."""
     server = start(extensions=("PIPELINING", "CHUNKING"))
     server.on("bdat", Drop())
-    with pytest.raises(UnknownOutcome):
+    with pytest.raises(TemporaryFailure):
         client.send(server, email)
     assert client.send(server, email).accepted
     assert [mail.command for mail in server.mails] == ["DATA"]

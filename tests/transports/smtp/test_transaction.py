@@ -43,7 +43,7 @@ def play(dialogue: Dialogue[T], *answers: list[Reply] | Lost) -> tuple[bytes, T]
         return said, stop.value
 
 
-def transaction(*keywords: str, content: bytes = CONTENT) -> Transaction:
+def transaction(*keywords: str, content: bytes = CONTENT, proven: bool = False) -> Transaction:
     """Return a transaction with a server that offers this."""
 
     def chunks() -> Iterator[bytes]:
@@ -55,6 +55,7 @@ def transaction(*keywords: str, content: bytes = CONTENT) -> Transaction:
         Capabilities(dict.fromkeys(keywords, "")),
         size=len(content),
         chunks=chunks,
+        proven=proven,
     )
 
 
@@ -64,8 +65,8 @@ def lost(*replies: Reply, sent: bool) -> Lost:
 
 
 def test_one_flight() -> None:
-    """With CHUNKING and PIPELINING all of it is one flight."""
-    mail = transaction("PIPELINING", "CHUNKING", "SIZE")
+    """With CHUNKING and PIPELINING, all of it is one flight on a proven connection."""
+    mail = transaction("PIPELINING", "CHUNKING", "SIZE", proven=True)
     said, _ = play(mail.run(), [OK, OK, NO, OK])
     assert said == (
         b"MAIL FROM:<a@x.example> SIZE=12\r\nRCPT TO:<b@x.example>\r\nRCPT TO:<c@x.example>\r\n"
@@ -73,7 +74,63 @@ def test_one_flight() -> None:
     )
     assert mail.accepted == ["b@x.example"]
     assert mail.refused == {"c@x.example": NO}
-    assert (mail.intact, mail.reset) == (True, False)
+    assert mail.intact
+
+
+def test_the_first_flight_does_not_end_the_mail() -> None:
+    """On a connection that has proven nothing, the mail ends in a flight of its own."""
+    mail = transaction("PIPELINING", "CHUNKING", content=b"A: b\r\nC: d\r\n\r\nx\r\n")
+    said, _ = play(mail.run(), [OK, OK, OK, OK], [OK])
+    assert said.endswith(b"BDAT 3\r\nA: BDAT 14 LAST\r\nb\r\nC: d\r\n\r\nx\r\n")
+    assert mail.accepted == ["b@x.example", "c@x.example"]
+
+
+@pytest.mark.parametrize("keywords", [("PIPELINING",), ("PIPELINING", "CHUNKING")])
+@pytest.mark.parametrize("count", range(5))
+def test_loss_before_the_end_of_the_mail_is_certain(
+    keywords: tuple[str, ...], count: int
+) -> None:
+    """Whatever was answered, a mail whose end was not sent was not taken."""
+    last = GO if len(keywords) == 1 else OK
+    with pytest.raises(Lost):
+        play(transaction(*keywords).run(), lost(*[OK, OK, OK, last][:count], sent=True))
+    mail = transaction(*keywords)
+    play(mail.run(), lost(OK, NO, *[OK, last][:count], sent=True))
+    assert mail.refused == {"b@x.example": NO}
+    assert set(mail.deferred) == {"c@x.example"}
+    assert not mail.unknown
+
+
+@pytest.mark.parametrize("proven", [True, False])
+@pytest.mark.parametrize("keywords", [(), ("PIPELINING",), ("PIPELINING", "CHUNKING")])
+@pytest.mark.parametrize("count", range(3))
+def test_421_names_everybody(keywords: tuple[str, ...], count: int, proven: bool) -> None:
+    """421 in place of any answer but the last: nothing was taken, nobody is forgotten."""
+    before = [OK, NO, OK][:count]
+    mail = transaction(*keywords, proven=proven)
+    bye = Reply(421, ("4.7.0 Too many errors",))
+    answers: list[list[Reply] | Lost] = [lost(*before, bye, sent=True)]
+    if not keywords:
+        answers = [*([reply] for reply in before), [bye]]
+    if count < 2:
+        with pytest.raises(TemporaryFailure, match="421"):
+            play(mail.run(), *answers)
+        assert mail.closing
+    else:
+        play(mail.run(), *answers)
+        assert mail.refused == {"b@x.example": NO}
+        assert mail.deferred == {"c@x.example": bye}
+    assert not mail.unknown
+    assert not mail.accepted
+    assert not mail.intact
+
+
+def test_those_whose_reply_was_lost_are_named() -> None:
+    """In one flight, whoever was not refused may have the mail, answered for or not."""
+    mail = transaction("PIPELINING", "CHUNKING", proven=True)
+    play(mail.run(), lost(OK, NO, sent=True))
+    assert mail.refused == {"b@x.example": NO}
+    assert set(mail.unknown) == {"c@x.example"}
 
 
 def test_two_flights() -> None:
@@ -90,10 +147,10 @@ def test_loss_in_one_flight(sent: bool) -> None:
     """In one flight a loss is unknown only when all was sent and nobody had refused it."""
     keywords = ("PIPELINING", "CHUNKING")
     with pytest.raises(UnknownOutcome if sent else Lost):
-        play(transaction(*keywords).run(), lost(OK, OK, OK, sent=sent))
+        play(transaction(*keywords, proven=True).run(), lost(OK, OK, OK, sent=sent))
     with pytest.raises(PermanentFailure):
-        play(transaction(*keywords).run(), lost(NO, sent=sent))
-    mail = transaction(*keywords)
+        play(transaction(*keywords, proven=True).run(), lost(NO, sent=sent))
+    mail = transaction(*keywords, proven=True)
     play(mail.run(), lost(OK, NO, NO, sent=sent))
     assert set(mail.refused) == {"b@x.example", "c@x.example"}
     assert not mail.intact
@@ -110,7 +167,7 @@ def test_bdat_that_is_accepted_for_nobody() -> None:
 @pytest.mark.parametrize("refusal", [NO, LATER, Reply(421, ("",)), GO])
 def test_bdat_that_is_accepted_without_a_sender(refusal: Reply) -> None:
     """A server that refuses the sender and takes the mail may have delivered it."""
-    mail = transaction("PIPELINING", "CHUNKING")
+    mail = transaction("PIPELINING", "CHUNKING", proven=True)
     with pytest.raises(UnknownOutcome):
         play(mail.run(), [refusal, OK, OK, OK])
     assert (mail.intact, mail.closing) == (False, False)
@@ -118,29 +175,20 @@ def test_bdat_that_is_accepted_without_a_sender(refusal: Reply) -> None:
         play(transaction("PIPELINING", "CHUNKING").run(), [refusal, NO, NO, OK])
 
 
-@pytest.mark.parametrize("keywords", [(), ("PIPELINING",), ("PIPELINING", "CHUNKING")])
-def test_a_refused_reset_is_no_refusal(keywords: tuple[str, ...]) -> None:
-    """Where MAIL is taken, it does not matter that RSET was not known."""
-    mail = transaction(*keywords)
-    mail.reset = True
-    unknown = Reply(502, ("",))
-    if "CHUNKING" in keywords:
-        answers = [[unknown, OK, OK, OK, OK]]
-    elif keywords:
-        answers = [[unknown, OK, OK, OK, GO], [OK]]
-    else:
-        answers = [[unknown], [OK], [OK], [OK], [GO], [OK]]
-    play(mail.run(), *answers)
-    assert mail.accepted == ["b@x.example", "c@x.example"]
-
-
-def test_bdat_that_is_not_known() -> None:
+@pytest.mark.parametrize("proven", [True, False])
+def test_bdat_that_is_not_known(proven: bool) -> None:
     """502 to BDAT asks for DATA; 503 because nobody was accepted does not."""
+    keywords = ("PIPELINING", "CHUNKING")
+    unknown = Reply(502, ("",))
     with pytest.raises(ChunkingBroken):
-        play(transaction("PIPELINING", "CHUNKING").run(), [OK, OK, OK, Reply(502, ("",))])
-    mail = transaction("PIPELINING", "CHUNKING")
+        play(transaction(*keywords, proven=proven).run(), [OK, OK, OK, unknown])
+    with pytest.raises(ChunkingBroken):
+        # Each line of the chunk is answered, too.
+        mail = transaction(*keywords, proven=proven)
+        play(mail.run(), lost(OK, OK, OK, unknown, sent=True))
+    mail = transaction(*keywords, proven=proven)
     play(mail.run(), [OK, NO, NO, Reply(503, ("",))])
-    assert (mail.intact, mail.reset) == (True, True)
+    assert not mail.intact
 
 
 def test_nonsense_after_the_mail_is_unknown() -> None:
@@ -152,8 +200,8 @@ def test_nonsense_after_the_mail_is_unknown() -> None:
 def test_large_mail_waits_for_its_recipients() -> None:
     """A large mail is not sent before somebody is known to get it."""
     mail = transaction("PIPELINING", "CHUNKING", content=b"x" * 300_000)
-    said, _ = play(mail.run(), [OK, NO, NO])
-    assert b"BDAT" not in said
+    said, _ = play(mail.run(), [OK, NO, NO, OK])
+    assert len(said) < 1000
 
 
 @settings(max_examples=300, deadline=None)

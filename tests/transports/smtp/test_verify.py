@@ -99,17 +99,17 @@ def test_first_failure_skips_the_rest(
     assert checks[failing].remedy
 
 
-def test_hang_ends_at_the_deadline(start: Start, verify: Any) -> None:
-    """A phase that hangs fails at the deadline."""
+def test_hang_ends_before_the_deadline(start: Start, verify: Any) -> None:
+    """A phase that hangs fails in time."""
     server = start(security="starttls")
     server.on("banner", Hang())
     started = time.monotonic()
     checks = verify(server, seconds=2.0)
     seconds = time.monotonic() - started
     assert checks["starttls"].status == "failed"
-    assert "deadline" in checks["starttls"].detail
-    # It ended, and not before.
-    assert 2.0 <= seconds < 20
+    assert "in time" in checks["starttls"].detail
+    # It ended, and not at once.
+    assert 0.5 <= seconds < 20
 
 
 def test_wrong_certificate(start: Start, verify: Any, authority: Authority) -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import errno
+import re
 import ssl
 
 from zenmail import DeliveryError, MailTooLarge, PermanentFailure, TemporaryFailure
 
 from .replies import Reply
 
-__all__ = ["advise", "connect_failure", "failure", "quota_used_up", "tls_failure"]
+__all__ = [
+    "NO_UNICODE",
+    "advise",
+    "connect_failure",
+    "failure",
+    "quota_used_up",
+    "tls_failure",
+    "too_many_recipients",
+]
 
 _OAUTH = (
     "Microsoft takes no passwords here: set oauth to 'microsoft' (pip install "
@@ -24,6 +33,10 @@ _LOGIN = (
     "mailbox (SendGrid's user name is 'apikey', Amazon SES's are SMTP credentials of the "
     "region, not AWS keys)."
 )
+_ANONYMOUS = "Give username and password, or oauth: the server takes no anonymous mail."
+_EHLO = "Set ehlo_name to this machine's full name: the server does not accept the current one."
+_CLIENT_CERTIFICATE = "The server asks for a client certificate: give client_cert_file."
+NO_UNICODE = "The server cannot take addresses outside ASCII: use others."
 _SENDER = "Use a sender address that this login may send from."
 _QUOTA = "The provider's quota is used up: wait, or send through an account with a larger one."
 _MAILBOX = "Check the recipient's address."
@@ -50,16 +63,16 @@ _BY_CODE: dict[tuple[int, str], str] = {
     "SPF, DKIM and DMARC for it, or send through a relay that signs for the domain.",
     (550, "5.7.26"): "The sender's domain is not authenticated: publish SPF or DKIM for it, or "
     "use a sender address of a domain that this relay may send for.",
-    (
-        554,
-        "5.7.57",
-    ): "Give username and password, or oauth: the server takes no anonymous mail.",
+    (554, "5.2.2"): "The sender's own mailbox is full: clear it, wait until its quota "
+    "recovers, or send through another account.",
+    (432, "4.3.2"): "The mailbox sends more mails a minute, or over more connections at once, "
+    "than the server allows: lower rate or connections.",
 }
 _BY_ENHANCED: dict[str, str] = {
     "5.7.8": _LOGIN,
     "5.7.9": _GMAIL,
     "5.7.30": _OAUTH,
-    "5.7.57": "Give username and password, or oauth: the server takes no anonymous mail.",
+    "5.7.57": _ANONYMOUS,
     "5.7.139": _OAUTH,
     "5.7.60": _SENDER,
     "5.4.5": _QUOTA,
@@ -76,8 +89,9 @@ _BY_ENHANCED: dict[str, str] = {
     "4.2.2": "The recipient's mailbox is full: choose another, or have it cleared.",
     "5.3.4": _TOO_LARGE,
     "5.2.3": _TOO_LARGE,
-    "5.5.2": "Update zenmail; if it stays, report it with the server's answer.",
-    "5.6.7": "The server cannot take addresses outside ASCII: use others.",
+    "5.5.2": "Update zenmail; if it keeps happening, report it with the server's answer.",
+    "5.6.7": NO_UNICODE,
+    "5.6.9": NO_UNICODE,
 }
 _BY_PHASE = {
     "auth": _LOGIN,
@@ -86,24 +100,53 @@ _BY_PHASE = {
     "body": _POLICY,
     "data": _POLICY,
     "greeting": "The server takes no mail from here; ask its administrators, or use another.",
-    "ehlo": "Set ehlo_name to this machine's full name; some servers insist on one.",
+    "ehlo": _EHLO,
     "starttls": "Ask the server's administrators, or try security='tls' with port 465.",
 }
 
 
-def advise(reply: Reply, phase: str) -> str:
+_ABOUT_EHLO = re.compile(r"\b(?:helo|ehlo)\b")
+_ABOUT_UNICODE = re.compile(r"smtputf8|internationali[sz]ed|non-?ascii")
+_ABOUT_LOGIN = re.compile(
+    r"authentication (?:is )?(?:required|needed|mandatory)|requires authentication|"
+    r"(?:must|need to|have to|please) (?:first )?(?:log ?in|authenticate|be authenticated)|"
+    r"not (?:logged in|authenticated)|unauthenticated"
+)
+_ABOUT_CLIENT_CERTIFICATE = re.compile(r"client certificate|certificate required")
+_ABOUT_QUOTA = re.compile(
+    r"quota ?exceeded.*submission|submission ?quota ?exceeded|credits exceeded|"
+    r"(?:daily|hourly|monthly)\b.{0,40}\b(?:limit|quota)\b.{0,20}(?:exceeded|reached)|"
+    r"(?:exceeded|reached).{0,40}\b(?:daily|hourly|monthly)\b.{0,40}\b(?:limit|quota)|"
+    r"(?:sending|sender|relay) (?:limit|quota) (?:has been |is )?(?:exceeded|reached)"
+)
+# Of an account or its tenant: https://learn.microsoft.com/exchange/troubleshoot/email-delivery,
+# and Gmail's 5.4.5 (RFC 3463 has congestion there).
+_QUOTA_CODES = frozenset({"5.4.5", "5.1.90", "5.7.232", "5.7.233", "5.7.236"})
+
+
+def advise(reply: Reply, phase: str, *, anonymous: bool = False) -> str:
     """Return what the reader should do about a refusal.
 
     Args:
         reply: The server's answer.
         phase: What it answered: "greeting", "ehlo", "starttls", "auth", "sender",
             "recipient", "data" or "body".
+        anonymous: Whether the client did not log in.
     """
     text = str(reply).lower()
+    if _ABOUT_CLIENT_CERTIFICATE.search(text):
+        return _CLIENT_CERTIFICATE
+    if phase != "auth" and _ABOUT_EHLO.search(text):
+        return _EHLO
+    if _ABOUT_UNICODE.search(text):
+        return NO_UNICODE
     if reply.code == 454 and "throttling" in text:
         return (
             "Amazon SES limits how fast, or how much, the account sends: wait, or ask for more."
         )
+    exact = _BY_CODE.get((reply.code, reply.enhanced)) or _BY_ENHANCED.get(reply.enhanced)
+    if quota_used_up(reply):
+        return exact or _QUOTA
     if reply.code == 554 and "not verified" in text:
         return (
             "Verify the address or its domain in Amazon SES for this region, or leave the "
@@ -112,7 +155,7 @@ def advise(reply: Reply, phase: str) -> str:
     if reply.code == 530 and ("starttls" in text or "tls" in text):
         return "The server insists on encryption: set security to 'starttls'."
     if reply.code == 530:
-        return "Give username and password, or oauth: the server takes no anonymous mail."
+        return _ANONYMOUS
     if "basic authentication" in text and ("disabled" in text or "not supported" in text):
         return _OAUTH
     if "application-specific password" in text:
@@ -122,23 +165,36 @@ def advise(reply: Reply, phase: str) -> str:
             "The server takes no mail for this domain without a login: give username and "
             "password."
         )
-    exact = _BY_CODE.get((reply.code, reply.enhanced)) or _BY_ENHANCED.get(reply.enhanced)
     if exact:
         return exact
+    if phase in ("sender", "recipient", "data", "body"):
+        unknown_client = anonymous and phase in ("sender", "recipient")
+        if _ABOUT_LOGIN.search(text) or (unknown_client and reply.enhanced == "5.7.1"):
+            return _ANONYMOUS
     if reply.temporary:
         return "The server may take it later; its answer says what it waits for."
     return _BY_PHASE.get(phase, "")
 
 
-def failure(reply: Reply, phase: str, *, limit: int = 0) -> DeliveryError:
+def failure(
+    reply: Reply, phase: str, *, limit: int = 0, anonymous: bool = False
+) -> DeliveryError:
     """Return the error for a reply that is not the one hoped for.
 
     Args:
         reply: The server's answer.
         phase: What it answered, see `advise`.
         limit: The SIZE that the server announced, or 0.
+        anonymous: Whether the client did not log in.
     """
-    remedy = advise(reply, phase)
+    remedy = advise(reply, phase, anonymous=anonymous)
+    if _ABOUT_CLIENT_CERTIFICATE.search(str(reply).lower()):
+        # Postfix says so with 421, but no other try will have one.
+        return PermanentFailure(
+            f"The server refuses the {_NAMES[phase]}: {reply}",
+            code="client-certificate",
+            remedy=remedy,
+        )
     if reply.permanent:
         if phase in ("sender", "data", "body") and _too_large(reply):
             error = MailTooLarge(
@@ -166,9 +222,22 @@ def failure(reply: Reply, phase: str, *, limit: int = 0) -> DeliveryError:
 
 def quota_used_up(reply: Reply) -> bool:
     """Return whether the account, not the mail or a recipient, is why it is refused."""
-    # Gmail's "550 5.4.5 Daily user sending limit exceeded" (RFC 3463 has congestion there),
-    # and Amazon SES's "454 Throttling failure: Daily message quota exceeded".
-    return reply.enhanced == "5.4.5" or "daily message quota" in str(reply).lower()
+    if reply.enhanced in _QUOTA_CODES or (reply.code, reply.enhanced) == (554, "5.2.2"):
+        return True
+    # Amazon SES: "454 Throttling failure: Daily message quota exceeded"; Google's relay: "550
+    # 5.7.1 Daily SMTP relay limit exceeded"; SendGrid: "451 ... Maximum credits exceeded";
+    # Microsoft: "554 5.2.0 ... SubmissionQuotaExceeded".
+    return _ABOUT_QUOTA.search(str(reply).lower()) is not None
+
+
+def too_many_recipients(reply: Reply) -> bool:
+    """Return whether the server takes no more recipients in this transaction.
+
+    Some say so with 552, which RFC 5321 (4.5.3.1.10) wants treated as 452.
+    """
+    return reply.code in (452, 552) and (
+        reply.enhanced in ("4.5.3", "5.5.3") or "too many recipients" in str(reply).lower()
+    )
 
 
 _NAMES = {

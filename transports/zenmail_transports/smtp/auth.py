@@ -60,6 +60,16 @@ def log_in(credentials: Credentials, capabilities: Capabilities) -> Dialogue[str
     common = [name for name in known if name in capabilities.mechanisms]
     if not common:
         raise _nothing_in_common(credentials, capabilities)
+    if "CRAM-MD5" in common and not _md5_allowed():
+        common.remove("CRAM-MD5")
+        if not common:
+            raise PermanentFailure(
+                "The server offers no login but CRAM-MD5, and this machine forbids MD5 (FIPS), "
+                "so no credentials were sent.",
+                code="auth-missing",
+                remedy="Have the server's administrators offer PLAIN over TLS, or use another "
+                "relay.",
+            )
     while True:
         name = common.pop(0)
         reply = yield from known[name](credentials)
@@ -120,6 +130,14 @@ def _login(credentials: Credentials) -> Dialogue[Reply]:
             break
         (reply,) = yield Flight([_b64(word) + b"\r\n"], what=_WHAT)
     return reply
+
+
+def _md5_allowed() -> bool:
+    try:
+        hmac.new(b"", b"", "md5")
+    except ValueError:
+        return False
+    return True
 
 
 def _cram_md5(credentials: Credentials) -> Dialogue[Reply]:

@@ -41,11 +41,13 @@ class Flight(NamedTuple):
         pieces: The bytes.
         replies: How many replies they call for.
         what: Name of what is waited for, for people: "EHLO", "the login".
+        final: Whether it ends a mail, so that its loss leaves the outcome unknown.
     """
 
     pieces: Iterable[bytes]
     replies: int = 1
     what: str = ""
+    final: bool = False
 
 
 Dialogue = Generator[Flight, list[Reply], _T]
@@ -156,9 +158,9 @@ def upgrade(capabilities: Capabilities, port: int) -> Dialogue[None]:
         raise failure(reply, "starttls")
 
 
-def probe(*, reset: bool) -> Dialogue[bool]:
-    """Return whether the server still answers; with ``reset``, end its open transaction."""
-    (reply,) = yield Flight([b"RSET\r\n" if reset else b"NOOP\r\n"], what="NOOP")
+def probe() -> Dialogue[bool]:
+    """Return whether the server still answers."""
+    (reply,) = yield Flight([b"NOOP\r\n"], what="NOOP")
     return reply.positive
 
 

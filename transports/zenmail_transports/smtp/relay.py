@@ -26,7 +26,7 @@ from zenmail import (
 from zenmail.runtime.forks import defer_forks, reset_after_fork
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
-from .advice import advise, quota_used_up
+from .advice import NO_UNICODE, advise, quota_used_up, too_many_recipients
 from .auth import Credentials, TokenRefused
 from .dialogue import Capabilities, probe
 from .options import SMTPOptions, build_context
@@ -40,14 +40,14 @@ __all__ = ["Relay"]
 
 # A connection idle for longer may be dead without a sign of it: firewalls forget silently.
 # Then NOOP goes first, so that its loss is certainly not a mail's.
-_CAUTION_AFTER = 5.0
+_CAUTION_AFTER = 0.5
 # The extensions that are not used again for a while when a connection breaks over them.
 _ON_TRIAL = frozenset({"PIPELINING", "CHUNKING"})
 # How long a server is not asked again for an extension that failed.
 _BARRED_FOR = 600.0
 # Tokens are renewed this long before they expire, in seconds.
 _TOKEN_MARGIN = 60.0
-# How long a connection that was idle is given to answer NOOP, in seconds.
+# The time of which NOOP on a connection that was idle gets a phase, in seconds.
 _PATIENCE = 5.0
 
 
@@ -65,7 +65,7 @@ class _Outcome:
         """Take note that a later transaction failed, for the recipients that were left."""
         if isinstance(error, UnknownOutcome):
             self.unknown.update(dict.fromkeys(envelope.recipients, error.message))
-        elif isinstance(error, PermanentFailure):
+        elif isinstance(error, PermanentFailure) and error.code != "quota":
             self.refused.update(dict.fromkeys(envelope.recipients, error.message))
         else:
             self.deferred.update(dict.fromkeys(envelope.recipients, error.message))
@@ -84,6 +84,7 @@ class Relay:
         self._token: AccessToken | None = None
         self._barred: dict[str, float] = {}
         self._proven: set[str] = set()
+        self._last_failure = 0.0
         self.pool = Pool(
             limit=options.connections, max_idle=options.max_idle, max_mails=options.max_mails
         )
@@ -114,6 +115,7 @@ class Relay:
             DeliveryError: It concerns every recipient alike.
         """
         outcome = _Outcome([], {}, {}, {})
+        anonymous = not self._options.username
         envelope = request.envelope
         while True:
             try:
@@ -122,7 +124,7 @@ class Relay:
                 if not outcome.accepted:
                     raise
                 outcome.fail(envelope, error)
-                return _receipt(outcome)
+                return _receipt(outcome, anonymous=anonymous)
             taken, final = transaction.accepted, transaction.final
             if final is not None and len(taken) == len(request.envelope.recipients):
                 return Receipt(accepted=taken, detail=str(final))
@@ -136,10 +138,10 @@ class Relay:
             rest = [
                 address
                 for address, reply in transaction.deferred.items()
-                if isinstance(reply, Reply) and _too_many(reply)
+                if isinstance(reply, Reply) and too_many_recipients(reply)
             ]
             if not rest or not transaction.accepted or request.deadline.expired:
-                return _receipt(outcome)
+                return _receipt(outcome, anonymous=anonymous)
             for address in rest:
                 del outcome.deferred[address]
             envelope = Envelope(envelope.sender, tuple(rest))
@@ -149,14 +151,19 @@ class Relay:
         while True:
             session, fresh = self._connection(request)
             usable = session.capabilities.without(self._out_of_use())
+            # What follows a failure may be another try of the same mail.
+            proven = session.proven and session.last_used > self._last_failure
             try:
-                transaction = _transaction(session, usable, request.email, envelope)
+                transaction = _transaction(
+                    session, usable, request.email, envelope, proven=proven
+                )
             except BaseException:
                 self.pool.discard(session)
                 raise
             try:
                 session.converse(transaction.run(), request.deadline)
             except Lost as lost:
+                self._last_failure = time.monotonic()
                 self.pool.discard(session)
                 if fresh:
                     self._bar(_ON_TRIAL)
@@ -166,12 +173,16 @@ class Relay:
                 self._proven.discard("CHUNKING")
                 self._bar({"CHUNKING"})
             except BaseException as error:
+                self._last_failure = time.monotonic()
                 self._release(session, transaction)
                 if isinstance(error, UnknownOutcome):
                     self._bar({"CHUNKING"})
                 if not (transaction.closing and not fresh):
                     raise
             else:
+                if transaction.deferred or transaction.unknown:
+                    self._last_failure = time.monotonic()
+                session.proven = bool(transaction.accepted) and "CHUNKING" in usable
                 self._release(session, transaction)
                 if transaction.accepted and len(self._proven) < len(_ON_TRIAL):
                     self._proven |= _ON_TRIAL & usable.keywords.keys()
@@ -179,7 +190,6 @@ class Relay:
 
     def _release(self, session: Session, transaction: Transaction) -> None:
         session.mails += 1
-        session.reset = transaction.reset
         if transaction.intact:
             self.pool.give_back(session)
         else:
@@ -274,10 +284,9 @@ class Relay:
                 if failure is None:
                     raise
                 raise failure from None
-            share = deadline.share(len(addresses) + 1)
             try:
-                session.encrypt(context, share)
-                session.introduce(share)
+                session.encrypt(context, deadline)
+                session.introduce(deadline)
             except BaseException as error:
                 session.wire.close()
                 told = error.failure if isinstance(error, Lost) else error
@@ -342,7 +351,7 @@ class Relay:
 
 
 def _transaction(
-    session: Session, usable: Capabilities, email: Email, envelope: Envelope
+    session: Session, usable: Capabilities, email: Email, envelope: Envelope, *, proven: bool
 ) -> Transaction:
     needed = email.smtputf8
     as_it_is = not needed or "SMTPUTF8" in usable
@@ -352,30 +361,23 @@ def _transaction(
         size=email.size(smtputf8=as_it_is),
         chunks=partial(email.chunks, smtputf8=as_it_is),
         smtputf8=needed,
-        reset=session.reset,
+        proven=proven,
+        anonymous=not session.mechanism,
     )
 
 
 def _answers(session: Session, deadline: Deadline) -> bool:
-    """Whether a connection that was idle for long still has a server at its other end."""
+    """Whether a connection that was idle still has a server at its other end."""
     if time.monotonic() - session.last_used < _CAUTION_AFTER:
         return True
-    patience = Deadline.after(min(_PATIENCE, deadline.remaining() / 2))
+    patience = Deadline.after(min(_PATIENCE, deadline.remaining()))
     try:
-        answers = session.converse(probe(reset=session.reset), patience)
+        return session.converse(probe(), patience)
     except Lost:
         return False
-    session.reset = False
-    return answers
 
 
-def _too_many(reply: Reply) -> bool:
-    return reply.code == 452 and (
-        reply.enhanced == "4.5.3" or "too many recipients" in str(reply).lower()
-    )
-
-
-def _receipt(outcome: _Outcome) -> Receipt:
+def _receipt(outcome: _Outcome, *, anonymous: bool) -> Receipt:
     detail = str(outcome.final) if outcome.final is not None else ""
     refused, deferred = dict(outcome.refused), dict(outcome.deferred)
     if not (refused or deferred or outcome.unknown):
@@ -394,7 +396,9 @@ def _receipt(outcome: _Outcome) -> Receipt:
             if why in about_us:
                 deferred[address] = refused.pop(address)
     for reply in (*about_us, *replies)[:1]:
-        remedy = advise(reply, "recipient")
+        remedy = advise(reply, "recipient", anonymous=anonymous)
+    if not replies and any("SMTPUTF8" in str(why) for why in refused.values()):
+        remedy = NO_UNICODE
     return Receipt(
         accepted=outcome.accepted,
         refused={address: str(why) for address, why in refused.items()},

@@ -16,6 +16,9 @@ from .wire import Address, Lost, Wire, connect
 __all__ = ["Session"]
 
 _T = TypeVar("_T")
+# How much of the time left one phase before the end of a mail may take: a server that
+# hangs in it, one of several behind a name, leaves time for another.
+_PHASE = 0.4
 
 
 class Session:
@@ -29,7 +32,7 @@ class Session:
         capabilities: What the server offers.
         mechanism: How the client logged in, or "".
         mails: How many mails it has carried.
-        reset: Whether the server still holds a transaction.
+        proven: Whether the last mail it carried was taken in chunks.
         opened: When it was opened, in seconds of ``time.monotonic()``.
         last_used: When it last carried a mail, likewise.
     """
@@ -40,7 +43,7 @@ class Session:
         self.capabilities = Capabilities()
         self.mechanism = ""
         self.mails = 0
-        self.reset = False
+        self.proven = False
         self.opened = self.last_used = time.monotonic()
 
     @classmethod
@@ -57,7 +60,7 @@ class Session:
         Raises:
             TemporaryFailure: None answers.
         """
-        sock = connect(addresses, options.host, options.port, deadline)
+        sock = connect(addresses, options.host, options.port, deadline.part(_PHASE))
         try:
             return cls(options, Wire(sock, options.host, options.port))
         except BaseException:
@@ -74,9 +77,10 @@ class Session:
         try:
             flight = next(dialogue)
             while True:
+                limit = deadline if flight.final else deadline.part(_PHASE)
                 try:
                     replies = self.wire.exchange(
-                        flight.pieces, flight.replies, flight.what, deadline
+                        flight.pieces, flight.replies, flight.what, limit
                     )
                 except Lost as lost:
                     flight = dialogue.throw(lost)
@@ -93,7 +97,7 @@ class Session:
             DeliveryError: The server does not greet, or cannot be trusted.
         """
         if self._options.security == "tls" and context is not None:
-            self.wire.start_tls(context, deadline)
+            self.wire.start_tls(context, deadline.part(_PHASE))
         self.converse(greet(), deadline)
         if self._options.security == "starttls" and context is not None:
             self.introduce(deadline)
@@ -107,7 +111,7 @@ class Session:
                     remedy="Somebody may be tampering with the connection; use security='tls' "
                     "with port 465.",
                 )
-            self.wire.start_tls(context, deadline)
+            self.wire.start_tls(context, deadline.part(_PHASE))
 
     def introduce(self, deadline: Deadline) -> None:
         """Say EHLO; what was known of the server before is forgotten.

@@ -15,7 +15,7 @@ from zenmail import (
     UnknownOutcome,
 )
 
-from .advice import failure
+from .advice import failure, too_many_recipients
 from .dialogue import Capabilities, Dialogue, Flight, command
 from .replies import Reply
 from .wire import Lost
@@ -34,13 +34,19 @@ _NOT_IMPLEMENTED = frozenset({500, 501, 502, 503, 504})
 class Transaction:
     """One mail to some recipients, and what became of it.
 
+    On a connection that is not known to work, the end of the mail is held back until the
+    server has answered all that comes before it: whatever breaks until then, nobody has the
+    mail. With CHUNKING (RFC 3030) the mail's first line goes with the envelope, in a chunk
+    of its own, so that a server that only claims to know BDAT is found out in time.
+
     Args:
         envelope: Sender and recipients.
         capabilities: What the server can, as far as it is to be used.
         size: The mail's length in bytes.
         chunks: Returns the mail in pieces; may be called once.
         smtputf8: Whether the mail's headers need SMTPUTF8, where the server offers it.
-        reset: Whether the server still holds a transaction that has to go first.
+        proven: Whether the connection has just carried a mail in chunks.
+        anonymous: Whether the client did not log in.
 
     Attributes:
         accepted: Recipients whose mail the server took.
@@ -51,7 +57,6 @@ class Transaction:
         final: The server's answer to the mail, or None when it was not sent.
         intact: Whether the connection is good for another mail.
         closing: Whether the server took nothing and is closing the connection (421).
-        reset: Whether RSET has to go before that.
     """
 
     def __init__(
@@ -62,13 +67,16 @@ class Transaction:
         size: int,
         chunks: Callable[[], Iterable[bytes]],
         smtputf8: bool = False,
-        reset: bool = False,
+        proven: bool = False,
+        anonymous: bool = False,
     ) -> None:
         self._envelope = envelope
         self._capabilities = capabilities
         self._size = size
         self._chunks = chunks
         self._smtputf8 = smtputf8 and "SMTPUTF8" in capabilities
+        self._proven = proven
+        self._anonymous = anonymous
         self._accepting: list[str] = []
         self.accepted: list[str] = []
         self.refused: dict[str, Reply | str] = {}
@@ -77,7 +85,6 @@ class Transaction:
         self.final: Reply | None = None
         self.intact = True
         self.closing = False
-        self.reset = reset
 
     def run(self) -> Dialogue[None]:
         """Say what has to be said.
@@ -90,17 +97,21 @@ class Transaction:
         recipients = self._addressable()
         if not recipients:
             return
+        # Servers slow down a client that has just been refused, so only a connection that
+        # has delivered is used again.
         self.intact = False
-        if "CHUNKING" in self._capabilities:
-            yield from self._send_chunk(recipients)
-        else:
+        if "CHUNKING" not in self._capabilities:
             yield from self._send_data(recipients)
+        elif self._proven and self._pipelining and self._size <= _ONE_FLIGHT:
+            yield from self._send_at_once(recipients)
+        else:
+            yield from self._send_chunks(recipients)
 
     def _addressable(self) -> list[str]:
         capabilities, envelope = self._capabilities, self._envelope
         if envelope.sender and not _ADDRESS.match(envelope.sender):
             raise PermanentFailure(
-                f"{envelope.sender!r} cannot be put on the wire as a sender.", code="address"
+                f"The sender's address {envelope.sender!r} is invalid.", code="address"
             )
         limit = capabilities.size
         if limit and self._size > limit:
@@ -121,7 +132,7 @@ class Transaction:
         recipients = []
         for address in envelope.recipients:
             if not _ADDRESS.match(address):
-                self.refused[address] = "The address cannot be put on the wire."
+                self.refused[address] = "The address is invalid."
             elif not unicode and not address.isascii():
                 self.refused[address] = (
                     "The server takes no address outside ASCII (SMTPUTF8, RFC 6531)."
@@ -130,8 +141,11 @@ class Transaction:
                 recipients.append(address)
         return recipients
 
-    def _opening(self, recipients: Sequence[str]) -> list[bytes]:
-        """Return RSET, when it is due, and MAIL; RCPT comes from `_rcpt`."""
+    @property
+    def _pipelining(self) -> bool:
+        return "PIPELINING" in self._capabilities
+
+    def _commands(self, recipients: Sequence[str]) -> list[bytes]:
         words = ["MAIL", f"FROM:<{self._envelope.sender}>"]
         if "SIZE" in self._capabilities:
             words.append(f"SIZE={self._size}")
@@ -140,194 +154,218 @@ class Transaction:
             words.append("SMTPUTF8")
             if "8BITMIME" in self._capabilities:
                 words.append("BODY=8BITMIME")
-        mail = command(*words)
-        return [b"RSET\r\n", mail] if self.reset else [mail]
+        rcpt = [command("RCPT", f"TO:<{address}>") for address in recipients]
+        return [command(*words), *rcpt]
 
-    @property
-    def _pipelining(self) -> bool:
-        return "PIPELINING" in self._capabilities
+    def _failure(self, reply: Reply, phase: str) -> DeliveryError:
+        limit = self._capabilities.size
+        return failure(reply, phase, limit=limit, anonymous=self._anonymous)
 
-    def _ask(self, recipients: list[str], *last: bytes) -> Dialogue[list[Reply]]:
-        """Put the envelope to the server; return its replies to the ``last`` commands.
+    def _ask(self, recipients: list[str], last: bytes) -> Dialogue[Reply | None]:
+        """Send the envelope, and ``last``, which does not end the mail.
+
+        Returns:
+            The reply to ``last``, or None when there is nobody to send the mail to.
 
         Raises:
-            DeliveryError: The sender is refused.
+            DeliveryError: The sender is refused, or the server closes the connection.
+            Lost: The connection broke, and nobody was refused before.
         """
-        opening = self._opening(recipients)
-        named = [command("RCPT", f"TO:<{address}>") for address in recipients]
-        if self._pipelining:
-            commands = [*opening, *named, *last]
-            try:
-                replies = yield Flight(commands, len(commands), "the sender and the recipients")
-            except Lost as lost:
-                self._note(recipients, lost.replies)
-                raise
-            return self._note(recipients, replies)
-        replies = []
-        for line in opening:
-            replies += yield Flight([line], what="the sender")
-            self._check_opening(replies, len(opening))
-        for address, line in zip(recipients, named, strict=True):
-            (reply,) = yield Flight([line], what="a recipient")
-            self._judge(address, reply)
-            if reply.code == 421:
-                raise failure(reply, "recipient")
-        replies = []
-        if self._accepting:
-            for line in last:
-                replies += yield Flight([line], what="DATA")
-        return replies
+        lines = [*self._commands(recipients), last]
+        flights = [lines] if self._pipelining else [[line] for line in lines]
+        replies: list[Reply] = []
+        try:
+            for flight in flights:
+                if replies and not _may_go_on(replies, at_last=flight[0] is last):
+                    break
+                what = "a recipient" if replies else "the sender and the recipients"
+                replies += yield Flight(flight, len(flight), what)
+        except Lost as lost:
+            replies += lost.replies
+            # A server that does not know BDAT answers each line of the chunk, too.
+            refused = len(replies) == len(lines) and replies[-1].code >= 400
+            if not refused:
+                self._break_off(recipients, replies, lost)
+                return None
+        self._note(recipients, replies)
+        if len(replies) == len(lines):
+            return replies[-1]
+        if replies[-1].code == 421:
+            self._break_off(recipients, replies)
+        return None
 
-    def _note(self, recipients: list[str], replies: list[Reply]) -> list[Reply]:
-        """Take note of the replies to an envelope in one flight; return those behind it."""
-        opened = 2 if self.reset else 1
-        self._check_opening(replies, opened)
-        for address, reply in zip(recipients, replies[opened:], strict=False):
-            self._judge(address, reply)
-        return replies[opened + len(recipients) :]
+    def _note(self, recipients: list[str], replies: Sequence[Reply]) -> None:
+        """Take note of the replies to MAIL and, as far as they go, to RCPT."""
+        if replies and not replies[0].positive:
+            self.closing = replies[0].code == 421
+            raise self._failure(replies[0], "sender")
+        self._accepting = []
+        for address, reply in zip(recipients, replies[1:], strict=False):
+            if reply.positive:
+                self._accepting.append(address)
+            elif reply.permanent and not too_many_recipients(reply):
+                self.refused[address] = reply
+            else:
+                self.deferred[address] = reply
 
-    def _check_opening(self, replies: Sequence[Reply], opened: int) -> None:
-        # A server that refuses RSET and takes MAIL all the same has no other mail open.
-        for reply in replies[:opened]:
-            if reply.code == 421:
-                self._refuse_sender(reply)
-        for reply in replies[opened - 1 : opened]:
-            if not reply.positive:
-                self._refuse_sender(reply)
+    def _break_off(
+        self, recipients: list[str], replies: Sequence[Reply], lost: Lost | None = None
+    ) -> None:
+        """Defer all who were not refused: the connection ended before the mail did.
 
-    def _refuse_sender(self, reply: Reply) -> None:
-        self.closing = reply.code == 421
-        raise failure(reply, "sender", limit=self._capabilities.size)
-
-    def _judge(self, address: str, reply: Reply) -> None:
-        if reply.positive:
-            self._accepting.append(address)
-        elif reply.permanent:
-            self.refused[address] = reply
+        Raises:
+            DeliveryError: Nobody was refused before, and the server said that it closes.
+            Lost: The same, and it did not say so.
+        """
+        self._note(recipients, replies)
+        self.closing = bool(replies) and replies[-1].code == 421
+        why: Reply | str
+        error: Exception
+        if lost is None or self.closing:
+            why, error = replies[-1], self._failure(replies[-1], "recipient")
         else:
-            self.deferred[address] = reply
+            why, error = lost.failure.message, lost
+        if not self.refused:
+            raise error
+        for address in recipients:
+            if address not in self.refused:
+                self.deferred.setdefault(address, why)
+        self._accepting = []
 
     def _send_data(self, recipients: list[str]) -> Dialogue[None]:
         """Send the mail with DATA (RFC 5321, 4.1.1.4)."""
-        replies = yield from self._ask(recipients, b"DATA\r\n")
-        if not replies:
-            self.reset = self.intact = True
-            return
-        (reply,) = replies
-        if not self._accepting:
-            self.reset = self.intact = True
-            if reply.code == 354:
-                # RFC 2920, 3.1: a server may take DATA although it took no recipient.
-                yield Flight([b".\r\n"], what="an empty mail")
+        reply = yield from self._ask(recipients, b"DATA\r\n")
+        if reply is None or not self._accepting:
             return
         if reply.code != 354:
-            self.reset = self.intact = reply.code != 421
             self._settle(reply, "data")
             return
-        pieces = chain(_stuffed(_read(self._chunks)), [b".\r\n"])
+        yield from self._end(chain(_stuffed(_read(self._chunks)), [b".\r\n"]))
+
+    def _send_chunks(self, recipients: list[str]) -> Dialogue[None]:
+        """Send the mail's first line with the envelope, and then the rest."""
+        content = _exactly(_read(self._chunks), self._size)
+        piece = next(content, b"")
+        start = piece.find(b"\n") + 1 or len(piece)
+        reply = yield from self._ask(recipients, b"BDAT %d\r\n%b" % (start, piece[:start]))
+        if reply is None or not self._accepting:
+            return
+        if not reply.positive:
+            self._check_chunking(reply)
+            self._settle(reply, "data")
+            return
+        head = b"BDAT %d LAST\r\n" % (self._size - start)
+        yield from self._end(chain([head, piece[start:]], content))
+
+    def _end(self, rest: Iterable[bytes]) -> Dialogue[None]:
+        """Send the rest of the mail and wait for the server's answer to all of it."""
         try:
-            (self.final,) = yield Flight(pieces, what="the mail")
+            (self.final,) = yield Flight(rest, what="the mail", final=True)
         except Lost as lost:
-            self._judge_loss(lost)
-        else:
-            self.reset, self.intact = False, self.final.code != 421
+            self._judge_loss(lost, lost.replies, self._accepting)
         if self.final is not None:
             self._settle(self.final, "body")
 
-    def _send_chunk(self, recipients: list[str]) -> Dialogue[None]:
-        """Send the mail with BDAT (RFC 3030), in one flight with the envelope if possible."""
-        head = f"BDAT {self._size} LAST\r\n".encode()
+    def _send_at_once(self, recipients: list[str]) -> Dialogue[None]:
+        """Send envelope and mail in one flight."""
+        head = b"BDAT %d LAST\r\n" % self._size
         body = chain([head], _exactly(_read(self._chunks), self._size))
-        if not self._pipelining or self._size > _ONE_FLIGHT:
-            yield from self._ask(recipients)
-            if not self._accepting:
-                self.reset = self.intact = True
+        lines = self._commands(recipients)
+        count = len(lines) + 1
+        try:
+            replies = yield Flight(chain(lines, body), count, "the mail", final=True)
+        except Lost as lost:
+            replies = lost.replies
+            closing = bool(replies) and replies[-1].code == 421
+            if len(replies) < count and (closing or not lost.sent):
+                self._break_off(recipients, replies, lost)
                 return
-            try:
-                (self.final,) = yield Flight(body, what="the mail")
-            except Lost as lost:
-                self._judge_loss(lost)
-            else:
-                self.reset, self.intact = not self.final.positive, self.final.code != 421
+            self._note(recipients, replies)
+            # Those whose reply was lost may have the mail, too.
+            asked = [*self._accepting, *recipients[max(0, len(replies) - 1) :]]
+            if asked:
+                self._judge_loss(lost, replies[len(lines) :], asked)
         else:
-            opening = self._opening(recipients)
-            named = [command("RCPT", f"TO:<{address}>") for address in recipients]
-            count = len(opening) + len(named) + 1
+            self.final = replies[-1]
             try:
-                replies = yield Flight(chain(opening, named, body), count, "the mail")
-            except Lost as lost:
-                replies = lost.replies
-                behind = self._note(recipients, replies)
-                if len(replies) >= count - 1 and not self._accepting:
-                    return
-                lost.replies = behind
-                self._judge_loss(lost)
-            else:
-                try:
-                    (self.final,) = self._note(recipients, replies)
-                except DeliveryError as error:
-                    to_rcpt = replies[len(opening) : -1]
-                    if not (replies[-1].positive and any(reply.positive for reply in to_rcpt)):
-                        raise
-                    self.closing = False
-                    raise UnknownOutcome(
-                        f"The server took the mail all the same. {error.message}",
-                        code="protocol",
-                        remedy="Look whether it arrived.",
-                    ) from error
-                self.reset, self.intact = not self.final.positive, self.final.code != 421
-        if self.final is None or not self._accepting:
-            return
-        if self.final.code in _NOT_IMPLEMENTED:
-            raise ChunkingBroken(f"The server announces CHUNKING and refuses it: {self.final}")
-        self._settle(self.final, "body")
+                self._note(recipients, replies)
+            except DeliveryError as error:
+                if not (self.final.positive and any(reply.positive for reply in replies[1:-1])):
+                    raise
+                self.closing = False
+                raise UnknownOutcome(
+                    f"The server accepted the mail even so. {error.message}",
+                    code="protocol",
+                    remedy="It may have arrived; check with the recipient.",
+                ) from error
+        if self.final is not None and self._accepting:
+            self._check_chunking(self.final)
+            self._settle(self.final, "body")
 
-    def _judge_loss(self, lost: Lost) -> None:
+    @staticmethod
+    def _check_chunking(reply: Reply) -> None:
+        if reply.code in _NOT_IMPLEMENTED:
+            raise ChunkingBroken(f"The server announces CHUNKING and refuses it: {reply}")
+
+    def _judge_loss(self, lost: Lost, answers: Sequence[Reply], asked: Iterable[str]) -> None:
         """Find the server's answer to the mail in what came before the connection broke.
 
         Raises:
             Lost: There is none, and the mail cannot have been taken.
             UnknownOutcome: There is none, and it may have been.
         """
-        answer = lost.replies[-1] if lost.replies else None
+        answer = answers[-1] if answers else None
         if answer is not None and (answer.temporary or answer.permanent):
             self.final = answer
-        elif not lost.sent:
-            raise lost
-        else:
+        elif lost.sent:
             self._lose(
                 UnknownOutcome(
-                    f"{lost.failure.message} The mail had been sent to it.",
+                    f"{lost.failure.message} The mail was sent, but the server never "
+                    "confirmed it.",
                     code="deadline" if lost.failure.code == "deadline" else "unknown",
-                    remedy="Look whether it arrived; the policy at_least_once sends it again.",
-                )
+                    remedy="It may have arrived. Check with the recipient, or set the delivery "
+                    "policy to at_least_once to send it again.",
+                ),
+                asked,
             )
+        elif self.refused or self.deferred:
+            self.deferred.update(dict.fromkeys(asked, lost.failure.message))
+        else:
+            raise lost
 
-    def _lose(self, error: UnknownOutcome) -> None:
+    def _lose(self, error: UnknownOutcome, asked: Iterable[str]) -> None:
         if not (self.refused or self.deferred):
             raise error
-        self.unknown = dict.fromkeys(self._accepting, error.message)
+        self.unknown = dict.fromkeys(asked, error.message)
 
     def _settle(self, reply: Reply, phase: str) -> None:
         """Give the recipients that were accepted what the server answered to the mail."""
         if reply.positive and phase == "body":
-            self.accepted = self._accepting
+            self.accepted, self.intact = self._accepting, True
             return
         if phase == "body" and not (reply.temporary or reply.permanent):
-            self.intact = False
             self._lose(
                 UnknownOutcome(
                     f"The server's answer to the mail makes no sense: {reply}",
                     code="protocol",
-                    remedy="Look whether it arrived.",
-                )
+                    remedy="It may have arrived; check with the recipient.",
+                ),
+                self._accepting,
             )
             return
-        error = failure(reply, phase, limit=self._capabilities.size)
+        error = self._failure(reply, phase)
         if not (self.refused or self.deferred):
+            self.closing = reply.code == 421
             raise error
         target = self.refused if isinstance(error, PermanentFailure) else self.deferred
         target.update(dict.fromkeys(self._accepting, reply))
+
+
+def _may_go_on(replies: Sequence[Reply], *, at_last: bool) -> bool:
+    """Return whether the next command makes sense after these replies to MAIL and RCPT."""
+    if replies[-1].code == 421 or not replies[0].positive:
+        return False
+    return not at_last or any(reply.positive for reply in replies[1:])
 
 
 class ChunkingBroken(TemporaryFailure):

@@ -16,6 +16,7 @@ from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
 from zenmail.runtime.forks import defer_forks
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
+from . import advice
 from .advice import connect_failure, tls_failure
 from .replies import BadReply, Reply, ReplyReader
 
@@ -31,6 +32,7 @@ _HEAD_START = 0.25
 _Selector: type[selectors.BaseSelector] = getattr(
     selectors, "PollSelector", selectors.SelectSelector
 )
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _SLOW = "Raise the deadline if the server is slow; else check host and port."
 # A server that expects TLS at once waits for the client to begin.
 _SILENT = {
@@ -314,15 +316,14 @@ class Wire:
         got: list[Reply] = []
         sent = False
         try:
+            if self._reader.starts_with(b"421"):
+                self._await(got, 1, deadline)
+                raise EOFError
             if not self._reader.empty:
                 raise BadReply("more than was asked for")
             self._send(pieces, got, replies, deadline)
             sent = True
-            while True:
-                self._collect(got, replies)
-                if len(got) >= replies:
-                    break
-                self._receive(deadline)
+            self._await(got, replies, deadline)
             # Whether the last of several is the answer to the last command, then nobody
             # knows; but a server may say goodbye.
             if replies > 1 and not (self._reader.empty or self._reader.starts_with(b"421")):
@@ -330,7 +331,7 @@ class Wire:
             return got
         except TimeoutError:
             failure: DeliveryError = DeadlineExceeded(
-                f"{self._host}:{self._port} did not answer {what} by the deadline.",
+                f"{self._host}:{self._port} did not {_phrase(what)} in time.",
                 remedy=_SILENT.get(what, _SLOW),
             )
         except BadReply as error:
@@ -347,7 +348,20 @@ class Wire:
             failure = _broken(error, self._host, self._port, what)
         with suppress(BadReply):
             self._collect(got, replies)
+        if got and got[-1].code == 421 and (not sent or len(got) < replies):
+            failure = advice.failure(got[-1], "greeting")
         raise Lost(failure, got, sent=sent)
+
+    def _await(self, got: list[Reply], wanted: int, deadline: Deadline) -> None:
+        while True:
+            self._collect(got, wanted)
+            if len(got) >= wanted:
+                return
+            if _QUICKACK is not None and (got or not self._reader.empty):
+                # A server that writes reply by reply holds the next one back until this end
+                # has acknowledged the last (Nagle), for which it would take its time.
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+            self._receive(deadline)
 
     def _send(
         self, pieces: Iterable[bytes], got: list[Reply], replies: int, deadline: Deadline
@@ -432,6 +446,10 @@ class _RepliedEarly(Exception):
     """All replies came before all was sent."""
 
 
+def _phrase(what: str) -> str:
+    return "send its greeting" if what == "the connection" else f"answer {what}"
+
+
 def _broken(error: Exception, host: str, port: int, what: str) -> TemporaryFailure:
     if isinstance(error, ssl.SSLError) and not isinstance(
         error, ssl.SSLEOFError | ssl.SSLZeroReturnError
@@ -442,7 +460,7 @@ def _broken(error: Exception, host: str, port: int, what: str) -> TemporaryFailu
             remedy="If the server asks for a client certificate, give client_cert_file.",
         )
     return TemporaryFailure(
-        f"{host}:{port} closed the connection and did not answer {what}.",
+        f"{host}:{port} closed the connection and did not {_phrase(what)}.",
         code="connection-lost",
     )
 
