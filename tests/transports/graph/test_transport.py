@@ -153,6 +153,20 @@ def test_connection_and_token_are_used_again(graph: Any) -> None:
     assert form["scope"] == f"{graph.url}/.default"
 
 
+def test_a_users_consent_sends_from_the_users_mailbox(
+    graph: Any, send: Callable[..., Receipt]
+) -> None:
+    """A refresh token is exchanged for a token of Graph's, and no secret is needed."""
+    options = graph.options()["oauth_options"]
+    consent = {**options, "client_secret": None, "refresh_token": "canary-refresh/22de+token="}
+    graph.permissions = {"scp": "Mail.Send"}
+    assert send(mailbox="me", oauth_options=consent).delivered
+    assert [mail.mailbox for mail in graph.mails] == ["me"]
+    (form,) = graph.tokens
+    assert form["grant_type"] == "refresh_token"
+    assert f"{graph.url}/.default" in form["scope"].split()
+
+
 def test_a_connection_that_was_closed_meanwhile_costs_no_mail(graph: Any) -> None:
     """What the server hung up on is not used again."""
     with Mailer("graph", options=graph.options(), retry=Retry(max_attempts=1)) as mailer:
