@@ -129,7 +129,8 @@ class GraphServer(ThreadingHTTPServer):
         mails: What it took.
         script: Answers for the calls to come, before any of its own: status, headers, JSON;
             or "tear" for a connection that is closed while the mail is being sent, "close"
-            for one that is closed once it was read, "take" once it was taken.
+            for one that is closed once it was read, "take" once it was taken, "last" once
+            that was answered.
         invalid: Recipients that are not valid.
         permissions: What the tokens allow.
         calls: Method and path of each call to Graph.
@@ -231,7 +232,8 @@ class _GraphHandler(BaseHTTPRequestHandler):
         if scripted == "close":
             self.close_connection = True
             return False
-        self.close_connection = self._taking = scripted == "take"
+        self._taking = scripted == "take"
+        self.close_connection = scripted in ("take", "last")
         if self.headers["Authorization"].removeprefix("Bearer ") not in server.valid:
             self._fail(401, "InvalidAuthenticationToken", "Access token is empty.")
             return False

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 Request = SendRequest[GraphOptions] | VerifyRequest[GraphOptions]
-# A firewall may have forgotten a connection that was idle for longer; the mail sent over it
-# would have an unknown outcome.
-_IDLE = 50.0
+# A firewall may have forgotten a connection that was idle, and the mail sent over it would
+# have an unknown outcome. Another connection costs two round trips.
+_IDLE = 5.0
 # Seconds before a token expires that another one is fetched.
 _TOKEN_MARGIN = 60.0
 

@@ -81,10 +81,10 @@ def answer_error(answer: Response) -> DeliveryError:
         remedy = "Send less, or send through more mailboxes: a mailbox may send 30 a minute."
         failure = TemporaryFailure(said, code="graph-throttled", remedy=remedy)
         return _waiting(failure, headers)
-    if status in (408, 504) or status < 300:
+    if status == 504 or status < 300:
         # A gateway that gave up on Exchange; or an answer that the API does not have.
         return _lost(said)
-    if status >= 500:
+    if status == 408 or status >= 500:
         remedy = "Wait: Microsoft Graph has trouble."
         return _waiting(TemporaryFailure(said, code="graph-server", remedy=remedy), headers)
     if status == 413 or _TOO_LARGE.search(f"{name} {text}"):

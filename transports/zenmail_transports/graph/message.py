@@ -26,10 +26,9 @@ def addressed(email: Email, recipients: Sequence[str]) -> bytes:
         email: The mail.
         recipients: Addresses in ASCII.
     """
-    wanted = {address.casefold() for address in recipients}
-    to, cc = _among(email.to, wanted), _among(email.cc, wanted)
-    named = {_address(item) for item in (*to, *cc)}
-    blind = [address for address in recipients if address.casefold() not in named]
+    to, cc = _among(email.to, recipients), _among(email.cc, recipients)
+    named = {parse_mailbox(item).address for item in (*to, *cc)}
+    blind = [address for address in recipients if address not in named]
     # The mail itself needs a recipient; its Bcc is not in its bytes.
     narrowed = email.replace(to=to, cc=cc, bcc=() if named else tuple(recipients))
     content = narrowed.as_bytes(smtputf8=False)
@@ -42,13 +41,10 @@ def addressed(email: Email, recipients: Sequence[str]) -> bytes:
 
 def shows_everybody(email: Email, recipients: Sequence[str]) -> bool:
     """Return whether nobody in To or Cc has to be left out."""
-    wanted = {address.casefold() for address in recipients}
-    return all(_address(item) in wanted for item in (*email.to, *email.cc))
+    shown = (*email.to, *email.cc)
+    return _among(shown, recipients) == shown
 
 
-def _among(field: Sequence[str], wanted: set[str]) -> tuple[str, ...]:
-    return tuple(item for item in field if _address(item) in wanted)
-
-
-def _address(item: str) -> str:
-    return parse_mailbox(item).address.casefold()
+def _among(field: Sequence[str], recipients: Sequence[str]) -> tuple[str, ...]:
+    wanted = set(recipients)
+    return tuple(item for item in field if parse_mailbox(item).address in wanted)
