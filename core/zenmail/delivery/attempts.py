@@ -70,7 +70,7 @@ _PASSING = frozenset({"deferred", "exhausted"})
 # The codes of permanent failures that another set-up would not mend.
 _ABOUT_THE_MAIL = frozenset({"too-large", "data-refused", "body-refused", "smtputf8"})
 # The codes of what the sender's account may not do for now, whoever the recipient is.
-_ABOUT_THE_ACCOUNT = frozenset({"quota"})
+_ABOUT_THE_ACCOUNT = frozenset({"quota", "rate"})
 
 
 class _Verdict(NamedTuple):
