@@ -257,11 +257,11 @@ class Attempts:
         self._failures.pop(name, None)
         if reasons:
             self._failures[name] = reasons[0]
-        self.transport, self.code, self.remedy = name, receipt.code, receipt.remedy
-        self.detail = receipt.detail
-        if reasons:
-            # What was said to those who got it says nothing of those who are left.
-            self.detail = reasons[0]
+        self.transport = name
+        if reasons or all(address in self.accepted for address in self._remaining):
+            self.code, self.remedy = receipt.code, receipt.remedy
+            self.detail = reasons[0] if reasons else receipt.detail
+        # Else what was said before of those who are left stands.
         for note in receipt.notes:
             self._note(note)
 
