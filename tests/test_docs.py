@@ -168,9 +168,9 @@ def _error_codes() -> set[str]:
     for path in itertools.chain(*((ROOT / name).rglob("*.py") for name in SOURCES)):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and re.fullmatch(
-                r"ses(-[a-z]+)+", str(node.value)
+                r"(ses|graph)(-[a-z]+)+", str(node.value)
             ):
-                # They stand in tables, by the names of Amazon's errors.
+                # They stand in tables, by the names of the providers' errors.
                 value: ast.expr | None = node
             elif isinstance(node, ast.keyword) and node.arg == "code":
                 value = node.value

@@ -174,7 +174,8 @@ def _normalise_unusual(address: str, *, shown: str) -> str:
 
 def _refusal(shown: str, reason: str) -> AddressError:
     return AddressError(
-        f"{clean_line(shown, limit=_SHOWN)!r} is not a mail address: {reason}.", remedy=ADDRESS_REMEDY
+        f"{clean_line(shown, limit=_SHOWN)!r} is not a mail address: {reason}.",
+        remedy=ADDRESS_REMEDY,
     )
 
 
@@ -206,7 +207,9 @@ def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
                 f"There are more than {_MOST:,} addresses.", remedy="Use a mailing list."
             )
         return tuple(part for item in items for part in split_addresses(item, depth=depth + 1))
-    raise AddressError(f"A {type(value).__name__} is not a mail address.", remedy=ADDRESS_REMEDY)
+    raise AddressError(
+        f"A {type(value).__name__} is not a mail address.", remedy=ADDRESS_REMEDY
+    )
 
 
 def _split_text(text: str) -> tuple[str, ...]:

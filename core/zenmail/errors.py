@@ -141,9 +141,14 @@ class DeliveryError(ZenmailError):
 
 
 class TemporaryFailure(DeliveryError):
-    """Delivery failed in a way that may heal; the host tries again."""
+    """Delivery failed in a way that may heal; the host tries again.
+
+    Attributes:
+        retry_after: Seconds that the server wants to be left alone for, or 0.
+    """
 
     default_code = "temporary"
+    retry_after: float = 0.0
 
 
 class DeadlineExceeded(TemporaryFailure):

@@ -45,6 +45,7 @@ INSTALL_COMMANDS: dict[str, dict[str, str]] = {
         "console": "pip install zenmail",
         "file": "pip install zenmail",
         "ses": 'pip install "zenmail[ses]"',
+        "graph": 'pip install "zenmail[oauth]"',
     },
     TOKEN_SOURCES: {
         "google": 'pip install "zenmail[oauth]"',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,12 @@ from pydantic import SecretStr
 
 from .deadline import Deadline
 
-__all__ = ["AccessToken", "TokenRequest"]
+__all__ = ["AccessToken", "TokenRequest", "hide_secret_options"]
+
+_SECRET_NAME = re.compile(
+    r"(?:secret|token|password|key|assertion|credential|service_account|certificate)"
+    r"(?!.*_(?:url|uri|file|path)\Z)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +58,13 @@ class TokenRequest:
     deadline: Deadline
     options: Mapping[str, Any] = field(repr=False)
     refresh: bool = False
+
+
+def hide_secret_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a token source's options with those that are secret by name as `SecretStr`."""
+    return {
+        name: SecretStr(item)
+        if isinstance(item, str) and _SECRET_NAME.search(name.lower())
+        else item
+        for name, item in options.items()
+    }

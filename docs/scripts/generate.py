@@ -19,7 +19,7 @@ from zenmail.cli.fields import FieldDoc, describe_fields
 from zenmail.plugins import PluginHost
 
 DOCS = Path(__file__).resolve().parent.parent
-_TRANSPORTS = ("smtp", "ses", "file", "console")
+_TRANSPORTS = ("smtp", "ses", "graph", "file", "console")
 
 
 def settings() -> str:

@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.once
 
 _HOST = ("zenmail.delivery.mailer", "zenmail.alert")
-_HEAVY = ("boto3", "jinja2", "markdown_it", "msal", "rich", "smtplib", "zenml")
+_HEAVY = ("boto3", "jinja2", "markdown_it", "msal", "requests", "rich", "smtplib", "zenml")
 # What a process that sends a mail made without an alert has no use for.
 _UNUSED = (
     *_HEAVY,

@@ -133,6 +133,7 @@ def test_each_host_has_transports_of_its_own(install: Install) -> None:
         ("carrier", "Install the package that offers it"),
         ("webhok", "Did you mean 'webhook'?"),
         ("ses", 'pip install "zenmail[ses]"'),
+        ("graph", 'pip install "zenmail[oauth]"'),
     ],
 )
 def test_an_unknown_name_is_explained(install: Install, name: str, remedy: str) -> None:
@@ -238,11 +239,12 @@ def test_the_disabled_are_blocked(install: Install, monkeypatch: pytest.MonkeyPa
 
 
 def test_our_own_transports_come_through_the_same_door() -> None:
-    """smtp, ses, file and console are entry points of the distribution zenmail."""
+    """smtp, ses, graph, file and console are entry points of the distribution zenmail."""
     offers = {offer.name: offer.distribution for offer in PluginHost().installed()}
     assert {name for name, owner in offers.items() if owner == "zenmail"} == {
         "smtp",
         "ses",
+        "graph",
         "file",
         "console",
     }

@@ -107,11 +107,13 @@ def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
     assert "4 passed" in shown
 
 
-@pytest.mark.parametrize("name", ["smtp", "ses", "file", "console"])
+@pytest.mark.parametrize("name", ["smtp", "ses", "graph", "file", "console"])
 def test_every_option_is_on_the_page(name: str) -> None:
     """The section on a transport names each of its options, and no other."""
     if name == "ses":
         pytest.importorskip("boto3")
+    if name == "graph":
+        pytest.importorskip("requests")
     text = (DOCS / "transports.md").read_text(encoding="utf-8")
     section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
     named = {

@@ -98,6 +98,43 @@ class TestSES(TransportConformance):
         return {**options, "endpoint_url": f"http://127.0.0.1:{nobody_listens}"}
 
 
+class TestGraph(TransportConformance):
+    """The Microsoft Graph transport, to a server that speaks the documented API."""
+
+    transport = "graph"
+    attachment_bytes = 2_200_000  # 4 MB once it is encoded as MIME, and that as base64
+
+    @pytest.fixture
+    def options(self, graph: Any) -> dict[str, Any]:
+        """Return the way to the server."""
+        options: dict[str, Any] = graph.options()
+        return options
+
+    @pytest.fixture
+    def arrived(self, graph: Any) -> Callable[[], list[Arrived]]:
+        """Return what returns the mails as Exchange delivers them."""
+        return lambda: [
+            Arrived(mail.delivered, mail.recipients, mail.mailbox) for mail in graph.mails
+        ]
+
+    @pytest.fixture
+    def refuse(self, graph: Any) -> Callable[[str], None]:
+        """Return what makes an address one that is not valid."""
+        added: Callable[[str], None] = graph.invalid.add
+        return added
+
+    @pytest.fixture
+    def hang(self, graph: Any) -> Callable[[], None]:
+        """Return what keeps the server's answers back."""
+        held: Callable[[], None] = graph.hold.clear
+        return held
+
+    @pytest.fixture
+    def unreachable(self, options: dict[str, Any], nobody_listens: int) -> dict[str, Any]:
+        """Return options with a port that nobody listens on."""
+        return {**options, "endpoint": f"https://localhost:{nobody_listens}/v1.0"}
+
+
 class TestFile(TransportConformance):
     """The file transport, in both formats."""
 

@@ -86,6 +86,11 @@ SCENARIOS: dict[str, Scenario] = {
     "ses-unreachable": lambda server, port, folder: (
         "ses", {"region": "eu-west-1", "access_key_id": KEY_ID, "secret_access_key": KEY,
                 "session_token": SESSION, "endpoint_url": f"http://127.0.0.1:{port}"}),
+    "graph-unreachable": lambda server, port, folder: (
+        "graph", {"endpoint": f"https://127.0.0.1:{port}", "oauth": "tokens",
+                  "oauth_options": {"client_secret": PASSWORD}}),
+    "graph-option": lambda server, port, folder: (
+        "graph", {"oauth_options": {"certificate": REFRESH}, "tokn": TOKEN}),
     "smtp-option": lambda server, port, folder: (
         "smtp", server.options(username="u", password=PASSWORD, tokn=TOKEN)),
     "google-option": lambda server, port, folder: (
@@ -106,7 +111,7 @@ def test_no_secret_is_written_anywhere(
     """Logs at DEBUG, output, reprs, tracebacks, pickles, mails and outbox: no hit at all."""
     if name.startswith("ses"):
         pytest.importorskip("boto3")
-    if name.startswith(("google", "microsoft")):
+    if name.startswith(("google", "microsoft", "graph")):
         pytest.importorskip("msal")
         pytest.importorskip("google.auth")
     caplog.set_level(logging.DEBUG)
@@ -169,7 +174,7 @@ def test_smtp_alone_imports_no_other_provider() -> None:
         "    with Mailer('smtp', options=options) as mailer:\n"
         "        assert mailer.send(email).delivered\n"
         "names = ['boto3', 'botocore', 'msal', 'google.auth', 'requests', 'rich', 'zenml']\n"
-        "ours = ['ses', 'file', 'console', 'tokens']\n"
+        "ours = ['ses', 'graph', 'file', 'console', 'tokens']\n"
         "heavy = {*names, *('zenmail_transports.' + name for name in ours)}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

@@ -53,3 +53,10 @@ def test_requirements_follow_the_token_source(
     """Who logs in with a token needs the extra for it, whichever way the options are given."""
     alerter = register(**{setting: written(value)}, **others)
     assert any(text.startswith("zenmail[oauth]") for text in alerter.requirements)
+
+
+@pytest.mark.skipif(find_spec("requests") is None, reason="requests is not installed")
+def test_graph_needs_the_extra_of_its_tokens(register: Callable[..., Any]) -> None:
+    """The transport has its token source without naming it."""
+    alerter = register(transport="graph", transport_options={"mailbox": "a@example.com"})
+    assert any(text.startswith("zenmail[oauth]") for text in alerter.requirements)

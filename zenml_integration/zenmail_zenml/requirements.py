@@ -10,7 +10,7 @@ from zenmail.plugins import TOKEN_SOURCES, PluginHost
 
 __all__ = ["requirements_for"]
 
-_EXTRAS = {"ses": "ses"}
+_EXTRAS = {"ses": "ses", "graph": "oauth"}
 
 
 def requirements_for(transports: Iterable[str], token_sources: Iterable[str] = ()) -> set[str]:

@@ -128,6 +128,7 @@ class Attempts:
         self._remaining = list(envelope.recipients)
         self._verdicts: dict[str, dict[int, _Verdict]] = {}
         self._failures: dict[str, str] = {}
+        self._not_before = Deadline(0.0)
         self._took: dict[int, float] = {}
 
     def run(
@@ -153,7 +154,7 @@ class Attempts:
             hide: Takes secrets out of what is logged, and makes a line of it.
         """
         for turn in range(rounds):
-            if turn and not _pause(turn, deadline):
+            if turn and not _pause(turn, deadline, self._not_before):
                 return
             tried = False
             for index, route in enumerate(routes):
@@ -174,8 +175,10 @@ class Attempts:
                 tried = True
                 self._attempt(index, route, share, fetch_token)
                 # A hiccup is no reason yet to change the transport.
-                again = turn == 0 and len(waiting) > 1 and self._offer(index)
-                if again and _pause(1, share) and self._time_for(index, share):
+                once_more = turn == 0 and len(waiting) > 1 and self._offer(index)
+                if not (once_more and _pause(1, share, self._not_before)):
+                    continue
+                if self._time_for(index, share):
                     self._attempt(index, route, share, fetch_token)
             if not (tried and self._remaining) or not any(map(self._offer, range(len(routes)))):
                 return
@@ -308,6 +311,9 @@ class Attempts:
         self, index: int, name: str, offered: Sequence[str], error: DeliveryError
     ) -> None:
         """Take over a failure that concerns everybody the transport was given."""
+        if isinstance(error, TemporaryFailure):
+            asked = Deadline.after(error.retry_after)
+            self._not_before = max(self._not_before, asked, key=lambda one: one.expires_at)
         kind: _Kind = "deferred"
         if error.code in _ABOUT_THE_ACCOUNT:
             kind = "exhausted"
@@ -476,10 +482,17 @@ def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
         ) from None
 
 
-def _pause(turn: int, deadline: Deadline) -> bool:
-    """Wait before another attempt; return False when no time is left for one."""
+def _pause(turn: int, deadline: Deadline, not_before: Deadline) -> bool:
+    """Wait before another attempt; return False when no time is left for one.
+
+    Args:
+        turn: How many attempts there were.
+        deadline: When to give up.
+        not_before: The moment that a server asked to wait for.
+    """
     longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (turn - 1))
     pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+    pause = max(pause, not_before.remaining())
     if pause >= deadline.remaining():
         return False
     time.sleep(pause)

@@ -15,7 +15,7 @@ Run = Callable[..., Result]
 def test_the_built_in_ones_are_listed(zenmail: Run) -> None:
     """Each built-in transport is listed with its distribution and options."""
     found = {item["name"]: item for item in json.loads(zenmail("transports", "--json").stdout)}
-    assert {"smtp", "ses", "file", "console"} <= {*found}
+    assert {"smtp", "ses", "graph", "file", "console"} <= {*found}
     assert found["smtp"]["distribution"] == "zenmail"
     assert {"host", "port", "password"} <= {item["name"] for item in found["smtp"]["options"]}
 

@@ -91,6 +91,36 @@ def test_pauses_grow(
     assert pauses == [0.25, 0.5, 1.0, 2.0, 4.0]
 
 
+def throttled(seconds: float) -> TemporaryFailure:
+    """Return what a server says that wants to be left alone for a while."""
+    failure = TemporaryFailure("throttled")
+    failure.retry_after = seconds
+    return failure
+
+
+def test_a_server_is_left_alone_for_as_long_as_it_asks(
+    scripted: Make, mailer_of: Make, email: Email, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause is what the server asked for where that is longer than ours."""
+    pauses: list[float] = []
+    monkeypatch.setattr(attempts, "time", SimpleNamespace(sleep=pauses.append))
+    receipt = mailer_of(scripted(throttled(20.0), "ok"), deadline=60.0).send(email)
+    assert (receipt.outcome, receipt.attempts) == ("delivered", 2)
+    (pause,) = pauses
+    assert 15.0 < pause <= 20.0
+
+
+def test_what_is_throttled_beyond_the_deadline_goes_elsewhere_at_once(
+    scripted: Make, mailer_of: Make, email: Email
+) -> None:
+    """Alone it is deferred after one try; a fallback gets the mail without a wait."""
+    receipt = mailer_of(scripted(throttled(3600.0)), deadline=60.0).send(email)
+    assert (receipt.outcome, receipt.attempts) == ("deferred", 1)
+    one, two = scripted(throttled(3600.0)), scripted()
+    assert mailer_of(one, two, deadline=60.0).send(email).transport == "two"
+    assert len(one.requests) == 1
+
+
 def test_only_the_deferred_are_tried_again(
     scripted: Make, mailer_of: Make, email: Email
 ) -> None:

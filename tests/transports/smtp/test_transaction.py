@@ -43,9 +43,7 @@ def play(dialogue: Dialogue[T], *answers: list[Reply] | Lost) -> tuple[bytes, T]
         return said, stop.value
 
 
-def transaction(
-    *keywords: str, content: bytes = CONTENT, proven: bool = False
-) -> Transaction:
+def transaction(*keywords: str, content: bytes = CONTENT, proven: bool = False) -> Transaction:
     """Return a transaction with a server that offers this."""
 
     def chunks() -> Iterator[bytes]:

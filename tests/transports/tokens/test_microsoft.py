@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import base64
 import logging
 import pickle
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from zenmail import (
     AccessToken,
@@ -113,6 +116,7 @@ def test_an_endpoint_that_does_not_answer_is_given_up(fetch: Fetch, tls_endpoint
         {"client_id": "c", "client_secret": "s"},
         {"client_id": "c", "client_secret": "s", "authority": "http://localhost/t"},
         {"client_id": "c", "client_secret": "s", "tennant": "t"},
+        {"client_id": "c", "client_secret": "s", "certificate": "c.pem", "tenant": "t"},
     ],
 )
 def test_unusable_options_are_refused(fetch: Fetch, options: dict[str, Any]) -> None:
@@ -142,3 +146,83 @@ def test_no_secret_is_logged(
     assert caplog.records
     for text in (caplog.text, repr(token)):
         assert "canary" not in text
+
+
+@pytest.fixture
+def make_certificate(tmp_path: Path) -> Callable[..., Path]:
+    """Return what writes a certificate and its key, encrypted or not, into one file."""
+    from cryptography.hazmat.primitives import serialization
+
+    def make(password: str = "") -> Path:
+        issued = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert(
+            "zenmail.example.com", key_type=trustme.KeyType.RSA
+        )
+        key = issued.private_key_pem.bytes()
+        if password:
+            loaded = serialization.load_pem_private_key(key, None)
+            key = loaded.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(password.encode()),
+            )
+        path = tmp_path / "application.pem"
+        path.write_bytes(issued.cert_chain_pems[0].bytes() + key)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("password", ["", "canary-password-7f3a"], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("given", ["path", "text"])
+def test_a_certificate_signs_the_request(
+    fetch: Fetch,
+    tls_endpoint: Any,
+    make_certificate: Callable[..., Path],
+    given: str,
+    password: str,
+) -> None:
+    """The assertion is signed with the key, names the certificate, and no secret is sent."""
+    import hashlib
+    import ssl
+
+    import jwt
+
+    path = make_certificate(password)
+    text = path.read_text()
+    tls_endpoint.answers = [(200, TOKEN)]
+    fetch(
+        client_options(
+            tls_endpoint,
+            client_secret=None,
+            certificate=str(path) if given == "path" else text,
+            **({"certificate_password": password} if password else {}),
+        )
+    )
+    (form,) = tls_endpoint.forms
+    assert "client_secret" not in form
+    assert form["grant_type"] == "client_credentials"
+    der = ssl.PEM_cert_to_DER_cert(text[: text.index("-----END CERTIFICATE-----") + 26])
+    named = jwt.get_unverified_header(form["client_assertion"])["x5t"]
+    digest = hashlib.sha1(der, usedforsecurity=False).digest()
+    assert base64.urlsafe_b64decode(named + "==") == digest
+
+
+@pytest.mark.parametrize("broken", ["missing", "no key", "wrong password", "torn"])
+def test_an_unusable_certificate_is_refused(
+    fetch: Fetch, tls_endpoint: Any, make_certificate: Callable[..., Path], broken: str
+) -> None:
+    """Nothing is asked, and neither the key nor its password is quoted."""
+    path = make_certificate("canary-password-7f3a")
+    options = {"certificate": str(path), "certificate_password": "canary-password-7f3a"}
+    if broken == "missing":
+        options["certificate"] = "/nowhere/canary.pem"
+    elif broken == "no key":
+        path.write_text(path.read_text().partition("-----BEGIN ENC")[0])
+    elif broken == "wrong password":
+        options["certificate_password"] = "canary-another"
+    else:
+        path.write_text(path.read_text().replace("MII", "MIX"))
+    with pytest.raises(OptionsError, match="certificate holds no") as caught:
+        fetch(client_options(tls_endpoint, client_secret=None, **options))
+    assert "canary" not in str(caught.value)
+    assert tls_endpoint.forms == []

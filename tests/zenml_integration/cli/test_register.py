@@ -124,11 +124,19 @@ def _library(provider: str) -> None:
     """Skip a provider whose transport needs what is not installed."""
     if provider == "ses":
         pytest.importorskip("boto3")
+    if provider == "graph":
+        pytest.importorskip("requests")
 
 
 ANSWERS = {
     "gmail": ["--password=canary abcd efgh ijkl"],
     "microsoft": ["--tenant=t", "--client-id=c", "--client-secret=canary-client~secret.6a90"],
+    "graph": ["--tenant=t", "--client-id=c", "--client-secret=canary-client~secret.6a90"],
+    "brevo": ["--username=u@smtp-brevo.com", "--password=canary-password-7f3a"],
+    "resend": ["--password=canary-token-91bc"],
+    "azure": ["--username=alerts", "--password=canary-client~secret.6a90"],
+    "yahoo": ["--password=canary abcd efgh ijkl"],
+    "icloud": ["--password=canary-abcd-efgh-ijkl"],
     "ses": [
         "--region=eu-west-1",
         "--key-id=AKIACANARY0000000000",

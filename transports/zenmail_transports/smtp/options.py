@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from zenmail import OptionsError, TransportOptions
+from zenmail.tokens import hide_secret_options
 
 from .limits import limits_of
 from .wire import TLSSocket
@@ -19,10 +20,6 @@ __all__ = ["SMTPOptions", "build_context"]
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\Z|[0-9A-Fa-f:.]+(?:%\w+)?\Z")
 _EHLO_NAME = re.compile(r"[A-Za-z0-9._-]+\Z|\[[A-Za-z0-9:.]+\]\Z")
-_SECRET_NAME = re.compile(
-    r"(?:secret|token|password|key|assertion|credential|service_account)"
-    r"(?!.*_(?:url|uri|file|path)\Z)"
-)
 
 _GMAIL = ("smtp.gmail.com", "smtp.googlemail.com", "smtp-relay.gmail.com")
 # Providers whose passwords are generated keys, which never hold white space.
@@ -188,12 +185,7 @@ class SMTPOptions(TransportOptions):
     @field_validator("oauth_options")
     @classmethod
     def _hide_secrets(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return {
-            name: SecretStr(item)
-            if isinstance(item, str) and _SECRET_NAME.search(name.lower())
-            else item
-            for name, item in value.items()
-        }
+        return hide_secret_options(value)
 
     @model_validator(mode="after")
     def _agree(self) -> SMTPOptions:

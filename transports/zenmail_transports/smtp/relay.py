@@ -169,7 +169,9 @@ class Relay:
             # What follows a failure may be another try of the same mail.
             proven = session.proven and session.last_used > self._last_failure
             try:
-                transaction = _transaction(session, usable, request.email, envelope, proven=proven)
+                transaction = _transaction(
+                    session, usable, request.email, envelope, proven=proven
+                )
             except BaseException:
                 self.pool.discard(session)
                 raise

@@ -1,10 +1,13 @@
-"""Access tokens from Microsoft, with client credentials or a refresh token."""
+"""Access tokens from Microsoft, with a client secret, a certificate or a refresh token."""
 
 from __future__ import annotations
 
+import hashlib
 import re
+import ssl
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr, model_validator
@@ -12,6 +15,7 @@ from pydantic import Field, SecretStr, model_validator
 from zenmail import (
     AccessToken,
     MissingExtra,
+    OptionsError,
     PermanentFailure,
     TemporaryFailure,
     TokenRequest,
@@ -33,16 +37,24 @@ _LOGIN = "https://login.microsoftonline.com"
 
 
 class MicrosoftOptions(TransportOptions):
-    """Options of the microsoft token source: client credentials, or a refresh token."""
+    """Options of the microsoft token source: a secret, a certificate, or a refresh token."""
 
     client_id: str = Field(description="Application (client) ID.")
     tenant: str = Field(
         default="",
-        description="Directory (tenant) ID or domain; required with a client secret. Default: "
-        "common, with a refresh token.",
+        description="Directory (tenant) ID or domain; required without a refresh token. "
+        "Default: common.",
     )
     client_secret: SecretStr | None = Field(
         default=None, description="Value of the application's client secret, not its ID."
+    )
+    certificate: SecretStr | None = Field(
+        default=None,
+        description="Certificate of the application and its private key, as PEM: a path, or "
+        "the text itself.",
+    )
+    certificate_password: SecretStr | None = Field(
+        default=None, description="Password of the certificate's private key."
     )
     refresh_token: SecretStr | None = Field(
         default=None, description="Refresh token from a user's consent."
@@ -55,8 +67,10 @@ class MicrosoftOptions(TransportOptions):
 
     @model_validator(mode="after")
     def _check(self) -> MicrosoftOptions:
-        if self.client_secret is None and self.refresh_token is None:
-            raise ValueError("give a client_secret or a refresh_token")
+        if not (self.client_secret or self.certificate or self.refresh_token):
+            raise ValueError("give a client_secret, a certificate or a refresh_token")
+        if self.client_secret and self.certificate:
+            raise ValueError("give either a client_secret or a certificate")
         if self.refresh_token is None and not (self.tenant or self.authority):
             raise ValueError("client credentials need the tenant")
         if self.authority and not self.authority.startswith("https://"):
@@ -86,10 +100,11 @@ def fetch_token(request: TokenRequest) -> AccessToken:
             transport="microsoft",
             remedy='Install it: pip install "zenmail[oauth]"',
         ) from None
+    credential = _credential(options)
     started = time.time()
     with session_until(request.deadline) as session:
         try:
-            answer = _ask(msal, options, request, session)
+            answer = _ask(msal, options, credential, request, session)
         except (RequestException, MsalServiceError) as error:
             raise TemporaryFailure(
                 f"Microsoft gives no token: {type(error).__name__}.",
@@ -111,7 +126,11 @@ def fetch_token(request: TokenRequest) -> AccessToken:
 
 
 def _ask(
-    msal: Any, options: MicrosoftOptions, request: TokenRequest, session: Any
+    msal: Any,
+    options: MicrosoftOptions,
+    credential: str | dict[str, str] | None,
+    request: TokenRequest,
+    session: Any,
 ) -> Mapping[str, Any]:
     settings = {
         "authority": options.authority or f"{_LOGIN}/{options.tenant or 'common'}",
@@ -119,12 +138,11 @@ def _ask(
         # Only Microsoft's own hosts are in the list that it is looked up in.
         "instance_discovery": False if options.authority else None,
     }
-    secret = options.client_secret
-    if secret is None:
+    if credential is None:
         client = msal.PublicClientApplication(options.client_id, **settings)
     else:
         client = msal.ConfidentialClientApplication(
-            options.client_id, client_credential=secret.get_secret_value(), **settings
+            options.client_id, client_credential=credential, **settings
         )
     answer: Mapping[str, Any]
     if options.refresh_token is None:
@@ -136,13 +154,66 @@ def _ask(
     return answer
 
 
+def _credential(options: MicrosoftOptions) -> str | dict[str, str] | None:
+    """Return what msal takes as the application's credential.
+
+    https://learn.microsoft.com/en-us/python/api/msal/msal.application.confidentialclientapplication
+
+    Raises:
+        OptionsError: The certificate is unusable.
+    """
+    if options.client_secret is not None:
+        return options.client_secret.get_secret_value()
+    if options.certificate is None:
+        return None
+    found = _read_certificate(options.certificate, options.certificate_password)
+    if found is None:
+        raise OptionsError(
+            "certificate holds no certificate with a private key that opens.",
+            transport="microsoft",
+            remedy="Give a PEM file with both, or its text, and certificate_password if the "
+            "key has one.",
+        )
+    return found
+
+
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_KEY = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
+
+
+def _read_certificate(secret: SecretStr, password: SecretStr | None) -> dict[str, str] | None:
+    """Return msal's credential; nothing is raised here, where the key is at hand."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    text = secret.get_secret_value()
+    phrase = password.get_secret_value() if password else ""
+    try:
+        if "-----BEGIN" not in text:
+            text = Path(text).expanduser().read_text(encoding="utf-8")
+        certificate, key = _CERTIFICATE.search(text), _KEY.search(text)
+        if certificate is None or key is None:
+            return None
+        load_pem_private_key(key[0].encode(), phrase.encode() or None)
+        der = ssl.PEM_cert_to_DER_cert(certificate[0])
+    except Exception:
+        return None
+    thumbprint = hashlib.sha1(der, usedforsecurity=False).hexdigest()
+    return {
+        "private_key": key[0],
+        "thumbprint": thumbprint,
+        **({"passphrase": phrase} if phrase else {}),
+    }
+
+
 # https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
 _REMEDIES = {
     "AADSTS7000215": "Give the client_secret's value, not its id.",
     "AADSTS7000222": "Create a new client_secret: this one has expired.",
     "AADSTS700016": "Check client_id, and that the application is in this tenant.",
     "AADSTS90002": "Check the option tenant.",
-    "AADSTS65001": "Let an administrator consent to SMTP.Send or SMTP.SendAsApp.",
+    "AADSTS65001": "Let an administrator consent to the application's permissions: for SMTP "
+    "SMTP.Send or SMTP.SendAsApp, for the transport graph Mail.Send.",
+    "AADSTS700027": "Upload the certificate to the application in Microsoft Entra ID.",
     "AADSTS70008": "Consent again for a new refresh_token: this one has expired.",
     "AADSTS700082": "Consent again for a new refresh_token: this one has expired.",
     "AADSTS50173": "Consent again for a new refresh_token: this one was revoked.",

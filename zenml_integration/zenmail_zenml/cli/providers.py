@@ -67,7 +67,7 @@ class Provider:
     login: str = "asked"
     questions: tuple[Question, ...] = ()
     note: str = ""
-    transport: Literal["smtp", "ses"] = "smtp"
+    transport: Literal["smtp", "ses", "graph"] = "smtp"
     oauth: str = ""
 
     def plan(self, answers: Mapping[str, str], *, secret: str) -> Plan:
@@ -80,6 +80,8 @@ class Provider:
         common = {"sender_email": answers["from"], "recipient_email": answers["to"]}
         if self.transport == "ses":
             return self._ses(answers, common, secret)
+        if self.transport == "graph":
+            return self._graph(answers, common, secret)
         configuration = {**common, "smtp_server": answers.get("host") or self.host}
         configuration["smtp_port"] = answers.get("port") or _port(answers.get("security", ""))
         if answers.get("security"):
@@ -102,16 +104,17 @@ class Provider:
     def _oauth(
         self, answers: Mapping[str, str], configuration: dict[str, str], secret: str
     ) -> Plan:
-        options = {
-            "oauth": self.oauth,
-            "oauth_options": {
-                "tenant": answers["tenant"],
-                "client_id": answers["client-id"],
-                "client_secret": f"{{{{{secret}.client_secret}}}}",
-            },
-        }
+        options = {"oauth": self.oauth, "oauth_options": _application(answers, secret)}
         configuration["smtp_username"] = answers.get("username") or answers["from"]
         configuration["transport_options"] = json.dumps(options)
+        return Plan(configuration, {"client_secret": answers["client-secret"]})
+
+    @staticmethod
+    def _graph(answers: Mapping[str, str], configuration: dict[str, str], secret: str) -> Plan:
+        configuration["transport"] = "graph"
+        configuration["transport_options"] = json.dumps(
+            {"oauth_options": _application(answers, secret)}
+        )
         return Plan(configuration, {"client_secret": answers["client-secret"]})
 
     @staticmethod
@@ -130,9 +133,24 @@ class Provider:
         return Plan(configuration, values)
 
 
+def _application(answers: Mapping[str, str], secret: str) -> dict[str, str]:
+    """Return the options of the token source microsoft for an application."""
+    return {
+        "tenant": answers["tenant"],
+        "client_id": answers["client-id"],
+        "client_secret": f"{{{{{secret}.client_secret}}}}",
+    }
+
+
 def _port(security: str) -> str:
     return {"tls": "465", "none": "25"}.get(security, "587")
 
+
+_APPLICATION = (
+    Question("tenant", "Directory (tenant) ID or domain"),
+    Question("client-id", "Application (client) ID"),
+    Question("client-secret", "Client secret", secret=True),
+)
 
 PROVIDERS: Mapping[str, Provider] = {
     "gmail": Provider(
@@ -146,15 +164,18 @@ PROVIDERS: Mapping[str, Provider] = {
     "microsoft": Provider(
         "Microsoft 365 or Outlook",
         host="smtp.office365.com",
-        questions=(
-            Question("tenant", "Directory (tenant) ID or domain"),
-            Question("client-id", "Application (client) ID"),
-            Question("client-secret", "Client secret", secret=True),
-        ),
+        questions=_APPLICATION,
         note="Microsoft disables passwords for SMTP in December 2026, so this logs in with a "
         "token. The application needs the permission SMTP.SendAsApp. It requires pip install "
-        '"zenmail[oauth]".',
+        '"zenmail[oauth]". Where SMTP is off, choose graph.',
         oauth="microsoft",
+    ),
+    "graph": Provider(
+        "Microsoft 365 without SMTP (Microsoft Graph)",
+        questions=_APPLICATION,
+        note="The application needs the permission Mail.Send of Microsoft Graph, with an "
+        'administrator\'s consent. It requires pip install "zenmail[oauth]".',
+        transport="graph",
     ),
     "ses": Provider(
         "Amazon SES",
@@ -194,6 +215,47 @@ PROVIDERS: Mapping[str, Provider] = {
         login="password",
         questions=(Question("password", "Server API token", secret=True),),
         note="The server API token is both user name and password.",
+    ),
+    "brevo": Provider(
+        "Brevo",
+        host="smtp-relay.brevo.com",
+        questions=(
+            Question("username", "SMTP login, shown under SMTP & API"),
+            Question("password", "SMTP key", secret=True),
+        ),
+        note="The SMTP key is not the API key.",
+    ),
+    "resend": Provider(
+        "Resend",
+        host="smtp.resend.com",
+        login="resend",
+        questions=(Question("password", "API key", secret=True),),
+        note="The sender's domain must be verified.",
+    ),
+    "azure": Provider(
+        "Azure Communication Services",
+        host="smtp.azurecomm.net",
+        questions=(
+            Question("username", "SMTP username of the Communication Services resource"),
+            Question("password", "Client secret of its application", secret=True),
+        ),
+        note="The sender must be a MailFrom address of a domain connected to the resource.",
+    ),
+    "yahoo": Provider(
+        "Yahoo Mail",
+        host="smtp.mail.yahoo.com",
+        login="sender",
+        questions=(Question("password", "App password", secret=True),),
+        note="Yahoo does not accept account passwords. Create an app password: "
+        "https://login.yahoo.com/account/security",
+    ),
+    "icloud": Provider(
+        "iCloud Mail",
+        host="smtp.mail.me.com",
+        login="sender",
+        questions=(Question("password", "App-specific password", secret=True),),
+        note="Apple does not accept account passwords. Create an app-specific password, which "
+        "requires two-factor authentication: https://account.apple.com",
     ),
     "own": Provider(
         "Your own server",

@@ -1,0 +1,167 @@
+"""What Microsoft Graph answers, and what happens on the way, as errors of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from zenmail import (
+    DeliveryError,
+    MailTooLarge,
+    PermanentFailure,
+    TemporaryFailure,
+    UnknownOutcome,
+)
+from zenmail.clean import clean_line
+
+if TYPE_CHECKING:
+    from requests import Response
+
+__all__ = ["InvalidRecipients", "TokenRefused", "answer_error", "connection_error"]
+
+
+class InvalidRecipients(PermanentFailure):
+    """Graph finds a recipient that is not valid, and gives the mail to nobody."""
+
+    default_code = "graph-recipient"
+
+
+class TokenRefused(PermanentFailure):
+    """Graph does not take the access token."""
+
+    default_code = "graph-token"
+
+
+_PERMISSION = (
+    "graph-permission",
+    "Give the application the permission Mail.Send of Microsoft Graph, with an "
+    "administrator's consent, and let its access policy, or RBAC for Applications, include "
+    "this mailbox.",
+)
+_SENDER = (
+    "graph-sender",
+    "Make sender_email the mailbox's own address, or grant the mailbox Send As.",
+)
+_MAILBOX = (
+    "graph-mailbox",
+    "Check sender_email, or the option mailbox: it must have a mailbox in Exchange Online.",
+)
+# https://learn.microsoft.com/en-us/graph/errors and, for what Exchange adds,
+# https://learn.microsoft.com/en-us/exchange/client-developer/web-service-reference/responsecode
+_ANSWERS = {
+    "ErrorSendAsDenied": _SENDER,
+    "ErrorSendOnBehalfOfDenied": _SENDER,
+    "ErrorInvalidUser": _MAILBOX,
+    "ErrorNonExistentMailbox": _MAILBOX,
+    "MailboxNotEnabledForRESTAPI": _MAILBOX,
+    "MailboxNotSupportedForRESTAPI": _MAILBOX,
+    "Request_ResourceNotFound": _MAILBOX,
+    "ResourceNotFound": _MAILBOX,
+}
+_BY_STATUS = {403: _PERMISSION, 404: _MAILBOX}
+_QUOTA = re.compile("SubmissionQuota|QuotaExceeded|ExceededMessageLimit", re.I)
+# What OpenSSL says while the connection is made; it may also be lost in the mail.
+_HANDSHAKE = re.compile("certificate|handshake|wrong.version|unsupported.protocol", re.I)
+_TOO_LARGE = re.compile("MessageSizeExceeded|maximum request length", re.I)
+
+
+def answer_error(answer: Response) -> DeliveryError:
+    """Return the error for an answer other than ``202 Accepted``."""
+    status, headers = answer.status_code, answer.headers
+    name, text = _read(answer)
+    said = f"Microsoft Graph says {' '.join(filter(None, (str(status), name)))}: {text}"
+    said = said.rstrip(": ")
+    if _QUOTA.search(name) or _QUOTA.search(text):
+        remedy = "Wait until the limit opens again, or make room in the sender's mailbox."
+        return _waiting(TemporaryFailure(said, code="quota", remedy=remedy), headers)
+    if status == 429:
+        remedy = "Send less, or send through more mailboxes: a mailbox may send 30 a minute."
+        failure = TemporaryFailure(said, code="graph-throttled", remedy=remedy)
+        return _waiting(failure, headers)
+    if status in (408, 504) or status < 300:
+        # A gateway that gave up on Exchange; or an answer that the API does not have.
+        return _lost(said)
+    if status >= 500:
+        remedy = "Wait: Microsoft Graph has trouble."
+        return _waiting(TemporaryFailure(said, code="graph-server", remedy=remedy), headers)
+    if status == 413 or _TOO_LARGE.search(f"{name} {text}"):
+        return MailTooLarge(said, remedy="Attach less, or link to it.")
+    if status == 401:
+        return TokenRefused(said, remedy="Check the options of the token source.")
+    if name == "ErrorInvalidRecipients":
+        return InvalidRecipients(said, remedy="Correct the recipient's address.")
+    code, remedy = _ANSWERS.get(name) or _BY_STATUS.get(
+        status, ("graph-refused", "Look the error up in the reference of Microsoft Graph.")
+    )
+    return PermanentFailure(said, code=code, remedy=remedy)
+
+
+def connection_error(error: Exception, *, unsent: bool) -> DeliveryError:
+    """Return the error for a request that got no answer.
+
+    Args:
+        error: What requests raised.
+        unsent: Whether some of the request never left, so that nothing can have been taken.
+    """
+    from requests.exceptions import ConnectionError as Unreachable
+    from requests.exceptions import SSLError, Timeout
+
+    reason = clean_line(str(error), limit=300)
+    if not unsent:
+        return _lost(f"The mail was sent to Microsoft Graph, and the answer was lost: {reason}")
+    if isinstance(error, SSLError) and _HANDSHAKE.search(reason):
+        return PermanentFailure(
+            f"Encryption with Microsoft Graph fails: {reason}",
+            code="graph-tls",
+            remedy="Look at REQUESTS_CA_BUNDLE and at proxies that open TLS.",
+        )
+    if isinstance(error, Unreachable | Timeout):
+        return TemporaryFailure(
+            f"Microsoft Graph cannot be reached: {reason}",
+            code="graph-unreachable",
+            remedy="Look at the endpoint, proxies and firewalls.",
+        )
+    return PermanentFailure(
+        f"Microsoft Graph cannot be called: {reason}",
+        code="graph-refused",
+        remedy="Correct the transport's options, and the proxy's address.",
+    )
+
+
+def _lost(message: str) -> UnknownOutcome:
+    return UnknownOutcome(
+        message,
+        code="graph-answer-lost",
+        remedy="Look into the mailbox's Sent Items before you send it again.",
+    )
+
+
+def _read(answer: Response) -> tuple[str, str]:
+    """Return code and message of ``{"error": {"code": ..., "message": ...}}``."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return "", ""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return "", ""
+    name, text = str(error.get("code", "")), str(error.get("message", ""))
+    return clean_line(name, limit=100), clean_line(text, limit=500)
+
+
+def _waiting(failure: TemporaryFailure, headers: Mapping[str, str]) -> TemporaryFailure:
+    """Note how long to wait: seconds, or a date (RFC 9110, 10.2.3)."""
+    given = headers.get("Retry-After", "").strip()
+    if given.isdecimal():
+        failure.retry_after = float(given[:9])
+    elif given:
+        try:
+            until = parsedate_to_datetime(given)
+        except ValueError:
+            return failure
+        left = until.astimezone(timezone.utc) - datetime.now(timezone.utc)
+        failure.retry_after = max(0.0, left.total_seconds())
+    return failure
