@@ -124,7 +124,9 @@ class Postfix:
                 for line in lines
                 if f"message-id={email.message_id}" in line.replace(" ", "")
             ]
-            done = [line for line in lines if "status=sent" in line and line.split()[5] in queued]
+            done = [
+                line for line in lines if "status=sent" in line and line.split()[5] in queued
+            ]
             ended = all(
                 any(name in line and ": removed" in line for line in lines) for name in queued
             )
@@ -219,7 +221,9 @@ def test_few_recipients_at_a_time(postfix: Postfix) -> None:
     """More recipients than Postfix takes in one mail all get it, once."""
     email = alert("ada", "bob", "carol")
     assert postfix.send("few", email).delivered
-    assert postfix.delivered(email) == [f"{name}@example.com" for name in ("ada", "bob", "carol")]
+    assert postfix.delivered(email) == [
+        f"{name}@example.com" for name in ("ada", "bob", "carol")
+    ]
 
 
 def test_missing_client_certificate(postfix: Postfix) -> None:
