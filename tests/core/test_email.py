@@ -201,7 +201,8 @@ def test_a_header_in_two_spellings_is_refused() -> None:
 @pytest.mark.parametrize("field", ["to", "cc", "bcc"])
 def test_invalid_recipient_costs_nobody_else_the_mail(field: str) -> None:
     """An invalid recipient is set aside with the reason, wherever it stands."""
-    recipients = {"to": ["ada@example.com"], field: ["ada@example.com", "bob.@example.com"]}
+    both = ["ada@example.com", "bob.@example.com"]
+    recipients: dict[str, Any] = {"to": ["ada@example.com"], field: both}
     mail = Email(sender="a@example.com", text="x", **recipients)
     assert mail.envelope.recipients == ("ada@example.com",)
     assert list(mail.invalid) == ["bob.@example.com"]

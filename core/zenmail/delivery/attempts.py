@@ -70,7 +70,7 @@ _PASSING = frozenset({"deferred", "exhausted"})
 # The codes of permanent failures that another set-up would not mend.
 _ABOUT_THE_MAIL = frozenset({"too-large", "data-refused", "body-refused", "smtputf8"})
 # The codes of what the sender's account may not do for now, whoever the recipient is.
-_ABOUT_THE_ACCOUNT = frozenset({"quota"})
+_ABOUT_THE_ACCOUNT = frozenset({"quota", "rate"})
 
 
 class _Verdict(NamedTuple):
@@ -260,11 +260,11 @@ class Attempts:
         self._failures.pop(name, None)
         if reasons:
             self._failures[name] = reasons[0]
-        self.transport, self.code, self.remedy = name, receipt.code, receipt.remedy
-        self.detail = receipt.detail
-        if reasons:
-            # What was said to those who got it says nothing of those who are left.
-            self.detail = reasons[0]
+        self.transport = name
+        if reasons or all(address in self.accepted for address in self._remaining):
+            self.code, self.remedy = receipt.code, receipt.remedy
+            self.detail = reasons[0] if reasons else receipt.detail
+        # Else what was said before of those who are left stands.
         for note in receipt.notes:
             self._note(note)
 

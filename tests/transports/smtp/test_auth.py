@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from zenmail import DeadlineExceeded, Email, PermanentFailure, TemporaryFailure
+from zenmail import DeadlineExceeded, Email, Mailer, PermanentFailure, TemporaryFailure
 from zenmail.testing.smtp_server import SMTPServer
 
 Start = Callable[..., SMTPServer]
@@ -162,3 +162,48 @@ def test_token_source_that_hangs(start: Start, client: Any, email: Email) -> Non
     with pytest.raises(DeadlineExceeded, match="token source"):
         client.send(server, email, username="a@x.example", oauth="example", seconds=1.5)
     release.set()
+
+
+def test_fips_machine_with_cram_md5_alone(
+    start: Start, email: Email, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where MD5 is forbidden, a server with CRAM-MD5 alone is one refusal in words."""
+    import hmac
+
+    def forbidden(*_: Any, **__: Any) -> Any:
+        raise ValueError("[digital envelope routines] unsupported")
+
+    server = start(security="tls", users=USERS, mechanisms=["CRAM-MD5"])
+    monkeypatch.setattr(hmac, "new", forbidden)
+    options = server.options(username="u", password=PASSWORD)
+    with Mailer("smtp", options=options, deadline=10.0) as mailer:
+        receipt = mailer.send(email)
+    assert (receipt.outcome, receipt.attempts, server.connections) == ("refused", 1, 1)
+    assert "FIPS" in receipt.detail
+    assert not any(line.startswith("AUTH") for line in server.lines())
+
+
+@pytest.mark.parametrize(
+    ("reply", "phase"),
+    [
+        ("550 5.7.233 Your tenant exceeded its daily limit", "dot"),
+        ("554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException", "dot"),
+        ("550 5.7.1 Daily SMTP relay limit exceeded for customer", "rcpt"),
+        ("451 Authentication failed: Maximum credits exceeded", "auth"),
+        ("554 5.2.2 mailbox full; STOREDRV.Submission", "dot"),
+    ],
+)
+def test_a_used_up_quota_is_kept_told_and_tried_once(
+    start: Start, email: Email, tmp_path: Any, reply: str, phase: Any
+) -> None:
+    """The account's limit is no refusal of the mail: the outbox keeps it for later."""
+    server = start(security="tls", users=USERS)
+    server.on(phase, reply)
+    options = server.options(username="u", password=PASSWORD)
+    with Mailer("smtp", options=options, deadline=10.0, outbox=tmp_path) as mailer:
+        receipt = mailer.send(email)
+        assert (receipt.outcome, receipt.code, receipt.attempts) == ("spooled", "quota", 1)
+        assert "wait" in receipt.remedy
+        server.forget()
+        assert [item.outcome for item in mailer.flush()] == ["delivered"]
+    assert len(server.mails) == 1

@@ -182,10 +182,10 @@ def test_bdat_that_is_not_known(proven: bool) -> None:
     unknown = Reply(502, ("",))
     with pytest.raises(ChunkingBroken):
         play(transaction(*keywords, proven=proven).run(), [OK, OK, OK, unknown])
+    # Each line of the chunk may be answered, too.
+    too_much = lost(OK, OK, OK, unknown, sent=True)
     with pytest.raises(ChunkingBroken):
-        # Each line of the chunk is answered, too.
-        mail = transaction(*keywords, proven=proven)
-        play(mail.run(), lost(OK, OK, OK, unknown, sent=True))
+        play(transaction(*keywords, proven=proven).run(), too_much)
     mail = transaction(*keywords, proven=proven)
     play(mail.run(), [OK, NO, NO, Reply(503, ("",))])
     assert not mail.intact

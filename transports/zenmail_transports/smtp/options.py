@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from zenmail import OptionsError, TransportOptions
 from zenmail.tokens import hide_secret_options
 
+from .limits import limits_of
 from .wire import TLSSocket
 
 __all__ = ["SMTPOptions", "build_context"]
@@ -89,7 +90,18 @@ class SMTPOptions(TransportOptions):
         "(off).",
     )
     connections: int = Field(
-        default=8, ge=1, le=1000, description="Maximum number of connections to the server."
+        default=8,
+        ge=1,
+        le=1000,
+        description="Maximum number of connections to the server. For Microsoft, the default "
+        "is 3, which is what it allows.",
+    )
+    rate: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Maximum number of mails a minute; 0 for no limit. For Microsoft, the "
+        "default is 30, which is what it allows.",
     )
     max_idle: float = Field(
         default=60.0, ge=0, description="Seconds to keep an idle connection open."
@@ -111,6 +123,9 @@ class SMTPOptions(TransportOptions):
             given["port"] = 465 if given.get("security") == "tls" else 587
         elif "security" not in given and str(given["port"]).strip() == "465":
             given["security"] = "tls"
+        allowed = limits_of(str(given.get("host", "")))
+        given.setdefault("connections", allowed.connections)
+        given.setdefault("rate", allowed.rate)
         for name in ("ca_file", "client_cert_file", "client_key_file", "password"):
             if given.get(name) == "":
                 del given[name]

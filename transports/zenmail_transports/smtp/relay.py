@@ -29,6 +29,7 @@ from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 from .advice import NO_UNICODE, advise, quota_used_up, too_many_recipients
 from .auth import Credentials, TokenRefused
 from .dialogue import Capabilities, probe
+from .limits import Pace, limits_of
 from .options import SMTPOptions, build_context
 from .pool import Pool
 from .replies import Reply
@@ -61,6 +62,11 @@ class _Outcome:
     unknown: dict[str, str]
     final: Reply | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether anything has become of anybody."""
+        return bool(self.accepted or self.refused or self.deferred or self.unknown)
+
     def fail(self, envelope: Envelope, error: DeliveryError) -> None:
         """Take note that a later transaction failed, for the recipients that were left."""
         if isinstance(error, UnknownOutcome):
@@ -85,6 +91,7 @@ class Relay:
         self._barred: dict[str, float] = {}
         self._proven: set[str] = set()
         self._last_failure = 0.0
+        self._pace = Pace(options.rate)
         self.pool = Pool(
             limit=options.connections, max_idle=options.max_idle, max_mails=options.max_mails
         )
@@ -116,17 +123,24 @@ class Relay:
         """
         outcome = _Outcome([], {}, {}, {})
         anonymous = not self._options.username
-        envelope = request.envelope
-        while True:
+        sender, recipients = request.envelope.sender, request.envelope.recipients
+        most = limits_of(self._options.host).recipients or len(recipients)
+        waiting = list(recipients)
+        while waiting:
+            envelope = Envelope(sender, tuple(waiting[:most]))
             try:
+                self._pace.wait(request.deadline)
                 transaction = self._deliver(request, envelope)
             except DeliveryError as error:
-                if not outcome.accepted:
+                later = waiting[most:]
+                if not outcome.known and not (later and isinstance(error, UnknownOutcome)):
                     raise
                 outcome.fail(envelope, error)
-                return _receipt(outcome, anonymous=anonymous)
+                why = "An earlier part of the mail's recipients failed first."
+                outcome.deferred.update(dict.fromkeys(later, why))
+                break
             taken, final = transaction.accepted, transaction.final
-            if final is not None and len(taken) == len(request.envelope.recipients):
+            if final is not None and len(taken) == len(recipients):
                 return Receipt(accepted=taken, detail=str(final))
             outcome.accepted += transaction.accepted
             outcome.refused.update(transaction.refused)
@@ -140,11 +154,12 @@ class Relay:
                 for address, reply in transaction.deferred.items()
                 if isinstance(reply, Reply) and too_many_recipients(reply)
             ]
-            if not rest or not transaction.accepted or request.deadline.expired:
-                return _receipt(outcome, anonymous=anonymous)
+            if not transaction.accepted or request.deadline.expired:
+                rest = []
             for address in rest:
                 del outcome.deferred[address]
-            envelope = Envelope(envelope.sender, tuple(rest))
+            waiting = [*rest, *waiting[most:]]
+        return _receipt(outcome, anonymous=anonymous)
 
     def _deliver(self, request: SendRequest[SMTPOptions], envelope: Envelope) -> Transaction:
         """Send to one envelope; replace a connection that had died, or an extension."""

@@ -16,8 +16,8 @@ from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
 from zenmail.runtime.forks import defer_forks
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
-from . import advice
 from .advice import connect_failure, tls_failure
+from .advice import failure as failure_for
 from .replies import BadReply, Reply, ReplyReader
 
 __all__ = ["Lost", "TLSSocket", "Wire", "connect", "resolve"]
@@ -349,7 +349,7 @@ class Wire:
         with suppress(BadReply):
             self._collect(got, replies)
         if got and got[-1].code == 421 and (not sent or len(got) < replies):
-            failure = advice.failure(got[-1], "greeting")
+            failure = failure_for(got[-1], "greeting")
         raise Lost(failure, got, sent=sent)
 
     def _await(self, got: list[Reply], wanted: int, deadline: Deadline) -> None:
