@@ -97,7 +97,7 @@ class Email(Model):
     into it. An address that cannot travel is refused.
 
     Raises:
-        AddressError: An address cannot be put on the wire, or there is no recipient.
+        AddressError: An address is invalid, or there is no recipient.
         ConfigurationError: Any other argument is unusable.
 
     Attributes:

@@ -173,7 +173,7 @@ class Mailer:
             The outcome for each recipient.
 
         Raises:
-            ConfigurationError: It is no `Email`.
+            ConfigurationError: It is not an `Email`.
         """
         if not _is_a(email, Email):
             raise ConfigurationError(
