@@ -200,6 +200,8 @@ def test_a_failed_check_leaves_everything_as_it_was(zenmail: Run, server: SMTPSe
     result = zenmail(*arguments, "--no-input")
     assert result.exit_code == 1, result.output
     assert "login failed" in result.stdout
+    assert "What to do: " in result.stdout
+    assert "    --password=PASSWORD\n" in result.stdout
     assert "so nothing was registered" in result.stderr
     assert "--no-doctor" in result.stderr
     assert _state() == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +12,7 @@ import click
 
 from zenmail.cli.app import Failure
 from zenmail.cli.doctor import report
-from zenmail.cli.mailer_options import SMTPOption
+from zenmail.cli.mailer_options import SMTPOption, as_flags
 from zenmail.cli.stored import waiting
 
 from .client import FLAVOR, FLAVOR_SOURCE, misplaced, open_client
@@ -193,15 +193,17 @@ def _check(name: str, plan: Plan, secret: str, *, no_input: bool) -> None:
     Raises:
         Failure: A phase failed, and the user does not want to register it anyway.
     """
-    if report(assemble(name, plan.configuration, secrets={secret: plan.secret})):
+    planned = assemble(name, plan.configuration, secrets={secret: plan.secret})
+    # What is not registered yet is changed by running register with other options.
+    if report(replace(planned, commands=as_flags)):
         click.echo()
         return
-    click.echo("\nNothing has been registered or changed.")
-    if no_input or not click.confirm("Register it anyway?", default=False):
+    click.echo()
+    if no_input or not click.confirm("Nothing was registered yet. Register it anyway?"):
         raise Failure(
-            "The check failed, so nothing was registered.",
-            remedy="Correct the settings and run it again; or, if only the cluster can reach "
-            "the server, add --no-doctor.",
+            "The check failed, so nothing was registered or changed.",
+            remedy="Correct the settings and run it again. If only the cluster can reach the "
+            "server, add --no-doctor.",
         )
 
 
