@@ -1,8 +1,8 @@
 """Send alerts through Amazon SES: the pipeline is as any other, the alerter differs.
 
     pip install "zenmail[ses]"
-    zenmail register --provider=ses --region=eu-west-1 --from=alerts@example.com \
-        --to=team@example.com
+    zenmail register --provider=ses --region=eu-west-1 --sender-email=alerts@example.com \
+        --recipient-email=team@example.com
 
 Run it on that stack: python examples/amazon_ses.py
 """

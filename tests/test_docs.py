@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import configparser
+import importlib.util
 import itertools
 import os
 import re
@@ -11,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import pytest
@@ -21,7 +23,11 @@ from zenmail.hookspecs import MiddlewareSpec, TokenSourceSpec, TransportSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = sorted((ROOT / "docs").rglob("*.md"))
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples/README.md", *SITE]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    ROOT / "examples/README.md",
+    *SITE,
+]
 SOURCES = ("core", "transports", "zenml_integration")
 _FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
@@ -265,3 +271,75 @@ def test_every_page_is_in_the_navigation() -> None:
     listed = re.findall(r": ([\w/-]+\.md)$", navigation, re.MULTILINE)
     present = {str(page.relative_to(ROOT / "docs")) for page in SITE}
     assert sorted(listed) == sorted(present)
+
+
+def _words() -> Any:
+    spec = importlib.util.spec_from_file_location("words", ROOT / "docs/scripts/words.py")
+    assert spec is not None
+    assert spec.loader is not None
+    words = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(words)
+    return words
+
+
+def test_no_banned_phrase_is_in_use() -> None:
+    """No page, docstring, comment or message has a phrase that docs/style.md warns of."""
+    words = _words()
+    assert [*words.findings(words.scanned())] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A dict is no transport's name.",
+        "It retries what may heal.",
+        "The login is put off.",
+        "The server puts the sender off.",
+        "What became of it.",
+        "Five at the most.",
+        "If it stays, ask.",
+        'raise Error(\n    "An address cannot be put "\n    "on the wire."\n)',
+        "# Numbers are left out of\n# account.",
+        "It starts like JSON, and it is none.",
+        "Try so many.",
+    ],
+)
+def test_a_banned_phrase_is_found(text: str, tmp_path: Path) -> None:
+    """Each is found, also where it goes on in the next line of a comment or a message."""
+    page = tmp_path / "page.py"
+    page.write_text(text)
+    assert [*_words().findings([page])]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "There is no outbox.",
+        "There\nis no way.",
+        "It is no longer used.",
+        "The value is None.",
+        "so many that",
+    ],
+)
+def test_plain_english_is_let_through(text: str, tmp_path: Path) -> None:
+    """What only looks like a banned phrase is not refused."""
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    assert [*_words().findings([page])] == []
+
+
+def test_pre_commit_and_ci_run_what_tox_runs() -> None:
+    """Every command of `tox -e lint` is a hook, and CI runs every environment."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    for command in tox["testenv:lint"]["commands"].strip().splitlines():
+        assert re.search(rf"^ +entry: .*{re.escape(command)}$", hooks, re.MULTILINE), command
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    run = set(re.findall(r"env: ([\w-]+)", workflow))
+    listed = tox["tox"]["env_list"].replace("py3{10,11,12,13}", "py310 py311 py312 py313")
+    wanted = set(
+        listed.replace("extras-{none,ses,oauth}", "extras-none extras-ses extras-oauth").split()
+    )
+    # py is py312, and coverage adds up what the others left on one machine.
+    assert wanted - run == {"py312", "coverage"}

@@ -1,4 +1,4 @@
-"""Mail addresses as people write them, and as they travel."""
+"""Mail addresses: as people write them, and as SMTP takes them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Mailbox:
 
     @property
     def domain(self) -> str:
-        """The part behind the last @."""
+        """The part after the last @."""
         return self.address.rpartition("@")[2]
 
     @property
@@ -84,13 +84,13 @@ class Mailbox:
 def parse_mailbox(text: str) -> Mailbox:
     """Read ``local@domain`` or ``Name <local@domain>``.
 
-    The name is cleaned, so that it can travel; the address is taken as it is or refused.
+    The name is cleaned of what a header cannot hold; the address is never changed.
 
     Args:
         text: One address.
 
     Raises:
-        AddressError: It is not an address that can be put on the wire.
+        AddressError: The address is invalid.
     """
     address = text.strip(" \t\r\n")
     name = ""
@@ -130,7 +130,7 @@ def _read_name(text: str, *, shown: str) -> str:
         raise _refusal(shown, "it has more than one pair of angle brackets")
     parts = split_addresses(text)
     if len(parts) > 1 and any("@" in part for part in parts):
-        raise _refusal(shown, "there is more than one address in it")
+        raise _refusal(shown, "it has more than one address")
     return clean_line(text)
 
 
@@ -183,14 +183,16 @@ def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
     """Return the single addresses of a list, a JSON list or a separated string.
 
     Commas, semicolons and line ends separate, but not inside quotation marks or angle
-    brackets; a line end separates only behind an address.
+    brackets; a line end separates only after an address. Between semicolons a name may have a
+    comma, as Outlook writes it.
 
     Args:
         value: What a user gave; None and "" are no address.
-        depth: How many lists the value stands in.
+        depth: How many lists enclose the value.
 
     Raises:
-        AddressError: It is neither text nor a list of texts.
+        AddressError: It is neither text nor a list of texts, or a name has a comma and no
+            quotation marks.
     """
     if value is None:
         return ()
@@ -200,15 +202,15 @@ def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
         return _split_text(str.__str__(value).strip())
     if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | dict):
         if depth >= _DEEPEST:
-            raise AddressError("Addresses stand in lists of lists.", remedy=ADDRESS_REMEDY)
+            raise AddressError(
+                "Lists of addresses are nested too deeply.", remedy=ADDRESS_REMEDY
+            )
         items = list(islice(value, _MOST + 1))
         if len(items) > _MOST:
-            raise AddressError(
-                f"There are more than {_MOST:,} addresses.", remedy="Use a mailing list."
-            )
+            raise AddressError(f"More than {_MOST:,} addresses.", remedy="Use a mailing list.")
         return tuple(part for item in items for part in split_addresses(item, depth=depth + 1))
     raise AddressError(
-        f"A {type(value).__name__} is not a mail address.", remedy=ADDRESS_REMEDY
+        f"Expected a mail address, got {type(value).__name__}.", remedy=ADDRESS_REMEDY
     )
 
 
@@ -222,7 +224,7 @@ def _split_text(text: str) -> tuple[str, ...]:
             listed = None
         if isinstance(listed, list) and all(isinstance(item, str) for item in listed):
             return split_addresses(listed)
-    parts, start = [], 0
+    parts, separators, start = [], "", 0
     quoted = angled = escaped = addressed = False
     for position, character in enumerate(text):
         if escaped:
@@ -238,6 +240,34 @@ def _split_text(text: str) -> tuple[str, ...]:
             angled = character == "<"
         elif not angled and (character in ",;" or (addressed and character in "\r\n")):
             parts.append(text[start:position].strip())
+            separators += character
             start, addressed = position + 1, False
     parts.append(text[start:].strip())
-    return tuple(part for part in parts if part)
+    whole = _join_names(parts, separators + ";")
+    if len(whole) < len(parts) and ";" not in separators:
+        raise AddressError(
+            f"{clean_line(text, limit=200)!r} has a comma in a name without quotation marks.",
+            remedy=f"Write: {', '.join(part for part in whole if part)}",
+        )
+    return tuple(part for part in whole if part)
+
+
+def _join_names(parts: list[str], separators: str) -> list[str]:
+    """Put together what a comma in a name took apart: ``Doe, Jane <jane@x.example>``.
+
+    Outlook writes names like that, and semicolons between them.
+    """
+    whole: list[str] = []
+    before: list[str] = []
+    for part, separator in zip(parts, separators, strict=True):
+        name, bracket, address = part.partition("<")
+        if before and bracket and '"' not in part:
+            name = ", ".join([*before, name.strip()])
+            whole.append(str(Mailbox(name, address.rstrip("> "))))
+            before = []
+        elif separator == "," and part and not set(part) & set('@"<>:'):
+            before.append(part)
+        else:
+            whole += [*before, part]
+            before = []
+    return whole

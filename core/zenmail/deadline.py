@@ -1,4 +1,4 @@
-"""The one moment by which a delivery has to end."""
+"""The moment by which a delivery has to end."""
 
 from __future__ import annotations
 
@@ -48,8 +48,12 @@ class Deadline:
             raise DeadlineExceeded(f"The deadline passed {what}.")
         return left
 
+    def at_most(self, seconds: float) -> Deadline:
+        """Return the earlier of this deadline and the one that is ``seconds`` away."""
+        return Deadline(min(self.expires_at, time.monotonic() + seconds))
+
     def share(self, parts: int) -> Deadline:
-        """Return an earlier deadline that leaves an equal part to ``parts - 1`` others."""
+        """Return an earlier deadline that leaves ``parts - 1`` equal shares of the rest."""
         return self if parts <= 1 else self.part(1 / parts)
 
     def part(self, fraction: float) -> Deadline:

@@ -2,20 +2,20 @@
 
 ```
 ZenmailError
-├── ConfigurationError (ValueError)      the set-up is wrong; nothing was sent
-│   ├── AddressError                     an address that cannot travel
-│   ├── OptionsError                     a transport refuses its options
+├── ConfigurationError (ValueError)      the set-up is wrong; no mail was sent
+│   ├── AddressError                     a mail address is invalid
+│   ├── OptionsError                     a transport rejects its options
 │   ├── UnknownTransport                 no installed distribution offers the name
 │   ├── AmbiguousTransport               two distributions offer the name
-│   ├── BrokenTransport                  the plugin does not load or breaks the contract
-│   ├── MissingExtra (ImportError)       an optional dependency is not installed
-│   └── TemplateError                    a template of the user's does not render
-└── DeliveryError                        the mail did not, or may not have, arrived
-    ├── TemporaryFailure                 worth another try
-    │   └── DeadlineExceeded             the time given was used up
-    ├── PermanentFailure                 another try would end the same way
-    │   └── MailTooLarge                 the server takes no mail of this size
-    └── UnknownOutcome                   the answer was lost after the mail was sent
+│   ├── BrokenTransport                  the plugin does not load or breaks its contract
+│   ├── MissingExtra (ImportError)       an optional dependency is missing
+│   └── TemplateError                    a custom template does not render
+└── DeliveryError                        the mail was not, or may not have been, delivered
+    ├── TemporaryFailure                 temporary; the host retries
+    │   └── DeadlineExceeded             the deadline passed
+    ├── PermanentFailure                 permanent; a retry would fail again
+    │   └── MailTooLarge                 the mail exceeds the server's size limit
+    └── UnknownOutcome                   the server never confirmed the mail
 ```
 
 Each carries a stable ``code`` for programs, the ``transport`` it came from, and
@@ -24,6 +24,7 @@ a ``remedy``: what the reader should do next.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 __all__ = [
@@ -53,6 +54,7 @@ class ZenmailError(Exception):
         code: Stable machine-readable code; each class has its own default.
         transport: Name of the transport that was involved, or "".
         remedy: What the reader should do next, or "".
+        change: The transport's options to set, by name, and the value or a placeholder for it.
     """
 
     default_code: ClassVar[str] = "error"
@@ -64,12 +66,14 @@ class ZenmailError(Exception):
         code: str | None = None,
         transport: str = "",
         remedy: str = "",
+        change: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.default_code
         self.transport = transport
         self.remedy = remedy
+        self.change = dict(change or {})
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep every attribute when the error crosses a process boundary."""
@@ -82,19 +86,19 @@ class ZenmailError(Exception):
 
 
 class ConfigurationError(ZenmailError, ValueError):
-    """The set-up is wrong; nothing was sent and nothing was changed."""
+    """The set-up is wrong. No mail was sent."""
 
     default_code = "configuration"
 
 
 class AddressError(ConfigurationError):
-    """An address that cannot be put on the wire."""
+    """A mail address is invalid."""
 
     default_code = "address"
 
 
 class OptionsError(ConfigurationError):
-    """A transport refuses its options."""
+    """A transport rejects its options."""
 
     default_code = "options"
 
@@ -112,25 +116,25 @@ class AmbiguousTransport(ConfigurationError):
 
 
 class BrokenTransport(ConfigurationError):
-    """A transport plugin that does not load, or does not keep the contract."""
+    """A transport plugin does not load, or breaks its contract."""
 
     default_code = "transport-broken"
 
 
 class MissingExtra(ConfigurationError, ImportError):
-    """An optional dependency is needed and not installed."""
+    """A needed optional dependency is not installed."""
 
     default_code = "extra-missing"
 
 
 class TemplateError(ConfigurationError):
-    """A template of the user's does not load or render."""
+    """A custom template does not load or render."""
 
     default_code = "template"
 
 
 class DeliveryError(ZenmailError):
-    """The mail did not arrive, or may not have.
+    """The mail was not delivered, or may not have been.
 
     Attributes:
         receipt: The `Receipt` whose ``raise_for_outcome`` raised it, or None.
@@ -141,7 +145,7 @@ class DeliveryError(ZenmailError):
 
 
 class TemporaryFailure(DeliveryError):
-    """Delivery failed in a way that may heal; the host tries again.
+    """A temporary failure; the host retries.
 
     Attributes:
         retry_after: Seconds that the server wants to be left alone for, or 0.
@@ -152,22 +156,22 @@ class TemporaryFailure(DeliveryError):
 
 
 class DeadlineExceeded(TemporaryFailure):
-    """The time given for the delivery was used up before the mail was sent."""
+    """The deadline passed before the mail was sent."""
 
     default_code = "deadline"
 
 
 class PermanentFailure(DeliveryError):
-    """Delivery failed in a way that another try would repeat."""
+    """A permanent failure: a retry would fail again."""
 
     default_code = "permanent"
 
 
 class MailTooLarge(PermanentFailure):
-    """The mail is larger than the server takes.
+    """The mail exceeds the server's size limit.
 
     Attributes:
-        limit: The most bytes that the server takes, or 0 when it did not say.
+        limit: The server's limit in bytes, or 0 if it did not announce one.
     """
 
     default_code = "too-large"
@@ -175,9 +179,9 @@ class MailTooLarge(PermanentFailure):
 
 
 class UnknownOutcome(DeliveryError):
-    """The whole mail was sent, and the connection was lost before the answer.
+    """The mail was sent, but the server never confirmed it.
 
-    The mail may have arrived: sending it again may make a second copy.
+    It may have arrived, so sending it again may deliver a second copy.
     """
 
     default_code = "unknown"

@@ -61,7 +61,7 @@ class MiddlewareSpec:
 
     @hookspec
     def after_send(self, receipt: Receipt, email: Email) -> None:
-        """Take note of what became of a mail."""
+        """Record the outcome of a mail."""
 
 
 class TokenSourceSpec:

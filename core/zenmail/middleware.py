@@ -78,7 +78,7 @@ class Middleware:
         return self._chain("before_send", Email, email, {"envelope": envelope})
 
     def after_send(self, receipt: Receipt, email: Email) -> None:
-        """Tell the middleware what became of a mail."""
+        """Tell the middleware the outcome of a mail."""
         for implementation in self._implementations("after_send"):
             # To each its own: nobody changes what the others, and the sender, are told.
             told = receipt.model_copy(deep=True)

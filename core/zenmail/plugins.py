@@ -220,7 +220,8 @@ class PluginHost:
             raise TemporaryFailure(
                 f"The token source {source!r} fails: {type(error).__name__}: {error}",
                 code="token-source-exception",
-                remedy=f"If it stays, tell the authors of the token source {source!r}.",
+                remedy="If it keeps happening, report it to the authors of the token source "
+                f"{source!r}.",
             ) from error
         if not (isinstance(token, AccessToken) and isinstance(token.value, SecretStr)):
             raise BrokenTransport(f"The token source {source!r} returned no AccessToken.")
@@ -292,7 +293,7 @@ class PluginHost:
         return self.load_middleware().before_send(email, envelope)
 
     def after_send(self, receipt: Receipt, email: Email) -> None:
-        """Tell the middleware what became of a mail."""
+        """Tell the middleware the outcome of a mail."""
         self.load_middleware().after_send(receipt, email)
 
     def close(self) -> None:

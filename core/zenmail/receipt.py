@@ -1,4 +1,4 @@
-"""What became of a mail."""
+"""The outcome of a mail."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ Outcome = Literal[
 
 
 class Receipt(Model):
-    """What became of a mail, recipient by recipient.
+    """The outcome of a mail, for each recipient.
 
     A transport fills in ``accepted``, ``refused`` and ``deferred`` (and ``detail``
     and ``notes`` if it has something to say); the host fills in the rest.
 
     Attributes:
-        accepted: Addresses whose mail the next server took over.
-        refused: Address to reason, for those refused for good.
+        accepted: Addresses whose mail the next server accepted.
+        refused: Address to reason, for those permanently rejected.
         deferred: Address to reason, for those that may be accepted later.
-        unknown: Address to reason, for those who may have the mail or not.
-        outcome: ``delivered`` to all; ``partial``: to some; ``refused`` for good;
-            ``deferred``: not within the deadline; ``unknown``: the answer was lost
-            after the mail was sent; ``spooled``: kept in the outbox; ``skipped``:
+        unknown: Address to reason, for those who may have received the mail.
+        outcome: ``delivered`` to all; ``partial``: to some; ``refused``: permanently;
+            ``deferred``: not within the deadline; ``unknown``: the mail was sent, but the
+            server never confirmed it; ``spooled``: kept in the outbox; ``skipped``:
             a dry run, or held back for a digest; ``queued``: the background delivery
             has it.
-        detail: One sentence for people: the server's last word, or what went wrong.
+        detail: One sentence: the server's answer, or what went wrong.
         code: Stable code of the error behind the outcome, or "".
         remedy: What to do about it, or "".
         attempts: How often a transport was called.
         message_id: The mail's Message-ID, with its angle brackets.
-        transport: Name of the transport that had the last word.
+        transport: Name of the transport that was called last.
         notes: What else the reader should know, one sentence each.
         spooled: Name of the mail in the outbox, or "".
         seconds: How long the delivery took.
@@ -82,19 +82,19 @@ class Receipt(Model):
 
     @property
     def delivered(self) -> bool:
-        """Whether every recipient's mail was taken over."""
+        """Whether the mail was accepted for every recipient."""
         return self.outcome == "delivered"
 
     def raise_for_outcome(self) -> Receipt:
-        """Raise unless the mail was taken over, queued, or skipped on purpose.
+        """Raise unless the mail was delivered, queued, or skipped on purpose.
 
         Returns:
             The receipt itself.
 
         Raises:
-            PermanentFailure: The mail, or some recipient, was refused.
-            TemporaryFailure: The mail, or some recipient, was deferred, or it was spooled.
-            UnknownOutcome: The answer was lost after the mail was sent.
+            PermanentFailure: The mail, or a recipient, was rejected.
+            TemporaryFailure: The mail, or a recipient, was deferred, or the mail was spooled.
+            UnknownOutcome: The mail was sent, but the server never confirmed it.
         """
         if self.outcome in ("delivered", "skipped", "queued"):
             return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
@@ -146,19 +146,30 @@ class Check:
 
     Attributes:
         name: The phase: "dns", "tcp", "tls", "login" and the like.
-        status: Whether it passed; ``skipped`` when an earlier failure left it out.
+        status: Whether it passed. A ``warning`` does not fail the verification; ``skipped``
+            means not applicable, or not reached after an earlier failure.
         detail: What was seen, in a sentence.
         remedy: What to do when it failed, or "".
         seconds: How long it took.
         code: Stable code of the error when it failed, or "".
+        change: The transport's options to set when it failed, by name, and the value or a
+            placeholder for it.
     """
 
     name: str
-    status: Literal["passed", "failed", "skipped"]
+    status: Literal["passed", "failed", "skipped", "warning"]
     detail: str = ""
     remedy: str = ""
     seconds: float = 0.0
     code: str = ""
+    change: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def failed(cls, name: str, error: ZenmailError, *, seconds: float = 0.0) -> Check:
+        """Return the phase that an error ended."""
+        return cls(
+            name, "failed", error.message, error.remedy, seconds, error.code, error.change
+        )
 
 
 class Transport:
@@ -234,17 +245,23 @@ class Transport:
             )
         return receipt
 
-    def verify(self, request: VerifyRequest[Any]) -> list[Check]:
-        """Call the transport's ``verify_transport``; what it raises is a failed check."""
+    def verify(self, request: VerifyRequest[Any]) -> Iterator[Check]:
+        """Call the transport's ``verify_transport``; what it raises is a failed check.
+
+        Yields:
+            Each phase as it ends, if the transport yields them.
+        """
         try:
-            return list(self._hook.verify_transport(request=request) or ())
+            yield from self._hook.verify_transport(request=request) or ()
         except self._leaving as error:
             if not isinstance(error, ZenmailError):
                 raise
-            return [Check(self.name, "failed", error.message, error.remedy, code=error.code)]
+            yield Check.failed(self.name, error)
         except Exception as error:
             detail = f"verify_transport() fails: {type(error).__name__}: {error}"
-            return [Check(self.name, "failed", detail, f"Tell the authors of {self.name!r}.")]
+            yield Check(
+                self.name, "failed", detail, f"Report it to the authors of {self.name!r}."
+            )
 
     def close(self) -> None:
         """Let the transport release what it holds; its trouble is logged, not raised."""

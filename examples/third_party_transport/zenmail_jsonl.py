@@ -1,4 +1,4 @@
-"""A transport of one's own: appends each mail to a file, as a line of JSON.
+"""A custom transport: appends each mail to a file, as a line of JSON.
 
     pip install ./examples/third_party_transport
     zenml alerter register jsonl_alerter --flavor=smtp_email --transport=jsonl \

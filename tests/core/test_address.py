@@ -155,11 +155,39 @@ def test_lists_without_an_end_are_refused() -> None:
     """A list that holds itself is an error like any other."""
     endless: list[Any] = ["a@example.com"]
     endless.append(endless)
-    with pytest.raises(AddressError, match="lists of lists"):
+    with pytest.raises(AddressError, match="nested too deeply"):
         split_addresses(endless)
 
 
 def test_addresses_without_end_are_refused() -> None:
     """A list that never ends does not fill the memory."""
-    with pytest.raises(AddressError, match="more than"):
+    with pytest.raises(AddressError, match="More than"):
         split_addresses(itertools.repeat("a@example.com"))
+
+
+def test_outlooks_list_is_read() -> None:
+    """Between semicolons, a comma belongs to the name in front of an address."""
+    text = "Smith, John <j@x.example>; Doe, Jane, PhD <d@x.example>; a@x.example, b@x.example;"
+    assert split_addresses(text) == (
+        '"Smith, John" <j@x.example>',
+        '"Doe, Jane, PhD" <d@x.example>',
+        "a@x.example",
+        "b@x.example",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Smith, John <j@x.example>", "a@x.example, Smith, John <j@x.example>"],
+)
+def test_a_comma_in_a_name_is_refused_with_the_form_to_paste(text: str) -> None:
+    """Without semicolons it could be a bad address; the remedy is a list that is read."""
+    with pytest.raises(AddressError) as caught:
+        split_addresses(text)
+    corrected = caught.value.remedy.removeprefix("Write: ")
+    assert split_addresses(corrected)[-1] == '"Smith, John" <j@x.example>'
+
+
+def test_a_bad_address_stays_one_of_its_own() -> None:
+    """What stands between commas is not made part of an address without a name."""
+    assert split_addresses("nobody, a@x.example") == ("nobody", "a@x.example")

@@ -288,7 +288,7 @@ def test_stop_signals_pass_through_every_hook() -> None:
     host.register_token_source("stops", Stops())
     deadline = Deadline.after(5)
     with pytest.raises(Stopped):
-        transport.verify(VerifyRequest(None, TransportOptions(), deadline))
+        list(transport.verify(VerifyRequest(None, TransportOptions(), deadline)))
     with pytest.raises(Stopped):
         transport.close()
     with pytest.raises(Stopped):

@@ -1,6 +1,8 @@
 """The hooks: one mail per failed step, one summary per dynamic run, and nothing in the way."""
 
+import importlib.util
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -261,3 +263,37 @@ def test_a_broken_hook_fails_no_step(
     fail(unlucky)
     assert "our mistake" in caplog.text
     assert "no model for 3 rows" in caplog.text
+
+
+def test_a_hook_that_is_imported_twice_finds_the_alerter(
+    alerter: Any, server: SMTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second copy of the hooks mails a failure as an error, with its traceback in place.
+
+    ZenML imports a copy under a longer name where zenmail lies below its source root.
+    """
+    import zenmail_zenml
+
+    before = set(sys.modules)
+    spec = importlib.util.spec_from_file_location(
+        "copy_of_zenmail_zenml", zenmail_zenml.__file__
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    copy = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, copy)
+    spec.loader.exec_module(copy)
+    try:
+        hooks = importlib.import_module(f"{spec.name}.hooks")
+        try:
+            raise ValueError("no model")
+        except ValueError as error:
+            hooks.smtp_email_alerter_failure_hook(error)
+    finally:
+        for name in set(sys.modules) - before:
+            if name.startswith(spec.name):
+                del sys.modules[name]
+    (mail,) = server.mails
+    assert "failed: ValueError: no model" in str(mail.message["Subject"])
+    assert text(mail).startswith("Error: ")
+    assert "Raised at " in text(mail)

@@ -1,7 +1,7 @@
 """zenmail in ZenML: the alerter flavor ``smtp_email``, its hooks and its step.
 
 The names are listed in ``__init__.pyi`` and imported when they are first used: ZenML
-imports this package each time it starts, for the sake of `import_paths`.
+imports this package each time it starts, for `import_paths`.
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from zenml.alerter.base_alerter import BaseAlerterFlavor
 from zenml.models import ServiceConnectorRequirements
@@ -10,9 +10,11 @@ from zenml.models import ServiceConnectorRequirements
 from .config import SMTPEmailAlerterConfig
 
 if TYPE_CHECKING:
+    from zenml.stack import StackComponent
+
     from .alerter import SMTPEmailAlerter
 
-__all__ = ["SMTPEmailAlerterFlavor"]
+__all__ = ["SMTPEmailAlerterFlavor", "is_email_alerter"]
 
 
 class SMTPEmailAlerterFlavor(BaseAlerterFlavor):
@@ -44,3 +46,12 @@ class SMTPEmailAlerterFlavor(BaseAlerterFlavor):
         from .alerter import SMTPEmailAlerter
 
         return SMTPEmailAlerter
+
+
+def is_email_alerter(component: StackComponent) -> TypeGuard[SMTPEmailAlerter]:
+    """Whether a stack component has this flavor.
+
+    Where zenmail lies below ZenML's source root, ZenML imports it a second time to find the
+    hooks, and the alerter is not an instance of that copy's class.
+    """
+    return component.flavor == SMTPEmailAlerterFlavor().name

@@ -18,10 +18,10 @@ from zenmail import Alert
 from zenmail.clean import clean_line
 from zenmail.composing.values import duration
 
-from .alerter import SMTPEmailAlerter
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context, read_or_default
 from .alerts.run_summary import summarise_run
 from .alerts.tracebacks import error_line, user_traceback
+from .flavor import is_email_alerter
 
 if TYPE_CHECKING:
     from zenml.alerter.base_alerter import BaseAlerter
@@ -104,7 +104,7 @@ def _post(make: Callable[[RunContext], Alert | None]) -> None:
         alert = make(current_context().refreshed())
         if alert is None:
             return
-        if isinstance(alerter, SMTPEmailAlerter):
+        if is_email_alerter(alerter):
             alerter.post(alert)
         else:
             alerter.post(_as_text(alert))
@@ -126,9 +126,7 @@ def _find_alerter() -> BaseAlerter | None:
         getattr(stack, "all_components", None) or stack.components.values()
     )
     for component in components:
-        if component.type == StackComponentType.ALERTER and isinstance(
-            component, SMTPEmailAlerter
-        ):
+        if component.type == StackComponentType.ALERTER and is_email_alerter(component):
             return component
     return stack.alerter
 

@@ -74,10 +74,14 @@ def layer(
 
 
 class SecretReader:
-    """Resolves ``{{secret.key}}`` in settings, with one request per secret."""
+    """Resolves ``{{secret.key}}`` in settings, with one request per secret.
 
-    def __init__(self) -> None:
-        self._secrets: dict[str, Mapping[str, str]] = {}
+    Args:
+        known: Values by key of secrets that need not be read, by name.
+    """
+
+    def __init__(self, known: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self._secrets: dict[str, Mapping[str, str]] = dict(known or {})
 
     def resolve(self, value: Any) -> Any:
         """Return the value with every reference in it resolved.
@@ -94,7 +98,7 @@ class SecretReader:
     def _read(self, reference: str | SecretStr) -> str:
         name, key = parse_secret_reference(reference)
         if name not in self._secrets:
-            self._secrets[name] = _fetch(name)
+            self._secrets[name] = _fetch(name, key)
         try:
             return self._secrets[name][key]
         except KeyError:
@@ -105,7 +109,7 @@ class SecretReader:
             ) from None
 
 
-def _fetch(name: str) -> Mapping[str, str]:
+def _fetch(name: str, key: str) -> Mapping[str, str]:
     from zenml.client import Client
 
     try:
@@ -113,7 +117,7 @@ def _fetch(name: str) -> Mapping[str, str]:
     except (KeyError, NotImplementedError):
         raise ConfigurationError(
             f"There is no secret {name!r} in ZenML's store.",
-            remedy=f"Create it: zenml secret create {name} --KEY=VALUE",
+            remedy=f"Create it: zenml secret create {name} --{key}=VALUE",
         ) from None
     return secret.secret_values
 

@@ -11,8 +11,8 @@ from zenml import step
 from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
 from zenml.client import Client
 
-from .alerter import SMTPEmailAlerter
 from .alerts.message import AlerterMessage
+from .flavor import is_email_alerter
 
 __all__ = ["alerter_post_step"]
 
@@ -46,7 +46,7 @@ def alerter_post_step(
         raise RuntimeError(
             "The active stack has no alerter. Add one: zenml stack update -al <ALERTER>"
         )
-    if isinstance(alerter, SMTPEmailAlerter):
+    if is_email_alerter(alerter):
         if fail_on_lost:
             params = {**_as_mapping(params), "on_delivery_failure": "raise"}
         return alerter.post(message, params)

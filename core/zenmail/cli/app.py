@@ -1,13 +1,13 @@
-"""The command group: finds commands by name, and turns errors into one sentence.
+"""The command group: finds commands by name and turns errors into one sentence.
 
 Exit status of every command:
 
 ```
 0   done
 1   not delivered, or a check failed
-2   wrong usage or set-up; nothing was sent
+2   wrong usage or set-up; no mail was sent
 3   kept in the outbox, to be delivered later
-4   unknown: the answer was lost after the mail was sent
+4   unknown: the mail was sent, but the server never confirmed it
 130 interrupted
 ```
 """
@@ -32,7 +32,7 @@ _BUILT_IN = ("doctor", "outbox", "preview", "send", "transports")
 
 
 class Failure(click.ClickException):
-    """A user's error: a sentence, a remedy, an exit status, and no traceback."""
+    """An error shown to the user as a sentence and a remedy, without a traceback."""
 
     exit_code: int  # type: ignore[misc]  # click declares it as the class's
 
@@ -43,7 +43,7 @@ class Failure(click.ClickException):
 
     @classmethod
     def of(cls, error: ZenmailError) -> Failure:
-        """Return the failure that an error of zenmail's means for the command line."""
+        """Return the failure to show for an error."""
         origin = f"{error.transport}: " if error.transport else ""
         return cls(
             f"{origin}{error.message}",
@@ -61,7 +61,7 @@ class Failure(click.ClickException):
 
 
 class _Commands(click.Group):
-    """Commands of zenmail's own and of other packages, imported when they are asked for."""
+    """The built-in commands and those of other packages, imported on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*_BUILT_IN, *(entry_point.name for entry_point in _contributed())})
@@ -101,10 +101,10 @@ def _load(entry_point: EntryPoint) -> object:
     try:
         command: object = entry_point.load()
     except Exception as error:
-        reason = f"The package that offers {entry_point.name!r} does not load: {error}"
+        reason = f"The package that provides {entry_point.name!r} does not load: {error}"
 
         def fail() -> None:
-            raise Failure(reason, remedy="Update or uninstall it.", exit_code=2)
+            raise Failure(reason, remedy="Update or uninstall that package.", exit_code=2)
 
         command = click.Command(entry_point.name, callback=fail, short_help="(does not load)")
     return command
@@ -113,7 +113,7 @@ def _load(entry_point: EntryPoint) -> object:
 _HELP = """Send a ZenML pipeline's alerts by e-mail.
 
 \b
-See it work, with no set-up at all:  zenmail demo
+See it work, without any set-up:     zenmail demo
 Set it up for your provider:         zenmail register
 Find out why no mail arrives:        zenmail doctor
 """

@@ -1,12 +1,12 @@
-"""``zenmail doctor``: finds out, phase by phase, why no mail arrives."""
+"""``zenmail doctor``: find out, phase by phase, why no mail arrives."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,7 @@ from ..errors import ConfigurationError, ZenmailError
 from .mailer_options import MailerOptions, mailer_options
 from .stored import (
     StoredAlerter,
+    alerter_names,
     from_options,
     read_alerter,
     with_addresses,
@@ -30,14 +31,17 @@ _STATUS = {
     "passed": ("ok", "green"),
     "failed": ("FAILED", "red"),
     "skipped": ("skipped", "yellow"),
+    "warning": ("warning", "yellow"),
 }
 _EXAMPLES = """
     \b
     Examples:
       zenmail doctor
       zenmail doctor email_alerter --send
-      zenmail doctor --host=smtp.example.com --username=me --password --from=me@example.com
-      zenmail doctor --transport=ses -o region=eu-west-1 --from=a@example.com --json
+      zenmail doctor --all
+      zenmail doctor --smtp-server=smtp.example.com --smtp-username=me --password \\
+          --sender-email=me@example.com
+      zenmail doctor --transport=ses -o region=eu-west-1 --sender-email=a@example.com --json
 """
 
 
@@ -45,60 +49,86 @@ _EXAMPLES = """
     short_help="Find out why no mail arrives.",
     help=f"""Find out why no mail arrives: check an alerter phase by phase.
 
-    Reads ALERTER from ZenML, or the alerter of the active stack, or takes a transport and
-    its options from the command line. Nothing is sent unless --send is given: the server
-    is asked about sender and recipients and then told to forget it.
+    Checks ALERTER, the active stack's alerter, or a transport given on the command line.
+    No mail is sent unless --send is given: the server is asked whether it accepts sender
+    and recipients, and then told to forget it.
 
     Exit status: 0 when every phase passed, 1 when one failed, 2 when there is nothing
     to check.
     {_EXAMPLES}""",
 )
-@click.argument("alerter", required=False)
+@click.argument("argument", metavar="[ALERTER]", required=False)
+@click.option("--alerter", metavar="NAME", help="The same as ALERTER.")
+@click.option("--all", "every", is_flag=True, help="Check every alerter, and print a table.")
 @mailer_options
-@click.option("--send", is_flag=True, help="Send a test mail when all phases pass.")
+@click.option("--send", is_flag=True, help="Send a test mail if all phases pass.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
 def doctor(
-    ctx: click.Context, alerter: str | None, mailer: MailerOptions, send: bool, as_json: bool
+    ctx: click.Context,
+    argument: str | None,
+    alerter: str | None,
+    every: bool,
+    mailer: MailerOptions,
+    send: bool,
+    as_json: bool,
 ) -> None:
-    """Print what each phase found and what to do about the first that failed."""
-    if alerter and mailer.given:
-        raise click.UsageError("Name an alerter or a transport, not both.")
-    stored = from_options(mailer) if mailer.given else read_alerter(alerter)
+    """Print what each phase found, and what to do about the first that failed."""
+    if sum(map(bool, (argument, alerter, every, mailer.given))) > 1:
+        raise click.UsageError("Give one of ALERTER, --alerter, --all and a transport.")
+    if every:
+        ctx.exit(0 if _report_all(mailer, send=send, as_json=as_json) else 1)
+    stored = from_options(mailer) if mailer.given else read_alerter(argument or alerter)
     stored = with_addresses(stored, mailer)
     ctx.exit(0 if report(stored, send=send, as_json=as_json) else 1)
 
 
+def _report_all(mailer: MailerOptions, *, send: bool, as_json: bool) -> bool:
+    rows, found = [], []
+    names = alerter_names()
+    for name in names:
+        stored = with_addresses(read_alerter(name), mailer)
+        checks = [check for _, check in diagnose(stored, send=send)]
+        failed = next((check for check in checks if check.status == "failed"), None)
+        found.append(_as_dict(stored, [(stored.transport, check) for check in checks]))
+        rows.append((name, stored.transport, failed))
+        if not as_json:
+            label = click.style("FAILED", fg="red") if failed else click.style("ok", fg="green")
+            said = f"{failed.name}: {failed.detail}" if failed else ""
+            width = max(map(len, names))
+            click.echo(f"  {name:<{width}}  {stored.transport:<8}  {label}  {said}".rstrip())
+    failures = [name for name, _, failed in rows if failed]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif not rows:
+        click.echo("There is no alerter. Create one: zenmail register")
+    elif failures:
+        click.echo(f"\nTo see what to do: zenmail doctor {failures[0]}")
+    return not failures
+
+
 def report(stored: StoredAlerter, *, send: bool = False, as_json: bool = False) -> bool:
-    """Check a set-up and print the findings.
+    """Check a set-up and print the findings, each phase as it ends.
 
     Args:
         stored: The set-up.
-        send: Whether to send a test mail when all else passed.
-        as_json: Whether to print JSON in place of lines for people.
+        send: Whether to send a test mail if all phases pass.
+        as_json: Whether to print JSON instead of lines.
 
     Returns:
         Whether every phase passed.
     """
-    checks = []
     if not as_json:
-        click.echo(
-            f"{stored.name or 'From the command line'}: {stored.transport or 'unknown'}\n"
-        )
-    for transport, check in diagnose(stored, send=send):
-        checks.append((transport, check))
+        click.echo(f"{stored.name or 'From the command line'}: {stored.transport or 'unknown'}")
+
+    def show(transport: str, check: Check) -> None:
         if not as_json and (check.status != "skipped" or check.detail):
             _print(transport if stored.fallbacks else "", check)
+
+    checks = diagnose(stored, send=send, show=show)
     failed = [check for _, check in checks if check.status == "failed"]
-    advice = next((check.remedy for check in failed if check.remedy), "")
     if as_json:
-        found = {
-            "alerter": stored.name,
-            "ok": not failed,
-            "checks": [{"transport": name, **asdict(check)} for name, check in checks],
-            "advice": advice,
-        }
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(_as_dict(stored, checks), indent=2))
         return not failed
     left_out = [
         check.name for _, check in checks if check.status == "skipped" and not check.detail
@@ -108,71 +138,97 @@ def report(stored: StoredAlerter, *, send: bool = False, as_json: bool = False) 
     if failed:
         code = f" ({failed[0].code})" if failed[0].code else ""
         click.echo(f"\n{failed[0].name} failed{code}: {failed[0].detail}")
-        if advice:
+        if advice := _advice(failed):
             click.secho(f"What to do: {advice}", bold=True)
+        for command in _commands(stored, failed):
+            click.echo(f"    {command}")
     else:
-        sent = "The test mail is on its way." if send else "Nothing was sent; --send does."
-        click.echo(f"\nEverything passed. {sent}")
+        sent = "The test mail is on its way." if send else "Add --send to send a test mail."
+        click.echo(f"\nEverything passed. {'' if send else 'No mail was sent. '}{sent}")
     return not failed
 
 
-def diagnose(stored: StoredAlerter, *, send: bool = False) -> Iterator[tuple[str, Check]]:
-    """Check a set-up; the first phase that fails ends it.
+def _advice(failed: Sequence[Check]) -> str:
+    return next((check.remedy for check in failed if check.remedy), "")
+
+
+def _commands(stored: StoredAlerter, failed: Sequence[Check]) -> list[str]:
+    """Return the commands that follow the advice, for the set-up that was checked."""
+    change = failed[0].change if failed else {}
+    return stored.commands(change) if change else []
+
+
+def _as_dict(stored: StoredAlerter, checks: Sequence[tuple[str, Check]]) -> dict[str, Any]:
+    failed = [check for _, check in checks if check.status == "failed"]
+    return {
+        "alerter": stored.name,
+        "ok": not failed,
+        "checks": [{"transport": name, **asdict(check)} for name, check in checks],
+        "advice": _advice(failed),
+        "commands": _commands(stored, failed),
+    }
+
+
+def diagnose(
+    stored: StoredAlerter,
+    *,
+    send: bool = False,
+    show: Callable[[str, Check], None] = lambda _transport, _check: None,
+) -> list[tuple[str, Check]]:
+    """Check a set-up until a phase fails.
 
     Args:
         stored: The set-up.
-        send: Whether to send a test mail when all else passed.
+        send: Whether to send a test mail if all phases pass.
+        show: Called with the transport's name and each phase as it ends.
 
-    Yields:
-        Name of the transport, and what one phase found.
+    Returns:
+        The name of the transport and the phase, for each.
     """
     from ..plugins import PluginHost
     from ..transport import Check
 
+    found: list[tuple[str, Check]] = []
+
+    def note(transport: str, check: Check) -> None:
+        found.append((transport, check))
+        show(transport, check)
+
     for check in stored.checks:
-        yield stored.transport, check
-    if _failed(stored.checks):
-        return
+        note(stored.transport, check)
+    if _failed(found):
+        return found
     started = time.perf_counter()
-    host = PluginHost()
     try:
         mailer = stored.mailer()
         email = _test_mail(stored)
         if send and email is None:
             raise ConfigurationError(
-                "A test mail needs a sender and a recipient.", remedy="Give --from and --to."
+                "A test mail needs a sender and a recipient.",
+                remedy="Add --sender-email and --recipient-email.",
             )
-        owner = host.owner(stored.transport)
+        owner = PluginHost().owner(stored.transport)
     except ZenmailError as error:
-        yield stored.transport, _failure("configuration", error, started)
-        return
+        failure = Check.failed("configuration", error, seconds=_since(started))
+        note(stored.transport, failure)
+        return found
     if not any(check.name == "configuration" for check in stored.checks):
         detail = f"{stored.transport} of {owner.distribution} {owner.version}"
-        yield (
-            stored.transport,
-            Check("configuration", "passed", detail, "", _since(started)),
-        )
+        note(stored.transport, Check("configuration", "passed", detail, "", _since(started)))
     with mailer:
-        findings = _verify(mailer, stored.transport, email)
-        yield from findings
-        if send and email is not None and not _failed(check for _, check in findings):
-            yield stored.transport, _send(mailer, email)
+        _verify(mailer, email, note)
+        if send and email is not None and not _failed(found):
+            note(stored.transport, _send(mailer, email))
+    return found
 
 
-def _verify(mailer: Mailer, transport: str, email: Email | None) -> list[tuple[str, Check]]:
+def _verify(mailer: Mailer, email: Email | None, note: Callable[[str, Check], None]) -> None:
     from ..transport import Check
 
-    started = time.perf_counter()
-    try:
-        found = mailer.verify(email)
-    except ZenmailError as error:
-        return [(transport, _failure("verify", error, started))]
-    detail = "This transport cannot check itself; --send shows whether it works."
-    return [
-        (name, check)
-        for name, checks in found.items()
-        for check in checks or [Check("verify", "skipped", detail)]
-    ]
+    for name, checks in mailer.verify(email, report=note).items():
+        if not checks:
+            detail = "This transport cannot check itself. Add --send to see whether it works."
+            note(name, Check("verify", "skipped", detail))
 
 
 def _send(mailer: Mailer, email: Email) -> Check:
@@ -201,14 +257,8 @@ def _test_mail(stored: StoredAlerter) -> Email | None:
     )
 
 
-def _failed(checks: Iterable[Check]) -> bool:
-    return any(check.status == "failed" for check in checks)
-
-
-def _failure(phase: str, error: ZenmailError, started: float) -> Check:
-    from ..transport import Check
-
-    return Check(phase, "failed", error.message, error.remedy, _since(started), error.code)
+def _failed(found: Iterable[tuple[str, Check]]) -> bool:
+    return any(check.status == "failed" for _, check in found)
 
 
 def _since(started: float) -> float:

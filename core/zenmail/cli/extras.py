@@ -1,4 +1,4 @@
-"""What an extra of an installed distribution still lacks."""
+"""The packages of an extra that are not installed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["missing_packages"]
 
 
 def missing_packages(name: str, extra: str) -> list[str]:
-    """Return the packages that an extra asks for and that are not installed.
+    """Return the packages of an extra that are not installed.
 
     Args:
         name: An installed distribution.
-        extra: One of its extras; an unknown one lacks nothing.
+        extra: One of its extras; an unknown one has no packages.
     """
     missing = []
     for requirement in distribution(name).requires or ():

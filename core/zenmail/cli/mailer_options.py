@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,26 @@ import click
 from ..address import split_addresses
 from ..errors import ConfigurationError
 
-__all__ = ["MailerOptions", "SMTPOption", "complete_transports", "mailer_options"]
+__all__ = [
+    "SMTP_SETTINGS",
+    "MailerOptions",
+    "SMTPOption",
+    "as_flags",
+    "complete_transports",
+    "mailer_options",
+]
+
+SMTP_SETTINGS = {
+    "host": "smtp_server",
+    "port": "smtp_port",
+    "security": "smtp_security",
+    "username": "smtp_username",
+    "password": "password",
+    "ca_file": "smtp_ca_file",
+}
+"""Options of the transport smtp that have a flag of their own, and their settings' names.
+
+A flag is the setting with dashes: ``--smtp-ca-file`` for ``smtp_ca_file``."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -38,8 +58,19 @@ class SMTPOption(click.Option):
         from ..plugins import PluginHost
 
         fields = PluginHost().transport("smtp").options_type.model_fields
+        option = {setting: name for name, setting in SMTP_SETTINGS.items()}[self.name or ""]
         names, more = record
-        return names, f"{fields[self.name or ''].description} {more}".strip()
+        return names, f"{fields[option].description} {more}".strip()
+
+
+def as_flags(options: Mapping[str, str]) -> list[str]:
+    """Return the flags that set a transport's options."""
+    return [
+        f"--{SMTP_SETTINGS[name].replace('_', '-')}={shlex.quote(value)}"
+        if name in SMTP_SETTINGS
+        else f"-o {shlex.quote(f'{name}={value}')}"
+        for name, value in options.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -63,15 +94,16 @@ def mailer_options(command: _Command) -> _Command:
         *args: Any,
         transport: str | None,
         pairs: Sequence[str],
-        sender: str,
-        recipients: Sequence[str],
+        sender_email: str,
+        recipient_email: Sequence[str],
         deadline: float,
         password: str | None,
         **others: Any,
     ) -> Any:
         short = {
-            name: others.pop(name)
-            for name in ("host", "port", "security", "username", "ca_file")
+            option: others.pop(setting)
+            for option, setting in SMTP_SETTINGS.items()
+            if option != "password"
         }
         options = {name: value for name, value in short.items() if value is not None}
         options.update(_parse_pair(pair) for pair in pairs)
@@ -84,8 +116,8 @@ def mailer_options(command: _Command) -> _Command:
         mailer = MailerOptions(
             transport=transport or "smtp",
             options=options,
-            sender=sender,
-            to=split_addresses(list(recipients)),
+            sender=sender_email,
+            to=split_addresses(list(recipient_email)),
             deadline=deadline,
             given=given,
         )
@@ -103,10 +135,12 @@ _OPTIONS = [
         shell_complete=complete_transports,
         help="Transport to use; `zenmail transports` lists them.  [default: smtp]",
     ),
-    click.option("--host", cls=SMTPOption, metavar="NAME"),
-    click.option("--port", cls=SMTPOption, type=int),
-    click.option("--security", cls=SMTPOption, type=click.Choice(["starttls", "tls", "none"])),
-    click.option("--username", cls=SMTPOption, metavar="NAME"),
+    click.option("--smtp-server", cls=SMTPOption, metavar="NAME"),
+    click.option("--smtp-port", cls=SMTPOption, type=int),
+    click.option(
+        "--smtp-security", cls=SMTPOption, type=click.Choice(["starttls", "tls", "none"])
+    ),
+    click.option("--smtp-username", cls=SMTPOption, metavar="NAME"),
     click.option(
         "--password",
         cls=SMTPOption,
@@ -116,7 +150,7 @@ _OPTIONS = [
         envvar="ZENMAIL_PASSWORD",
         help="Without a value, zenmail asks for it.  [env var: ZENMAIL_PASSWORD]",
     ),
-    click.option("--ca-file", cls=SMTPOption, metavar="FILE"),
+    click.option("--smtp-ca-file", cls=SMTPOption, metavar="FILE"),
     click.option(
         "-o",
         "--option",
@@ -126,10 +160,9 @@ _OPTIONS = [
         help="Any option of the transport, may be repeated; KEY=@FILE reads the value from a "
         "file.",
     ),
-    click.option("--from", "sender", metavar="ADDRESS", default="", help="Sender of the mail."),
+    click.option("--sender-email", metavar="ADDRESS", default="", help="Sender of the mail."),
     click.option(
-        "--to",
-        "recipients",
+        "--recipient-email",
         metavar="ADDRESS",
         multiple=True,
         help="Recipients, separated by commas; may be repeated.",
@@ -140,7 +173,7 @@ _OPTIONS = [
         default=30.0,
         show_default=True,
         metavar="SECONDS",
-        help="Time allowed for all of it.",
+        help="Seconds allowed for everything, retries included.",
     ),
 ]
 
@@ -171,6 +204,6 @@ def _parse_pair(pair: str) -> tuple[str, Any]:
             return key, json.loads(value)
         except ValueError:
             raise click.BadParameter(
-                f"The value of {key!r} starts like JSON and is none.", param_hint="-o"
+                f"The value of {key!r} looks like JSON but does not parse.", param_hint="-o"
             ) from None
     return key, value

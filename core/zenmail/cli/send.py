@@ -24,26 +24,27 @@ _EXIT_STATUS = {"delivered": 0, "skipped": 0, "spooled": 3, "unknown": 4}
 
 @click.command(
     short_help="Send one mail.",
-    help="""Send one mail: TEXT, or a file, or what comes in on standard input.
+    help="""Send one mail: TEXT, a file, or standard input.
 
-    The text is Markdown unless --plain is given. Without a transport on the command line
-    the mail goes through an alerter of ZenML's: the one named by --alerter, or the active
-    stack's.
+    The text is Markdown unless --plain is given. Without a transport on the command line,
+    the mail goes through the alerter named by --alerter, or the active stack's.
 
-    Exit status: 0 delivered, 1 refused or not delivered in time, 2 wrong usage or set-up,
-    3 kept in the outbox, 4 unknown.
+    Exit status: 0 delivered, 1 rejected or not delivered in time, 2 wrong usage or set-up,
+    3 kept in the outbox, 4 outcome unknown.
 
     \b
     Examples:
-      zenmail send --transport=console --from=me@example.com --to=you@example.com Hello
+      zenmail send --transport=console --sender-email=me@example.com \\
+          --recipient-email=you@example.com Hello
       zenmail send --alerter=email_alerter --subject="Nightly run" --file=report.md
-      train.py 2>&1 | zenmail send --host=localhost --port=25 --security=none \\
-          --from=me@example.com --to=you@example.com --plain --subject="Training log"
+      train.py 2>&1 | zenmail send --smtp-server=localhost --smtp-port=25 \\
+          --smtp-security=none --sender-email=me@example.com \\
+          --recipient-email=you@example.com --plain --subject="Training log"
     """,
 )
 @click.argument("text", required=False)
 @mailer_options
-@click.option("--alerter", metavar="NAME", help="Send through this alerter of ZenML's.")
+@click.option("--alerter", metavar="NAME", help="Alerter in ZenML to send through.")
 @click.option("--subject", metavar="TEXT", default="", help="The subject.")
 @click.option(
     "--file",
@@ -51,22 +52,22 @@ _EXIT_STATUS = {"delivered": 0, "skipped": 0, "spooled": 3, "unknown": 4}
     type=click.Path(dir_okay=False, path_type=Path),
     help="Read the text from a file; - is standard input.",
 )
-@click.option("--plain", is_flag=True, help="The text is no Markdown: show it as it is.")
+@click.option("--plain", is_flag=True, help="Treat the text as plain text.")
 @click.option(
     "--severity",
     type=click.Choice(["info", "success", "warning", "error", "critical"]),
     default="info",
     show_default=True,
-    help="How bad it is.",
+    help="How serious it is.",
 )
 @click.option(
     "--attach",
     "attachments",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file that travels with the mail; may be given again.",
+    help="File to attach; may be repeated.",
 )
-@click.option("--dry-run", is_flag=True, help="Do everything but send.")
+@click.option("--dry-run", is_flag=True, help="Do everything except send.")
 @click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
 @click.pass_context
 def send(
@@ -89,13 +90,16 @@ def send(
     from ..attachment import Attachment
 
     if alerter and mailer.given:
-        raise click.UsageError("Name an alerter or a transport, not both.")
+        raise click.UsageError("Give an alerter or a transport, not both.")
     body = _read(text, source)
     stored = from_options(mailer) if mailer.given else read_alerter(alerter)
     stored = with_addresses(stored, mailer)
     if not (stored.sender and stored.to):
-        raise Failure("There is no sender or no recipient.", remedy="Give --from and --to.",
-                      exit_code=2)  # fmt: skip
+        raise Failure(
+            "The mail needs a sender and a recipient.",
+            remedy="Add --sender-email and --recipient-email.",
+            exit_code=2,
+        )
     alert = Alert(
         title=subject,
         body=body,

@@ -1,14 +1,17 @@
-"""Alerters that a framework keeps, read through the entry-point group ``zenmail.alerters``."""
+"""Alerters that a framework stores, read through the entry point ``zenmail.alerters``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, cast
 
+import click
+
 from .app import Failure
-from .mailer_options import MailerOptions
+from .mailer_options import MailerOptions, as_flags
 
 if TYPE_CHECKING:
     from ..delivery.mailer import Mailer
@@ -16,16 +19,34 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALERTERS",
+    "AlerterStore",
     "Opener",
     "StoredAlerter",
+    "alerter_names",
     "from_options",
     "read_alerter",
+    "waiting",
     "with_addresses",
 ]
 
 ALERTERS = "zenmail.alerters"
-"""Entry-point group of functions that take a name, or None for the active one's, and
-return a `StoredAlerter`."""
+"""Entry-point group of `AlerterStore` objects."""
+
+
+class AlerterStore(Protocol):
+    """A framework's alerters; a module with these functions is one."""
+
+    def read(self, name: str | None) -> StoredAlerter:
+        """Return an alerter; its checks tell what is wrong with it.
+
+        Args:
+            name: Its name; None for the one in use.
+        """
+        ...
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all alerters that zenmail can read."""
+        ...
 
 
 class Opener(Protocol):
@@ -36,7 +57,7 @@ class Opener(Protocol):
 
         Args:
             outbox: A folder in place of the alerter's own outbox.
-            dry_run: Whether to do everything but send.
+            dry_run: Whether to do everything except send.
 
         Raises:
             ConfigurationError: The transport or its options are unusable.
@@ -46,17 +67,18 @@ class Opener(Protocol):
 
 @dataclass(frozen=True)
 class StoredAlerter:
-    """What a framework knows of an alerter.
+    """An alerter as its framework stores it.
 
     Attributes:
         name: The name it is registered under.
         transport: Name of its transport.
         open: Makes its mailer; None when a check failed.
-        sender: Who its mails are from.
-        to: Who gets them.
+        sender: The sender of its mails.
+        to: Their recipients.
         fallbacks: Names of the transports to try when the first cannot deliver.
         outbox: Folder of its outbox, or "".
         checks: What was found while reading it.
+        commands: Returns the commands that set options of its transport, given by name.
     """
 
     name: str
@@ -67,6 +89,7 @@ class StoredAlerter:
     fallbacks: tuple[str, ...] = ()
     outbox: str = ""
     checks: tuple[Check, ...] = ()
+    commands: Callable[[Mapping[str, str]], list[str]] = as_flags
 
     def mailer(self, *, outbox: str = "", dry_run: bool = False) -> Mailer:
         """Open its mailer.
@@ -86,30 +109,56 @@ class StoredAlerter:
 
 
 def read_alerter(name: str | None) -> StoredAlerter:
-    """Read an alerter from the framework that keeps it.
+    """Read an alerter from the framework that stores it.
 
     Args:
-        name: Its name; None for the one that is in use.
+        name: Its name; None for the one in use.
 
     Raises:
-        Failure: No installed package keeps alerters.
+        Failure: No installed package stores alerters.
     """
-    from rich.console import Console
+    with waiting("Reading the alerter from ZenML (importing ZenML takes some seconds)"):
+        return _store().read(name)
 
+
+def alerter_names() -> list[str]:
+    """Return the names of all alerters that zenmail can read.
+
+    Raises:
+        Failure: No installed package stores alerters.
+    """
+    with waiting("Reading the alerters from ZenML (importing ZenML takes some seconds)"):
+        return [*_store().names()]
+
+
+def _store() -> AlerterStore:
     found = list(entry_points(group=ALERTERS))
     if not found:
         raise Failure(
-            "No installed package keeps alerters.",
-            remedy="Name a transport and its options: --transport=smtp --host=smtp.example.com",
+            "No installed package stores alerters.",
+            remedy="Give a transport and its options: --transport=smtp "
+            "--smtp-server=smtp.example.com",
             exit_code=2,
         )
-    with Console(stderr=True).status("Reading the alerter ..."):
-        read = cast("Callable[[str | None], StoredAlerter]", found[0].load())
-        return read(name)
+    return cast("AlerterStore", found[0].load())
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say on standard error what is waited for: with a spinner on a terminal, else a line."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status(f"{what} ..."):
+            yield
+    else:
+        click.echo(f"{what} ...", err=True)
+        yield
 
 
 def from_options(mailer: MailerOptions) -> StoredAlerter:
-    """Return what the command line says, in the shape of an alerter."""
+    """Return the set-up given on the command line."""
 
     def open_mailer(*, outbox: str = "", dry_run: bool = False) -> Mailer:
         from ..delivery.mailer import Mailer
@@ -132,5 +181,5 @@ def from_options(mailer: MailerOptions) -> StoredAlerter:
 
 
 def with_addresses(stored: StoredAlerter, mailer: MailerOptions) -> StoredAlerter:
-    """Let --from and --to stand in for the alerter's own addresses."""
+    """Let --sender-email and --recipient-email override the alerter's addresses."""
     return replace(stored, sender=mailer.sender or stored.sender, to=mailer.to or stored.to)

@@ -76,7 +76,7 @@ _ABOUT_THE_ACCOUNT = frozenset({"quota", "rate"})
 class _Verdict(NamedTuple):
     """What a transport last said of a recipient.
 
-    ``deferred`` may heal within this delivery, ``exhausted`` only after it; ``refused`` is
+    ``deferred`` may succeed within this delivery, ``exhausted`` only after it; ``refused`` is
     about the recipient, ``rejected`` about the mail, ``broken`` about the transport.
     """
 
@@ -143,14 +143,14 @@ class Attempts:
         """Offer the mail to one transport after the other, again and again.
 
         Each gets an equal share of the time that is left, the last one all of it. Once
-        every transport has had its turn, those whose failure may heal are tried again
+        every transport has had its turn, those that failed temporarily are tried again
         after a pause that grows.
 
         Args:
             routes: The transports, in order.
             deadline: When to give up.
             fetch_token: For transports that log in with OAuth 2.
-            rounds: How often the transports are gone through at the most.
+            rounds: At most how often all transports are tried.
             hide: Takes secrets out of what is logged, and makes a line of it.
         """
         for turn in range(rounds):
@@ -174,7 +174,7 @@ class Attempts:
                     continue
                 tried = True
                 self._attempt(index, route, share, fetch_token)
-                # A hiccup is no reason yet to change the transport.
+                # Retry once before failing over.
                 once_more = turn == 0 and len(waiting) > 1 and self._offer(index)
                 if not (once_more and _pause(1, share, self._not_before)):
                     continue
@@ -239,7 +239,7 @@ class Attempts:
             shorter = shorten(self.email, error.limit)
             if shorter is None:
                 raise
-            most = f"{error.limit:,} bytes at the most" if error.limit else "less"
+            most = f"at most {error.limit:,} bytes" if error.limit else "less"
             self._note(
                 f"The mail was shortened from {self.email.size():,} to {shorter.size():,} "
                 f"bytes, because the server takes {most}."
@@ -428,7 +428,7 @@ def call_transport(
     """Call a transport and see to it that it ends.
 
     Raises:
-        DeliveryError: The transport's own, or what became of anything else it raised.
+        DeliveryError: The transport's own, or one that stands for anything else it raised.
     """
     if request.options.keeps_deadline:
         return _guarded(transport, request, pass_through, Exception)
@@ -461,7 +461,8 @@ def _guarded(
             f"The transport {transport.name!r} failed: {what}",
             code="transport-exception",
             transport=transport.name,
-            remedy=f"If it stays, tell the authors of the transport {transport.name!r}.",
+            remedy="If it keeps happening, report it to the authors of the transport "
+            f"{transport.name!r}.",
         ) from error
 
 
@@ -469,7 +470,7 @@ def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
     """Return what the call returns, or give up on it at the deadline.
 
     Raises:
-        UnknownOutcome: The call is still running; what it does then is anybody's guess.
+        UnknownOutcome: The call is still running, and its outcome is unknown.
     """
     left = deadline.timeout("before the transport was called")
     try:

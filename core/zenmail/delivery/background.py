@@ -39,8 +39,8 @@ class Background:
 
     Args:
         patience: Seconds that one job may take, and that the process waits at its end.
-        most_jobs: How many jobs wait at the most.
-        most_bytes: How many bytes they hold at the most.
+        most_jobs: At most how many jobs wait.
+        most_bytes: At most how many bytes they hold.
     """
 
     def __init__(

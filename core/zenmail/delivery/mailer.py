@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -173,7 +173,7 @@ class Mailer:
             The outcome for each recipient.
 
         Raises:
-            ConfigurationError: It is no `Email`.
+            ConfigurationError: It is not an `Email`.
         """
         if not _is_a(email, Email):
             raise ConfigurationError(
@@ -259,11 +259,14 @@ class Mailer:
         """
         return self._secrecy.hide(text, shapes=shapes)
 
-    def verify(self, email: Email | None = None) -> dict[str, list[Check]]:
+    def verify(
+        self, email: Email | None = None, *, report: Callable[[str, Check], None] | None = None
+    ) -> dict[str, list[Check]]:
         """Check every transport's set-up without sending.
 
         Args:
             email: A mail whose sender and recipients to ask the server about.
+            report: Called with the transport's name and each phase as it ends.
 
         Returns:
             The phases by transport; none for a transport that cannot check itself.
@@ -271,29 +274,46 @@ class Mailer:
         envelope = email.envelope if email is not None else None
         deadline = Deadline.after(self.deadline)
         return {
-            route.name: self._verify(route, envelope, deadline.share(len(self._routes) - index))
+            route.name: self._verify(
+                route,
+                envelope,
+                deadline.share(len(self._routes) - index),
+                report or (lambda _transport, _check: None),
+            )
             for index, route in enumerate(self._routes)
         }
 
     def _verify(
-        self, route: Route, envelope: Envelope | None, deadline: Deadline
+        self,
+        route: Route,
+        envelope: Envelope | None,
+        deadline: Deadline,
+        report: Callable[[str, Check], None],
     ) -> list[Check]:
         if not route.transport.verifies:
             return []
         tidy = self._secrecy.tidy
         request = VerifyRequest(envelope, route.options, deadline, self._secrecy.fetch_token)
+        found: list[Check] = []
+
+        def note(check: Check) -> None:
+            check = replace(check, detail=tidy(check.detail), remedy=tidy(check.remedy))
+            found.append(check)
+            report(route.name, check)
+
+        def verify() -> None:
+            for check in route.transport.verify(request):
+                note(check)
+
         try:
-            found = within(deadline, lambda: route.transport.verify(request))
+            within(deadline, verify)
         except self.plugins.pass_through:
             raise
         except ZenmailError as error:
-            found = [Check("set-up", "failed", error.message, error.remedy, code=error.code)]
+            note(Check.failed("set-up", error))
         except Exception as error:
-            found = [Check("set-up", "failed", f"{type(error).__name__}: {error}")]
-        return [
-            replace(check, detail=tidy(check.detail), remedy=tidy(check.remedy))
-            for check in found
-        ]
+            note(Check("set-up", "failed", f"{type(error).__name__}: {error}"))
+        return [*found]
 
 
 def _is_a(value: object, *kinds: type) -> bool:

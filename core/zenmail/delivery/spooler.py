@@ -24,7 +24,7 @@ __all__ = ["Spooler"]
 
 _logger = logging.getLogger(__name__)
 _FLUSHED_IN_PASSING = 20
-# How long a mail that was tried in vain is left alone by later sends, in seconds; doubled
+# How long a mail that could not be sent is left alone by later sends, in seconds; doubled
 # with each try.
 _FIRST_REST = 15.0
 _LONGEST_REST = 900.0
@@ -221,7 +221,7 @@ class Spooler:
         return receipt
 
     def _rested(self, names: Sequence[str]) -> list[str]:
-        """Return those that this process has not just tried in vain."""
+        """Return those that this process has not just tried."""
         now = time.monotonic()
         self._resting = {name: till for name, till in self._resting.items() if name in names}
         return [name for name in names if self._resting.get(name, now) <= now]

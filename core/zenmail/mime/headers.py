@@ -54,7 +54,7 @@ def check_header_name(name: str) -> str:
     """Return the name of an additional header.
 
     Raises:
-        ConfigurationError: It is no header name, or one that zenmail writes itself.
+        ConfigurationError: It is not a header name, or is one that zenmail writes itself.
     """
     if not _HEADER_NAME.fullmatch(name):
         raise ConfigurationError(

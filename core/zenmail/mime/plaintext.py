@@ -37,7 +37,7 @@ def html_to_text(html: str) -> str:
     href, said, preformatted = "", 0, False
     skipped: str | None = None
     position = 0
-    # Every "<" up to the last ">" has an end, so that no search runs in vain.
+    # Every "<" up to the last ">" has an end, so that every search succeeds.
     for match in _TAG.finditer(html, 0, html.rfind(">") + 1):
         closing, name, attributes = match.groups()
         tag = name.lower() if name else ""

@@ -32,7 +32,7 @@ def defer_forks() -> Iterator[None]:
 
     It is for what takes locks of libc, OpenSSL or the import system: in a child that is
     forked meanwhile nobody is left to open them. Any number of threads can be in such a
-    section. A fork waits until there is none, for five seconds at the most in which the
+    section. A fork waits until there is none, for at most five seconds in which the
     process was not stopped: a name server that is silent must not hold it up for longer.
     A thread's own section does not stop it.
     """

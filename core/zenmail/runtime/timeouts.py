@@ -13,7 +13,7 @@ _Result = TypeVar("_Result")
 
 
 class CallTimedOut(Exception):
-    """The call has not returned in time; what it does from then on is anybody's guess."""
+    """The call did not return in time. It is still running, and its outcome is unknown."""
 
 
 def call_with_timeout(call: Callable[[], _Result], seconds: float) -> _Result:

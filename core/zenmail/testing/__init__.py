@@ -1,7 +1,7 @@
 """Help for testing alerts and transports.
 
 `CapturedMail` is behind the pytest fixture ``captured_mail``; `TransportConformance` tests
-a transport of one's own; `SMTPServer` is a server with faults by script.
+a transport of your own; `SMTPServer` is a server with faults by script.
 """
 
 

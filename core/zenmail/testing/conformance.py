@@ -492,7 +492,7 @@ class TransportConformance:
             fetch_token=host.fetch_token,
         )
         try:
-            return transport.verify(request)
+            return [*transport.verify(request)]
         finally:
             host.close()
 

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from zenmail.cli.app import app
+from zenmail.cli.mailer_options import SMTP_SETTINGS
 from zenmail.testing.smtp_server import SMTPServer
 
 
@@ -28,7 +29,10 @@ def server(canaries: dict[str, str]) -> Iterator[SMTPServer]:
 
 @pytest.fixture
 def flags(canaries: dict[str, str]) -> Callable[..., list[str]]:
-    """Options of the command line that reach a server; None leaves one out."""
+    """Options of the command line that reach a server; None leaves one out.
+
+    They go by the names of the SMTP transport's options, and sender and to.
+    """
 
     def build(server: SMTPServer, **changes: str | None) -> list[str]:
         values = {
@@ -36,10 +40,15 @@ def flags(canaries: dict[str, str]) -> Callable[..., list[str]]:
             "port": str(server.port),
             "username": "u",
             "password": canaries["password"],
-            "ca-file": str(server.ca_file),
-            "from": "alerts@example.com",
+            "ca_file": str(server.ca_file),
+            "sender": "alerts@example.com",
             "to": "you@example.com",
-        } | {name.replace("_", "-"): value for name, value in changes.items()}
-        return [f"--{name}={value}" for name, value in values.items() if value is not None]
+        } | changes
+        settings = {**SMTP_SETTINGS, "sender": "sender_email", "to": "recipient_email"}
+        return [
+            f"--{settings.get(name, name).replace('_', '-')}={value}"
+            for name, value in values.items()
+            if value is not None
+        ]
 
     return build

@@ -62,7 +62,8 @@ def test_a_users_error_is_one_sentence_and_a_remedy(zenmail: Run) -> None:
 def test_a_missing_file_is_a_users_error(zenmail: Run) -> None:
     """A file that cannot be read is named; there is no traceback."""
     result = zenmail(
-        "send", "--transport=console", "--from=a@example.com", "--to=b@example.com",
+        "send", "--transport=console", "--sender-email=a@example.com",
+        "--recipient-email=b@example.com",
         "--file=/nowhere/at/all",
     )  # fmt: skip
     assert result.exit_code == 2

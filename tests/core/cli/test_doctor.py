@@ -51,7 +51,7 @@ def test_the_report_is_readable(zenmail: Run, server: SMTPServer, flags: Flags) 
     """Without --json there is a line for each phase and a sentence at the end."""
     result = zenmail("doctor", *flags(server))
     assert "ok      login" in result.stdout
-    assert "Everything passed. Nothing was sent" in result.stdout
+    assert "Everything passed. No mail was sent" in result.stdout
 
 
 def test_send_sends_one_mail(zenmail: Run, server: SMTPServer, flags: Flags) -> None:
@@ -75,7 +75,7 @@ def test_send_needs_a_recipient(zenmail: Run, server: SMTPServer, flags: Flags) 
     """--send without anybody to send to is a failed configuration, not a silent pass."""
     failed = _failed(zenmail("doctor", "--send", "--json", *flags(server, to=None)))
     assert failed["name"] == "configuration"
-    assert "--to" in failed["remedy"]
+    assert "--recipient-email" in failed["remedy"]
 
 
 def test_wrong_host(zenmail: Run, server: SMTPServer, flags: Flags) -> None:
@@ -168,7 +168,7 @@ def test_transport_not_installed(zenmail: Run) -> None:
 
 def test_unknown_option(zenmail: Run) -> None:
     """An option that the transport does not have fails at configuration and is named."""
-    failed = _failed(zenmail("doctor", "--json", "--host=localhost", "-o", "hots=x"))
+    failed = _failed(zenmail("doctor", "--json", "--smtp-server=localhost", "-o", "hots=x"))
     assert failed["name"] == "configuration"
     assert "'hots'" in failed["detail"]
 
@@ -182,4 +182,4 @@ def test_a_transport_that_cannot_check_itself(zenmail: Run) -> None:
 
 def test_alerter_and_transport_exclude_each_other(zenmail: Run) -> None:
     """Naming both is wrong usage."""
-    assert zenmail("doctor", "email_alerter", "--host=localhost").exit_code == 2
+    assert zenmail("doctor", "email_alerter", "--smtp-server=localhost").exit_code == 2

@@ -30,11 +30,11 @@ def test_a_password_for_others_in_the_environment_stops_nothing(
 ) -> None:
     """A transport that has no password is given none; one that is typed is refused."""
     monkeypatch.setenv("ZENMAIL_PASSWORD", "canary-password-7f3a")
-    typed = ["--transport=file", "-o", f"folder={tmp_path}", "--from=a@example.com"]
-    result = zenmail("send", *typed, "--to=b@example.com", "Hello")
+    typed = ["--transport=file", "-o", f"folder={tmp_path}", "--sender-email=a@example.com"]
+    result = zenmail("send", *typed, "--recipient-email=b@example.com", "Hello")
     assert result.exit_code == 0, result.output
     assert list(tmp_path.glob("*.eml"))
-    result = zenmail("send", *typed, "--to=b@example.com", "--password=x", "Hello")
+    result = zenmail("send", *typed, "--recipient-email=b@example.com", "--password=x", "Hello")
     assert result.exit_code == 2
     assert "'password' is not an option" in result.output
 

@@ -85,17 +85,39 @@ def test_a_dry_run_sends_nothing(zenmail: Run, server: SMTPServer, flags: Flags)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--transport=console", "Hello"], "--from"),
+        (["--transport=console", "Hello"], "--sender-email"),
         (
-            ["--transport=console", "--from=a", "--to=b@example.com", "Hello"],
+            [
+                "--transport=console",
+                "--sender-email=a",
+                "--recipient-email=b@example.com",
+                "Hello",
+            ],
             "not a mail address",
         ),
         (["--transport=console", "-o", "stream", "Hello"], "KEY=VALUE"),
-        (["--transport=console", "-o", "stream={", "Hello"], "starts like JSON"),
+        (["--transport=console", "-o", "stream={", "Hello"], "looks like JSON"),
         (["--transport=console", "--file=x", "Hello"], "not both"),
         (["--transport=console", "--alerter=x", "Hello"], "not both"),
-        (["--transport=smtp", "--from=a@example.com", "--to=b@example.com", "x"], "'host'"),
-        (["--host=x", "--port=0", "--from=a@example.com", "--to=b@example.com", "x"], "port"),
+        (
+            [
+                "--transport=smtp",
+                "--sender-email=a@example.com",
+                "--recipient-email=b@example.com",
+                "x",
+            ],
+            "'host'",
+        ),
+        (
+            [
+                "--smtp-server=x",
+                "--smtp-port=0",
+                "--sender-email=a@example.com",
+                "--recipient-email=b@example.com",
+                "x",
+            ],
+            "port",
+        ),
     ],
 )
 def test_wrong_usage_is_one_sentence(zenmail: Run, arguments: list[str], says: str) -> None:

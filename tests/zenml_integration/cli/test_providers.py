@@ -11,7 +11,8 @@ from zenmail_zenml.cli.providers import PROVIDERS
 pytestmark = pytest.mark.zenml
 
 ANSWERS = {
-    "from": "a@example.com", "to": "b@example.com", "host": "relay", "username": "u",
+    "sender-email": "a@example.com", "recipient-email": "b@example.com",
+    "smtp-server": "relay", "smtp-username": "u",
     "password": "canary-password", "tenant": "t", "client-id": "c",
     "client-secret": "canary-secret", "region": "eu-west-1", "key-id": "canary-id",
     "secret-key": "canary-key",
@@ -29,20 +30,25 @@ def test_secrets_go_into_the_secret_alone(provider: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("security", "port"), [("", "587"), ("starttls", "587"), ("tls", "465"), ("none", "25")]
+    ("security", "port"),
+    [("", "587"), ("starttls", "587"), ("tls", "465"), ("none", "25")],
 )
 def test_the_port_follows_the_encryption(security: str, port: str) -> None:
     """Unless a port is given."""
     own = PROVIDERS["own"]
-    answers = {**ANSWERS, "security": security}
+    answers = {**ANSWERS, "smtp-security": security}
     assert own.plan(answers, secret="mail").configuration["smtp_port"] == port
-    answers["port"] = "2525"
+    answers["smtp-port"] = "2525"
     assert own.plan(answers, secret="mail").configuration["smtp_port"] == "2525"
 
 
 def test_a_relay_without_a_login_needs_no_secret() -> None:
     """Without a password there is neither a secret nor a reference."""
-    answers = {"from": "a@example.com", "to": "b@example.com", "host": "relay"}
+    answers = {
+        "sender-email": "a@example.com",
+        "recipient-email": "b@example.com",
+        "smtp-server": "relay",
+    }
     plan = PROVIDERS["own"].plan(answers, secret="mail")
     assert plan.secret == {}
     assert "password" not in plan.configuration

@@ -17,7 +17,7 @@ from zenmail_zenml.cli.providers import PROVIDERS
 pytestmark = pytest.mark.zenml
 
 Run = Callable[..., Result]
-ADDRESSES = ("--from=a@example.com", "--to=b@example.com")
+ADDRESSES = ("--sender-email=a@example.com", "--recipient-email=b@example.com")
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +43,9 @@ def test_own_server_from_flags_to_a_passing_doctor(zenmail: Run, server: SMTPSer
 
     result = zenmail(
         "register", "own_alerter", "--provider=own", *ADDRESSES, "--no-input",
-        "--host=localhost", f"--port={server.port}", f"--ca-file={server.ca_file}",
-        "--username=relay-account", "--secret=own_secret", "--stack=own_stack",
+        "--smtp-server=localhost", f"--smtp-port={server.port}",
+        f"--smtp-ca-file={server.ca_file}", "--smtp-username=relay-account",
+        "--secret=own_secret", "--stack=own_stack",
         ZENMAIL_PASSWORD="canary-password-7f3a",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -61,9 +62,15 @@ def test_own_server_from_flags_to_a_passing_doctor(zenmail: Run, server: SMTPSer
 
 def test_running_it_again_changes_what_is_there(zenmail: Run) -> None:
     """A second run with another provider updates, and leaves nothing of the first behind."""
-    start = ("register", "again", *ADDRESSES, "--no-input", "--no-doctor", "--stack=again")
+    start = (
+        "register", "again", *ADDRESSES, "--no-input", "--yes", "--no-doctor", "--stack=again",
+    )  # fmt: skip
     first = zenmail(
-        *start, "--provider=own", "--host=localhost", "--security=none", "--ca-file=x.pem"
+        *start,
+        "--provider=own",
+        "--smtp-server=localhost",
+        "--smtp-security=none",
+        "--smtp-ca-file=x.pem",
     )
     assert first.exit_code == 0, first.output
     postmark = ("--provider=postmark", "--secret=token", "--password=canary-token-91bc")
@@ -88,7 +95,7 @@ def test_it_asks_for_what_is_missing(zenmail: Run) -> None:
     number = [*PROVIDERS].index("mailgun") + 1
     result = zenmail(
         "register", "asked", "--no-doctor", "--stack=asked", "--secret=asked",
-        stdin=f"{number}\na@example.com\nb@example.com\npostmaster@mg.example.com\ns3cret\n",
+        stdin=f"{number}\na@example.com\n\nb@example.com\n\npostmaster@mg.example.com\ns3cret\n",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "s3cret" not in result.output
@@ -99,24 +106,111 @@ def test_an_answer_that_is_none_is_asked_for_again(zenmail: Run) -> None:
     """A provider goes by its name, too; a wrong answer is told at once, not at the end."""
     result = zenmail(
         "register", "again", "--no-doctor", "--stack=again",
-        stdin="99\nacme\nOwn\na@example.com\nb@example.com\nrelay.internal\nssl\nTLS\n\n",
+        stdin="99\nacme\nOwn\na@example.com\nAlerts\nb@example.com\n[ML]\nrelay.internal\nssl\nTLS\n"
+        "\n\n\ny\n",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "'99' is not one of gmail" in result.output
     assert "'acme' is not one of gmail" in result.output
     assert "'ssl' is not one of starttls, tls, none" in result.output
-    assert _alerter("again")["smtp_security"] == "tls"
+    configuration = _alerter("again")
+    assert configuration["smtp_security"] == "tls"
+    assert configuration["sender_name"] == "Alerts"
+    assert configuration["subject_prefix"] == "[ML]"
 
 
 def test_an_answer_can_make_a_question_needless(zenmail: Run) -> None:
     """A relay without user name is not asked for a password, and there is no secret."""
     result = zenmail(
         "register", "relay", "--provider=own", *ADDRESSES, "--no-doctor", "--stack=relay",
-        stdin="relay.internal\nnone\n\n",
+        stdin="\n\nrelay.internal\nnone\n\n\n",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert _alerter("relay")["smtp_port"] == "25"
     assert "secret" not in result.stdout
+
+
+def _state() -> dict[str, Any]:
+    """Return all that register could change."""
+    from zenml.client import Client
+    from zenml.enums import StackComponentType
+
+    client = Client()
+    kind = StackComponentType.ALERTER
+    return {
+        "secrets": {
+            item.name: client.get_secret(item.id).secret_values
+            for item in client.list_secrets(size=500)
+        },
+        "alerters": {
+            item.name: item.configuration
+            for item in client.list_stack_components(type=kind, size=500)
+        },
+        "stacks": {
+            item.name: [part.name for part in item.components.get(kind, ())]
+            for item in client.list_stacks(size=500)
+        },
+        "active": client.active_stack_model.name,
+    }
+
+
+def test_each_alerter_has_a_secret_of_its_own(zenmail: Run) -> None:
+    """A second alerter leaves the first one's password as it is."""
+    from zenml.client import Client
+
+    for name in ("one", "one_more"):
+        result = zenmail(
+            "register", name, "--provider=postmark", *ADDRESSES, f"--password=canary-of-{name}",
+            "--no-input", "--no-doctor", f"--stack={name}",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+    held = Client().get_secret("one_credentials", allow_partial_name_match=False).secret_values
+    assert held == {"smtp_password": "canary-of-one"}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_nothing_is_replaced_without_consent(zenmail: Run, asked: bool) -> None:
+    """What would be overwritten is listed; without --yes or a y nothing changes."""
+    start = (
+        "register", "first", "--provider=postmark", *ADDRESSES, "--sender-name=A",
+        "--password=canary-token-91bc", "--subject-prefix=", "--no-doctor", "--stack=shared",
+    )  # fmt: skip
+    assert zenmail(*start, "--no-input", "--yes").exit_code == 0
+    before = _state()
+    second = ("register", "second", "--secret=first_credentials", *start[2:])
+    result = zenmail(*second, stdin="n\n") if asked else zenmail(*second, "--no-input")
+    assert result.exit_code == (1 if asked else 2), result.output
+    assert "The secret first_credentials exists" in result.stdout
+    assert "has the alerter first, which second will replace" in result.stdout
+    assert "Nothing was changed" in result.stderr
+    assert _state() == before
+    assert zenmail(*second, "--no-input", "--yes").exit_code == 0
+    assert _state()["stacks"]["shared"] == ["second"]
+
+
+def test_a_failed_check_leaves_everything_as_it_was(zenmail: Run, server: SMTPServer) -> None:
+    """The connection is checked first; what fails there is not registered, and it says so."""
+    arguments = (
+        "register", "wrong", "--provider=own", *ADDRESSES, "--smtp-server=localhost",
+        f"--smtp-port={server.port}", f"--smtp-ca-file={server.ca_file}",
+        "--smtp-username=relay-account", "--stack=wrong",
+        "--password=canary-wrong-password-0c6e",
+    )  # fmt: skip
+    before = _state()
+    result = zenmail(*arguments, "--no-input")
+    assert result.exit_code == 1, result.output
+    assert "login failed" in result.stdout
+    assert "What to do: " in result.stdout
+    assert "    --password=PASSWORD\n" in result.stdout
+    assert "so nothing was registered" in result.stderr
+    assert "--no-doctor" in result.stderr
+    assert _state() == before
+    anyway = zenmail(
+        *arguments, "--sender-name=A", "--subject-prefix=A", "--smtp-security=starttls",
+        stdin="y\n",
+    )  # fmt: skip
+    assert anyway.exit_code == 0, anyway.output
+    assert "Registered the alerter wrong." in anyway.stdout
 
 
 @pytest.fixture
@@ -143,9 +237,13 @@ ANSWERS = {
         "--secret-key=canary/aws+secret/4d5e",
     ],
     "sendgrid": ["--password=canary-token-91bc"],
-    "mailgun": ["--username=postmaster@example.com", "--password=canary-password-7f3a"],
+    "mailgun": ["--smtp-username=postmaster@example.com", "--password=canary-password-7f3a"],
     "postmark": ["--password=canary-token-91bc"],
-    "own": ["--host=mail.example.com", "--username=u", "--password=canary-password-7f3a"],
+    "own": [
+        "--smtp-server=mail.example.com",
+        "--smtp-username=u",
+        "--password=canary-password-7f3a",
+    ],
 }
 
 
@@ -162,7 +260,7 @@ def test_every_provider_makes_a_valid_alerter(zenmail: Run, provider: str) -> No
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     stored = read(name)
-    assert [check.status for check in stored.checks] == ["passed", "passed"]
+    assert "failed" not in {check.status for check in stored.checks}
     stored.mailer(dry_run=True).close()
     secrets = [
         item.partition("=")[2]
@@ -199,14 +297,18 @@ def test_the_printed_commands_say_the_same(zenmail: Run, provider: str) -> None:
     [
         (["--provider=gmail", "--no-input", *ADDRESSES], "--password"),
         (["--no-input"], "--provider"),
-        (["--provider=own", "--no-input", "--host=h", "--port=0", *ADDRESSES], "smtp_port"),
         (
-            ["--provider=own", "--no-input", "--host=h", "--from=nobody", "--to=b@example.com"],
+            ["--provider=own", "--no-input", "--smtp-server=h", "--smtp-port=0", *ADDRESSES],
+            "smtp_port",
+        ),
+        (
+            ["--provider=own", "--no-input", "--smtp-server=h", "--sender-email=nobody",
+             "--recipient-email=b@example.com"],
             "sender_email",
         ),
         (
-            ["--provider=own", "--no-input", "--host=h", "--security=none", "--username=u",
-             "--password=canary-password-7f3a", *ADDRESSES],
+            ["--provider=own", "--no-input", "--smtp-server=h", "--smtp-security=none",
+             "--smtp-username=u", "--password=canary-password-7f3a", *ADDRESSES],
             "password",
         ),
     ],

@@ -61,7 +61,7 @@ def translated() -> Iterator[None]:
     except BotoCoreError as error:
         raise _unsent(error) from error
     except ValueError as error:
-        # What botocore raises for an endpoint that is no address.
+        # What botocore raises for an endpoint that is not an address.
         raise PermanentFailure(
             f"Amazon SES cannot be called: {_reason(error)}",
             code="ses-configuration",

@@ -11,6 +11,7 @@ from zenmail import DeliveryError, MailTooLarge, PermanentFailure, TemporaryFail
 from .replies import Reply
 
 __all__ = [
+    "CUT_OFF",
     "NO_UNICODE",
     "advise",
     "connect_failure",
@@ -37,6 +38,10 @@ _ANONYMOUS = "Give username and password, or oauth: the server takes no anonymou
 _EHLO = "Set ehlo_name to this machine's full name: the server does not accept the current one."
 _CLIENT_CERTIFICATE = "The server asks for a client certificate: give client_cert_file."
 NO_UNICODE = "The server cannot take addresses outside ASCII: use others."
+CUT_OFF = (
+    "A firewall, or a proxy that inspects TLS, may cut the connection off, or the server turns "
+    "this machine away: try from another network, and ask their administrators to allow it."
+)
 _SENDER = "Use a sender address that this login may send from."
 _QUOTA = "The provider's quota is used up: wait, or send through an account with a larger one."
 _MAILBOX = "Check the recipient's address."
@@ -206,6 +211,7 @@ def failure(
             f"The server refuses the {_NAMES[phase]}: {reply}",
             code="quota" if quota_used_up(reply) else f"{phase}-refused",
             remedy=remedy,
+            change=_change(reply, phase),
         )
     if reply.temporary:
         return TemporaryFailure(
@@ -218,6 +224,14 @@ def failure(
         code="protocol",
         remedy="Check host and port: this may not be an SMTP server.",
     )
+
+
+def _change(reply: Reply, phase: str) -> dict[str, str]:
+    if reply.code == 530 and "tls" in str(reply).lower():
+        return {"security": "starttls"}
+    if reply.code == 530:
+        return {"username": "USERNAME", "password": "PASSWORD"}
+    return {"password": "PASSWORD"} if phase == "auth" else {}
 
 
 def quota_used_up(reply: Reply) -> bool:
@@ -261,32 +275,38 @@ def _too_large(reply: Reply) -> bool:
 def connect_failure(error: OSError, host: str, port: int) -> TemporaryFailure:
     """Return the error for a connection that does not come about."""
     place = f"{host}:{port}"
+    change = {}
     if error.errno == errno.ECONNREFUSED:
         said, remedy = (
             f"{place} refuses the connection.",
             "Check host and port (587 for starttls, 465 for tls, 25 inside a network), and "
             "that the server runs.",
         )
+        change = {"port": "PORT"}
     elif error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL):
         said, remedy = (
             f"There is no way to {place} from here ({error.strerror}).",
             "Check the network; many clouds block port 25, use 587.",
         )
+    elif error.errno == errno.ECONNRESET:
+        said, remedy = f"{place} resets the connection.", CUT_OFF
     else:
         said = f"The connection to {place} fails: {error.strerror or error}."
         remedy = "Check host, port and network."
-    return TemporaryFailure(said, code="connect", remedy=remedy)
+    return TemporaryFailure(said, code="connect", remedy=remedy, change=change)
 
 
 def tls_failure(error: ssl.SSLError | OSError, host: str, port: int) -> DeliveryError:
     """Return the error for a TLS handshake that fails."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return PermanentFailure(
-            f"The certificate of {host} is not trusted: {error.verify_message}.",
+            f"The certificate of {host} is not trusted: {error.verify_message.rstrip('.')}.",
             code="certificate",
             remedy=_certificate_remedy(error),
+            change=_certificate_change(error),
         )
     reason = getattr(error, "reason", None) or ""
+    change = {}
     if isinstance(error, ssl.SSLError) and not isinstance(
         error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
     ):
@@ -295,6 +315,7 @@ def tls_failure(error: ssl.SSLError | OSError, host: str, port: int) -> Delivery
                 f"Port {port} does not start with TLS: security='starttls' goes with port 587 "
                 "(or 25), security='tls' with port 465."
             )
+            change = {"security": "starttls"}
         elif "CERTIFICATE_REQUIRED" in reason or "BAD_CERTIFICATE" in reason:
             remedy = "The server asks for a client certificate: give client_cert_file."
         elif "VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
@@ -307,12 +328,19 @@ def tls_failure(error: ssl.SSLError | OSError, host: str, port: int) -> Delivery
             f"{host}:{port} does not agree on TLS: {reason or error}.",
             code="tls",
             remedy=remedy,
+            change=change,
         )
     return TemporaryFailure(
-        f"{host}:{port} breaks the TLS handshake off.",
+        f"{host}:{port} cuts the connection off during the TLS handshake.",
         code="tls",
-        remedy="Check port and security: 'starttls' goes with 587, 'tls' with 465.",
+        remedy=CUT_OFF,
     )
+
+
+def _certificate_change(error: ssl.SSLCertVerificationError) -> dict[str, str]:
+    if error.verify_code in (62, 64):
+        return {"host": "HOST"}
+    return {} if error.verify_code in (9, 10) else {"ca_file": "FILE"}
 
 
 def _certificate_remedy(error: ssl.SSLCertVerificationError) -> str:

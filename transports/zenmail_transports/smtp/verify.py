@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
-from zenmail import Check, Envelope, VerifyRequest, ZenmailError
+from zenmail import Check, Envelope, PermanentFailure, VerifyRequest, ZenmailError
 
 from .advice import failure
 from .dialogue import Dialogue, Flight, command
-from .options import SMTPOptions
+from .options import SMTPOptions, build_context
 from .relay import Relay
 from .session import Session
 from .wire import Address, Lost, resolve
 
 __all__ = ["verify"]
 
+# How long a server may keep silent before it is tried whether it waits for TLS.
+_SILENCE = 1.0
+_PROBE = 3.0
+# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python does not name.
+_NO_CHECK_TIME = 0x200000
 _SHOWN = ("SIZE", "AUTH", "PIPELINING", "CHUNKING", "SMTPUTF8")
 
 
@@ -42,7 +49,7 @@ def verify(relay: Relay, request: VerifyRequest[SMTPOptions]) -> Iterator[Check]
                 broken = True
                 known = error.failure if isinstance(error, Lost) else error
                 seconds = time.perf_counter() - started
-                yield Check(name, "failed", known.message, known.remedy, seconds, known.code)
+                yield Check.failed(name, known, seconds=seconds)
             else:
                 yield Check(name, "passed", detail, seconds=time.perf_counter() - started)
     finally:
@@ -79,7 +86,9 @@ class _Verification:
     def _dns(self) -> str:
         host, port = self._options.host, self._options.port
         self._addresses = resolve(host, port, self._request.deadline)
-        places = dict.fromkeys(str(address[3][0]) for address in self._addresses)
+        places = [*dict.fromkeys(str(address[3][0]) for address in self._addresses)]
+        if places == [host]:
+            return f"{host} is an IP address."
         return f"{host} is {', '.join(places)}."
 
     def _tcp(self) -> str:
@@ -89,16 +98,76 @@ class _Verification:
 
     def _tls(self) -> str:
         session = self._connected
-        session.encrypt(self._relay.context, self._request.deadline)
+        if self._options.security != "tls":
+            self._find_silent_tls(session)
+        try:
+            session.encrypt(self._relay.context, self._request.deadline)
+        except PermanentFailure as error:
+            if error.code == "certificate":
+                self._describe_certificate(error)
+            raise
         if not session.wire.encrypted:
             raise _Skip("security is 'none': everybody on the way can read the mail.")
         certificate = session.wire.certificate()
         return (
             f"{session.wire.tls_version()}; the certificate is for "
-            f"{_names(certificate.get('subjectAltName', ()))}, from "
+            f"{', '.join(_names(certificate)) or 'nobody'}, from "
             f"{_issuer(certificate.get('issuer', ()))}, "
             f"and expires {certificate.get('notAfter', 'at an unknown date')}."
         )
+
+    def _find_silent_tls(self, session: Session) -> None:
+        """Tell a port where the server waits for TLS before the deadline has passed."""
+        if session.wire.has_input(within=self._request.deadline.at_most(_SILENCE)):
+            return
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # nothing is sent to it
+        if self._handshake(context) is None:
+            return
+        port = self._options.port
+        raise PermanentFailure(
+            f"Port {port} begins with TLS, and security is {self._options.security!r}.",
+            code="tls",
+            remedy=f"Set security to 'tls' for port {port}.",
+            change={"security": "tls"},
+        )
+
+    def _describe_certificate(self, error: ZenmailError) -> None:
+        """Add to the error what the certificate says: its names, and its dates."""
+        context = build_context(self._options)
+        context.check_hostname = False
+        context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
+        certificate = self._handshake(context)
+        if not certificate:
+            return
+        names = _names(certificate)
+        error.message += (
+            f" The certificate is for {', '.join(names) or 'nobody'}, and valid from "
+            f"{certificate.get('notBefore')} to {certificate.get('notAfter')}."
+        )
+        if "host" in error.change:
+            named = [name for name in names if "*" not in name]
+            error.change = {"host": named[0]} if named else {}
+
+    def _handshake(self, context: ssl.SSLContext) -> dict[str, Any] | None:
+        """Return the certificate shown on a second connection; None if there is no TLS."""
+        deadline = self._request.deadline.at_most(_PROBE)
+        try:
+            addresses = resolve(self._options.host, self._options.port, deadline)
+            session = Session.dial(self._options, addresses, deadline)
+        except ZenmailError:
+            return None
+        try:
+            if self._options.security == "starttls" and context.verify_mode:
+                session.encrypt(context, deadline)
+            else:
+                session.wire.start_tls(context, deadline)
+            return session.wire.certificate()
+        except (ZenmailError, Lost):
+            return None
+        finally:
+            session.wire.close()
 
     def _ehlo(self) -> str:
         session = self._connected
@@ -157,8 +226,8 @@ def _rcpt(envelope: Envelope) -> Dialogue[None]:
         raise error
 
 
-def _names(alternatives: tuple[tuple[str, str], ...]) -> str:
-    return ", ".join(value for _, value in alternatives) or "nobody"
+def _names(certificate: dict[str, Any]) -> list[str]:
+    return [value for _, value in certificate.get("subjectAltName", ())]
 
 
 def _issuer(names: tuple[tuple[tuple[str, str], ...], ...]) -> str:

@@ -16,7 +16,7 @@ from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
 from zenmail.runtime.forks import defer_forks
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
-from .advice import connect_failure, tls_failure
+from .advice import CUT_OFF, connect_failure, tls_failure
 from .advice import failure as failure_for
 from .replies import BadReply, Reply, ReplyReader
 
@@ -86,6 +86,7 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
             f"The name {host!r} cannot be looked up: {reason}.",
             code="dns",
             remedy="Check host for a typing mistake, and the network's name servers.",
+            change={"host": "HOST"},
         ) from error
     return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
 
@@ -249,6 +250,14 @@ class Wire:
         except OSError:
             return False
         return False
+
+    def has_input(self, *, within: Deadline) -> bool:
+        """Wait for the server's next bytes; return whether any came in time."""
+        try:
+            self._wait(selectors.EVENT_READ, within)
+        except TimeoutError:
+            return False
+        return True
 
     def close(self) -> None:
         """Close the socket at once; over TLS nothing more is sent."""
@@ -458,6 +467,12 @@ def _broken(error: Exception, host: str, port: int, what: str) -> TemporaryFailu
             f"TLS with {host}:{port} breaks: {error.reason}.",
             code="tls",
             remedy="If the server asks for a client certificate, give client_cert_file.",
+        )
+    if what == "the connection":
+        return TemporaryFailure(
+            f"{host}:{port} closed the connection before its greeting.",
+            code="connection-lost",
+            remedy=CUT_OFF,
         )
     return TemporaryFailure(
         f"{host}:{port} closed the connection and did not {_phrase(what)}.",

@@ -132,7 +132,7 @@ def _credentials(options: GoogleOptions, request: TokenRequest) -> Any:
     key = _read_key(options.service_account)
     if key is None:
         raise OptionsError(
-            "service_account is no service account's key.",
+            "service_account is not the key of a service account.",
             transport="google",
             remedy="Give the path of the JSON key file, or its content.",
         )
@@ -145,7 +145,7 @@ def _credentials(options: GoogleOptions, request: TokenRequest) -> Any:
     except (ValueError, KeyError, TypeError) as error:
         # Without the library's text, which may quote the key.
         raise OptionsError(
-            f"service_account is no usable key ({type(error).__name__}).",
+            f"service_account is not a usable key ({type(error).__name__}).",
             transport="google",
             remedy="Create a new JSON key for the service account.",
         ) from None

@@ -1,7 +1,9 @@
-"""ZenML's client, or one sentence that says why it is not available."""
+"""ZenML's client, or a sentence that says why it is not available."""
 
 from __future__ import annotations
 
+import site
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zenmail.cli.app import Failure
@@ -9,7 +11,7 @@ from zenmail.cli.app import Failure
 if TYPE_CHECKING:
     from zenml.client import Client
 
-__all__ = ["FLAVOR", "FLAVOR_SOURCE", "open_client"]
+__all__ = ["FLAVOR", "FLAVOR_SOURCE", "misplaced", "open_client"]
 
 FLAVOR = "smtp_email"
 FLAVOR_SOURCE = "zenmail_zenml.flavor.SMTPEmailAlerterFlavor"
@@ -43,3 +45,25 @@ def open_client() -> Client:
             exit_code=2,
         ) from error
     return client
+
+
+def misplaced() -> str:
+    """Return a warning if zenmail lies below ZenML's source root, or "".
+
+    ZenML takes everything there for the user's own code, and imports it under a longer name.
+    """
+    from zenml.client import Client
+
+    # A script's folder is the source root where there is no repository.
+    root = (Client.find_repository() or Path.cwd()).resolve()
+    package = Path(__file__).resolve().parents[1]
+    installed = [*site.getsitepackages(), site.getusersitepackages()]
+    if root not in package.parents or any(
+        Path(folder).resolve() in package.parents for folder in installed
+    ):
+        return ""
+    return (
+        f"zenmail is imported from {package}, below ZenML's source root {root}. Hooks of "
+        "pipelines there may not load. Install it without -e, or run pipelines from another "
+        "folder."
+    )

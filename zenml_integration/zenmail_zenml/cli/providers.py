@@ -23,6 +23,7 @@ class Question:
         secret: Whether the answer is hidden and stored in ZenML's secret store.
         optional: Whether the answer may be empty.
         needs: The question that must be answered for this one to be asked, or "".
+        unless: A question and the answer to it that makes this one pointless.
         choices: The valid answers; empty if any is valid.
     """
 
@@ -31,6 +32,7 @@ class Question:
     secret: bool = False
     optional: bool = False
     needs: str = ""
+    unless: tuple[str, str] = ("", "")
     choices: tuple[str, ...] = ()
 
 
@@ -74,27 +76,35 @@ class Provider:
         """Return what to register.
 
         Args:
-            answers: Answers by question name, including "from" and "to".
+            answers: Answers by question name, including "sender-email" and "recipient-email".
             secret: The name of the secret.
         """
-        common = {"sender_email": answers["from"], "recipient_email": answers["to"]}
+        common = {
+            "sender_email": answers["sender-email"],
+            "recipient_email": answers["recipient-email"],
+        }
+        for name in ("sender-name", "subject-prefix"):
+            if answers.get(name):
+                common[name.replace("-", "_")] = answers[name]
         if self.transport == "ses":
             return self._ses(answers, common, secret)
         if self.transport == "graph":
             return self._graph(answers, common, secret)
-        configuration = {**common, "smtp_server": answers.get("host") or self.host}
-        configuration["smtp_port"] = answers.get("port") or _port(answers.get("security", ""))
-        if answers.get("security"):
-            configuration["smtp_security"] = answers["security"]
-        if answers.get("ca-file"):
-            configuration["smtp_ca_file"] = answers["ca-file"]
+        configuration = {**common, "smtp_server": answers.get("smtp-server") or self.host}
+        configuration["smtp_port"] = answers.get("smtp-port") or _port(
+            answers.get("smtp-security", "")
+        )
+        if answers.get("smtp-security"):
+            configuration["smtp_security"] = answers["smtp-security"]
+        if answers.get("smtp-ca-file"):
+            configuration["smtp_ca_file"] = answers["smtp-ca-file"]
         if self.oauth:
             return self._oauth(answers, configuration, secret)
         password = answers.get("password", "")
         if not password:
             return Plan(configuration, {})
         reference = f"{{{{{secret}.smtp_password}}}}"
-        names = {"asked": answers.get("username", ""), "sender": "", "password": reference}
+        names = {"asked": answers.get("smtp-username", ""), "sender": "", "password": reference}
         username = names.get(self.login, self.login)
         if username:
             configuration["smtp_username"] = username
@@ -105,7 +115,7 @@ class Provider:
         self, answers: Mapping[str, str], configuration: dict[str, str], secret: str
     ) -> Plan:
         options = {"oauth": self.oauth, "oauth_options": _application(answers, secret)}
-        configuration["smtp_username"] = answers.get("username") or answers["from"]
+        configuration["smtp_username"] = answers.get("smtp-username") or answers["sender-email"]
         configuration["transport_options"] = json.dumps(options)
         return Plan(configuration, {"client_secret": answers["client-secret"]})
 
@@ -203,11 +213,11 @@ PROVIDERS: Mapping[str, Provider] = {
         "Mailgun",
         host="smtp.mailgun.org",
         questions=(
-            Question("username", "SMTP user, such as postmaster@mg.example.com"),
+            Question("smtp-username", "SMTP user, such as postmaster@mg.example.com"),
             Question("password", "SMTP password", secret=True),
         ),
         note="SMTP users belong to a domain: Domain settings, SMTP credentials. For the EU "
-        "region add --host=smtp.eu.mailgun.org.",
+        "region add --smtp-server=smtp.eu.mailgun.org.",
     ),
     "postmark": Provider(
         "Postmark",
@@ -220,7 +230,7 @@ PROVIDERS: Mapping[str, Provider] = {
         "Brevo",
         host="smtp-relay.brevo.com",
         questions=(
-            Question("username", "SMTP login, shown under SMTP & API"),
+            Question("smtp-username", "SMTP login, shown under SMTP & API"),
             Question("password", "SMTP key", secret=True),
         ),
         note="The SMTP key is not the API key.",
@@ -236,7 +246,7 @@ PROVIDERS: Mapping[str, Provider] = {
         "Azure Communication Services",
         host="smtp.azurecomm.net",
         questions=(
-            Question("username", "SMTP username of the Communication Services resource"),
+            Question("smtp-username", "SMTP username of the Communication Services resource"),
             Question("password", "Client secret of its application", secret=True),
         ),
         note="The sender must be a MailFrom address of a domain connected to the resource.",
@@ -260,15 +270,24 @@ PROVIDERS: Mapping[str, Provider] = {
     "own": Provider(
         "Your own server",
         questions=(
-            Question("host", "Host name of the SMTP server"),
+            Question("smtp-server", "Host name of the SMTP server"),
             Question(
-                "security",
+                "smtp-security",
                 "Encryption (starttls, tls or none), empty for starttls",
                 optional=True,
                 choices=SECURITIES,
             ),
-            Question("username", "User name, empty for a relay without login", optional=True),
-            Question("password", "Password", secret=True, needs="username"),
+            Question("smtp-port", "Port, empty for the usual one", optional=True),
+            Question(
+                "smtp-ca-file",
+                "PEM file of a private certificate authority, empty for the system's",
+                optional=True,
+                unless=("smtp-security", "none"),
+            ),
+            Question(
+                "smtp-username", "User name, empty for a relay without login", optional=True
+            ),
+            Question("password", "Password", secret=True, needs="smtp-username"),
         ),
     ),
 }

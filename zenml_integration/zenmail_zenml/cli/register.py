@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,15 +12,16 @@ import click
 
 from zenmail.cli.app import Failure
 from zenmail.cli.doctor import report
-from zenmail.cli.mailer_options import SMTPOption
-from zenmail.cli.stored import read_alerter
+from zenmail.cli.mailer_options import SMTPOption, as_flags
+from zenmail.cli.stored import waiting
 
-from .client import FLAVOR, FLAVOR_SOURCE, open_client
+from .client import FLAVOR, FLAVOR_SOURCE, misplaced, open_client
 from .providers import PROVIDERS, SECURITIES, Plan, Provider, Question
+from .stored import assemble
 
 if TYPE_CHECKING:
     from zenml.client import Client
-    from zenml.models import ComponentResponse
+    from zenml.models import ComponentResponse, SecretResponse, StackResponse
 
 __all__ = ["register"]
 
@@ -49,20 +50,22 @@ _COMPONENT_FLAGS = {
     "annotator": "-an",
     "model_registry": "-r",
 }
-_HELP = """Register an alerter with ZenML: ask what the provider needs, create secret,
-flavor, alerter and stack, and check the connection.
+_HELP = """Register an alerter with ZenML: ask what the provider needs, check the connection,
+and create secret, flavor, alerter and stack.
 
-NAME is the name of the alerter, email_alerter by default. Run it again with the same name to
-update it. It prints the equivalent zenml commands. Passwords are typed in hidden or read from
-the environment, and stored in ZenML's secret store.
+ALERTER is its name, email_alerter by default. Run it again with the same name to update it.
+It prints the equivalent zenml commands first, and asks before it replaces anything.
+Passwords are typed in hidden or read from the environment, and stored in ZenML's secret store.
 
 \b
 Examples:
   zenmail register
-  zenmail register --provider=gmail --from=you@gmail.com --to=team@example.com
-  zenmail register relay --provider=own --host=relay.internal --security=none \\
-      --from=a@example.com --to=team@example.com --no-input
-  zenmail register --provider=ses --region=eu-west-1 --from=a@example.com --to=b@example.com
+  zenmail register --provider=gmail \\
+      --sender-email=you@gmail.com --recipient-email=team@example.com
+  zenmail register relay --provider=own --smtp-server=relay.internal --smtp-security=none \\
+      --sender-email=a@example.com --recipient-email=team@example.com --no-input --yes
+  zenmail register --provider=ses --region=eu-west-1 \\
+      --sender-email=a@example.com --recipient-email=b@example.com
 """
 
 
@@ -86,53 +89,62 @@ _smtp_answer = partial(_answer, cls=SMTPOption)
 
 
 @click.command(short_help="Set it up for your provider.", help=_HELP)
-@click.argument("name", default="email_alerter")
+@click.argument("name", metavar="[ALERTER]", default="email_alerter")
 @click.option(
     "--provider", type=click.Choice(list(PROVIDERS)), help="Provider of the mail server."
 )
-@_answer("from", "Sender of the mails.")
-@_answer("to", "Recipients, separated by commas.")
-@_smtp_answer("host")
-@_smtp_answer("port", "With none, it is 25.")
-@click.option("--security", cls=SMTPOption, type=click.Choice(SECURITIES))
-@_smtp_answer("username", "[default: the sender's address]")
+@_answer("sender-email", "Sender of the mails.")
+@_answer("sender-name", "Display name of the sender.")
+@_answer("recipient-email", "Recipients, separated by commas.")
+@_answer("subject-prefix", "Text in front of each subject, such as [ZenML].")
+@_smtp_answer("smtp-server")
+@_smtp_answer("smtp-port", "With none, it is 25.")
+@click.option("--smtp-security", cls=SMTPOption, type=click.Choice(SECURITIES))
+@_smtp_answer("smtp-username", "[default: the sender's address]")
 @_smtp_answer("password", envvar="ZENMAIL_PASSWORD")
-@_smtp_answer("ca-file")
+@_smtp_answer("smtp-ca-file")
 @_answer("tenant", "Microsoft: directory (tenant) ID or domain.")
 @_answer("client-id", "Microsoft: application (client) ID.")
 @_answer("client-secret", "Microsoft: client secret.", "ZENMAIL_CLIENT_SECRET")
 @_answer("region", "Amazon SES: AWS region.")
 @_answer("key-id", "Amazon SES: access key ID.  [default: the machine's credentials]")
 @_answer("secret-key", "Amazon SES: secret access key.", "ZENMAIL_SECRET_KEY")
-@click.option("--secret", metavar="NAME", default="email_credentials", show_default=True,
-              help="ZenML secret to store the password in.")  # fmt: skip
+@click.option(
+    "--secret",
+    metavar="NAME",
+    help="ZenML secret to store the password in.  [default: ALERTER_credentials]",
+)
 @click.option(
     "--stack",
     metavar="NAME",
     help="Stack to add the alerter to; it is created if it does not exist.  [default: the "
     "active stack, or email_stack instead of ZenML's own default stack]",
 )
-@click.option("--no-input", is_flag=True, help="Ask nothing, and fail if something is missing.")
 @click.option(
-    "--dry-run", is_flag=True, help="Print the zenml commands without changing anything."
+    "--no-input",
+    is_flag=True,
+    help="Ask nothing. Fail if something is missing, or would be replaced without --yes.",
 )
-@click.option("--doctor/--no-doctor", "check", default=True, help="Check the connection.")
-@click.pass_context
+@click.option("--yes", is_flag=True, help="Replace what exists without asking.")
+@click.option("--dry-run", is_flag=True, help="Print the plan without changing anything.")
+@click.option(
+    "--doctor/--no-doctor",
+    "check",
+    default=True,
+    help="Check the connection before anything is registered.",
+)
 def register(
-    ctx: click.Context,
-    /,
     name: str,
     provider: str | None,
-    secret: str,
+    secret: str | None,
     stack: str | None,
     no_input: bool,
+    yes: bool,
     dry_run: bool,
     check: bool,
     **flags: str | None,
 ) -> None:
-    """Ask, print the commands, register and run doctor."""
-    from rich.console import Console
-
+    """Ask, show the plan, check the connection, and register."""
     answers = {
         key.replace("_", "-"): value for key, value in flags.items() if value is not None
     }
@@ -140,23 +152,59 @@ def register(
     if chosen.note and not no_input:
         click.echo(click.wrap_text(chosen.note, 90))
     answers = _ask(chosen, answers, no_input)
+    secret = secret or f"{name}_credentials"
     plan = chosen.plan(answers, secret=secret)
-    console = Console(stderr=True)
-    with console.status("Starting ZenML ..."):
+    with waiting("Reading ZenML's store (importing ZenML takes some seconds)"):
         client = open_client()
         _validate(plan)
         names = _Names(name, secret, stack or _default_stack(client))
         commands = list(_commands(client, plan, names))
-    click.echo("\nThe equivalent commands:\n")
+        replaced = list(_replaced(client, plan, names))
+        warning = misplaced()
+    if warning:
+        click.secho(f"Warning: {warning}", fg="yellow", err=True)
+    click.echo("\nThe plan, as zenml commands:\n")
     click.echo("\n".join(commands) + "\n")
+    for change in replaced:
+        click.secho(change, fg="yellow")
     if dry_run:
         return
-    with console.status("Registering ..."):
+    if replaced and not yes:
+        if no_input:
+            raise Failure(
+                "Nothing was changed: something would be replaced.",
+                remedy="Add --yes, or choose other names: zenmail register NAME "
+                "--secret=... --stack=...",
+                exit_code=2,
+            )
+        if not click.confirm("Continue?"):
+            raise Failure("Nothing was changed.")
+    if check:
+        _check(name, plan, secret, no_input=no_input)
+    with waiting("Registering"):
         for done in _register(client, plan, names):
             click.echo(done)
-    if check:
+    click.echo(f"\nSend a test mail: zenmail doctor {name} --send")
+
+
+def _check(name: str, plan: Plan, secret: str, *, no_input: bool) -> None:
+    """Run doctor on the plan.
+
+    Raises:
+        Failure: A phase failed, and the user does not want to register it anyway.
+    """
+    planned = assemble(name, plan.configuration, secrets={secret: plan.secret})
+    # What is not registered yet is changed by running register with other options.
+    if report(replace(planned, commands=as_flags)):
         click.echo()
-        ctx.exit(0 if report(read_alerter(name)) else 1)
+        return
+    click.echo()
+    if no_input or not click.confirm("Nothing was registered yet. Register it anyway?"):
+        raise Failure(
+            "The check failed, so nothing was registered or changed.",
+            remedy="Correct the settings and run it again. If only the cluster can reach the "
+            "server, add --no-doctor.",
+        )
 
 
 def _choose(no_input: bool) -> str:
@@ -188,11 +236,20 @@ def _ask(provider: Provider, given: Mapping[str, str], no_input: bool) -> dict[s
     """Return all answers, asking for those that are missing."""
     answers = dict(given)
     for question in (
-        Question("from", "Sender's address"),
-        Question("to", "Recipients, with commas"),
+        Question("sender-email", "Sender's address"),
+        Question("sender-name", "Sender's name, may be empty", optional=True),
+        Question("recipient-email", "Recipients, separated by commas"),
+        Question(
+            "subject-prefix", "Text in front of each subject, may be empty", optional=True
+        ),
         *provider.questions,
     ):
-        if question.name in answers or (question.needs and not answers.get(question.needs)):
+        needless, answer = question.unless
+        if (
+            question.name in answers
+            or (question.needs and not answers.get(question.needs))
+            or (needless and answers.get(needless) == answer)
+        ):
             continue
         if no_input and not question.optional:
             raise Failure(
@@ -232,11 +289,11 @@ def _default_stack(client: Client) -> str:
 
 
 def _commands(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
-    """Yield the zenml commands that do the same as `_register`."""
+    """Yield the equivalent zenml commands."""
     if not _has_flavor(client):
         yield f"zenml alerter flavor register {FLAVOR_SOURCE}"
     if plan.secret:
-        verb = "update" if _find(client.get_secret, names.secret) else "create"
+        verb = "update" if _find_secret(client, names.secret) else "create"
         values = " ".join(f"--{key}=YOUR_{key.upper()}" for key in plan.secret)
         yield f"zenml secret {verb} {names.secret} {values}"
     known = _find_alerter(client, names.alerter)
@@ -250,7 +307,7 @@ def _commands(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
     stale = _stale(known, plan)
     if stale:
         yield f"zenml alerter remove-attribute {names.alerter} {' '.join(stale)}"
-    if _find(client.get_stack, names.stack):
+    if _find_stack(client, names.stack):
         yield f"zenml stack update {names.stack} -al {names.alerter}"
         yield f"zenml stack set {names.stack}"
     else:
@@ -263,6 +320,24 @@ def _commands(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
         yield f"zenml stack register {names.stack} {flags} -al {names.alerter} --set"
 
 
+def _replaced(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
+    """Yield a sentence about each thing that exists and would be overwritten or replaced."""
+    from zenml.enums import StackComponentType
+
+    if plan.secret and _find_secret(client, names.secret):
+        yield f"The secret {names.secret} exists: {', '.join(plan.secret)} will be overwritten."
+    known = _find_alerter(client, names.alerter)
+    if known is not None:
+        yield f"The alerter {names.alerter} exists and will be updated."
+    stack = _find_stack(client, names.stack)
+    for component in stack.components.get(StackComponentType.ALERTER, ()) if stack else ():
+        if component.name != names.alerter:
+            yield (
+                f"The stack {names.stack} has the alerter {component.name}, which "
+                f"{names.alerter} will replace."
+            )
+
+
 def _register(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
     """Create or update flavor, secret, alerter and stack; yield a line about each."""
     from zenml.enums import StackComponentType
@@ -272,7 +347,7 @@ def _register(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
         client.create_flavor(FLAVOR_SOURCE, kind)
         yield f"Registered the flavor {FLAVOR}."
     if plan.secret:
-        if _find(client.get_secret, names.secret):
+        if _find_secret(client, names.secret):
             client.update_secret(names.secret, add_or_update_values=plan.secret)
             yield f"Updated the secret {names.secret}."
         else:
@@ -291,7 +366,7 @@ def _register(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
             alerter.id, kind, configuration={**stale, **plan.configuration}
         )
         yield f"Updated the alerter {names.alerter}."
-    if _find(client.get_stack, names.stack):
+    if _find_stack(client, names.stack):
         client.update_stack(names.stack, component_updates={kind: [alerter.id]})
         yield f"Added it to the stack {names.stack}."
     else:
@@ -336,6 +411,19 @@ def _find_alerter(client: Client, name: str) -> ComponentResponse | None:
             exit_code=2,
         )
     return found
+
+
+def _find_secret(client: Client, name: str) -> SecretResponse | None:
+    def get(wanted: str) -> SecretResponse:
+        return client.get_secret(
+            wanted, allow_partial_name_match=False, allow_partial_id_match=False
+        )
+
+    return _find(get, name)
+
+
+def _find_stack(client: Client, name: str) -> StackResponse | None:
+    return _find(lambda wanted: client.get_stack(wanted, allow_name_prefix_match=False), name)
 
 
 def _find(get: Callable[[str], _Found], name: str) -> _Found | None:

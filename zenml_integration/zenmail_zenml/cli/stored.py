@@ -1,8 +1,11 @@
-"""Reads an alerter from ZenML for ``zenmail doctor``, ``send`` and ``outbox``."""
+"""ZenML's alerters, for ``zenmail doctor``, ``send`` and ``outbox``."""
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zenmail.cli.app import Failure
@@ -10,23 +13,21 @@ from zenmail.cli.stored import StoredAlerter
 from zenmail.errors import ConfigurationError
 from zenmail.transport import Check
 
-from .client import FLAVOR, open_client
+from .client import FLAVOR, misplaced, open_client
 
 if TYPE_CHECKING:
     from zenml.models import ComponentResponse
 
     from zenmail import Mailer
 
-    from ..settings import Resolved
-
-__all__ = ["read"]
+__all__ = ["assemble", "names", "read"]
 
 # ZenML returns twenty at a time unless asked for more.
 _MAX_LISTED = 500
 
 
 def read(name: str | None) -> StoredAlerter:
-    """Read an alerter; its checks say if something is wrong with it.
+    """Read an alerter; its checks tell what is wrong with it.
 
     Args:
         name: Its name or the start of its ID; None for the active stack's alerter.
@@ -36,62 +37,113 @@ def read(name: str | None) -> StoredAlerter:
     """
     started = time.perf_counter()
     component = _find(name)
+    checks = [
+        Check(
+            "alerter", "passed", f"{component.name} is registered.", "", _seconds_since(started)
+        )
+    ]
+    if warning := misplaced():
+        checks.append(Check("packages", "warning", warning))
+    values: dict[str, Any] = dict(component.configuration)
+    return assemble(component.name, values, checks, connect=lambda: _connect(component))
+
+
+def names() -> list[str]:
+    """Return the names of all alerters of the flavor, in alphabetical order."""
+    client = open_client()
+    from zenml.enums import StackComponentType
+
+    page = client.list_stack_components(
+        type=StackComponentType.ALERTER, flavor=FLAVOR, size=_MAX_LISTED
+    )
+    return sorted(item.name for item in page.items)
+
+
+def assemble(
+    name: str,
+    values: Mapping[str, Any],
+    checks: Sequence[Check] = (),
+    *,
+    secrets: Mapping[str, Mapping[str, str]] | None = None,
+    connect: Callable[[], Any] = lambda: None,
+) -> StoredAlerter:
+    """Return an alerter of this configuration, with its secrets read.
+
+    Args:
+        name: Its name.
+        values: Its configuration, with secret references.
+        checks: What was found before.
+        secrets: Values by key of secrets that are not stored yet, by name.
+        connect: Returns the session of its service connector.
+    """
     from ..mailers import make_mailer
     from ..settings import SecretReader, resolve
 
-    values: dict[str, Any] = dict(component.configuration)
-    found = Check(
-        "alerter", "passed", f"{component.name} is registered.", "", _seconds_since(started)
-    )
-    started = time.perf_counter()
-    reader = SecretReader()
-    try:
-        resolved = reader.resolve(values)
-    except ConfigurationError as error:
-        secret = Check(
-            "secret", "failed", error.message, error.remedy, _seconds_since(started), error.code
-        )
+    def stopped(*more: Check) -> StoredAlerter:
+        transport = str(values.get("transport") or "smtp")
         return StoredAlerter(
-            component.name, transport=_transport(values), checks=(found, secret)
+            name, transport=transport, checks=(*checks, *more), commands=commands
         )
+
+    commands = partial(_commands, name, values)
+    started = time.perf_counter()
+    try:
+        resolved = SecretReader(secrets).resolve(values)
+    except ConfigurationError as error:
+        return stopped(Check.failed("secret", error, seconds=_seconds_since(started)))
     detail = "Read from ZenML's store." if resolved != values else "None needed."
     secret = Check("secret", "passed", detail, "", _seconds_since(started))
     started = time.perf_counter()
     try:
         settings = resolve(resolved, replace=lambda value: value)
-        session = _session(component, settings)
+        session = connect() if settings.transport == "ses" else None
         fallbacks = tuple(name for name, _ in settings.fallbacks())
     except ConfigurationError as error:
-        wrong = Check(
-            "configuration",
-            "failed",
-            error.message,
-            error.remedy,
-            _seconds_since(started),
-            error.code,
-        )
-        checks = (found, secret, wrong)
-        return StoredAlerter(component.name, transport=_transport(values), checks=checks)
+        seconds = _seconds_since(started)
+        return stopped(secret, Check.failed("configuration", error, seconds=seconds))
 
     def open_mailer(*, outbox: str = "", dry_run: bool = False) -> Mailer:
         changes = {"outbox": outbox or settings.outbox, "dry_run": dry_run or settings.dry_run}
         return make_mailer(settings.model_copy(update=changes), session)
 
     return StoredAlerter(
-        component.name,
+        name,
         transport=settings.transport,
         open=open_mailer,
         sender=settings.sender,
         to=settings.recipients,
         fallbacks=fallbacks,
         outbox=settings.outbox,
-        checks=(found, secret),
+        checks=(*checks, secret),
+        commands=commands,
     )
 
 
-def _session(component: ComponentResponse, settings: Resolved) -> Any:
+def _commands(name: str, values: Mapping[str, Any], change: Mapping[str, str]) -> list[str]:
+    """Return the zenml commands that set these options of an alerter's transport."""
+    from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
+
+    from ..settings import SMTP_OPTIONS
+
+    settings = {option: setting for setting, option in SMTP_OPTIONS.items()}
+    if not change.keys() <= settings.keys():
+        return []
+    attributes, commands = [], []
+    for option, value in change.items():
+        held = values.get(settings[option])
+        if held is not None and is_secret_reference(held):
+            secret, key = parse_secret_reference(held)
+            commands.append(f"zenml secret update {secret} --{key}={shlex.quote(value)}")
+        else:
+            attributes.append(f"--{settings[option]}={shlex.quote(value)}")
+    if attributes:
+        commands.append(f"zenml alerter update {name} {' '.join(attributes)}")
+    return commands
+
+
+def _connect(component: ComponentResponse) -> Any:
     """Return the service connector's boto3 session, for the transport ses."""
-    if settings.transport != "ses" or component.connector is None:
+    if component.connector is None:
         return None
     from zenml.stack import StackComponent
 
@@ -110,7 +162,7 @@ def _find(name: str | None) -> ComponentResponse:
         if not components:
             raise Failure(
                 f"The active stack {stack.name!r} has no alerter.",
-                remedy="Name one, or create one: zenmail register",
+                remedy="Give the name of one, or create one: zenmail register",
                 exit_code=2,
             )
         component = components[0]
@@ -134,10 +186,6 @@ def _find(name: str | None) -> ComponentResponse:
             exit_code=2,
         )
     return component
-
-
-def _transport(values: dict[str, Any]) -> str:
-    return str(values.get("transport") or "smtp")
 
 
 def _seconds_since(started: float) -> float:

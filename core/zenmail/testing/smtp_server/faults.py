@@ -103,7 +103,7 @@ class Delay:
 
 @dataclass(frozen=True)
 class Cut:
-    """Close the connection after so many bytes. Only for the phase "connect".
+    """Close the connection after a number of bytes. Only for the phase "connect".
 
     Bytes are counted as the dialogue has them, without TLS.
 

@@ -97,7 +97,7 @@ class ServerState:
         ]
 
     def opened(self, sock: socket.socket) -> None:
-        """Take note of an open connection."""
+        """Record an open connection."""
         with self._lock:
             self._sockets.add(sock)
 
