@@ -11,6 +11,7 @@ from typing import Any, Final
 from ..alert import Alert
 from ..attachment import Attachment
 from ..clean import clean_line, clean_text
+from ..redaction.names import is_secret
 from ..redaction.redact import Redactor
 from .content import Content
 from .language import language_of
@@ -37,6 +38,7 @@ _LONGEST_HEADER: Final = 900
 _SHORT_MESSAGE: Final = 600
 _FIRST_FACTS: Final = 8
 _MOST_PICTURES: Final = 100
+_NAMES: Final = ("name", "key", "variable", "parameter")
 _SCALARS: Final = (str, int, float, bool, type(None))
 _MARKS: Final = re.compile(r"^[ #>*`_-]+|[*`_ ]+$")
 
@@ -277,12 +279,16 @@ class ContentBuilder:
 
     def _safe_table(self, table: Table) -> Table:
         secrecies = [self._shield.secrecy_of(name) for name in table.columns]
+        headings = [name.lower() for name in table.columns]
+        named = next((at for at in range(len(headings)) if headings[at] in _NAMES), 0)
+        pairs = len(headings) == 2 or "value" in headings
 
         def unnamed(row: list[str], at: int) -> str:
             secrecy = secrecies[at] if at < len(secrecies) else ""
-            if at == 1 and len(table.columns) == 2:
-                secrecy = secrecy or self._shield.secrecy_of(row[0])
-            if secrecy and row[at] and (secrecy == "always" or at not in table.right):
+            if pairs and not secrecy and at != named and at < len(headings):
+                if len(headings) == 2 or headings[at] == "value":
+                    secrecy = self._shield.secrecy_of(row[named]) if named < len(row) else ""
+            if is_secret(secrecy, row[at]) and row[at]:
                 return self._redactor.masked()
             return row[at]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .assignments import without_assignments, words_in
+from .formats import holds_tokens, without_tokens
 from .own_secrets import MASK, own_secrets
 from .shapes import KEY_CLUE, SHAPES, any_of, clues_in, without_private_keys
 
@@ -48,11 +49,12 @@ class Redactor:
         if self.shapes:
             found += clues_in(whole)
             words = words_in(whole)
-        if not (found or words):
+        tokens = self.shapes and holds_tokens(whole)
+        if not (found or words or tokens):
             return texts
         return [
             self.text(text)
-            if any_of(found, text) or (words and words_in(text, words))
+            if tokens or any_of(found, text) or (words and words_in(text, words))
             else text
             for text in texts
         ]
@@ -70,6 +72,7 @@ class Redactor:
             for shape in SHAPES:
                 if not clues.isdisjoint(shape.clues):
                     text = self._count(shape.without(text))
+        text = self._count(without_tokens(text))
         return self._count(without_assignments(text))
 
     def masked(self) -> str:
