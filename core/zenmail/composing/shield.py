@@ -63,7 +63,9 @@ class Shield:
                 told = self._named(mapping)
                 return {
                     str(key): self.mask(
-                        item, told if str(key).lower() == "value" else self.secrecy_of(str(key)) or secrecy,
+                        item,
+                        (told if str(key).lower() == "value" else self.secrecy_of(str(key)))
+                        or secrecy,
                         depth + 1,
                     )
                     for key, item in islice(mapping.items(), _MOST)
@@ -72,11 +74,13 @@ class Shield:
                 masked = [self.mask(item, secrecy, depth + 1) for item in islice(value, _MOST)]
                 left = len(value) - _MOST
                 return [*masked, f"{left:,} more"] if left > 0 else masked
+            if secrecy and is_secret(secrecy, str(value)):
+                return self._redactor.masked()
         except self._pass_through:
             raise
         except Exception as error:
             return f"<{kind.__name__} that cannot be shown: {type(error).__name__}>"
-        return self._redactor.masked() if secrecy and is_secret(secrecy, str(value)) else value
+        return value
 
     def _named(self, mapping: Mapping[Any, Any]) -> Secrecy:
         """Return the secrecy of what a mapping such as {"name": ..., "value": ...} names."""

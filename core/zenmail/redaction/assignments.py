@@ -6,6 +6,7 @@ Every search is linear in the text.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
 
 from .looks import is_empty, is_random, is_word
@@ -48,7 +49,7 @@ _ASSIGNMENT = re.compile(
     r"|(?P<comma>[\"'][ ]?,\s{0,20}))",
     re.IGNORECASE,
 )
-_NAME_BEFORE = re.compile(r"[\w.-]*\Z")
+_NAME_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 _PAIR_BEFORE = re.compile(r"[(\[][ ]?[bBuU]?([\"'])[\w.-]*\Z")
 _PAIR_BEHIND = re.compile(r"[\"'][ ]?(?:,[ ]?(?:True|False|None|\d+))?,?[ ]?[)\]]")
 _FLAG_BEFORE = re.compile(r"[bBuU]?([\"'])--[\w.-]*\Z")
@@ -143,8 +144,8 @@ class _Search:
     def value(self, match: re.Match[str]) -> tuple[int, int] | None:
         """Return where the secret stands that a name announces, or None."""
         text, start = self._text, match.start("word")
-        before = _NAME_BEFORE.search(text[max(0, start - 64) : start])
-        lead = before[0] if before else ""
+        before = text[max(0, start - 64) : start]
+        lead = before[len(before.rstrip(_NAME_CHARACTERS)) :]
         name = lead.rpartition(".")[2] + match["word"] + match["rest"]
         secrecy = secrecy_of(name)
         between, position = match["between"], match.end()
@@ -155,6 +156,8 @@ class _Search:
             if before_name[-1:] not in ("?", "&", ";") or not _IN_URL.fullmatch(name):
                 return None
             secrecy = "if-random"
+        if between == ":" == before_name[-1:]:  # arn:aws:secretsmanager:...:secret:name
+            return None
         if match["comma"]:
             return _neighbour(text, match, name, secrecy)
         if match["gap"] and not lead.startswith("--"):
@@ -188,11 +191,16 @@ class _Search:
             return (begin, end) if is_secret(secrecy, secret) else None
         whole_line = name.lower().lstrip("-").endswith(("authorization", "cookie"))
         if whole_line and ":" in between:
+            if position < self._harmless:
+                return None
             begin = _past_scheme(text, position)
             end = _line_end(text, begin)
             while end > begin and text[end - 1] in " \t\"'":
                 end -= 1
-            return (begin, end) if _holds_random(text[begin:end]) else None
+            if _holds_random(text[begin:end]):
+                return begin, end
+            self._harmless = end
+            return None
         return self._bare(position, secrecy, name, between, before_name)
 
     def _bare(

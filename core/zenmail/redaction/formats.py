@@ -76,8 +76,8 @@ Modal id                    | ak-{m22}                           | modal.com/doc
 Modal secret                | as-{m22}                           | modal.com/docs/reference/modal.config
 RunPod                      | rpa_{A40+}                         | docs.runpod.io/get-started/api-keys
 Lightning                   | lit_{m32+}                         | lightning.ai/docs
-ZenML service key           | ZENKEY_{b40+}                      | docs.zenml.io/api-reference
-ZenML Pro service key       | ZENPROKEY_{b40+}                   | docs.zenml.io/pro
+ZenML service key           | ZENKEY_{b12+}                      | docs.zenml.io/api-reference
+ZenML Pro service key       | ZENPROKEY_{b12+}                   | docs.zenml.io/pro
 ZenML personal token        | ZENPAT_{b12+}                      | docs.zenml.io/pro
 ZenML Pro personal token    | ZENPROPAT_{b12+}                   | docs.zenml.io/pro
 Dagster                     | dagster:{w20+}                     | docs.dagster.io/dagster-plus
@@ -335,7 +335,7 @@ def without_tokens(text: str) -> tuple[str, int]:
 
     def replace(found: re.Match[str]) -> str:
         nonlocal count
-        if len(set(found[0][-24:])) < 6:  # "xxxx...", not a token
+        if len(set(found[0][-24:])) < 4:  # "xxxx...", not a token
             return found[0]
         count += 1
         start = next(filter(found[0].startswith, _starts()), "")

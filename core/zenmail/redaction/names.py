@@ -19,7 +19,7 @@ _CHOSEN = (
 ).split()
 _MADE = (
     "secret secrets credential credentials cred creds token tokens key keys auth authorization"
-    " bearer cookie cookies jwt otp totp sas pat apikey apikeys privatekey dsn"
+    " bearer cookie cookies jwt otp totp sas pat apikey apikeys privatekey connectionstring connstr dsn"
 ).split()
 _MADE_ENDINGS = ("token", "tokens", "secret", "secrets", "apikey", "apikeys", "key", "cookie")
 # "key_states" is none of ours, "api_key_prod" and "secret_value" are.
@@ -28,7 +28,7 @@ _ANYWHERE = (
     " connectionstring connstr"
 ).split()
 _LAST = frozenset(
-    "value values plain plaintext text raw str string prod production dev staging test old new"
+    "value values plain plaintext text raw str prod production dev staging test old new"
     " b64 base64 base primary secondary current main backup header json".split()
 )
 # What follows a secret's name when the value is about the secret, not the secret.
@@ -73,6 +73,9 @@ def secrecy_of(name: str) -> Secrecy:
     words = [word.lower() for word in _WORD_BREAK.split(name[-200:]) if word]
     while len(words) > 1 and (words[-1] in _LAST or words[-1].isdigit()):
         words.pop()
+    joined = "".join(words)
+    if joined.endswith("connectionstring"):
+        return "if-random"
     if not words or words[-1] in _ABOUT:
         return ""
     last, before = words[-1], words[:-1]
@@ -88,7 +91,6 @@ def secrecy_of(name: str) -> Secrecy:
         return "if-random"
     if last.endswith(_MADE_ENDINGS) and _OPEN_KEYS.isdisjoint((last.removesuffix("key"),)):
         return "if-random"
-    joined = "".join(words)
     if "secretary" not in joined and any(part in joined for part in _ANYWHERE):
         return "if-random"
     return ""

@@ -33,11 +33,13 @@ class Shape(NamedTuple):
         clues: Texts of which one stands wherever the shape does.
         pattern: The shape; its group "secret" is what is taken out.
         holds: Whether a match is one in fact, or None when all are.
+        follows: Whether the text before a match, as far as a command may reach, makes it one.
     """
 
     clues: tuple[str, ...]
     pattern: str
     holds: Callable[[str], bool] | None = None
+    follows: Callable[[str], bool] | None = None
 
     def without(self, text: str) -> tuple[str, int]:
         """Return the text without secrets of this shape, and how many there were."""
@@ -47,8 +49,10 @@ class Shape(NamedTuple):
             nonlocal count
             if self.holds is not None and not self.holds(match["secret"]):
                 return match[0]
-            count += 1
             start, end = match.start(), match.end()
+            if self.follows and not self.follows(match.string[max(0, start - 300) : start]):
+                return match[0]
+            count += 1
             before = match.string[start : match.start("secret")]
             return before + MASK + match.string[match.end("secret") : end]
 
@@ -116,8 +120,35 @@ def clues_in(text: str) -> set[str]:
     return found
 
 
-def _shape(clues: str, pattern: str, holds: Callable[[str], bool] | None = None) -> Shape:
-    return Shape(tuple(clues.split(" ")), pattern, holds)
+def _in_curl(before: str) -> bool:
+    at = before.rfind("curl")
+    return (
+        at >= 0
+        and not before[max(0, at - 1) : at].isalpha()
+        and "\n" not in before[at:].replace("\\\n", "")
+        and before[at + 4 : at + 5] in ("", " ", "\t", '"', "'", ",")
+    )
+
+
+def _in_docker_login(before: str) -> bool:
+    at = before.rfind("login")
+    command = before[max(0, at - 110) : at]
+    return (
+        at >= 0
+        and ("docker" in command or "podman" in command)
+        and not re.search(r"[\n;&|]", before[at:])
+        and "\n" not in command[max(command.rfind("docker"), command.rfind("podman")) :]
+        and command[-1:] in (" ", "'", '"')
+    )
+
+
+def _shape(
+    clues: str,
+    pattern: str,
+    holds: Callable[[str], bool] | None = None,
+    follows: Callable[[str], bool] | None = None,
+) -> Shape:
+    return Shape(tuple(clues.split(" ")), pattern, holds, follows)
 
 
 _B = r"(?<![A-Za-z0-9_-])"
@@ -137,7 +168,7 @@ SHAPES: tuple[Shape, ...] = (
     _shape(
         "earer EARER",
         r"(?i:(?<![a-z])bearer[ \t]+)(?P<secret>[\w.~+/-]{8,}=*)",
-        lambda value: MASK not in value and (len(value) >= 24 or is_random(value)),
+        lambda value: len(value) >= 24 or mixes_letters_and_digits(value),
     ),
     _shape(
         "asic ASIC",
@@ -160,10 +191,11 @@ SHAPES: tuple[Shape, ...] = (
     # What programs and libraries are given to log in with, in any position.
     _shape(
         "curl",
-        r"curl(?<![A-Za-z]curl)(?![\w-])(?:\\\n|[^\n]){0,300}?[\s\"']"
-        r"(?:-[A-Za-z]{0,6}[uU]|--(?:proxy-)?user(?=[ =\"']))"
+        r"(?<=[\s\"'])(?:-[A-Za-z]{0,6}[uU]|--(?:proxy-)?user(?=[ =\"']))"
         r"(?:[ =\t]{1,4}|[\"'],[ ]{0,4})?[bB]?(?:\\{0,3}[\"'])?"
         r"[^\s:\"'/]{0,256}:(?!//)(?P<secret>[^\s\"'\\]{1,512})",
+        lambda value: not value.startswith(("$", "<")),
+        _in_curl,
     ),
     _shape(
         "curl",
@@ -199,10 +231,11 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(
         "login",
-        r"(?:docker|podman)[^\n]{0,100}?[ \"']login(?=[ \"'])[^\n;&|]{0,200}?[ \"']-p"
+        r"(?<=[ \"'])-p"
         r"(?:(?:[ =]|[\"'],[ ]{0,4}(?=[\"']))(?P<mark>[\"'])?)?"
         r"(?P<secret>(?(mark)(?:(?!(?P=mark))[^\n]){1,512}|[^\s\"',<$=-][^\s\"';&|]{0,512}))",
         lambda value: value != MASK and not value.isdigit(),
+        _in_docker_login,
     ),
     _shape(
         "sshpass", r"sshpass[ \"',]{1,4}-p[ \"',]{0,4}(?P<secret>[^\s\"',-][^\s\"']{0,512})"
