@@ -16,6 +16,7 @@ from ..redaction.redact import Redactor
 from .content import Content
 from .language import language_of
 from .limits import Limits
+from .links import true_host
 from .markdown import from_markdown, from_plain
 from .pictures import Picture, load_pictures
 from .safe_texts import SafeTexts
@@ -123,7 +124,8 @@ class ContentBuilder:
         subject = clean_line(next(texts), limit=limits.title)
         title = clean_line(next(texts), limit=limits.title + 60)
         body, error = next(texts).strip("\n"), next(texts).strip()
-        url, url_label = _as_url(next(texts)), next(texts)
+        url = _as_url(next(texts))
+        url_label = _honest(next(texts), url)
         next_steps = list(islice(texts, len(sentences)))
         facts = list(zip(texts, texts, strict=True))
         if len(facts) > _FIRST_FACTS:
@@ -228,7 +230,7 @@ class ContentBuilder:
         if len(links) > limits.links:
             self.note(f"{len(links) - limits.links:,} more links are not shown.")
         shown = self._safe.rows(islice(links.items(), limits.links), limits.cell, _LONGEST_URL)
-        return [(label, _as_url(url)) for label, url in shown]
+        return [(_honest(label, url), _as_url(url)) for label, url in shown]
 
     def _load_pictures(self) -> None:
         limit = self._limits.line
@@ -377,6 +379,12 @@ class ContentBuilder:
                 )
             )
         return view
+
+
+def _honest(label: str, url: str) -> str:
+    """Return a link's label, with the host that it leads to where it hides that."""
+    host = true_host(url, label)
+    return f"{label} (leads to {host})" if host else label
 
 
 def _as_url(text: str) -> str:

@@ -44,9 +44,12 @@ class OwnSecrets(NamedTuple):
 @lru_cache(maxsize=16)
 def own_secrets(secrets: tuple[str, ...]) -> OwnSecrets:
     """Return what to search for; secrets of fewer than four characters are ignored."""
-    forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}
-    ordered = tuple(sorted(forms, key=len, reverse=True))
-    return OwnSecrets(ordered, re.compile("|".join(map(_expression, ordered))))
+    written = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}
+    encoded = {form for secret in secrets for form in _encoded(secret)}
+    expressions = {form: _expression(form) for form in written}
+    expressions.update({form: re.escape(form) for form in encoded})
+    ordered = tuple(sorted(expressions, key=len, reverse=True))
+    return OwnSecrets(ordered, re.compile("|".join(expressions[form] for form in ordered)))
 
 
 def _expression(form: str) -> str:
@@ -84,8 +87,18 @@ def _forms(secret: str) -> Iterator[str]:
     yield from (html.escape(secret), html.escape(secret, quote=False))
     yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
     yield repr(secret)[1:-1]
+    yield repr(secret.encode("utf-8", "surrogatepass"))[2:-1]
+    for line in unified.split("\n") if "\n" in unified else ():
+        if len(line) >= 20:
+            yield line
+
+
+def _encoded(secret: str) -> Iterator[str]:
+    """Yield the forms that stand within longer ones, as in base64."""
+    if len(secret) < _SHORTEST:
+        return
     data = secret.encode("utf-8", "surrogatepass")
-    yield from (data.hex(), data.hex().upper(), repr(data)[2:-1])
+    yield from (data.hex(), data.hex().upper())
     for offset in range(3):
         # The characters of base64 that depend on this secret alone, wherever in the
         # encoded data it stands (as in AUTH PLAIN, "\0user\0password").
@@ -94,6 +107,3 @@ def _forms(secret: str) -> Iterator[str]:
             core = encode(bytes(offset) + data).decode("ascii")[first:last]
             if len(core) >= 8:
                 yield core
-    for line in unified.split("\n") if "\n" in unified else ():
-        if len(line) >= 20:
-            yield line
