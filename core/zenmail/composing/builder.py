@@ -87,8 +87,11 @@ class ContentBuilder:
         self.spilled_files: list[Attachment] = []
         self._subject_prefix = subject_prefix
         self.prefix = self.list_id = ""
+        redactor.place = "the HTML part"
         self.html = None if alert.html is None else self._safe.whole(alert.html)
+        redactor.place = "headers"
         self.headers = self._headers() if alert.headers else {}
+        redactor.place = "names of files"
         self._given = self._attachments() if alert.attachments else ()
 
     @property
@@ -101,7 +104,9 @@ class ContentBuilder:
         """Return what goes into the mail."""
         alert, limits = self._alert, self._limits
         label, symbol = _LABELS[alert.severity]
+        self._redactor.place = "facts"
         facts, sections = self._facts()
+        self._redactor.place = "the message"
         sentences = alert.next_steps[: limits.next_steps]
         # In one go: together they take one search for secrets.
         texts = iter(
@@ -170,6 +175,7 @@ class ContentBuilder:
             traceback=traceback,
             notes=self._notes,
             redactions=self._redactor.count,
+            redacted=self._redactor.summary(),
             occurred_at=_moment(alert.occurred_at),
         )
 
@@ -226,6 +232,7 @@ class ContentBuilder:
     # --- the rest
 
     def _links(self) -> list[tuple[str, str]]:
+        self._redactor.place = "links"
         limits, links = self._limits, self._alert.links
         if len(links) > limits.links:
             self.note(f"{len(links) - limits.links:,} more links are not shown.")
@@ -233,6 +240,7 @@ class ContentBuilder:
         return [(_honest(label, url), _as_url(url)) for label, url in shown]
 
     def _load_pictures(self) -> None:
+        self._redactor.place = "pictures"
         limit = self._limits.line
         images = islice(self._alert.images, _MOST_PICTURES)
         pictures, missing = load_pictures(images, pass_through=self._pass_through)
@@ -249,6 +257,7 @@ class ContentBuilder:
             self.note(sentence)
 
     def _metrics(self) -> Sequence[Metric]:
+        self._redactor.place = "metrics"
         metrics, baseline = self._alert.metrics, self._alert.baseline
         lines: list[Metric] = []
         names = dict.fromkeys((*metrics, *baseline))
@@ -264,6 +273,7 @@ class ContentBuilder:
         return [Metric(*row) for row in self._safe.rows(lines, *[self._limits.cell] * 4)]
 
     def _tables(self) -> Sequence[Table]:
+        self._redactor.place = "tables"
         limits, tables = self._limits, self._alert.tables
         safe: list[Table] = []
         for title, source in islice(tables.items(), limits.tables):
@@ -302,6 +312,7 @@ class ContentBuilder:
         return table
 
     def _steps(self) -> tuple[Sequence[Step], str]:
+        self._redactor.place = "steps"
         limits = self._limits
         lines, note = steps_table(self._alert.steps, limits.steps)
         rows = self._safe.rows(
@@ -346,6 +357,7 @@ class ContentBuilder:
     # --- the traceback
 
     def _traceback(self) -> TracebackView:
+        self._redactor.place = "the traceback"
         limits, source = self._limits, self._alert.traceback.strip("\n")
         head, tail, omitted = source, "", 0
         if len(source) > limits.traceback_head + limits.traceback_tail:

@@ -78,7 +78,9 @@ _BLOCK = re.compile(
     r"[|>][-+0-9]{0,2}[ \t]*(?:(?<=[ \t])#[^\n]{0,200})?\r?\n"
     r"(?:[ \t]{0,80}\r?\n){0,20}(?P<indent>[ \t]+)(?=\S)"
 )
-_ITEMS = re.compile(r"[ \t]*\r?\n(?P<items>(?:[ \t]*-[ \t]+[^\s:]{6,}[ \t]*(?:\r?\n|\Z)){1,50})")
+_ITEMS = re.compile(
+    r"[ \t]*\r?\n(?P<items>(?:[ \t]*-[ \t]+[^\s:]{6,}[ \t]*(?:\r?\n|\Z)){1,50})"
+)
 _FOLDER = re.compile(r"(?:[bBuUrRfF]{0,2}\\{0,3}[\"'])?[/~]")
 _MASKED = re.compile(rf"(?:[\w./-]{{1,24}}\.\.\.)?{re.escape(MASK)}")
 _IN_URL = re.compile(r"(?:x-(?:amz|goog)-)?(?:sig|signature|key|code)", re.IGNORECASE)

@@ -15,17 +15,7 @@ _PLACEHOLDER = re.compile(
 _EMPTY = re.compile(r"[*x.\u2022\u2026_~#-]+\Z|[|>][-+0-9]{0,2}\Z", re.IGNORECASE)
 # What is said about a secret, where the secret itself could stand.
 _SAYS = frozenset(
-    """none null nil true false no yes on off ok n/a na any all some empty blank unset set
-    default required optional missing invalid expired expires wrong incorrect bad good valid
-    unknown undefined hidden masked redacted removed secret sent changed reset failed failure
-    denied disabled enabled revoked rotated refreshed encrypted encoded given provided found
-    not is was must and or the a an of for in to be str string int integer float bool bytes
-    object text varchar char uuid type list dict tuple optional secretstr type user password
-    token key auth basic bearer digest oauth oauth2 iam ldap saml oidc sso mfa header cookie
-    keyring vault env environ environment default applicationdefault expected unexpected line
-    accepted rejected field value name public private strict lax keep-alive close rs256 hs256
-    es256 prompt ask stdin input forbidden unauthorized mismatch mismatched correct once
-    unused used created deleted updated verified validated anonymous guest nobody""".split()
+    ["none", "null", "nil", "true", "false", "no", "yes", "on", "off", "ok", "n/a", "na", "any", "all", "some", "empty", "blank", "unset", "set", "default", "required", "optional", "missing", "invalid", "expired", "expires", "wrong", "incorrect", "bad", "good", "valid", "unknown", "undefined", "hidden", "masked", "redacted", "removed", "secret", "sent", "changed", "reset", "failed", "failure", "denied", "disabled", "enabled", "revoked", "rotated", "refreshed", "encrypted", "encoded", "given", "provided", "found", "not", "is", "was", "must", "and", "or", "the", "a", "an", "of", "for", "in", "to", "be", "str", "string", "int", "integer", "float", "bool", "bytes", "object", "text", "varchar", "char", "uuid", "type", "list", "dict", "tuple", "optional", "secretstr", "type", "user", "password", "token", "key", "auth", "basic", "bearer", "digest", "oauth", "oauth2", "iam", "ldap", "saml", "oidc", "sso", "mfa", "header", "cookie", "keyring", "vault", "env", "environ", "environment", "default", "applicationdefault", "expected", "unexpected", "line", "accepted", "rejected", "field", "value", "name", "public", "private", "strict", "lax", "keep-alive", "close", "rs256", "hs256", "es256", "prompt", "ask", "stdin", "input", "forbidden", "unauthorized", "mismatch", "mismatched", "correct", "once", "unused", "used", "created", "deleted", "updated", "verified", "validated", "anonymous", "guest", "nobody"]
 )
 _NUMBER = re.compile(
     r"[-+]?(?:0x[0-9a-f]{1,10}|[\d][\d.,_:/-]*(?:e[-+]?\d+)?|\.\d+)(?:[a-z]{1,3}|%)?(?:/s)?\Z"
@@ -45,7 +35,9 @@ _NAMED_NUMBER = re.compile(
 )
 _BREAK = re.compile(r"[^A-Za-z0-9]+")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|(?:[A-Z]?[a-z]{2,}){1,4}[A-Z]{0,4}")
-_WITH_NUMBER = re.compile(r"[A-Za-z]+\d{1,4}[a-z]?\Z|\d+[A-Za-z]{1,3}\Z|\d{1,4}x\d{1,4}[a-z]?\Z")
+_WITH_NUMBER = re.compile(
+    r"[A-Za-z]+\d{1,4}[a-z]?\Z|\d+[A-Za-z]{1,3}\Z|\d{1,4}x\d{1,4}[a-z]?\Z"
+)
 _HARD = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}", re.IGNORECASE)
 _LONGEST_WORD = 24
 _SHORTEST = 6

@@ -43,7 +43,7 @@ def test_addresses_are_encoded_where_they_must() -> None:
         ("https://evil.example/x", "bank.example", "evil.example"),
         ("https://bank.example@evil.example/", "the bank", "evil.example"),
         ("https://bank.example:443@evil.example/", "the bank", "evil.example"),
-        ("https://b\N{CYRILLIC SMALL LETTER A}nk.example/", "x", "xn--bnk-5cd.example"),
+        ("https://b\N{CYRILLIC SMALL LETTER A}nk.example/", "x", "xn--bnk-6cd.example"),
         ("https://www.bank.example/x", "bank.example", ""),
         ("https://bank.example/x", "https://BANK.example", ""),
         ("https://ci.example/train.py", "train.py", ""),
@@ -60,5 +60,6 @@ def test_a_link_that_misleads_is_shown_with_its_host(url: str, label: str, host:
         sender="a@example.com",
         to="b@example.com",
     )
-    for part in (email.text, email.html or ""):
+    for given in (email.text, email.html or ""):
+        part = " ".join(given.split())
         assert part.count(f"(leads to {host})" if host else "leads to") == (2 if host else 0)

@@ -62,9 +62,7 @@ def lines(name: str, which: str) -> list[str]:
 
 def pairs(name: str, which: str) -> list[tuple[str, Any]]:
     """Return the parameters of a file of the corpus."""
-    return half(
-        [tuple(pair) for pair in json.loads((CORPUS / name).read_text("utf-8"))], which
-    )
+    return half([tuple(pair) for pair in json.loads((CORPUS / name).read_text("utf-8"))], which)
 
 
 def _left(text: str, secrets: list[str]) -> bool:
