@@ -42,7 +42,8 @@ def warn_of_typed_secret(
         variable = parameter.envvar if isinstance(parameter.envvar, str) else ""
         click.echo(
             f"Warning: {parameter.opts[0]} VALUE can be seen in the shell's history and the "
-            f"list of processes. Leave it out to be asked{variable and f', or set {variable}'}.",
+            "list of processes. Leave the value out to be asked"
+            f"{variable and f', or set {variable}'}.",
             err=True,
         )
     return value

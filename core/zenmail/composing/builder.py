@@ -297,9 +297,11 @@ class ContentBuilder:
 
         def unnamed(row: list[str], at: int) -> str:
             secrecy = secrecies[at] if at < len(secrecies) else ""
-            if pairs and not secrecy and at != named and at < len(headings):
-                if len(headings) == 2 or headings[at] == "value":
-                    secrecy = self._shield.secrecy_of(row[named]) if named < len(row) else ""
+            told = (
+                pairs and at < len(headings) and (len(headings) == 2 or headings[at] == "value")
+            )
+            if told and not secrecy and at != named < len(row):
+                secrecy = self._shield.secrecy_of(row[named])
             if is_secret(secrecy, row[at]) and row[at]:
                 return self._redactor.masked()
             return row[at]

@@ -45,7 +45,7 @@ class Shield:
         kind = type(value)
         if hasattr(kind, "get_secret_value"):
             return self._redactor.masked()
-        if kind is str:
+        if isinstance(value, str):
             return self._redactor.masked() if is_secret(secrecy, value) else value
         try:
             if value is None or kind is bool:

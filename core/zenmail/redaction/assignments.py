@@ -224,7 +224,7 @@ class _Search:
             # An argument or an attribute in a line of code, the next word of a sentence.
             code = before_name[-1:] in ("(", " ") or text[end : end + 1] in (")", ",", "(", "[")
             named = "_" in secret or "." in secret or secret.lower() == name.lower()
-            if _IDENTIFIER.match(text, begin, end + 1) and (code or named) and is_word(secret):
+            if _IDENTIFIER.match(secret) and (code or named) and is_word(secret):
                 return None
             if secret.isdigit() and len(secret) < 4:
                 return None

@@ -251,7 +251,7 @@ Clerk                       | ak_live_{m30+}                     | clerk.com/doc
 WorkOS                      | sk_prod_{m20+}                     | workos.com/docs
 JSON Web Token (RFC 7519)   | eyJ{w8+}.{w8+}                     | rfc-editor.org/rfc/rfc7519
 Any vendor in OpenAI's form | sk-{r20+}                          | platform.openai.com/docs
-"""
+"""  # noqa: E501 - a table
 FORMATS: Final = tuple(
     Format(*map(str.strip, line.split("|"))) for line in _TABLE.strip().split("\n")
 )

@@ -12,27 +12,66 @@ __all__ = ["Secrecy", "is_secret", "secrecy_of"]
 
 Secrecy = Literal["", "if-random", "any-text"]
 
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 _WORD_BREAK = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # What people choose, so that any word may be one.
-_CHOSEN = ["password", "passwords", "passwd", "passwds", "passphrase", "passphrases", "passwort", "passcode", "passcodes", "pwd", "pw"]
-_MADE = ["secret", "secrets", "credential", "credentials", "cred", "creds", "token", "tokens", "key", "keys", "auth", "authorization", "bearer", "cookie", "cookies", "jwt", "otp", "totp", "sas", "pat", "apikey", "apikeys", "privatekey", "connectionstring", "connstr", "dsn"]
+_CHOSEN = _words(
+    "password passwords passwd passwds passphrase passphrases passwort passcode passcodes "
+    "pwd pw"
+)
+_MADE = _words(
+    "secret secrets credential credentials cred creds token tokens key keys auth "
+    "authorization bearer cookie cookies jwt otp totp sas pat apikey apikeys privatekey "
+    "connectionstring connstr dsn"
+)
 _MADE_ENDINGS = ("token", "tokens", "secret", "secrets", "apikey", "apikeys", "key", "cookie")
 # "key_states" is none of ours, "api_key_prod" and "secret_value" are.
-_ANYWHERE = ["password", "passwd", "passphrase", "secret", "credential", "apikey", "accesskey", "privatekey", "secretkey", "connectionstring", "connstr"]
+_ANYWHERE = _words(
+    "password passwd passphrase secret credential apikey accesskey privatekey secretkey "
+    "connectionstring connstr"
+)
 _LAST = frozenset(
-    ["value", "values", "plain", "plaintext", "text", "raw", "str", "prod", "production", "dev", "staging", "test", "old", "new", "b64", "base64", "base", "primary", "secondary", "current", "main", "backup", "header", "json"]
+    _words(
+        "value values plain plaintext text raw str prod production dev staging test old new "
+        "b64 base64 base primary secondary current main backup header json"
+    )
 )
 # What follows a secret's name when the value is about the secret, not the secret.
 _ABOUT = frozenset(
-    ["name", "names", "id", "ids", "type", "types", "kind", "count", "counts", "length", "len", "size", "limit", "url", "uri", "path", "paths", "file", "files", "filename", "dir", "folder", "policy", "expiry", "expires", "expired", "expiration", "seconds", "ttl", "usage", "used", "version", "format", "field", "fields", "budget", "rate", "cost", "endpoint", "method", "scheme", "source", "sources", "store", "stores", "manager", "provider", "error", "errors", "valid", "required", "enabled", "rotation", "age", "scope", "scopes", "ref", "reference", "server", "host", "mode", "loss", "accuracy", "index", "indices", "position", "ratio", "hint", "stdin", "prompt", "env", "var", "variable", "arn", "pattern", "algorithm", "states", "mask", "dim", "heads", "class", "classes", "map", "days", "level", "backend", "user", "username", "login", "time", "date", "at"]
+    _words(
+        "name names id ids type types kind count counts length len size limit url uri path "
+        "paths file files filename dir folder policy expiry expires expired expiration "
+        "seconds ttl usage used version format field fields budget rate cost endpoint method "
+        "scheme source sources store stores manager provider error errors valid required "
+        "enabled rotation age scope scopes ref reference server host mode loss accuracy index "
+        "indices position ratio hint stdin prompt env var variable arn pattern algorithm "
+        "states mask dim heads class classes map days level backend user username login time "
+        "date at"
+    )
 )
 # Keys of data, not of doors.
 _OPEN_KEYS = frozenset(
-    ["cache", "sort", "primary", "foreign", "partition", "public", "pub", "group", "order", "join", "row", "lookup", "hash", "dedup", "idempotency", "routing", "message", "object", "s3", "blob", "config", "label", "target", "text", "weight", "feature", "metric", "model", "split", "dataset", "data", "unique", "natural", "composite", "map", "index", "column", "field", "record", "event", "log", "bucket", "path", "file", "redis", "node", "state", "restore", "redirect", "translation", "hot", "by", "search", "document", "doc", "input", "output", "query", "metadata", "tag", "attr", "json", "param", "option", "registry", "pipeline", "step", "run", "artifact", "type", "batch", "id", "shard", "cluster", "sequence", "version", "resource", "item", "sharding", "gpg", "sort", "num", "hub", "distribution", "clustering", "known", "surrogate", "candidate", "left", "right", "i18n", "dict", "yaml", "mon", "tur", "don", "whis", "joc"]
+    _words(
+        "cache sort primary foreign partition public pub group order join row lookup hash "
+        "dedup idempotency routing message object s3 blob config label target text weight "
+        "feature metric model split dataset data unique natural composite map index column "
+        "field record event log bucket path file redis node state restore redirect "
+        "translation hot by search document doc input output query metadata tag attr json "
+        "param option registry pipeline step run artifact type batch id shard cluster "
+        "sequence version resource item sharding gpg sort num hub distribution clustering "
+        "known surrogate candidate left right i18n dict yaml mon tur don whis joc"
+    )
 )
-_OPEN_TOKENS = frozenset(["next", "page", "continuation", "pagination", "cursor", "resume", "sync"])
+_OPEN_TOKENS = frozenset(_words("next page continuation pagination cursor resume sync"))
 _LOGINS = frozenset(
-    ["db", "smtp", "user", "admin", "root", "mail", "email", "ftp", "pg", "mysql", "redis", "login", "auth", "http", "proxy", "my", "sa", "app", "database", "imap", "ssh", "mongo", "postgres", "service"]
+    _words(
+        "db smtp user admin root mail email ftp pg mysql redis login auth http proxy my sa "
+        "app database imap ssh mongo postgres service"
+    )
 )
 
 

@@ -1,8 +1,8 @@
 """Secrets taken out of the texts of an alert before they are rendered.
 
 Four nets: known secrets, in every form in which they turn up; logins in commands and
-addresses; tokens of known formats; and values that look secret under a name that says so. Every search is linear in
-the text.
+addresses; tokens of known formats; and values that look secret under a name that says
+so. Every search is linear in the text.
 """
 
 from __future__ import annotations

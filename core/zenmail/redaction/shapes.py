@@ -242,7 +242,8 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(
         "redis-cli sqlcmd",
-        r"(?:redis-cli[^\n]{0,100}? -a|sqlcmd[^\n]{0,100}? -P) (?P<secret>[^\s\"'$<-]\S{0,512})",
+        r"(?:redis-cli[^\n]{0,100}? -a|sqlcmd[^\n]{0,100}? -P) "
+        r"(?P<secret>[^\s\"'$<-]\S{0,512})",
     ),
     _shape("pass:", r"(?<=[ =])pass:(?P<secret>[^\s\"'$<][^\s\"']{5,512})", is_random),
     _shape(

@@ -56,7 +56,7 @@ def test_a_short_secret_never_survives_as_a_word(secret: str, before: str, after
 
 
 def test_a_short_secret_is_looked_for_as_a_word() -> None:
-    """ "test" as a password leaves "latest contest" as it is."""
+    """A password "test" leaves "latest contest" as it is."""
     redactor = Redactor(["test"], shapes=False)
     assert redactor.text("the latest contest of pytest_x") == "the latest contest of pytest_x"
     assert redactor.text("login with test failed") == f"login with {MASK} failed"
