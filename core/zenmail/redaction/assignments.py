@@ -220,6 +220,8 @@ class _Search:
         secret = text[begin:end]
         if not is_secret(secrecy, secret) or _MASKED.match(secret):
             return None
+        if secret.rpartition(".")[2].lower() == name.lower():
+            return None
         if secrecy == "any-text" and not is_random(secret):
             # An argument or an attribute in a line of code, the next word of a sentence.
             code = before_name[-1:] in ("(", " ") or text[end : end + 1] in (")", ",", "(", "[")
@@ -243,6 +245,8 @@ class _Search:
             while end > begin and text[end - 1] in ".:":
                 end -= 1
         secret = text[begin:end]
+        if opening and "f" in opening["f"].lower() and "{" in secret:
+            return None
         least = 8 if opening else 20
         if len(secret) < least or "(" in secret or "=" in secret.rstrip("="):
             return None
@@ -333,6 +337,8 @@ def _neighbour(
     begin = opening.end()
     end = _closing(text, begin, opening["mark"])
     secret = text[begin:end]
+    if "f" in opening["f"].lower() and "{" in secret:
+        return None
     flag = _FLAG_BEFORE.search(before)
     pair = flag or _PAIR_BEFORE.search(before)
     if pair is None or pair[1] != match["comma"][0] or not secret or secret.startswith("-"):

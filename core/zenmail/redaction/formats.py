@@ -198,7 +198,7 @@ Notion, old                 | secret_{m43}                       | developers.no
 Linear                      | lin_api_{m32+}                     | linear.app/developers
 Linear OAuth                | lin_oauth_{m32+}                   | linear.app/developers
 Airtable                    | pat{m14}.{h64}                     | airtable.com/developers/web
-Asana                       | {d1}/{d14-18}:{h32}                | developers.asana.com
+Asana                       | {d14-18}:{h32}                     | developers.asana.com
 ClickUp                     | pk_{d6-9}_{A32}                    | developer.clickup.com
 Figma                       | figd_{w36+}                        | figma.com/developers/api
 Postman                     | PMAK-{h24}-{h34}                   | learning.postman.com
@@ -308,20 +308,24 @@ def _search() -> re.Pattern[str]:
     groups = [f"(?={re.escape(first)})(?:{'|'.join(them)})" for first, them in by_first.items()]
     # It begins where a word does, and behind an escaped or encoded character.
     begin = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))(?=[\w.:~+/=$-]{16})"
-    return re.compile(f"{begin}(?:{'|'.join(groups)}|(?<![\\w+/-])(?:{'|'.join(unlike)}))")
+    return re.compile(f"{begin}(?:{'|'.join(groups)}|(?<![\\w+-])(?:{'|'.join(unlike)}))")
 
 
 def holds_tokens(text: str) -> bool:
     """Whether there is any token in the text; quick where no word is long enough for one."""
-    if not any(len(word) >= _SHORTEST for word in text.translate(_BREAKS).split()):
+    long = [word for word in text.translate(_BREAKS).split() if len(word) >= _SHORTEST]
+    if not long:
         return False
-    words = [word for word in text.split() if len(word) >= _SHORTEST]
-    long = [
-        word
-        for word in words
-        if max(map(len, word.translate(_BREAKS).split()), default=0) >= _SHORTEST
-    ]
-    return _search().search("\n".join(long)) is not None
+    if _search().search("\n".join(long)) is not None:
+        return True
+    return any(clue in text for clue in _clues_of_slashed()) and bool(_search().search(text))
+
+
+@cache
+def _clues_of_slashed() -> tuple[str, ...]:
+    """Return what stands in tokens that may hold a slash, which breaks words."""
+    slashed = [it.pattern for it in FORMATS if "{b" in it.pattern or "/" in it.pattern]
+    return tuple({max(_BLANK.sub("\n", it).split("\n"), key=len) for it in slashed})
 
 
 def without_tokens(text: str) -> tuple[str, int]:
@@ -329,8 +333,6 @@ def without_tokens(text: str) -> tuple[str, int]:
 
     What a token begins with stays, so that the reader knows whose it was.
     """
-    if not holds_tokens(text):
-        return text, 0
     count = 0
 
     def replace(found: re.Match[str]) -> str:

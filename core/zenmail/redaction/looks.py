@@ -13,9 +13,9 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 _PLACEHOLDER = re.compile(
-    r"\{\{|\$|<(?!\?xml)|%\(|\[[A-Z]|\{[A-Za-z_.!:\[\]'\"]{0,60}\}\Z|%s|@|.{0,40}\*{3}|\.{3}"
-    r"|your\b|your[-_]|my[-_]|example\b|change[-_]?me|dummy|placeholder|insert[-_]",
-    re.IGNORECASE,
+    r"\{\{|\$[{(]|\$[A-Z_]{2}[A-Z0-9_]*|\$[a-z_]+\Z|<[A-Za-z|/!\[]|%\(|%s|@[\w./-]*\.\w+\Z"
+    r"|\[[A-Z]+\d*\]?\Z|\{[A-Za-z_.!:\[\]'\"]{0,60}\}?\Z|.{0,40}\*{3}|\.{3}"
+    r"|(?i:(?:your|my|example|change[-_]?me|dummy|placeholder|insert)(?:[-_ ][a-z-_ ]+)?\Z)"
 )
 _EMPTY = re.compile(r"[*x.\u2022\u2026_~#-]+\Z|[|>][-+0-9]{0,2}\Z", re.IGNORECASE)
 # What is said about a secret, where the secret itself could stand.
@@ -52,7 +52,8 @@ _NAMED_NUMBER = re.compile(
     re.IGNORECASE,
 )
 _BREAK = re.compile(r"[^A-Za-z0-9]+")
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|(?:[A-Z]?[a-z]{2,}){1,4}[A-Z]{0,4}")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|(?:[A-Z]{0,6}[a-z]{2,}){1,6}[A-Z]{0,5}")
+_WORDS = re.compile(r"[a-z]{0,12}(?:[A-Z][a-z]{3,14}){2,}")
 _WITH_NUMBER = re.compile(
     r"[A-Za-z]+\d{1,4}[a-z]?\Z|\d+[A-Za-z]{1,3}\Z|\d{1,4}x\d{1,4}[a-z]?\Z"
 )
@@ -116,6 +117,8 @@ def _ordinary(part: str) -> bool:
     if _WITH_NUMBER.match(part):
         return len(part) <= 12
     if len(part) < 4:
+        return True
+    if _WORDS.fullmatch(part):
         return True
     words = _WORD.fullmatch(part)
     return words is not None and len(part) <= _LONGEST_WORD and not _HARD.search(part)

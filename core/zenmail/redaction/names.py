@@ -75,6 +75,10 @@ _LOGINS = frozenset(
 )
 
 
+# A file, or the variable that holds it.
+_NO_PASSWORD = re.compile(r"\.{0,2}/[\w.-]+/|\.{1,2}/|~/|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
+
+
 @lru_cache(maxsize=2048)
 def secrecy_of(name: str) -> Secrecy:
     """Return what a name says about the secrecy of its value.
@@ -122,5 +126,5 @@ def is_secret(secrecy: Secrecy, value: str) -> bool:
     if not secrecy or is_empty(value):
         return False
     if secrecy == "any-text":
-        return not value.startswith(("./", "../", "~/"))
+        return not _NO_PASSWORD.match(value)
     return is_random(value)

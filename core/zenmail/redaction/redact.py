@@ -58,7 +58,7 @@ class Redactor:
         if not (found or words or tokens):
             return texts
         return [
-            self.text(text)
+            self._text(text, tokens=tokens)
             if tokens or any_of(found, text) or (words and words_in(text, words))
             else text
             for text in texts
@@ -66,8 +66,9 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text without its secrets."""
-        if not text:
-            return text
+        return self._text(text, tokens=self.shapes and holds_tokens(text)) if text else text
+
+    def _text(self, text: str, *, tokens: bool) -> str:
         text = self._count(self._own.without(text), "known value")
         if not self.shapes:
             return text
@@ -77,7 +78,8 @@ class Redactor:
             for shape in SHAPES:
                 if not clues.isdisjoint(shape.clues):
                     text = self._count(shape.without(text), "login")
-        text = self._count(without_tokens(text), "token")
+        if tokens:
+            text = self._count(without_tokens(text), "token")
         return self._count(without_assignments(text), "named value")
 
     def masked(self) -> str:
