@@ -11,7 +11,7 @@ from typing import Any, Final
 from ..alert import Alert
 from ..attachment import Attachment
 from ..clean import clean_line, clean_text
-from ..redaction.names import is_secret
+from ..redaction.names import Secrecy, is_secret
 from ..redaction.redact import Redactor
 from .content import Content
 from .language import language_of
@@ -296,7 +296,7 @@ class ContentBuilder:
         pairs = len(headings) == 2 or "value" in headings
 
         def unnamed(row: list[str], at: int) -> str:
-            secrecy = secrecies[at] if at < len(secrecies) else ""
+            secrecy: Secrecy = secrecies[at] if at < len(secrecies) else ""
             told = (
                 pairs and at < len(headings) and (len(headings) == 2 or headings[at] == "value")
             )

@@ -192,3 +192,20 @@ def test_no_given_secret_survives_any_carrier_and_cut(
     whole = leaves(email.as_bytes())
     for shown in (secret, carried, html.escape(carried)):
         assert shown.lower() not in whole
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    secret=st.text("abcXYZ0189-", min_size=30, max_size=40).filter(lambda it: len(set(it)) > 5),
+    shown=st.integers(9, 29),
+)
+def test_no_part_of_a_given_secret_is_left_before_a_cut(secret: str, shown: int) -> None:
+    """Where the body is cut inside of a secret, its beginning does not show either."""
+    body = "w" * (10_000 - shown) + secret + " tail" * 9_000
+    email = compose(
+        Alert(title="t", body=body, body_format="plain"),
+        sender="a@example.com",
+        to="b@example.com",
+        secrets=[secret],
+    )
+    assert secret[:9].lower() not in leaves(email.as_bytes())
