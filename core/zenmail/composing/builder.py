@@ -290,7 +290,7 @@ class ContentBuilder:
         return safe
 
     def _safe_table(self, table: Table) -> Table:
-        secrecies = [self._shield.secrecy_of(name) for name in table.columns]
+        secrecies: list[Secrecy] = [self._shield.secrecy_of(name) for name in table.columns]
         headings = [name.lower() for name in table.columns]
         named = next((at for at in range(len(headings)) if headings[at] in _NAMES), 0)
         pairs = len(headings) == 2 or "value" in headings

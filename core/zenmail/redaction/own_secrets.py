@@ -64,13 +64,9 @@ def _expression(form: str) -> str:
 
 def environment_secrets() -> tuple[str, ...]:
     """Return the secrets that this process was given in its environment."""
-    return tuple(
-        [
-            value
-            for name, value in os.environ.items()
-            if (secrecy := secrecy_of(name)) and is_secret(secrecy, value)
-        ]
-    )
+    named = [name for name in os.environ if secrecy_of(name)]
+    given = [(name, os.environ.get(name, "")) for name in named]
+    return tuple([value for name, value in given if is_secret(secrecy_of(name), value)])
 
 
 def _forms(secret: str) -> Iterator[str]:
