@@ -22,6 +22,7 @@ __all__ = [
     "as_flags",
     "complete_transports",
     "mailer_options",
+    "warn_of_typed_secret",
 ]
 
 SMTP_SETTINGS = {
@@ -45,6 +46,22 @@ def complete_transports(_: click.Context, __: click.Parameter, incomplete: str) 
 
     names = [offer.name for offer in PluginHost().installed()]
     return [name for name in names if name.startswith(incomplete)]
+
+
+def warn_of_typed_secret(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Warn of a secret on the command line: the shell's history and ``ps`` show it."""
+    source = ctx.get_parameter_source(parameter.name or "")
+    if value and source is click.core.ParameterSource.COMMANDLINE and "{{" not in value:
+        variable = parameter.envvar if isinstance(parameter.envvar, str) else ""
+        click.echo(
+            f"Warning: {parameter.opts[0]} VALUE can be seen in the shell's history and the "
+            "list of processes. Leave the value out to be asked"
+            f"{variable and f', or set {variable}'}.",
+            err=True,
+        )
+    return value
 
 
 class SMTPOption(click.Option):
@@ -148,6 +165,7 @@ _OPTIONS = [
         prompt_required=False,
         hide_input=True,
         envvar="ZENMAIL_PASSWORD",
+        callback=warn_of_typed_secret,
         help="Without a value, zenmail asks for it.  [env var: ZENMAIL_PASSWORD]",
     ),
     click.option("--smtp-ca-file", cls=SMTPOption, metavar="FILE"),

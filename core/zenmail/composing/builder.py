@@ -11,10 +11,12 @@ from typing import Any, Final
 from ..alert import Alert
 from ..attachment import Attachment
 from ..clean import clean_line, clean_text
+from ..redaction.names import Secrecy, is_secret
 from ..redaction.redact import Redactor
 from .content import Content
 from .language import language_of
 from .limits import Limits
+from .links import true_host
 from .markdown import from_markdown, from_plain
 from .pictures import Picture, load_pictures
 from .safe_texts import SafeTexts
@@ -37,6 +39,7 @@ _LONGEST_HEADER: Final = 900
 _SHORT_MESSAGE: Final = 600
 _FIRST_FACTS: Final = 8
 _MOST_PICTURES: Final = 100
+_NAMES: Final = ("name", "key", "variable", "parameter")
 _SCALARS: Final = (str, int, float, bool, type(None))
 _MARKS: Final = re.compile(r"^[ #>*`_-]+|[*`_ ]+$")
 
@@ -84,8 +87,11 @@ class ContentBuilder:
         self.spilled_files: list[Attachment] = []
         self._subject_prefix = subject_prefix
         self.prefix = self.list_id = ""
+        redactor.place = "the HTML part"
         self.html = None if alert.html is None else self._safe.whole(alert.html)
+        redactor.place = "headers"
         self.headers = self._headers() if alert.headers else {}
+        redactor.place = "names of files"
         self._given = self._attachments() if alert.attachments else ()
 
     @property
@@ -98,7 +104,9 @@ class ContentBuilder:
         """Return what goes into the mail."""
         alert, limits = self._alert, self._limits
         label, symbol = _LABELS[alert.severity]
+        self._redactor.place = "facts"
         facts, sections = self._facts()
+        self._redactor.place = "the message"
         sentences = alert.next_steps[: limits.next_steps]
         # In one go: together they take one search for secrets.
         texts = iter(
@@ -121,7 +129,8 @@ class ContentBuilder:
         subject = clean_line(next(texts), limit=limits.title)
         title = clean_line(next(texts), limit=limits.title + 60)
         body, error = next(texts).strip("\n"), next(texts).strip()
-        url, url_label = _as_url(next(texts)), next(texts)
+        url = _as_url(next(texts))
+        url_label = _honest(next(texts), url)
         next_steps = list(islice(texts, len(sentences)))
         facts = list(zip(texts, texts, strict=True))
         if len(facts) > _FIRST_FACTS:
@@ -166,6 +175,7 @@ class ContentBuilder:
             traceback=traceback,
             notes=self._notes,
             redactions=self._redactor.count,
+            redacted=self._redactor.summary(),
             occurred_at=_moment(alert.occurred_at),
         )
 
@@ -222,13 +232,15 @@ class ContentBuilder:
     # --- the rest
 
     def _links(self) -> list[tuple[str, str]]:
+        self._redactor.place = "links"
         limits, links = self._limits, self._alert.links
         if len(links) > limits.links:
             self.note(f"{len(links) - limits.links:,} more links are not shown.")
         shown = self._safe.rows(islice(links.items(), limits.links), limits.cell, _LONGEST_URL)
-        return [(label, _as_url(url)) for label, url in shown]
+        return [(_honest(label, url), _as_url(url)) for label, url in shown]
 
     def _load_pictures(self) -> None:
+        self._redactor.place = "pictures"
         limit = self._limits.line
         images = islice(self._alert.images, _MOST_PICTURES)
         pictures, missing = load_pictures(images, pass_through=self._pass_through)
@@ -245,6 +257,7 @@ class ContentBuilder:
             self.note(sentence)
 
     def _metrics(self) -> Sequence[Metric]:
+        self._redactor.place = "metrics"
         metrics, baseline = self._alert.metrics, self._alert.baseline
         lines: list[Metric] = []
         names = dict.fromkeys((*metrics, *baseline))
@@ -260,6 +273,7 @@ class ContentBuilder:
         return [Metric(*row) for row in self._safe.rows(lines, *[self._limits.cell] * 4)]
 
     def _tables(self) -> Sequence[Table]:
+        self._redactor.place = "tables"
         limits, tables = self._limits, self._alert.tables
         safe: list[Table] = []
         for title, source in islice(tables.items(), limits.tables):
@@ -276,13 +290,19 @@ class ContentBuilder:
         return safe
 
     def _safe_table(self, table: Table) -> Table:
-        secrecies = [self._shield.secrecy_of(name) for name in table.columns]
+        secrecies: list[Secrecy] = [self._shield.secrecy_of(name) for name in table.columns]
+        headings = [name.lower() for name in table.columns]
+        named = next((at for at in range(len(headings)) if headings[at] in _NAMES), 0)
+        pairs = len(headings) == 2 or "value" in headings
 
         def unnamed(row: list[str], at: int) -> str:
-            secrecy = secrecies[at] if at < len(secrecies) else ""
-            if at == 1 and len(table.columns) == 2:
-                secrecy = secrecy or self._shield.secrecy_of(row[0])
-            if secrecy and row[at] and (secrecy == "always" or at not in table.right):
+            secrecy: Secrecy = secrecies[at] if at < len(secrecies) else ""
+            told = (
+                pairs and at < len(headings) and (len(headings) == 2 or headings[at] == "value")
+            )
+            if told and not secrecy and at != named < len(row):
+                secrecy = self._shield.secrecy_of(row[named])
+            if is_secret(secrecy, row[at]) and row[at]:
                 return self._redactor.masked()
             return row[at]
 
@@ -294,6 +314,7 @@ class ContentBuilder:
         return table
 
     def _steps(self) -> tuple[Sequence[Step], str]:
+        self._redactor.place = "steps"
         limits = self._limits
         lines, note = steps_table(self._alert.steps, limits.steps)
         rows = self._safe.rows(
@@ -338,6 +359,7 @@ class ContentBuilder:
     # --- the traceback
 
     def _traceback(self) -> TracebackView:
+        self._redactor.place = "the traceback"
         limits, source = self._limits, self._alert.traceback.strip("\n")
         head, tail, omitted = source, "", 0
         if len(source) > limits.traceback_head + limits.traceback_tail:
@@ -371,6 +393,12 @@ class ContentBuilder:
                 )
             )
         return view
+
+
+def _honest(label: str, url: str) -> str:
+    """Return a link's label, with the host that it leads to where it hides that."""
+    host = true_host(url, label)
+    return f"{label} (leads to {host})" if host else label
 
 
 def _as_url(text: str) -> str:

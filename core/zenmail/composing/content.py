@@ -43,6 +43,7 @@ class Content(NamedTuple):
         traceback: The part of the traceback that is shown, or None.
         notes: What was cut or could not be shown.
         redactions: How many secrets were removed.
+        redacted: Of which kinds they were, and where.
         occurred_at: When it happened.
     """
 
@@ -72,4 +73,5 @@ class Content(NamedTuple):
     traceback: TracebackView | None
     notes: Sequence[str]
     redactions: int
+    redacted: str
     occurred_at: str

@@ -1,10 +1,11 @@
-"""Web addresses: which of them may become links, and how they are encoded."""
+"""Web addresses: which may become links, how they are encoded, and where they lead."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
-__all__ = ["href", "is_web_address"]
+__all__ = ["href", "is_web_address", "true_host"]
 
 _HOST = re.compile(
     r"(?:[^\s/?#@]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::\d{1,5})?(?=[/?#]|\Z)"
@@ -34,3 +35,55 @@ def href(url: str) -> str:
     if match := re.match(r"https?://\[[0-9A-Fa-f:.]+\]", url, re.IGNORECASE):
         start = match.end()
     return url[:start] + _ILLEGAL.sub(lambda found: f"%{ord(found[0]):02X}", url[start:])
+
+
+_ADDRESS = re.compile(
+    r"\s*(?P<scheme>https?://)?(?:[^\s/?#@]*@)?(?:www\.)?"
+    r"(?P<host>[^\s/?#@:\\]+\.[^\W\d_]{2,24}|xn--[\w.-]+)\.?(?::\d+)?(?P<path>[/?#]|\s*\Z)",
+    re.IGNORECASE,
+)
+_FILE = re.compile(
+    r".*\.(?:py|md|txt|json|ya?ml|csv|html?|ipynb|pkl|parquet|toml|log|zip|gz|sh|png|jpe?g|pdf"
+    r"|pt|bin|onnx|ckpt|cfg|ini|sql|rs|so)\Z",
+    re.IGNORECASE,
+)
+
+
+def true_host(url: str, label: str) -> str:
+    """Return the host that a link leads to, where it looks as if it were another.
+
+    Args:
+        url: The link's address.
+        label: What a reader sees.
+
+    Returns:
+        The host in ASCII; "" where the link does not mislead.
+    """
+    scheme, _, rest = url.partition(":")
+    match = _HOST.match(rest, 2, 600) if scheme.lower() in ("http", "https") else None
+    if match is None:
+        return ""
+    host = match["host"].lower().removesuffix(".")
+    shown = _ADDRESS.match(label)
+    other = bool(
+        shown
+        and (shown["scheme"] or shown["path"] == "/" or not _FILE.match(shown["host"]))
+        and shown["host"].lower().removesuffix(".") != host.removeprefix("www.")
+    )
+    user = "@" in rest[2 : match.end()]
+    if other or user or any(map(_mixes_scripts, host.split("."))):
+        return _ascii(host)
+    return ""
+
+
+def _mixes_scripts(label: str) -> bool:
+    if label.isascii():
+        return False
+    return len({unicodedata.name(it, "?").split()[0] for it in label if it.isalpha()}) > 1
+
+
+def _ascii(host: str) -> str:
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host.encode("ascii", "backslashreplace").decode("ascii")

@@ -13,7 +13,7 @@ from functools import cache
 from html import escape as _escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from .links import href, is_web_address
+from .links import href, is_web_address, true_host
 from .plaintext import aligned, wrap
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def _lines(text: str) -> str:
             if not is_web_address(url):
                 continue
             pieces += (_spaced(text[done : match.start()]), _anchor(url, _escape(url)))
+            if host := true_host(url, url):
+                pieces.append(f" (leads to {_escape(host)})")
             done = match.start() + len(url)
         pieces.append(_spaced(text[done:]))
         return "".join(pieces)
@@ -341,8 +343,13 @@ class _Writer:
             elif kind == "link_close":
                 url, since = links.pop()
                 html.append("</a>")
-                if "".join(text[since:]).strip() not in (url, url.removeprefix("mailto:")):
+                label = "".join(text[since:]).strip()
+                if host := true_host(url, label):
+                    html.append(f" (leads to {_escape(host)})")
+                if label not in (url, url.removeprefix("mailto:")):
                     text.append(f" ({url})")
+                if host:
+                    text.append(f" (leads to {host})")
             elif kind == "image":
                 # No picture is fetched from the network: its address becomes a link.
                 url, label = str(token.attrGet("src") or ""), token.content or "image"

@@ -19,6 +19,8 @@ MOST = 10
 """Pictures in a mail at most."""
 _WIDEST = 1200
 _COLUMN = 592
+_MOST_PIXELS = 50_000_000
+_DECODED = ("PNG", "JPEG", "GIF", "WEBP")
 _KINDS = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"\xff\xd8\xff", "jpeg"),
@@ -68,6 +70,7 @@ def load_pictures(
                 alt = _title(image.source) or alt
             data = _read(image.source)
             kind = _kind(data)
+            _check_size(data)
             if len(data) > LARGEST or kind is None:
                 data = _shrink(data)
                 kind = _kind(data)
@@ -139,6 +142,8 @@ def _figure(savefig: Any) -> bytes:
 
 def _pil(image: Any, save: Any) -> bytes:
     width, height = image.size
+    if width * height > _MOST_PIXELS:
+        raise _Unusable(_TOO_MANY_PIXELS)
     if width > _WIDEST or height > 2 * _WIDEST:
         image = image.copy()
         image.thumbnail((_WIDEST, 2 * _WIDEST))
@@ -167,11 +172,14 @@ def _shrink(data: bytes) -> bytes:
             f"{reason}, and Pillow, which could convert it, is not installed"
         ) from None
     try:
-        with Pillow.open(io.BytesIO(data)) as image:
+        # Named, or Pillow would try all it knows: PostScript, too, by starting Ghostscript.
+        with Pillow.open(io.BytesIO(data), formats=_DECODED) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise _Unusable(_TOO_MANY_PIXELS)
             image.load()
             smaller = _pil(image, image.save)
-    except OSError:
-        raise _Unusable("it is neither PNG, JPEG nor GIF") from None
+    except (OSError, Pillow.DecompressionBombError):
+        raise _Unusable("it is no PNG, JPEG, GIF or WebP that can be read") from None
     if len(smaller) > LARGEST:
         raise _Unusable(f"it is larger than {LARGEST / 1_000_000:.1f} MB")
     return smaller
@@ -181,21 +189,38 @@ def _kind(data: bytes) -> str | None:
     return next((kind for mark, kind in _KINDS if data.startswith(mark)), None)
 
 
+_TOO_MANY_PIXELS = f"it has more than {_MOST_PIXELS // 1_000_000} million pixels"
+
+
+def _check_size(data: bytes) -> None:
+    """Refuse a picture that is too large, from its header alone."""
+    if len(data) > 20 * LARGEST:
+        raise _Unusable(f"it is larger than {20 * LARGEST // 1_000_000} MB")
+    width, height = _size(data)
+    if width * height > _MOST_PIXELS:
+        raise _Unusable(_TOO_MANY_PIXELS)
+
+
 def _width(data: bytes) -> int:
-    """Return a picture's width in pixels, or 0 when its header does not tell."""
+    return _size(data)[0]
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    """Return a picture's width and height in pixels, or 0 when its header does not tell."""
     if data.startswith(b"\x89PNG") and len(data) >= 24:
-        return int(struct.unpack(">I", data[16:20])[0])
+        return struct.unpack(">II", data[16:24])
     if data.startswith(b"GIF8") and len(data) >= 10:
-        return int(struct.unpack("<H", data[6:8])[0])
+        return struct.unpack("<HH", data[6:10])
     position = 2
     while data.startswith(b"\xff\xd8") and position + 9 < len(data):
         if data[position] != 0xFF:
             break
         marker = data[position + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int(struct.unpack(">H", data[position + 7 : position + 9])[0])
+            height, width = struct.unpack(">HH", data[position + 5 : position + 9])
+            return width, height
         position += 2 + int(struct.unpack(">H", data[position + 2 : position + 4])[0])
-    return 0
+    return 0, 0
 
 
 def _title(source: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final
 
-from ..redaction.names import Secrecy, secrecy_of
+from ..redaction.names import Secrecy, is_secret, secrecy_of
 from ..redaction.redact import Redactor
 from .values import is_number, plain_mapping
 
@@ -45,22 +45,28 @@ class Shield:
         kind = type(value)
         if hasattr(kind, "get_secret_value"):
             return self._redactor.masked()
-        if secrecy and (value is None or kind is bool):
-            return value
-        if secrecy == "always":
-            return value if value == "" else self._redactor.masked()
-        if kind is str:
-            return self._redactor.masked() if secrecy and value else value
+        if isinstance(value, str):
+            return self._redactor.masked() if is_secret(secrecy, value) else value
         try:
-            if is_number(value):
+            if value is None or kind is bool:
                 return value
+            if is_number(value):
+                chosen = secrecy == "any-text" and len(str(value)) > 3
+                return self._redactor.masked() if chosen else value
             if depth > _DEEPEST:
                 return "..."
+            if isinstance(value, bytes | bytearray):
+                shown = bytes(value).decode("utf-8", "backslashreplace")
+                return self._redactor.masked() if is_secret(secrecy, shown) else value
             mapping = plain_mapping(value)
             if mapping is not None:
+                told = self._named(mapping)
                 return {
                     str(key): self.mask(
-                        item, self._secrecy_in(mapping, key) or secrecy, depth + 1
+                        item,
+                        (told if str(key).lower() == "value" else self.secrecy_of(str(key)))
+                        or secrecy,
+                        depth + 1,
                     )
                     for key, item in islice(mapping.items(), _MOST)
                 }
@@ -68,14 +74,17 @@ class Shield:
                 masked = [self.mask(item, secrecy, depth + 1) for item in islice(value, _MOST)]
                 left = len(value) - _MOST
                 return [*masked, f"{left:,} more"] if left > 0 else masked
+            if secrecy and is_secret(secrecy, str(value)):
+                return self._redactor.masked()
         except self._pass_through:
             raise
         except Exception as error:
             return f"<{kind.__name__} that cannot be shown: {type(error).__name__}>"
-        return self._redactor.masked() if secrecy else value
+        return value
 
-    def _secrecy_in(self, mapping: Mapping[Any, Any], key: Any) -> Secrecy:
-        if key == "value" and "name" in mapping:
-            # As Kubernetes writes variables: {"name": "DB_PASSWORD", "value": ...}.
-            return self.secrecy_of(str(mapping["name"]))
-        return self.secrecy_of(str(key))
+    def _named(self, mapping: Mapping[Any, Any]) -> Secrecy:
+        """Return the secrecy of what a mapping such as {"name": ..., "value": ...} names."""
+        for key, name in islice(mapping.items(), 8):
+            if str(key).lower() in ("name", "key") and (secrecy := self.secrecy_of(str(name))):
+                return secrecy
+        return ""

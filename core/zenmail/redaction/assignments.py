@@ -6,12 +6,13 @@ Every search is linear in the text.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
-from itertools import pairwise
 
-from .names import Secrecy, secrecy_of
+from .looks import is_empty, is_random, is_word
+from .names import Secrecy, is_secret, secrecy_of
 from .own_secrets import MASK
-from .shapes import any_of, mixes_letters_and_digits
+from .shapes import any_of
 
 __all__ = ["without_assignments", "words_in"]
 
@@ -19,31 +20,36 @@ __all__ = ["without_assignments", "words_in"]
 _WORDS = (
     "pass",
     "pwd",
+    "pw",
     "secret",
     "token",
     "key",
     "auth",
-    "credential",
+    "cred",
     "cookie",
     "connection",
     "connstr",
     "jwt",
-    "signature",
+    "_pat",
     "sig=",
+    "signature=",
+    "code=",
 )
 _ASSIGNMENT = re.compile(
-    r"(?P<word>passw|passphrase|passcode|pwd|pass|secret|token|key|auth|credential|cookie"
-    r"|connection|connstr|jwt|signature|sig)"
+    r"(?P<word>passw|passphrase|passcode|pwd|pass|pw|secret|token|key|auth|cred|cookie"
+    r"|connection|connstr|jwt|_pat(?=[=:\"' ])|signature|sig|code(?==))"
     r"(?P<rest>[\w-]{0,40})"
-    r"(?P<between>[\\\"'\]]{0,4}[ \t]{0,8}(?:=>|:=|==?|:)[ \t]{0,8}|[ \t]{1,4}"
-    # ... {"name": "PASSWORD", "value": "..."}, as containers are given their environment
-    r"|[\"']?[ ]?,?\s{1,40}[\"']?value[\"']?[ \t]{0,4}[:=][ \t]{0,4}"
-    r"|[\"'],[\"']value[\"']:"
+    r"(?P<between>[\\\"'\]]{0,4}[ \t]{0,16}(?:=>|:=|==?|:|(?P<cell>[|\u2502]))[ \t]{0,8}"
+    r"|(?P<gap>[ \t]{1,24}(?:(?:provided|is|was|of|with):?[ ])?)"
+    # ... {"name": "PASSWORD", "type": "...", "value": "..."}, as containers are given them
+    r"|[\"']?[ ]?,?\s{1,40}(?:[\"']?[A-Za-z_]{1,20}[\"']?[ \t]?[:=][ \t]?"
+    r"[\"']?[\w -]{0,40}[\"']?,?\s{1,40}){0,3}?[\"']?[vV]alue[\"']?[ \t]{0,4}[:=][ \t]{0,4}"
+    r"|[\"'],[\"'][vV]alue[\"']:"
     # ... its neighbour in a list, as in a command's arguments and in pairs of headers
     r"|(?P<comma>[\"'][ ]?,\s{0,20}))",
     re.IGNORECASE,
 )
-_NAME_BEFORE = re.compile(r"[\w.-]*\Z")
+_NAME_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 _PAIR_BEFORE = re.compile(r"[(\[][ ]?[bBuU]?([\"'])[\w.-]*\Z")
 _PAIR_BEHIND = re.compile(r"[\"'][ ]?(?:,[ ]?(?:True|False|None|\d+))?,?[ ]?[)\]]")
 _FLAG_BEFORE = re.compile(r"[bBuU]?([\"'])--[\w.-]*\Z")
@@ -58,29 +64,26 @@ _LONGEST_LIST = 4000
 _QUOTE = re.compile(r"[\"']")
 _QUOTED = re.compile(r"([\"'])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
 _QUOTED_LAST = re.compile(r"([\"'])(?P<secret>(?:\\.|(?!\1)[^\\])+)\1\s*,?\s*\Z", re.DOTALL)
-_WORD = re.compile(r"[\[<#]{0,2}[A-Za-z_]{1,16}[\]>]?|\d{1,9}|\W{1,3}")
-_COUNTS = re.compile(
-    r"(?:\s*([\"'])[^\"'\n]{1,60}\1\s*:\s*[+-]?[\d._]+(?:[eE][+-]?\d+)?%?\s*(?:,|\Z))+\s*"
-)
+_PIECE = re.compile(r"[^\s\"'\\,;:=()\[\]{}|]{6,200}")
 _GOES_ON = re.compile(r"[^\s,;:.)\]}\"']")
 _SCHEME = re.compile(r"(?:bearer|basic|token|digest|apikey|api-key|negotiate)[ \t]+", re.I)
-_OPENING = re.compile(r"[bBuUrRfF]{0,2}(\\{0,3}[\"'])")
+_OPENING = re.compile(r"(?P<f>[bBuUrRfF]{0,2})(?P<mark>\\{0,3}[\"'])")
 _BARE = re.compile(
-    r"(?:[^\s\"'<,;&)}\]]|[,;&)}\]](?![\s,;)}\]&\"']|\Z|[\w-]{1,40}=)|<(?![/a-zA-Z!]))+"
-)
-_NUMBER = re.compile(r"[-+]?\d[\d.,_]*(?:[eE][-+]?\d+)?%?[kKMG]?\Z")
-_EMPTY = re.compile(
-    r"(?:none|null|nil|true|false|\*+|x+|\.+|…|\[?redacted\]?.*|[|>][-+0-9]{0,2})\Z", re.I
+    r"(?:[^\s\"'<,;&)}\]|\u2502]|[,;&)}\]](?![\s,;)}\]&\"']|\Z|[\w-]{1,40}=)|<(?![/a-zA-Z!]))+"
 )
 _PLACEHOLDER = re.compile(r"\{\{|\$\{|\$\(|<|%\(")
-_CALL = re.compile(r"[A-Za-z_][A-Za-z_.]*[(\[]")
-_EXPRESSION = re.compile(r"[(\[{](?:[A-Za-z_.]+,|[\d.]+,|[)\]}])")
+_IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*(?:[(\[]|\Z)")
 # YAML, 8.1: a text over several lines, as far as they are indented.
 _BLOCK = re.compile(
     r"[|>][-+0-9]{0,2}[ \t]*(?:(?<=[ \t])#[^\n]{0,200})?\r?\n"
     r"(?:[ \t]{0,80}\r?\n){0,20}(?P<indent>[ \t]+)(?=\S)"
 )
+_ITEMS = re.compile(
+    r"[ \t]*\r?\n(?P<items>(?:[ \t]*-[ \t]+[^\s:]{6,}[ \t]*(?:\r?\n|\Z)){1,50})"
+)
 _FOLDER = re.compile(r"(?:[bBuUrRfF]{0,2}\\{0,3}[\"'])?[/~]")
+_MASKED = re.compile(rf"(?:[\w./-]{{1,24}}\.\.\.)?{re.escape(MASK)}")
+_IN_URL = re.compile(r"(?:x-(?:amz|goog)-)?(?:sig|signature|key|code)", re.IGNORECASE)
 _LONGEST_VALUE = 8192
 
 
@@ -112,6 +115,7 @@ def _places(text: str) -> list[int]:
 
 def without_assignments(text: str) -> tuple[str, int]:
     """Return the text without the values of secret names, and how many there were."""
+    search = _Search(text)
     count = 0
     pieces: list[str] = []
     done = position = 0
@@ -120,7 +124,7 @@ def without_assignments(text: str) -> tuple[str, int]:
         if match is None:
             continue
         position = match.end("word")
-        found = _assigned_value(text, match)
+        found = search.value(match)
         if found is None or found[0] < done:
             continue
         start, end = found
@@ -131,84 +135,171 @@ def without_assignments(text: str) -> tuple[str, int]:
     return "".join(pieces), count
 
 
-def _assigned_value(text: str, match: re.Match[str]) -> tuple[int, int] | None:
-    """Return where the secret stands that a name announces, or None when there is none."""
-    start = match.start("word")
-    before = _NAME_BEFORE.search(text[max(0, start - 64) : start])
-    lead = before[0] if before else ""
-    name = lead.rpartition(".")[2] + match["word"] + match["rest"]
-    between = match["between"]
-    if between.isspace() and not lead.startswith("--"):
-        return None
-    query = bool(re.fullmatch(r"(?:x-amz-)?(?:sig|signature)", name.lstrip("-"), re.I))
-    if query and text[start - len(lead) - 1 : start - len(lead)] not in ("?", "&"):
-        return None
-    secrecy = "always" if query else secrecy_of(name)
-    if not secrecy:
-        return None
-    position = match.end()
-    if match["comma"]:
-        return _neighbour(text, match, name)
-    if annotation := _ANNOTATION.match(text, position) if ":" in between else None:
-        position = annotation.end()
-    if text.startswith(MASK, position):
-        return None
-    if (block := _indented_below(text, position)) is not None:
-        return None if text[slice(*block)] == MASK else block
-    if text[position : position + 1] in _CLOSING and not _PLACEHOLDER.match(text, position):
-        listed = _inside_brackets(text, position, name, secrecy)
-        if listed != _NO_LIST:
-            return listed
-    if name.lower() in ("pwd", "oldpwd") and _FOLDER.match(text, position):
-        return None
-    whole_line = name.lower().lstrip("-").endswith(("authorization", "cookie"))
-    if opening := _OPENING.match(text, position):
-        end = _closing(text, opening.end(), opening[1])
-        begin = _past_scheme(text, opening.end(), end)
-    elif whole_line and ":" in between:
-        begin = _past_scheme(text, position)
-        end = _line_end(text, begin)
-        while end > begin and text[end - 1] in " \t\"'":
-            end -= 1
-    elif bare := _bare_value(text, position, secrecy):
-        begin, end = bare
-        prose = ":" in between and between.endswith((" ", "\t")) and "passw" not in name.lower()
-        if prose and not _looks_random(text, begin, end):
+class _Search:
+    """Finds what names announce in one text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        # Up to here, no bracket holds anything secret.
+        self._harmless = 0
+
+    def value(self, match: re.Match[str]) -> tuple[int, int] | None:
+        """Return where the secret stands that a name announces, or None."""
+        text, start = self._text, match.start("word")
+        before = text[max(0, start - 64) : start]
+        lead = before[len(before.rstrip(_NAME_CHARACTERS)) :]
+        name = lead.rpartition(".")[2] + match["word"] + match["rest"]
+        secrecy = secrecy_of(name)
+        between, position = match["between"], match.end()
+        before_name = text[max(0, start - len(lead) - 4) : start - len(lead)]
+        if name.lower() == "key" and before_name.lower() == "api ":
+            secrecy = "if-random"
+        if not secrecy:
+            if before_name[-1:] not in ("?", "&", ";") or not _IN_URL.fullmatch(name):
+                return None
+            secrecy = "if-random"
+        if between == ":" == before_name[-1:]:  # arn:aws:secretsmanager:...:secret:name
             return None
-    else:
+        if match["comma"]:
+            return _neighbour(text, match, name, secrecy)
+        if match["gap"] and not lead.startswith("--"):
+            return self._told(position, secrecy)
+        if annotation := _ANNOTATION.match(text, position) if ":" in between else None:
+            position = annotation.end()
+        if _MASKED.match(text, position):
+            return None
+        if (block := _indented_below(text, position)) is not None:
+            if secrecy == "if-random" and not _holds_random(text[slice(*block)]):
+                return None
+            return None if _MASKED.fullmatch(text[slice(*block)]) else block
+        if items := _ITEMS.match(text, position) if between.endswith(":") else None:
+            found = next((it for it in items["items"].split() if is_secret(secrecy, it)), None)
+            at = text.find(found, items.start("items")) if found else -1
+            return (at, items.end("items") - 1) if at >= 0 else None
+        if text[position : position + 1] in _CLOSING and not _PLACEHOLDER.match(text, position):
+            if position < self._harmless:
+                return None
+            listed = self._inside_brackets(position, name, secrecy)
+            if listed != _NO_LIST:
+                return listed
+        if name.lower() in ("pwd", "oldpwd") and _FOLDER.match(text, position):
+            return None
+        if opening := _OPENING.match(text, position):
+            end = _closing(text, opening.end(), opening["mark"])
+            begin = _past_scheme(text, opening.end(), end)
+            if "f" in opening["f"].lower() and "{" in text[begin:end]:
+                return None
+            secret = text[begin:end]
+            return (begin, end) if is_secret(secrecy, secret) else None
+        whole_line = name.lower().lstrip("-").endswith(("authorization", "cookie"))
+        if whole_line and ":" in between:
+            if position < self._harmless:
+                return None
+            begin = _past_scheme(text, position)
+            end = _line_end(text, begin)
+            while end > begin and text[end - 1] in " \t\"'":
+                end -= 1
+            if _holds_random(text[begin:end]):
+                return begin, end
+            self._harmless = end
+            return None
+        return self._bare(position, secrecy, name, between, before_name)
+
+    def _bare(
+        self, position: int, secrecy: Secrecy, name: str, between: str, before_name: str
+    ) -> tuple[int, int] | None:
+        """Return where a value without quotation marks stands."""
+        text = self._text
+        begin = _past_scheme(text, position)
+        bare = _BARE.match(text, begin, begin + _LONGEST_VALUE)
+        if bare is None:
+            return None
+        end = bare.end()
+        while end > begin and text[end - 1] in ".:":
+            end -= 1
+        secret = text[begin:end]
+        if not is_secret(secrecy, secret) or _MASKED.match(secret):
+            return None
+        if secret.rpartition(".")[2].lower() == name.lower():
+            return None
+        if secrecy == "any-text" and not is_random(secret):
+            # An argument or an attribute in a line of code, the next word of a sentence.
+            code = before_name[-1:] in ("(", " ") or text[end : end + 1] in (")", ",", "(", "[")
+            named = "_" in secret or "." in secret or secret.lower() == name.lower()
+            if _IDENTIFIER.match(secret) and (code or named) and is_word(secret):
+                return None
+            if secret.isdigit() and len(secret) < 4:
+                return None
+            if ":" in between and text[end : end + 1] not in ("", "\n", "\r", ","):
+                return None
+        return begin, end
+
+    def _told(self, position: int, secrecy: Secrecy) -> tuple[int, int] | None:
+        """Return where a value stands that a sentence or a table names, if it is random."""
+        text = self._text
+        opening = _OPENING.match(text, position)
+        begin = opening.end() if opening else position
+        end = _closing(text, begin, opening["mark"]) if opening else position
+        if not opening and (bare := _BARE.match(text, position, position + _LONGEST_VALUE)):
+            end = bare.end()
+            while end > begin and text[end - 1] in ".:":
+                end -= 1
+        secret = text[begin:end]
+        if opening and "f" in opening["f"].lower() and "{" in secret:
+            return None
+        least = 8 if opening else 20
+        if len(secret) < least or "(" in secret or "=" in secret.rstrip("="):
+            return None
+        return (begin, end) if is_secret(secrecy, secret) and is_random(secret) else None
+
+    def _inside_brackets(
+        self, position: int, name: str, secrecy: Secrecy
+    ) -> tuple[int, int] | None:
+        """Return where the secrets of a list or a mapping stand.
+
+        Returns:
+            Beginning and end; None when there are none; `_NO_LIST` when the value is neither,
+            but begins with a bracket.
+        """
+        text = self._text
+        end = _matching(text, position)
+        inner = text[position + 1 : end]
+        if _MASKED.fullmatch(inner.strip()):
+            return None
+        closed = text[end : end + 1] == _CLOSING[text[position]]
+        if closed and not inner.strip() and not _GOES_ON.match(text, end + 1):
+            return None
+        if not closed and not _QUOTE.search(inner, 0, 200) and not _holds_random(inner[:400]):
+            self._harmless = position + 1 + min(len(inner), 400)
+            return _NO_LIST
+        if closed and text[position] == "(" and name.lower().endswith(("auth", "auths")):
+            last = _QUOTED_LAST.search(inner)
+            if last is None:
+                return (position + 1, end) if _holds_random(_QUOTED.sub("", inner)) else None
+            if not is_secret("any-text", last["secret"]):
+                return None
+            return position + 1 + last.start("secret"), position + 1 + last.end("secret")
+        if _holds_random(inner.replace(MASK, "")):
+            return position + 1, end
+        self._harmless = end
+        if not closed or (not inner.strip() and _GOES_ON.match(text, end + 1)):
+            return _NO_LIST
+        texts = [found[1] for found in _QUOTED.findall(inner)]
+        # Names of secrets are what the reader needs.
+        told = secrecy == "any-text" and ":" not in inner and texts
+        if told and not all(is_empty(it) or secrecy_of(it) or it == MASK for it in texts):
+            return position + 1, end
         return None
-    secret = text[begin:end]
-    if not secret or _EMPTY.match(secret) or _PLACEHOLDER.match(secret):
-        return None
-    if secrecy == "unless-number" and _NUMBER.match(secret):
-        return None
-    return begin, end
+
+
+def _holds_random(text: str) -> bool:
+    return any(map(is_random, _PIECE.findall(text)))
 
 
 def _past_scheme(text: str, position: int, end: int | None = None) -> int:
     """Return where the value begins, behind a word such as "Bearer" if there is one."""
     found = _SCHEME.match(text, position, len(text) if end is None else end)
     return found.end() if found else position
-
-
-def _bare_value(text: str, position: int, secrecy: Secrecy) -> tuple[int, int] | None:
-    """Return where a value without quotation marks stands; None for what is computed."""
-    begin = _past_scheme(text, position)
-    bare = _BARE.match(text, begin, begin + _LONGEST_VALUE)
-    if bare is None:
-        return None
-    end = bare.end()
-    while end > begin and text[end - 1] in ".:":
-        end -= 1
-    if _CALL.match(text, begin, end + 1):
-        return None
-    if (
-        secrecy == "unless-number"
-        and _EXPRESSION.match(text, begin, end + 1)
-        and not mixes_letters_and_digits(text[begin:end])
-    ):
-        return None
-    return begin, end
 
 
 def _indented_below(text: str, position: int) -> tuple[int, int] | None:
@@ -235,15 +326,19 @@ def _indented_below(text: str, position: int) -> tuple[int, int] | None:
     return start, end
 
 
-def _neighbour(text: str, match: re.Match[str], name: str) -> tuple[int, int] | None:
+def _neighbour(
+    text: str, match: re.Match[str], name: str, secrecy: Secrecy
+) -> tuple[int, int] | None:
     """Return where the secret stands that is in a list beside its name, or None."""
     before = text[max(0, match.start("word") - 70) : match.start("word")]
     opening = _OPENING.match(text, match.end())
     if opening is None:
         return None
     begin = opening.end()
-    end = _closing(text, begin, opening[1])
+    end = _closing(text, begin, opening["mark"])
     secret = text[begin:end]
+    if "f" in opening["f"].lower() and "{" in secret:
+        return None
     flag = _FLAG_BEFORE.search(before)
     pair = flag or _PAIR_BEFORE.search(before)
     if pair is None or pair[1] != match["comma"][0] or not secret or secret.startswith("-"):
@@ -252,57 +347,14 @@ def _neighbour(text: str, match: re.Match[str], name: str) -> tuple[int, int] | 
         if not _PAIR_BEHIND.match(text, end):
             return None
         # Columns and their types, steps and their estimators come in pairs, too.
-        told = len(secret) > 5 and mixes_letters_and_digits(secret) and "(" not in secret
-        if not (told or _HEADER.fullmatch(name)):
+        if not is_random(secret) and not (_HEADER.fullmatch(name) and " " in secret):
             return None
-    if _EMPTY.match(secret):
-        return None
-    return _past_scheme(text, begin, end), end
+    begin = _past_scheme(text, begin, end)
+    return (begin, end) if is_secret(secrecy, text[begin:end]) else None
 
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _NO_LIST = (-1, -1)
-
-
-def _inside_brackets(
-    text: str, position: int, name: str, secrecy: Secrecy
-) -> tuple[int, int] | None:
-    """Return where the secrets of a list or a mapping stand.
-
-    Returns:
-        Beginning and end; None when there are none; `_NO_LIST` when the value is neither,
-        but begins with a bracket.
-    """
-    end = _matching(text, position)
-    inner = text[position + 1 : end]
-    if inner.strip() == MASK:
-        return None
-    closed = text[end : end + 1] == _CLOSING[text[position]]
-    if closed and not inner.strip() and not _GOES_ON.match(text, end + 1):
-        return None
-    if not closed and not _QUOTE.search(inner, 0, 200):
-        return _NO_LIST
-    texts = [found[1] for found in _QUOTED.findall(inner)]
-    if not texts and not ('\\"' in inner or "\\'" in inner):
-        told = secrecy == "always" or any(map(mixes_letters_and_digits, inner.split(",")))
-        return (position + 1, end) if told and inner.strip() else _NO_LIST
-    if mixes_letters_and_digits(_QUOTED.sub("", inner)):
-        return position + 1, end
-    if closed and text[position] == "(" and name.lower().endswith(("auth", "auths")):
-        last = _QUOTED_LAST.search(inner)
-        if last is None:
-            return None
-        return position + 1 + last.start("secret"), position + 1 + last.end("secret")
-    if texts and all(map(_EMPTY.match, texts)):
-        return None
-    # Names of secrets are what the reader needs; and the tokens of a text are words.
-    if closed and ":" not in inner and all(map(_WORD.fullmatch, texts)):
-        tokens = name.lower().endswith(("token", "tokens"))
-        if tokens or any(map(secrecy_of, texts)):
-            return None
-    if secrecy == "unless-number" and _COUNTS.fullmatch(inner):
-        return None
-    return position + 1, end
 
 
 def _matching(text: str, position: int) -> int:
@@ -349,13 +401,3 @@ def _escaped(text: str, at: int, start: int) -> bool:
 def _line_end(text: str, position: int, most: int = _LONGEST_VALUE) -> int:
     end = text.find("\n", position, position + most)
     return end if end >= 0 else min(len(text), position + most)
-
-
-def _looks_random(text: str, start: int, end: int) -> bool:
-    """Whether a word behind "name: " is a value rather than the next word of a sentence."""
-    value = text[start:end]
-    if len(value) >= 20 or not value.replace("-", "").replace("\u2019", "").isalpha():
-        return True
-    if any(first.islower() and second.isupper() for first, second in pairwise(value)):
-        return True
-    return text[end : end + 1] in ("", "\n")

@@ -1,4 +1,4 @@
-"""Whether a value is secret, told from its name."""
+"""What a name says about its value, weighed with what the value looks like."""
 
 from __future__ import annotations
 
@@ -6,220 +6,125 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-__all__ = ["Secrecy", "secrecy_of"]
+from .looks import is_empty, is_random
 
-Secrecy = Literal["", "unless-number", "always"]
+__all__ = ["Secrecy", "is_secret", "secrecy_of"]
+
+Secrecy = Literal["", "if-random", "any-text"]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
 
 _WORD_BREAK = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_ALWAYS = (
-    "password",
-    "passwd",
-    "passphrase",
-    "passwort",
-    "passcode",
-    "secret",
-    "credential",
-    "privatekey",
-    "connectionstring",
-    "connstr",
+# What people choose, so that any word may be one.
+_CHOSEN = _words(
+    "password passwords passwd passwds passphrase passphrases passwort passcode passcodes "
+    "pwd pw"
 )
-_KEYS = (
-    "apikey",
-    "accesskey",
-    "secretkey",
-    "signingkey",
-    "encryptionkey",
-    "masterkey",
-    "sshkey",
-    "sessionkey",
-    "storagekey",
-    "servicekey",
-    "authkey",
-    "clientkey",
-    "sharedkey",
-    "appkey",
-    "accountkey",
-    "licensekey",
-    "deploykey",
-    "subscriptionkey",
-    "consumerkey",
-    "securitykey",
-    "functionkey",
-    "adminkey",
-    "hostkey",
-    "ingestkey",
-    "projectkey",
-    "writekey",
-    "hmackey",
+_MADE = _words(
+    "secret secrets credential credentials cred creds token tokens key keys auth "
+    "authorization bearer cookie cookies jwt otp totp sas pat apikey apikeys privatekey "
+    "connectionstring connstr dsn"
 )
-_CREDENTIALS = frozenset(
-    {"auth", "authorization", "bearer", "cookie", "cookies", "jwt", "otp", "totp", "sas"}
+_MADE_ENDINGS = ("token", "tokens", "secret", "secrets", "apikey", "apikeys", "key", "cookie")
+# "key_states" is none of ours, "api_key_prod" and "secret_value" are.
+_ANYWHERE = _words(
+    "password passwd passphrase secret credential apikey accesskey privatekey secretkey "
+    "connectionstring connstr"
+)
+_LAST = frozenset(
+    _words(
+        "value values plain plaintext text raw str prod production dev staging test old new "
+        "b64 base64 base primary secondary current main backup header json"
+    )
 )
 # What follows a secret's name when the value is about the secret, not the secret.
 _ABOUT = frozenset(
-    {
-        "name",
-        "names",
-        "id",
-        "ids",
-        "type",
-        "kind",
-        "count",
-        "counts",
-        "length",
-        "len",
-        "size",
-        "limit",
-        "url",
-        "uri",
-        "path",
-        "file",
-        "filename",
-        "dir",
-        "folder",
-        "policy",
-        "expiry",
-        "expires",
-        "expired",
-        "expiration",
-        "ttl",
-        "usage",
-        "used",
-        "version",
-        "format",
-        "field",
-        "budget",
-        "rate",
-        "cost",
-        "endpoint",
-        "method",
-        "scheme",
-        "source",
-        "store",
-        "manager",
-        "provider",
-        "error",
-        "valid",
-        "required",
-        "enabled",
-        "rotation",
-        "age",
-        "scope",
-        "scopes",
-        "ref",
-        "reference",
-        "server",
-        "host",
-        "mode",
-        "loss",
-        "accuracy",
-        "index",
-        "position",
-        "ratio",
-        "hint",
-        "stdin",
-        "prompt",
-    }
+    _words(
+        "name names id ids type types kind count counts length len size limit url uri path "
+        "paths file files filename dir folder policy expiry expires expired expiration "
+        "seconds ttl usage used version format field fields budget rate cost endpoint method "
+        "scheme source sources store stores manager provider error errors valid required "
+        "enabled rotation age scope scopes ref reference server host mode loss accuracy index "
+        "indices position ratio hint stdin prompt env var variable arn pattern algorithm "
+        "states mask dim heads class classes map days level backend user username login time "
+        "date at"
+    )
 )
-# Tokens of language models.
-_LINGUISTIC = frozenset(
-    {
-        "pad",
-        "eos",
-        "bos",
-        "unk",
-        "cls",
-        "sep",
-        "mask",
-        "stop",
-        "special",
-        "start",
-        "end",
-        "next",
-        "image",
-        "audio",
-        "video",
-        "added",
-        "extra",
-        "max",
-        "min",
-        "n",
-        "num",
-        "number",
-        "total",
-        "count",
-        "input",
-        "output",
-        "prompt",
-        "completion",
-        "per",
-        "context",
-        "new",
-        "generated",
-        "forced",
-        "decoder",
-        "first",
-        "last",
-        "by",
-        "reasoning",
-        "cached",
-        "padding",
-        "prefix",
-        "suffix",
-        "word",
-        "char",
-        "text",
-        "target",
-        "label",
-        "masked",
-    }
+# Keys of data, not of doors.
+_OPEN_KEYS = frozenset(
+    _words(
+        "cache sort primary foreign partition public pub group order join row lookup hash "
+        "dedup idempotency routing message object s3 blob config label target text weight "
+        "feature metric model split dataset data unique natural composite map index column "
+        "field record event log bucket path file redis node state restore redirect "
+        "translation hot by search document doc input output query metadata tag attr json "
+        "param option registry pipeline step run artifact type batch id shard cluster "
+        "sequence version resource item sharding gpg sort num hub distribution clustering "
+        "known surrogate candidate left right i18n dict yaml mon tur don whis joc"
+    )
 )
+_OPEN_TOKENS = frozenset(_words("next page continuation pagination cursor resume sync"))
 _LOGINS = frozenset(
-    {
-        "db",
-        "smtp",
-        "user",
-        "admin",
-        "root",
-        "mail",
-        "email",
-        "ftp",
-        "pg",
-        "mysql",
-        "redis",
-        "login",
-        "auth",
-        "http",
-        "proxy",
-        "my",
-        "sa",
-    }
+    _words(
+        "db smtp user admin root mail email ftp pg mysql redis login auth http proxy my sa "
+        "app database imap ssh mongo postgres service"
+    )
 )
 
 
-@lru_cache(maxsize=1024)
+# A file, or the variable that holds it.
+_NO_PASSWORD = re.compile(r"\.{0,2}/[\w.-]+/|\.{1,2}/|~/|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
+
+
+@lru_cache(maxsize=2048)
 def secrecy_of(name: str) -> Secrecy:
-    """Return whether a value of this name is secret, from the name alone.
+    """Return what a name says about the secrecy of its value.
 
     Args:
         name: The key of a mapping, a parameter or a variable, in any spelling.
 
     Returns:
-        "always"; "unless-number" for names that often stand for counts, such as tokens;
-        "" for all others.
+        "any-text" for passwords, which may be any word; "if-random" where a value that looks
+        random is secret; "" for all others.
     """
     words = [word.lower() for word in _WORD_BREAK.split(name[-200:]) if word]
+    while len(words) > 1 and (words[-1] in _LAST or words[-1].isdigit()):
+        words.pop()
+    joined = "".join(words)
+    if joined.endswith("connectionstring"):
+        return "if-random"
     if not words or words[-1] in _ABOUT:
         return ""
-    joined = "".join(words)
-    if any(part in joined for part in _ALWAYS):
-        return "always" if "secretary" not in joined else ""
-    if words[-1] == "pwd" or (words[-1] == "pass" and not _LOGINS.isdisjoint(words[:-1])):
-        return "always"
-    if joined.endswith(_KEYS) or joined.endswith(tuple(key + "s" for key in _KEYS)):
-        return "always"
-    if words[-1] in _CREDENTIALS:
-        return "unless-number"
-    if joined.endswith(("token", "tokens")) and _LINGUISTIC.isdisjoint(words[:-1]):
-        return "unless-number"
+    last, before = words[-1], words[:-1]
+    if last.endswith(("password", "passwd", "passphrase")) or last in _CHOSEN:
+        return "any-text"
+    if last in ("pass", "passw") and (not before or not _LOGINS.isdisjoint(before)):
+        return "any-text" if before else ""
+    if last in ("key", "keys"):
+        return "if-random" if before and _OPEN_KEYS.isdisjoint(before[-1:]) else ""
+    if last in ("token", "tokens"):
+        return "if-random" if _OPEN_TOKENS.isdisjoint(before) else ""
+    if last in _MADE:
+        return "if-random"
+    if last.endswith(_MADE_ENDINGS) and _OPEN_KEYS.isdisjoint((last.removesuffix("key"),)):
+        return "if-random"
+    if "secretary" not in joined and any(part in joined for part in _ANYWHERE):
+        return "if-random"
     return ""
+
+
+def is_secret(secrecy: Secrecy, value: str) -> bool:
+    """Whether a value that was written down as such is secret under its name.
+
+    Args:
+        secrecy: What its name says.
+        value: The value as a text.
+    """
+    if not secrecy or is_empty(value):
+        return False
+    if secrecy == "any-text":
+        return not _NO_PASSWORD.match(value)
+    return is_random(value)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus
 
-__all__ = ["MASK", "OwnSecrets", "own_secrets"]
+from .names import is_secret, secrecy_of
+
+__all__ = ["MASK", "OwnSecrets", "environment_secrets", "own_secrets"]
 
 MASK: Final = "[redacted]"
 _SHORTEST = 4
+_LONGEST_WORD = 8
 
 
 class OwnSecrets(NamedTuple):
@@ -40,15 +44,38 @@ class OwnSecrets(NamedTuple):
 @lru_cache(maxsize=16)
 def own_secrets(secrets: tuple[str, ...]) -> OwnSecrets:
     """Return what to search for; secrets of fewer than four characters are ignored."""
-    forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}
-    ordered = tuple(sorted(forms, key=len, reverse=True))
-    return OwnSecrets(ordered, re.compile("|".join(map(re.escape, ordered))))
+    written = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}
+    encoded = {form for secret in secrets for form in _encoded(secret)}
+    expressions = {form: _expression(form) for form in written}
+    expressions.update({form: re.escape(form) for form in encoded})
+    ordered = tuple(sorted(expressions, key=len, reverse=True))
+    return OwnSecrets(ordered, re.compile("|".join(expressions[form] for form in ordered)))
+
+
+def _expression(form: str) -> str:
+    """Return what matches a form; short ones as whole words, for "test" is in "latest"."""
+    found = re.escape(form)
+    if len(form) > _LONGEST_WORD:
+        return found
+    if re.match(r"\w", form):
+        found = rf"(?:(?<!\w)|(?<=\\[nrt])|(?<=%[0-9A-F]{{2}})){found}"
+    return rf"{found}(?!\w)" if re.search(r"\w\Z", form) else found
+
+
+def environment_secrets() -> tuple[str, ...]:
+    """Return the secrets that this process was given in its environment."""
+    named = [name for name in os.environ if secrecy_of(name)]
+    given = [(name, os.environ.get(name, "")) for name in named]
+    return tuple([value for name, value in given if is_secret(secrecy_of(name), value)])
 
 
 def _forms(secret: str) -> Iterator[str]:
     """Yield the forms in which a secret turns up in messages and tracebacks."""
     if len(secret) < _SHORTEST:
         return
+    encoded = quote(secret, safe="", errors="replace")
+    yield from (re.sub("%[0-9A-F]{2}", lambda it: it[0].lower(), encoded), quote(encoded))
+    yield from (json.dumps(json.dumps(secret)[1:-1])[1:-1], html.escape(encoded))
     unified = secret.replace("\r\n", "\n")
     yield from (secret, unified, secret.strip())
     yield from (quote(secret, safe="", errors="replace"), quote(secret, errors="replace"))
@@ -56,8 +83,18 @@ def _forms(secret: str) -> Iterator[str]:
     yield from (html.escape(secret), html.escape(secret, quote=False))
     yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
     yield repr(secret)[1:-1]
+    yield repr(secret.encode("utf-8", "surrogatepass"))[2:-1]
+    for line in unified.split("\n") if "\n" in unified else ():
+        if len(line) >= 20:
+            yield line
+
+
+def _encoded(secret: str) -> Iterator[str]:
+    """Yield the forms that stand within longer ones, as in base64."""
+    if len(secret) < _SHORTEST:
+        return
     data = secret.encode("utf-8", "surrogatepass")
-    yield data.hex()
+    yield from (data.hex(), data.hex().upper())
     for offset in range(3):
         # The characters of base64 that depend on this secret alone, wherever in the
         # encoded data it stands (as in AUTH PLAIN, "\0user\0password").
@@ -66,6 +103,3 @@ def _forms(secret: str) -> Iterator[str]:
             core = encode(bytes(offset) + data).decode("ascii")[first:last]
             if len(core) >= 8:
                 yield core
-    for line in unified.split("\n") if "\n" in unified else ():
-        if len(line) >= 20:
-            yield line

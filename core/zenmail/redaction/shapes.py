@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import NamedTuple
 
+from .looks import is_random
 from .own_secrets import MASK
 
 __all__ = [
@@ -32,11 +33,13 @@ class Shape(NamedTuple):
         clues: Texts of which one stands wherever the shape does.
         pattern: The shape; its group "secret" is what is taken out.
         holds: Whether a match is one in fact, or None when all are.
+        follows: Whether the text before a match, as far as a command may reach, makes it one.
     """
 
     clues: tuple[str, ...]
     pattern: str
     holds: Callable[[str], bool] | None = None
+    follows: Callable[[str], bool] | None = None
 
     def without(self, text: str) -> tuple[str, int]:
         """Return the text without secrets of this shape, and how many there were."""
@@ -46,8 +49,10 @@ class Shape(NamedTuple):
             nonlocal count
             if self.holds is not None and not self.holds(match["secret"]):
                 return match[0]
-            count += 1
             start, end = match.start(), match.end()
+            if self.follows and not self.follows(match.string[max(0, start - 300) : start]):
+                return match[0]
+            count += 1
             before = match.string[start : match.start("secret")]
             return before + MASK + match.string[match.end("secret") : end]
 
@@ -115,8 +120,35 @@ def clues_in(text: str) -> set[str]:
     return found
 
 
-def _shape(clues: str, pattern: str, holds: Callable[[str], bool] | None = None) -> Shape:
-    return Shape(tuple(clues.split(" ")), pattern, holds)
+def _in_curl(before: str) -> bool:
+    at = before.rfind("curl")
+    return (
+        at >= 0
+        and not before[max(0, at - 1) : at].isalpha()
+        and "\n" not in before[at:].replace("\\\n", "")
+        and before[at + 4 : at + 5] in ("", " ", "\t", '"', "'", ",")
+    )
+
+
+def _in_docker_login(before: str) -> bool:
+    at = before.rfind("login")
+    command = before[max(0, at - 110) : at]
+    return (
+        at >= 0
+        and ("docker" in command or "podman" in command)
+        and not re.search(r"[\n;&|]", before[at:])
+        and "\n" not in command[max(command.rfind("docker"), command.rfind("podman")) :]
+        and command[-1:] in (" ", "'", '"')
+    )
+
+
+def _shape(
+    clues: str,
+    pattern: str,
+    holds: Callable[[str], bool] | None = None,
+    follows: Callable[[str], bool] | None = None,
+) -> Shape:
+    return Shape(tuple(clues.split(" ")), pattern, holds, follows)
 
 
 _B = r"(?<![A-Za-z0-9_-])"
@@ -129,47 +161,10 @@ _LAST_QUOTED = (
 # The lookbehind lets a run of such characters be scanned once only.
 SHAPES: tuple[Shape, ...] = (
     _shape(
-        "AKIA ASIA",
-        r"(?<![A-Za-z0-9])(?P<secret>A[KS]IA[A-Z0-9]{16})(?![A-Z0-9])",
-    ),
-    _shape(
-        "ghp_ gho_ ghu_ ghs_ ghr_", r"(?<![A-Za-z0-9])(?P<secret>gh[pousr]_[A-Za-z0-9]{20,})"
-    ),
-    _shape("github_pat_", r"(?<![A-Za-z0-9])(?P<secret>github_pat_\w{20,})"),
-    _shape("glpat-", _B + r"(?P<secret>glpat-[\w-]{16,})"),
-    _shape("xox xapp-", _B + r"(?P<secret>(?:xox[a-z]|xapp)-[\w-]{10,})"),
-    _shape(
         "hooks.slack.com/",
         r"hooks\.slack\.com/(?:services|workflows|triggers)/(?P<secret>[\w/-]{10,})",
     ),
     _shape("/api/webhooks/", r"discord(?:app)?\.com/api/webhooks/(?P<secret>\d+/[\w-]{10,})"),
-    _shape("eyJ", _B + r"(?P<secret>eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)*)"),
-    _shape("AIza", _B + r"(?P<secret>AIza[\w-]{30,})"),
-    _shape("ya29. GOCSPX-", _B + r"(?P<secret>(?:ya29\.|GOCSPX-)[\w-]{16,})"),
-    _shape(
-        "sk- gsk_ r8_", _B + r"(?P<secret>(?:sk-|gsk_|r8_)[\w-]{16,})", mixes_letters_and_digits
-    ),
-    _shape(
-        "k_live_ k_test_ whsec_",
-        _B + r"(?P<secret>(?:[srp]k_(?:live|test)|whsec)_[A-Za-z0-9+/=]{8,})",
-    ),
-    _shape("SG.", _B + r"(?P<secret>SG\.[\w-]{16,}\.[\w-]{16,})"),
-    _shape(
-        "hf_ npm_ dop_v1_ shpat_",
-        _B + r"(?P<secret>(?:hf|npm|dop_v1|shpat)_[A-Za-z0-9]{20,})",
-        mixes_letters_and_digits,
-    ),
-    _shape("dapi", _B + r"(?P<secret>dapi[0-9a-f]{32}(?:-\d+)?)"),
-    _shape("pypi-", _B + r"(?P<secret>pypi-[\w-]{24,})", mixes_letters_and_digits),
-    _shape(
-        "KEY_ PAT_",
-        _B + r"(?P<secret>ZEN(?:PRO)?(?:KEY|PAT)_[\w=+/-]{12,})",
-    ),
-    _shape("hvs.", _B + r"(?P<secret>hvs\.[\w-]{20,})"),
-    _shape("SK", _B + r"(?P<secret>SK[0-9a-f]{32})(?![\w-])"),
-    _shape("key-", _B + r"(?P<secret>key-[0-9a-f]{32})(?![\w-])"),
-    _shape("AGE-SECRET-KEY-", _B + r"(?P<secret>AGE-SECRET-KEY-1[A-Z0-9]{20,})"),
-    _shape(":AA", r"(?<!\d)(?P<secret>\d{8,10}:AA[\w-]{30,})"),
     _shape(
         "earer EARER",
         r"(?i:(?<![a-z])bearer[ \t]+)(?P<secret>[\w.~+/-]{8,}=*)",
@@ -196,10 +191,11 @@ SHAPES: tuple[Shape, ...] = (
     # What programs and libraries are given to log in with, in any position.
     _shape(
         "curl",
-        r"curl(?<![A-Za-z]curl)(?![\w-])(?:\\\n|[^\n]){0,300}?[\s\"']"
-        r"(?:-[A-Za-z]{0,6}[uU]|--(?:proxy-)?user(?=[ =\"']))"
+        r"(?<=[\s\"'])(?:-[A-Za-z]{0,6}[uU]|--(?:proxy-)?user(?=[ =\"']))"
         r"(?:[ =\t]{1,4}|[\"'],[ ]{0,4})?[bB]?(?:\\{0,3}[\"'])?"
         r"[^\s:\"'/]{0,256}:(?!//)(?P<secret>[^\s\"'\\]{1,512})",
+        lambda value: not value.startswith(("$", "<")),
+        _in_curl,
     ),
     _shape(
         "curl",
@@ -235,13 +231,25 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape(
         "login",
-        r"(?:docker|podman)[^\n]{0,100}?[ \"']login(?=[ \"'])[^\n;&|]{0,200}?[ \"']-p"
+        r"(?<=[ \"'])-p"
         r"(?:(?:[ =]|[\"'],[ ]{0,4}(?=[\"']))(?P<mark>[\"'])?)?"
         r"(?P<secret>(?(mark)(?:(?!(?P=mark))[^\n]){1,512}|[^\s\"',<$=-][^\s\"';&|]{0,512}))",
         lambda value: value != MASK and not value.isdigit(),
+        _in_docker_login,
     ),
     _shape(
         "sshpass", r"sshpass[ \"',]{1,4}-p[ \"',]{0,4}(?P<secret>[^\s\"',-][^\s\"']{0,512})"
+    ),
+    _shape(
+        "redis-cli sqlcmd",
+        r"(?:redis-cli[^\n]{0,100}? -a|sqlcmd[^\n]{0,100}? -P) "
+        r"(?P<secret>[^\s\"'$<-]\S{0,512})",
+    ),
+    _shape("pass:", r"(?<=[ =])pass:(?P<secret>[^\s\"'$<][^\s\"']{5,512})", is_random),
+    _shape(
+        "webhookb2/ .logic.azure.com",
+        r"(?:webhook\.office\.com/webhookb2/|\.logic\.azure\.com(?::\d+)?/)"
+        r"(?P<secret>[\w@/-]{30,})",
     ),
     _shape(
         "mysql mariadb",
@@ -253,8 +261,8 @@ SHAPES: tuple[Shape, ...] = (
         r"</(?P=tag)>",
     ),
     _shape(
-        "X-Amz- x-amz- sig=",
-        r"(?i:[?&;](?:sig|x-amz-signature|x-amz-security-token|x-amz-credential)=)"
+        "X-Amz- x-amz- X-Goog- x-goog- sig=",
+        r"(?i:[?&;](?:sig|x-(?:amz|goog)-(?:signature|security-token|credential))=)"
         r"(?P<secret>[^\s&\"'<>#]{8,})",
     ),
 )

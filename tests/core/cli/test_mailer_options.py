@@ -57,3 +57,15 @@ def test_help_is_the_description_of_the_option(zenmail: Run, name: str) -> None:
     field = PluginHost().transport("smtp").options_type.model_fields[name]
     assert field.description
     assert field.description in " ".join(zenmail("send", "--help").stdout.split())
+
+
+def test_a_password_on_the_command_line_is_warned_of(
+    zenmail: Run, server: SMTPServer, flags: Flags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shell's history shows it; from the environment or a prompt, nothing is said."""
+    result = zenmail("send", *flags(server, password="canary-password-7f3a"), "Hello")
+    assert "--password VALUE can be seen" in result.output
+    assert "canary-password" not in result.output
+    monkeypatch.setenv("ZENMAIL_PASSWORD", "canary-password-7f3a")
+    result = zenmail("send", *flags(server, password=None), "Hello")
+    assert "can be seen" not in result.output

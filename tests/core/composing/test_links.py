@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from zenmail.composing.links import href, is_web_address
+from zenmail import Alert, compose
+from zenmail.composing.links import href, is_web_address, true_host
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,32 @@ def test_addresses_are_encoded_where_they_must() -> None:
     assert (
         href('https://a.example/"x y"?q=%20%zz') == "https://a.example/%22x%20y%22?q=%20%25zz"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "label", "host"),
+    [
+        ("https://evil.example/x", "https://bank.example/x", "evil.example"),
+        ("https://evil.example/x", "bank.example", "evil.example"),
+        ("https://bank.example@evil.example/", "the bank", "evil.example"),
+        ("https://bank.example:443@evil.example/", "the bank", "evil.example"),
+        ("https://b\N{CYRILLIC SMALL LETTER A}nk.example/", "x", "xn--bnk-6cd.example"),
+        ("https://www.bank.example/x", "bank.example", ""),
+        ("https://bank.example/x", "https://BANK.example", ""),
+        ("https://ci.example/train.py", "train.py", ""),
+        ("https://ci.example/1", "the run", ""),
+        ("https://b\N{LATIN SMALL LETTER A WITH DIAERESIS}nk.example/", "x", ""),
+        ("mailto:a@b.example", "a@b.example", ""),
+    ],
+)
+def test_a_link_that_misleads_is_shown_with_its_host(url: str, label: str, host: str) -> None:
+    """Text that is another address, user@host and mixed scripts hide where a link leads."""
+    assert true_host(url, label) == host
+    email = compose(
+        Alert(title="x", body=f"see [{label}]({url})", links={label: url}),
+        sender="a@example.com",
+        to="b@example.com",
+    )
+    for given in (email.text, email.html or ""):
+        part = " ".join(given.split())
+        assert part.count(f"(leads to {host})" if host else "leads to") == (2 if host else 0)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zenmail import Alert, Email, Image, compose
-from zenmail.composing.pictures import LARGEST, MOST
+from zenmail.composing.pictures import LARGEST, MOST, load_pictures
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -133,3 +135,49 @@ def test_pil_image() -> None:
     data = email.attachments[0].read()
     assert data.startswith(b"\x89PNG")
     assert int.from_bytes(data[16:20], "big") == 1200
+
+
+def _png_header(width: int, height: int) -> bytes:
+    return (
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", width, height) + b"\x08\x06\0\0\0"
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _png_header(2**31 - 1, 1),
+        _png_header(2**31, 2**31),
+        _png_header(40_000, 40_000),
+        b"GIF89a" + struct.pack("<HH", 65_535, 65_535),
+        b"\xff\xd8\xff\xc0\0\x11\x08" + struct.pack(">HH", 65_535, 65_535) + b"\0" * 9,
+    ],
+)
+def test_a_header_that_claims_too_many_pixels_is_refused(data: bytes) -> None:
+    """Nobody's mail program, and no decoder of ours, has to hold them."""
+    pictures, notes = load_pictures([Image(source=data)])
+    assert not pictures
+    assert "million pixels" in notes[0]
+
+
+@pytest.mark.parametrize("kind", ["EPS", "TIFF", "BMP", "PPM", "ICO"])
+def test_only_four_formats_are_decoded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostScript starts no Ghostscript, and a small TIFF takes no gigabytes."""
+    pil = pytest.importorskip("PIL.Image")
+    stream = io.BytesIO()
+    pil.new("RGB", (2, 2)).save(stream, kind)
+    started: list[object] = []
+    monkeypatch.setattr("subprocess.Popen", lambda *given, **_: started.append(given))
+    pictures, notes = load_pictures([Image(source=stream.getvalue())])
+    assert not pictures
+    assert "no PNG, JPEG, GIF or WebP" in notes[0]
+    assert not started
+
+
+def test_webp_is_converted() -> None:
+    """It is decoded, and shown as a PNG, which every mail program knows."""
+    pil = pytest.importorskip("PIL.Image")
+    stream = io.BytesIO()
+    pil.new("RGB", (2, 2)).save(stream, "WEBP")
+    pictures, _ = load_pictures([Image(source=stream.getvalue())])
+    assert pictures[0].attachment.content_type == "image/png"

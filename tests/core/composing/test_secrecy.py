@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 from collections.abc import Callable
 from email import message_from_bytes, policy
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from zenmail import Alert, Attachment, Image, StepSummary, compose
 
@@ -146,3 +152,60 @@ def test_a_secret_in_any_field_is_in_no_part_of_the_mail(field: str, secret: str
             secret.lower().replace("_", "-")[:12],
         ):
             assert shown not in whole, f"{field}={value!r:.200}"
+
+
+CARRIERS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "URL": lambda it: quote(it, safe=""),
+    "form": quote_plus,
+    "JSON": lambda it: json.dumps(it)[1:-1],
+    "repr": lambda it: repr(it)[1:-1],
+    "HTML": html.escape,
+    "hexadecimal": lambda it: it.encode().hex(),
+    "base64": lambda it: base64.b64encode(f"\0ada\0{it}".encode()).decode(),
+}
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    secret=st.text("abcXYZ0189-_/+&<'\" é", min_size=12, max_size=40)
+    .map(str.strip)
+    .filter(lambda it: len(set(it)) > 5),
+    field=st.sampled_from(["title", "body", "error", "traceback", "html", "next_steps"]),
+    carrier=st.sampled_from(sorted(CARRIERS)),
+    before=st.integers(0, 40_000),
+    after=st.integers(0, 40_000),
+)
+def test_no_given_secret_survives_any_carrier_and_cut(
+    secret: str, field: str, carrier: str, before: int, after: int
+) -> None:
+    """Wherever a secret stands in a text, and wherever that is cut, the mail lacks it."""
+    assume(len(secret) >= 12)
+    carried = CARRIERS[carrier](secret)
+    text = f"{'word ' * (before // 5)}{carried} {'tail ' * (after // 5)}"
+    fields: dict[str, Any] = {"title": "t", "body_format": "plain", field: text}
+    if field == "next_steps":
+        fields[field] = (text,)
+    email = compose(
+        Alert(**fields), sender="a@example.com", to="b@example.com", secrets=[secret]
+    )
+    whole = leaves(email.as_bytes())
+    for shown in (secret, carried, html.escape(carried)):
+        assert shown.lower() not in whole
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    secret=st.text("abcXYZ0189-", min_size=30, max_size=40).filter(lambda it: len(set(it)) > 5),
+    shown=st.integers(9, 29),
+)
+def test_no_part_of_a_given_secret_is_left_before_a_cut(secret: str, shown: int) -> None:
+    """Where the body is cut inside of a secret, its beginning does not show either."""
+    body = "w" * (10_000 - shown) + secret + " tail" * 9_000
+    email = compose(
+        Alert(title="t", body=body, body_format="plain"),
+        sender="a@example.com",
+        to="b@example.com",
+        secrets=[secret],
+    )
+    assert secret[:9].lower() not in leaves(email.as_bytes())

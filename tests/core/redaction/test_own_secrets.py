@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zenmail import Alert, compose
 from zenmail.redaction.redact import MASK, Redactor
 
 
@@ -36,10 +38,53 @@ def test_own_secrets_go_in_every_form(secret: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(min_size=4, max_size=30), st.text(max_size=50), st.text(max_size=50))
+@given(st.text(min_size=9, max_size=30), st.text(max_size=50), st.text(max_size=50))
 def test_own_secret_never_survives(secret: str, before: str, after: str) -> None:
     """Whatever the secret and what stands round it, it is gone afterwards."""
     if secret in MASK or secret.strip() != secret:
         return
     safe = Redactor([secret], shapes=False).text(before + secret + after)
     assert secret not in safe.replace(MASK, "\0")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("abAB01-é", min_size=4, max_size=8), st.text(max_size=50), st.text(max_size=50))
+def test_a_short_secret_never_survives_as_a_word(secret: str, before: str, after: str) -> None:
+    """A secret of up to eight characters is gone wherever it stands between spaces."""
+    safe = Redactor([secret], shapes=False).text(f"{before} {secret} {after}")
+    assert f" {secret} " not in safe.replace(MASK, "\0")
+
+
+def test_a_short_secret_is_looked_for_as_a_word() -> None:
+    """A password "test" leaves "latest contest" as it is."""
+    redactor = Redactor(["test"], shapes=False)
+    assert redactor.text("the latest contest of pytest_x") == "the latest contest of pytest_x"
+    assert redactor.text("login with test failed") == f"login with {MASK} failed"
+    assert redactor.text(r"a\ntest") == rf"a\n{MASK}"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda it: quote(it, safe="").lower(),
+        lambda it: quote(quote(it, safe="")),
+        lambda it: json.dumps(json.dumps(it)),
+        lambda it: it.encode().hex().upper(),
+        lambda it: repr(it.encode()),
+    ],
+)
+def test_secrets_in_the_environment_go_wherever_they_stand(
+    write: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The value of a secret-named variable is in no mail, however it is written."""
+    secret = "zebra/falls & äpfel"
+    monkeypatch.setenv("WAREHOUSE_PASSWORD", secret)
+    monkeypatch.setenv("LEARNING_MODE", "cosine")
+    email = compose(
+        Alert(title="x", body=f"cosine: it said {write(secret)}", body_format="plain"),
+        sender="a@example.com",
+        to="b@example.com",
+    )
+    assert write(secret).strip("b\"'") not in email.text
+    assert MASK in email.text
+    assert "cosine" in email.text

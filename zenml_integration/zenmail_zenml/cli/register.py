@@ -12,7 +12,7 @@ import click
 
 from zenmail.cli.app import Failure
 from zenmail.cli.doctor import report
-from zenmail.cli.mailer_options import SMTPOption, as_flags
+from zenmail.cli.mailer_options import SMTPOption, as_flags, warn_of_typed_secret
 from zenmail.cli.stored import waiting
 
 from .client import FLAVOR, FLAVOR_SOURCE, misplaced, open_client
@@ -82,7 +82,8 @@ def _answer(
     name: str, text: str = "", envvar: str | None = None, cls: type[click.Option] = click.Option
 ) -> Callable[[Any], Any]:
     return click.option(f"--{name}", cls=cls, metavar="TEXT", help=text, envvar=envvar,
-                        show_envvar=envvar is not None)  # fmt: skip
+                        show_envvar=envvar is not None,
+                        callback=warn_of_typed_secret if envvar else None)  # fmt: skip
 
 
 _smtp_answer = partial(_answer, cls=SMTPOption)

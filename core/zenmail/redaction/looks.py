@@ -1,0 +1,124 @@
+"""Whether a value looks like a secret: random, rather than made of words and numbers."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+__all__ = ["is_empty", "is_random", "is_word"]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_PLACEHOLDER = re.compile(
+    r"\{\{|\$[{(]|\$[A-Z_]{2}[A-Z0-9_]*|\$[a-z_]+\Z|<[A-Za-z|/!\[]|%\(|%s|@[\w./-]*\.\w+\Z"
+    r"|\[[A-Z]+\d*\]?\Z|\{[A-Za-z_.!:\[\]'\"]{0,60}\}?\Z|.{0,40}\*{3}|\.{3}"
+    r"|(?i:(?:your|my|example|change[-_]?me|dummy|placeholder|insert)(?:[-_ ][a-z-_ ]+)?\Z)"
+)
+_EMPTY = re.compile(r"[*x.\u2022\u2026_~#-]+\Z|[|>][-+0-9]{0,2}\Z", re.IGNORECASE)
+# What is said about a secret, where the secret itself could stand.
+_SAYS = frozenset(
+    _words(
+        "none null nil true false no yes on off ok n/a na any all some empty blank unset set "
+        "default required optional missing invalid expired expires wrong incorrect bad good "
+        "valid unknown undefined hidden masked redacted removed secret sent changed reset "
+        "failed failure denied disabled enabled revoked rotated refreshed encrypted encoded "
+        "given provided found not is was must and or the a an of for in to be str string int "
+        "integer float bool bytes object text varchar char uuid type list dict tuple optional "
+        "secretstr type user password token key auth basic bearer digest oauth oauth2 iam "
+        "ldap saml oidc sso mfa header cookie keyring vault env environ environment default "
+        "applicationdefault expected unexpected line accepted rejected field value name "
+        "public private strict lax keep-alive close rs256 hs256 es256 prompt ask stdin input "
+        "forbidden unauthorized mismatch mismatched correct once unused used created deleted "
+        "updated verified validated anonymous guest nobody"
+    )
+)
+_NUMBER = re.compile(
+    r"[-+]?(?:0x[0-9a-f]{1,10}|[\d][\d.,_:/-]*(?:e[-+]?\d+)?|\.\d+)(?:[a-z]{1,3}|%)?(?:/s)?\Z"
+    r"|\d{4}-\d\d-\d\d[T ]?[\d:.]*(?:Z|[+-]\d\d:?\d\d)?\Z",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(
+    r"arn:|[A-Za-z][A-Za-z0-9+.-]{1,20}://|[~.]{0,2}[/\\](?=[\w.-]+[/\\.])|[A-Za-z]:\\"
+    r"|[\w.+-]+@[\w-]+\.\w|\S*\.(?:py|ya?ml|json|pem|key|txt|cfg|ini|toml|parquet|pkl|onnx)\Z"
+)
+_CALL = re.compile(r"[A-Za-z_][\w.]*[(\[]|\(|lambda\b|await\b|[fF][\"']")
+_NAMED_NUMBER = re.compile(
+    r"(?:oauth|sha|hs|rs|es|ps|md|utf|base|http|u?int|float|ed|aes|tls|ipv|py|python|gpt|bert"
+    r"|llama|resnet|vit|step|col|column|layer|part|epoch|user|node|page|line|test|key|token"
+    r"|item|row|version|v|x|f|r|p|s|k)-?\d{1,6}\Z",
+    re.IGNORECASE,
+)
+_BREAK = re.compile(r"[^A-Za-z0-9]+")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|(?:[A-Z]{0,6}[a-z]{2,}){1,6}[A-Z]{0,5}")
+_WORDS = re.compile(r"[a-z]{0,12}(?:[A-Z][a-z]{3,14}){2,}")
+_WITH_NUMBER = re.compile(
+    r"[A-Za-z]+\d{1,4}[a-z]?\Z|\d+[A-Za-z]{1,3}\Z|\d{1,4}x\d{1,4}[a-z]?\Z"
+)
+_HARD = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}", re.IGNORECASE)
+_LONGEST_WORD = 24
+_SHORTEST = 6
+
+
+def is_empty(value: str) -> bool:
+    """Whether it stands in a secret's place without being one: ``<token>``, ``expired``."""
+    text = value.strip(" \t\r\n\"'`,;.:)]}")
+    return (
+        not text
+        or text.lower() in _SAYS
+        or _PLACEHOLDER.match(text) is not None
+        or _EMPTY.match(text) is not None
+    )
+
+
+def is_word(value: str) -> bool:
+    """Whether it is a word, an identifier, a type or a call, as code has them."""
+    return bool(_CALL.match(value)) or not _odd_parts(value)
+
+
+@lru_cache(maxsize=512)
+def is_random(value: str) -> bool:
+    """Whether a value looks made by a machine, or chosen to be hard to guess."""
+    value = value[:512]
+    if len(value) < _SHORTEST or is_empty(value) or _NUMBER.match(value):
+        return False
+    if _ADDRESS.match(value) or _CALL.match(value) or _NAMED_NUMBER.match(value):
+        return False
+    if any(map(str.isspace, value)):
+        return any(len(word) >= 16 and is_random(word) for word in value.split()[:40])
+    parts = [part for part in _BREAK.split(value) if part]
+    if len(parts) == 1 and len(parts[0]) >= _SHORTEST:
+        part = parts[0]
+        if any(map(str.isdigit, part)) and any(map(str.isalpha, part)):
+            return True
+    odd = _odd_parts(value)
+    if sum(map(len, odd)) >= 4:
+        return True
+    # Some symbols are found in passwords only.
+    return bool(
+        re.search(r"[!$%^&#?][A-Za-z0-9]|[A-Za-z0-9][!$^&#?]\Z|[A-Za-z]@[^.]+\Z", value)
+        and any(map(str.isdigit, value))
+        and any(map(str.isalpha, value))
+    )
+
+
+def _odd_parts(value: str) -> list[str]:
+    """Return the parts of a value that are neither words nor numbers."""
+    return [
+        part
+        for part in _BREAK.split(value)
+        if part and not (part.isdigit() and len(part) < 20) and not _ordinary(part)
+    ]
+
+
+def _ordinary(part: str) -> bool:
+    if _WITH_NUMBER.match(part):
+        return len(part) <= 12
+    if len(part) < 4:
+        return True
+    if _WORDS.fullmatch(part):
+        return True
+    words = _WORD.fullmatch(part)
+    return words is not None and len(part) <= _LONGEST_WORD and not _HARD.search(part)
