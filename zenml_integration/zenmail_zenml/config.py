@@ -155,6 +155,17 @@ class SMTPEmailAlerterSettings(BaseSettings):
         default=None,
         description="Remove what looks like a secret from each mail. Default: true.",
     )
+    run_alerts: _List = Field(
+        default=None,
+        description="Events of a run that are mailed without a hook: failed, stopped, "
+        "completed, recovered, silent, late, paused; or none. Default: failed, silent, paused, "
+        "recovered.",
+    )
+    max_duration: _Number = Field(
+        default=None,
+        description="Seconds a run may take before it is mailed as late. Default: three times "
+        "its usual duration, if run_alerts names late.",
+    )
 
 
 class SMTPEmailAlerterConfig(BaseAlerterConfig, SMTPEmailAlerterSettings):

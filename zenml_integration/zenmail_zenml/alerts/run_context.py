@@ -41,10 +41,12 @@ class RunContext:
     Attributes:
         run: The pipeline run.
         step: The step run; None in the run-level hooks of a dynamic pipeline.
+        stack: Name of the stack of a run that is seen from outside, or "".
     """
 
     run: PipelineRunResponse | None = None
     step: StepRunResponse | None = None
+    stack: str = ""
 
     @property
     def innermost(self) -> StepRunResponse | PipelineRunResponse | None:
@@ -84,8 +86,8 @@ class RunContext:
     @property
     def stack_name(self) -> str:
         """The active stack's name, or "" outside a run."""
-        if self.run is None:
-            return ""
+        if self.run is None or self.stack:
+            return self.stack
         from zenml.client import Client
 
         return read_or_default(lambda: Client().active_stack.name, "")
