@@ -93,6 +93,12 @@ class RunContext:
         return read_or_default(lambda: Client().active_stack.name, "")
 
     @property
+    def will_be_retried(self) -> bool:
+        """Whether ZenML starts the step again if it fails."""
+        step = self.step
+        return step is not None and read_or_default(lambda: step.is_retriable, False)
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """The step's parameters, or the pipeline's in a run-level hook."""
         current = self.innermost

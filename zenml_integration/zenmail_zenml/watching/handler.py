@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["RunAlerts", "register_locally"]
 
 _logger = logging.getLogger(__name__)
-_ATTEMPTS = 6
-_PAUSE = 5.0
+_ATTEMPTS = 10
+_FIRST_PAUSE = 2.0
 _LAST_ROUND = 30.0
 
 
@@ -98,7 +98,8 @@ class RunAlerts(EventHandler):
                 self._busy = True
             if not self._look_at(run) and tries + 1 < _ATTEMPTS and not self._closing:
                 with self._changed:
-                    self._due.setdefault(run, (time.monotonic() + _PAUSE, tries + 1))
+                    pause = _FIRST_PAUSE * 2**tries
+                    self._due.setdefault(run, (time.monotonic() + pause, tries + 1))
 
     def _next(self) -> tuple[UUID, int]:
         """Wait for the next run that is due; the lock is held."""

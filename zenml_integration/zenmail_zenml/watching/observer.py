@@ -19,7 +19,15 @@ from ..alerts.run_summary import summarise_run
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse, StepRunResponse
 
-__all__ = ["EventKind", "RunEvent", "end_of", "has_hook", "paused", "running_late", "silent"]
+__all__ = [
+    "EventKind",
+    "RunEvent",
+    "end_of",
+    "hooked_failure",
+    "paused",
+    "running_late",
+    "silent",
+]
 
 EventKind = Literal["failed", "stopped", "completed", "recovered", "silent", "late", "paused"]
 
@@ -85,8 +93,7 @@ class RunEvent:
             body_format="plain",
             severity=_SEVERITIES[self.kind],
             facts=facts,
-            next_steps=self.next_steps,
-            **reason,
+            **{"next_steps": self.next_steps, **reason},
             **values,
         )
 
@@ -216,10 +223,13 @@ def silent(run: PipelineRunResponse, now: datetime, patience: float) -> RunEvent
 _HEARTBEAT_SECONDS = 600.0
 
 
-def has_hook(run: PipelineRunResponse) -> bool:
-    """Whether a failure of the run also calls a hook that mails it."""
-    hooked = _names_hook(run.config)
-    return hooked or any(_names_hook(step.config) for step in _failed_steps(run))
+def hooked_failure(run: PipelineRunResponse) -> datetime | None:
+    """Return when the run failed if that also calls a hook that mails it, or None."""
+    failed = _failed_steps(run)
+    if not (_names_hook(run.config) or any(_names_hook(step.config) for step in failed)):
+        return None
+    ends = [run.end_time, *(step.end_time for step in failed)]
+    return max((end for end in ends if end is not None), key=_utc, default=None)
 
 
 def _names_hook(config: Any) -> bool:
@@ -247,6 +257,11 @@ def _failure(run: PipelineRunResponse) -> dict[str, Any]:
             "error": _last_line(info.traceback),
             "traceback": info.traceback.strip(),
         }
+    elif failed:
+        values["next_steps"] = (
+            "ZenML recorded no exception, so the step did not fail in its own code. Look at "
+            "its log: an input or output, a secret, or the process itself may be the cause.",
+        )
     if failed:
         values["facts"] = {"Failed step": ", ".join(step.name for step in failed)}
     return values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol, cast
 
 from zenml.client import Client
@@ -14,7 +13,7 @@ from zenmail import ZenmailError
 
 from ..alerts.run_context import RunContext, elapsed
 from .claims import Claims, RunClaims, was_told
-from .observer import has_hook
+from .observer import hooked_failure
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
@@ -89,7 +88,11 @@ class Teller:
         context = RunContext(run=event.run, stack=_stack_name(event.run))
         wanted: list[tuple[RunAlerter, float]] = []
         for alerter in self.alerters(event.run):
-            settings = alerter.settings_in(context)
+            try:
+                settings = alerter.settings_in(context)
+            except ZenmailError as error:
+                _logger.error("%s cannot mail about runs: %s", alerter.name, error)
+                continue
             if settings.alerts_about(event.kind) and settings.recipients:
                 wanted.append((alerter, settings.deadline))
         if not wanted:
@@ -128,14 +131,9 @@ class Teller:
 
 def _hook_may_tell(event: RunEvent, seconds: float) -> bool:
     """Whether a hook may still be about to mail the event; it ends by its deadline."""
-    if event.kind != "failed":
-        return False
-    age = elapsed(event.run.end_time or _now(), None)
-    return (age is None or age < seconds) and has_hook(event.run)
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
+    failed_at = hooked_failure(event.run) if event.kind == "failed" else None
+    age = elapsed(failed_at, None)
+    return age is not None and age < seconds
 
 
 def _stack_name(run: PipelineRunResponse) -> str:
