@@ -31,7 +31,7 @@ from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 from .alerts.build import build_alert
 from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context
-from .alerts.standard_hooks import is_failure_text
+from .alerts.standard_hooks import parse_hook_text
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import record
 from .mailers import mailers
@@ -109,7 +109,11 @@ class SMTPEmailAlerter(BaseAlerter):
             DeliveryError: The mail was not delivered and ``on_delivery_failure`` is
                 "raise".
         """
-        event = "failed" if is_failure_text(message) else ""
+        event = ""
+        if isinstance(message, str) and (stock := parse_hook_text(message)) is not None:
+            # Here, where the exception that the text is about is still being handled.
+            message = Alert(**stock)
+            event = "failed" if message.severity == "error" else ""
         return self.post_about(current_context(), message, params, event=event)
 
     def post_about(

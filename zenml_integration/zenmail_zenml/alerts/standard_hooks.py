@@ -12,7 +12,7 @@ from typing import Any
 
 from .tracebacks import error_line, user_traceback
 
-__all__ = ["is_failure_text", "parse_hook_text"]
+__all__ = ["parse_hook_text"]
 
 _FAILURE = "*Failure Hook Notification! Step failed!*"
 _SUCCESS = "*Success Hook Notification! Step completed successfully*"
@@ -24,11 +24,6 @@ _LABELS = {
 }
 _EXCEPTION = "Exception: `(<class '"
 _MAX_PARAMETERS = 20_000
-
-
-def is_failure_text(message: object) -> bool:
-    """Whether a message is the text of the stock hook for failures."""
-    return isinstance(message, str) and message.startswith(_FAILURE)
 
 
 def parse_hook_text(text: str) -> dict[str, Any] | None:
