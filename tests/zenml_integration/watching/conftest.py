@@ -127,7 +127,7 @@ def _serve(world: World, handler: bool) -> subprocess.Popen[bytes]:
         "ZENML_STORE_URL": f"sqlite:///{home / 'zenml.db'}",
     }
     if handler:
-        settings["ZENML_SERVER_EVENT_HANDLER_SOURCES"] = '["zenmail_zenml.server.RunAlerts"]'
+        settings["ZENML_SERVER_EVENT_HANDLER_SOURCES"] = "zenmail_zenml.server.RunAlerts"
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from .conftest import World
 from .scenarios import BAD, GOOD
 
-pytestmark = [pytest.mark.zenml, pytest.mark.once, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.zenml, pytest.mark.once, pytest.mark.timeout(900)]
+nightly = pytest.mark.skipif(
+    os.environ.get("ZENMAIL_NIGHTLY") != "1", reason="runs with ZENMAIL_NIGHTLY=1"
+)
 
 
 def about(subjects: list[str]) -> list[str]:
@@ -17,6 +21,7 @@ def about(subjects: list[str]) -> list[str]:
     return sorted(subject.split("ipeline ")[1].split()[0] for subject in subjects)
 
 
+@nightly
 @pytest.mark.parametrize("kind", ["local", "rest"])
 def test_the_watcher_alone(make_world: Callable[..., World], kind: str) -> None:
     """One look mails each failure, the next one nothing."""
@@ -30,6 +35,7 @@ def test_the_watcher_alone(make_world: Callable[..., World], kind: str) -> None:
     assert len(world.subjects()) == len(BAD)
 
 
+@nightly
 @pytest.mark.parametrize("kind", ["local", "rest"])
 def test_the_handler_alone(make_world: Callable[..., World], kind: str) -> None:
     """ZenML's own process, or the client's on a local store, mails each failure."""
@@ -40,7 +46,7 @@ def test_the_handler_alone(make_world: Callable[..., World], kind: str) -> None:
     assert about(world.subjects()) == sorted(BAD), log
 
 
-@pytest.mark.parametrize("kind", ["local", "rest"])
+@pytest.mark.parametrize("kind", ["local", pytest.param("rest", marks=nightly)])
 def test_hooks_handler_and_watchers_together(
     make_world: Callable[..., World], kind: str
 ) -> None:

@@ -121,8 +121,8 @@ class RunAlerts(EventHandler):
             event: RunEvent | None = end_of(run) or paused(run)
             return event is None or self._teller.tell(event, hooks_are_over=self._closing)
         except Exception as error:
-            _logger.error("A run was not looked at: %s: %s", type(error).__name__, error)
-            _logger.debug("The handler failed:", exc_info=True)
+            if not self._closing:
+                _logger.error("A run was not looked at: %s: %s", type(error).__name__, error)
             return False
 
 
