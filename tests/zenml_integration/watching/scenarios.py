@@ -203,7 +203,7 @@ def set_up(port: str, ca_file: str) -> None:
             "smtp_server": "localhost",
             "smtp_port": port,
             "smtp_ca_file": ca_file,
-            "deadline": 5.0,
+            "deadline": "5",
         },
     )
     client.create_stack(

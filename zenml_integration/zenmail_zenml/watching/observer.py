@@ -144,15 +144,18 @@ def paused(run: PipelineRunResponse) -> RunEvent | None:
     if condition is None:
         return None
     found = read_or_default(
-        lambda: Client().list_run_wait_conditions(id=condition.id, hydrate=True).items, []
+        lambda: Client().list_run_wait_conditions(id=condition.id, hydrate=True).items, None
     )
-    question = next((item.question for item in found if item.question), "")
+    question = next((item.question for item in found or () if item.question), "")
     return RunEvent(
         "paused",
         run,
         detail=question or f"The wait condition {condition.name!r} is not resolved.",
         subject_id=condition.id.hex,
-        next_steps=(f"Answer it: zenml pipeline runs wait-conditions resolve {condition.id}",),
+        next_steps=(
+            "Answer it: zenml pipeline runs wait-conditions resolve "
+            f"--run {run.id} --interactive",
+        ),
     )
 
 
@@ -241,7 +244,8 @@ def _names_hook(config: Any) -> bool:
 
 def _failure(run: PipelineRunResponse) -> dict[str, Any]:
     """Return what failed and why, as fields of an `Alert`."""
-    failed = read_or_default(lambda: _failed_steps(run), [])
+    none: list[StepRunResponse] = []
+    failed = read_or_default(lambda: _failed_steps(run), none)
     for step in failed:
         info = step.exception_info
         if info is not None:
