@@ -34,6 +34,7 @@ class Claims(Protocol):
         Returns:
             "mine" for one caller at a time, and for nobody once the event has been told.
         """
+        ...
 
     def settle(self, event: RunEvent, by: str) -> None:
         """Note that the event has been told, and give up the claim."""

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -47,8 +48,9 @@ class RunAlerts(EventHandler):
     def reset(self) -> None:
         """Start afresh in a child process, which has no events of its own yet."""
         self._changed = threading.Condition()
-        # What to look at: a run, with the moment to do so and the tries so far.
-        self._due: dict[UUID, tuple[float, int]] = {}
+        # What to look at: a run, with the moment to do so, the tries so far, and the
+        # context of the request, without which ZenML's server answers nobody.
+        self._due: dict[UUID, tuple[float, int, Context]] = {}
         self._worker: threading.Thread | None = None
         self._busy = False
         self._closing = False
@@ -70,7 +72,7 @@ class RunAlerts(EventHandler):
             if str(event.run.status.value) in _QUIET:
                 return
             with self._changed:
-                self._due[event.run.id] = (time.monotonic(), 0)
+                self._due[event.run.id] = (time.monotonic(), 0, copy_context())
                 if self._worker is None:
                     self._worker = threading.Thread(
                         target=self._work, name="zenmail-runs", daemon=True
@@ -94,22 +96,28 @@ class RunAlerts(EventHandler):
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                run, tries = self._next()
+                run, tries, context = self._next()
                 self._busy = True
-            if not self._look_at(run) and tries + 1 < _ATTEMPTS and not self._closing:
+            if (
+                not context.run(self._look_at, run)
+                and tries + 1 < _ATTEMPTS
+                and not self._closing
+            ):
                 with self._changed:
                     pause = _FIRST_PAUSE * 2**tries
-                    self._due.setdefault(run, (time.monotonic() + pause, tries + 1))
+                    self._due.setdefault(run, (time.monotonic() + pause, tries + 1, context))
 
-    def _next(self) -> tuple[UUID, int]:
+    def _next(self) -> tuple[UUID, int, Context]:
         """Wait for the next run that is due; the lock is held."""
         while True:
             if self._due:
-                run, (due, tries) = min(self._due.items(), key=lambda item: item[1])
+                run, (due, tries, context) = min(
+                    self._due.items(), key=lambda item: item[1][:2]
+                )
                 left = due - time.monotonic()
                 if left <= 0 or self._closing:
                     del self._due[run]
-                    return run, tries
+                    return run, tries, context
                 self._changed.wait(left)
             else:
                 self._changed.wait()

@@ -38,9 +38,11 @@ class RunAlerter(Protocol):
 
     def settings_in(self, context: RunContext) -> Resolved:
         """Return the settings in force for a run."""
+        ...
 
     def deliver(self, alert: Alert, context: RunContext) -> Receipt:
         """Send an alert about a run."""
+        ...
 
 
 class Teller:
