@@ -158,10 +158,25 @@ def test_a_lost_mail_raises_for_those_who_want_it(alerter: Any, server: SMTPServ
 def test_a_wrong_set_up_raises_at_once(
     alerter: Any, server: SMTPServer, params: dict[str, Any], reason: str
 ) -> None:
-    """A misconfiguration is no lost mail: it is an error that names the culprit."""
+    """A misconfiguration is an error that names the culprit, for those who want errors."""
     with pytest.raises(ConfigurationError, match=reason):
-        alerter.post("x", SMTPEmailAlerterParameters(**params))
+        alerter.post("x", SMTPEmailAlerterParameters(**params, on_delivery_failure="raise"))
     assert not server.mails
+
+
+def test_a_wrong_set_up_fails_no_long_step(
+    alerter: Any, server: SMTPServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By default a misconfiguration is one line in the log, as any mail that is not sent."""
+    with caplog.at_level(logging.ERROR, logger="zenmail_zenml"):
+        assert alerter.post("x", {"recipient_email": "nobody"}) is False
+        assert alerter.post("x", {"no_such_parameter": 1}) is False
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "'nobody' is not a mail address" in first
+    assert "no_such_parameter" in second
+    assert not server.mails
+    with pytest.raises(ConfigurationError, match="no_such_parameter"):
+        alerter.post("x", {"no_such_parameter": 1, "on_delivery_failure": "raise"})
 
 
 @pytest.mark.parametrize(
@@ -176,7 +191,7 @@ def test_no_secret_is_in_the_frames_of_a_wrong_set_up(
 ) -> None:
     """ZenML's log at DEBUG shows the variables of every frame that an error came through."""
     with pytest.raises(ConfigurationError) as caught:
-        alerter.post("x", wrong)
+        alerter.post("x", {**wrong, "on_delivery_failure": "raise"})
     report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     frames = [frame for frame in report.stack if frame.filename != __file__]
     assert frames

@@ -34,3 +34,21 @@ def test_described_defaults_are_the_ones_in_force() -> None:
         if field.default != "none"
     }
     assert {name: described[name] for name in in_force} == in_force
+
+
+def test_every_secret_is_known_before_a_run_starts() -> None:
+    """References in lists, in options and in JSON are required secrets, as plain ones are."""
+    settings = SMTPEmailAlerterSettings(
+        password="{{plain.key}}",
+        recipient_email=["a@example.com", "{{listed.key}}"],
+        cc="b@example.com, {{within.key}}",
+        transport_options={"oauth_options": {"client_secret": "{{nested.key}}"}},
+        fallback_options='{"password": "{{ json.key }}"}',
+    )
+    assert {reference.name for reference in settings.required_secrets} == {
+        "plain",
+        "listed",
+        "within",
+        "nested",
+        "json",
+    }

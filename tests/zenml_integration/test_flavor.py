@@ -81,4 +81,4 @@ def test_a_stack_loads_where_its_transport_is_missing(
     active: Any = Client().active_stack.alerter
     assert active.name == alerter.name
     with pytest.raises(UnknownTransport, match="No transport is called 'pigeon'"):
-        alerter.post("Hello")
+        alerter.post("Hello", {"on_delivery_failure": "raise"})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -14,31 +17,51 @@ from zenmail import (
     AddressError,
     Alert,
     ConfigurationError,
+    DeliveryError,
     Receipt,
     TemporaryFailure,
     ZenmailError,
 )
 from zenmail.address import parse_mailbox, split_addresses, split_valid
 from zenmail.clean import clean_line
+from zenmail.deadline import Deadline
 from zenmail.model import describe_validation
+from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import build_alert
 from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
-from .alerts.run_context import PASS_THROUGH, current_context
+from .alerts.run_context import PASS_THROUGH, RunContext, current_context
+from .alerts.standard_hooks import parse_hook_text
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import record
 from .mailers import mailers
 from .requirements import requirements_for
-from .settings import Resolved, SecretReader, as_mapping, layer, resolve
+from .settings import (
+    Resolved,
+    SecretReader,
+    as_mapping,
+    layer,
+    resolve,
+    stored_secrets,
+)
 
 __all__ = ["SMTPEmailAlerter"]
 
 _logger = logging.getLogger(__name__)
 _MAX_SUBJECT = 4000
+_DEFAULT_DEADLINE: float = Resolved.model_fields["deadline"].default
+# A mail that took its whole deadline is recorded all the same.
+_LEAST_RECORDING = 0.5
+# Nobody else needs to tell what such a mail says.
+_TAKEN_OVER = frozenset({"delivered", "partial", "unknown", "queued", "spooled"})
 
 
 class SMTPEmailAlerter(BaseAlerter):
     """Sends alerts by e-mail."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _tell_about_local_runs()
 
     @property
     def config(self) -> SMTPEmailAlerterConfig:
@@ -81,42 +104,78 @@ class SMTPEmailAlerter(BaseAlerter):
             says what was lost, and why.
 
         Raises:
-            ConfigurationError: The configuration is wrong; nothing was sent.
+            ConfigurationError: The configuration is wrong, so that nothing was sent, and
+                ``on_delivery_failure`` is "raise".
             DeliveryError: The mail was not delivered and ``on_delivery_failure`` is
                 "raise".
         """
-        context = current_context()
-        parameters = _as_parameters(params)
-        scopes = [
-            self.config.raw(),
-            context.settings(self.name, self.flavor),
-            message.settings if isinstance(message, AlerterMessage) else {},
-            parameters.settings() if parameters is not None else {},
-        ]
-        reader = SecretReader()
+        event = ""
+        if isinstance(message, str) and (stock := parse_hook_text(message)) is not None:
+            # Here, where the exception that the text is about is still being handled.
+            message = Alert(**stock)
+            event = "failed" if message.severity == "error" else ""
+        return self.post_about(current_context(), message, params, event=event)
+
+    def post_about(
+        self,
+        context: RunContext,
+        message: str | AlerterMessage | Alert | None,
+        params: BaseAlerterStepParameters | None = None,
+        *,
+        event: str = "",
+    ) -> bool:
+        """Send a mail about a step or run; see `post`.
+
+        Args:
+            context: The step or run.
+            message: As in `post`.
+            params: As in `post`.
+            event: What happened to the run according to the mail, or "". Once the mail is on
+                its way nobody else tells about that.
+        """
+        strict = _on_failure(params, self.config.on_delivery_failure) == "raise"
         try:
-            settings = resolve(layer(scopes, replace=reader.resolve), replace=reader.resolve)
-            info = settings.include_pipeline_info
-            alert = build_alert(message, parameters, context, include_pipeline_info=info)
-            subject = (parameters.subject if parameters is not None else None) or ""
-            receipt, shown = self._send(alert, subject, settings)
-            record(receipt, shown, context)
+            scopes = self._scopes(context, message, _as_parameters(params))
+            strict = layer(scopes).get("on_delivery_failure") == "raise"
+            receipt, shown, settings = self._deliver(context, message, params, event)
             return _report(receipt, shown, settings)
-        except ZenmailError as error:
+        except PASS_THROUGH:
+            raise
+        except DeliveryError as error:
             # The frames that it came through hold secrets in clear text, and ZenML logs
             # their variables at DEBUG. The message is enough.
             error.__context__ = None
             raise error.with_traceback(None) from error.__cause__
-        except PASS_THROUGH:
-            raise
+        except ZenmailError as error:
+            if strict:
+                error.__context__ = None
+                raise error.with_traceback(None) from error.__cause__
+            _logger.error("An e-mail was not sent: %s", error)
+            return False
         except Exception as error:
             # ZenML's store failed, or there is a bug; not the user's mistake, so it counts
             # as a mail that was not delivered.
             lost = TemporaryFailure(f"{type(error).__name__}: {error}", code="unexpected")
-            if layer(scopes).get("on_delivery_failure") == "raise":
+            if strict:
                 raise lost from error
             _logger.error("An e-mail was not sent: %s", lost, exc_info=error)
             return False
+
+    def deliver(self, alert: Alert, context: RunContext) -> Receipt:
+        """Send an alert about a run that is seen from outside.
+
+        Raises:
+            ConfigurationError: The configuration is wrong; nothing was sent.
+        """
+        return self._deliver(context, alert, None, "")[0]
+
+    def settings_in(self, context: RunContext) -> Resolved:
+        """Return the settings in force for a step or run.
+
+        Raises:
+            ConfigurationError: A value is invalid, or a secret does not exist.
+        """
+        return self._resolve(self._scopes(context, None, None))
 
     def ask(self, question: str, params: BaseAlerterStepParameters | None = None) -> bool:
         """Refuse: nobody can answer a mail to the pipeline.
@@ -130,25 +189,83 @@ class SMTPEmailAlerter(BaseAlerter):
             "condition in a dynamic pipeline (`zenml.wait`)."
         )
 
-    def _send(self, alert: Alert, subject: str, settings: Resolved) -> tuple[Receipt, str]:
+    def _scopes(
+        self, context: RunContext, message: object, params: SMTPEmailAlerterParameters | None
+    ) -> list[Mapping[str, Any]]:
+        return [
+            self.config.raw(),
+            context.settings(self.name, self.flavor),
+            message.settings if isinstance(message, AlerterMessage) else {},
+            params.settings() if params is not None else {},
+        ]
+
+    def _resolve(self, scopes: list[Mapping[str, Any]]) -> Resolved:
+        reader = SecretReader(stored_secrets)
+        return resolve(layer(scopes, replace=reader.resolve), replace=reader.resolve)
+
+    def _deliver(
+        self,
+        context: RunContext,
+        message: object,
+        params: BaseAlerterStepParameters | None,
+        event: str,
+    ) -> tuple[Receipt, str, Resolved]:
+        """Send a mail and record it, by the deadline.
+
+        Returns:
+            The receipt, the subject as the log may show it, and the settings.
+        """
+        started = time.monotonic()
+        parameters = _as_parameters(params)
+        scopes = self._scopes(context, message, parameters)
+
+        def prepare() -> tuple[Resolved, Alert, Any]:
+            settings = self._resolve(scopes)
+            info = settings.include_pipeline_info
+            alert = build_alert(message, parameters, context, include_pipeline_info=info)
+            return settings, alert, self._session(settings)
+
+        try:
+            settings, alert, session = call_with_timeout(
+                prepare, _seconds(layer(scopes).get("deadline"))
+            )
+        except CallTimedOut:
+            raise TimeoutError("ZenML did not answer by the deadline.") from None
+        deadline = Deadline(started + settings.deadline)
+        subject = (parameters.subject if parameters is not None else None) or ""
+        receipt, shown = self._send(alert, subject, settings, session, deadline)
+        if not receipt.delivered:
+            stored_secrets.forget()  # one may have changed
+        told = event if receipt.outcome in _TAKEN_OVER else ""
+        with contextlib.suppress(CallTimedOut):
+            call_with_timeout(
+                lambda: record(receipt, shown, context, told=told, hidden=settings.bcc),
+                max(deadline.remaining(), _LEAST_RECORDING),
+            )
+        return receipt, shown, settings
+
+    def _send(
+        self, alert: Alert, subject: str, settings: Resolved, session: Any, deadline: Deadline
+    ) -> tuple[Receipt, str]:
         """Send the alert; return the receipt, and the subject as the log may show it."""
         if not settings.recipients:
             raise AddressError(
                 "The mail has no recipient.",
                 remedy="Set recipient_email for the alerter, the step or this post.",
             )
-        with mailers.lease(settings, self._session(settings)) as mailer:
+        with mailers.lease(settings, session) as mailer:
             if alert.steps:
                 # A summary ends the run, so alerts held back earlier go first, in a digest.
-                mailer.finish_thread(alert.thread)
+                mailer.finish_thread(alert.thread, deadline=deadline.share(2))
             receipt = mailer.send_alert(
                 alert,
+                subject=subject,
+                deadline=deadline,
                 sender=settings.sender,
                 to=settings.recipient_email,
                 cc=settings.cc,
                 bcc=settings.bcc,
                 reply_to=settings.reply_to,
-                subject=subject,
                 subject_prefix=settings.subject_prefix,
                 include_html=settings.include_html,
                 templates=settings.templates or None,
@@ -168,6 +285,33 @@ class SMTPEmailAlerter(BaseAlerter):
     def __repr__(self) -> str:
         shown = "".join(f", {name}={value!r}" for name, value in self.config.shown().items())
         return f"{type(self).__name__}(name={self.name!r}{shown})"
+
+
+def _tell_about_local_runs() -> None:
+    """On a local store, mail how runs end with neither a hook nor a watcher."""
+    try:
+        from .watching.handler import register_locally
+
+        register_locally()
+    except Exception as error:
+        # ZenML before 0.94.6 has no dispatcher, and this one's is not documented.
+        _logger.debug("Runs are not observed: %s: %s", type(error).__name__, error)
+
+
+def _on_failure(params: object, default: object) -> object:
+    """Return ``on_delivery_failure`` where the parameters themselves may be wrong."""
+    name = "on_delivery_failure"
+    own = params.get(name) if isinstance(params, Mapping) else getattr(params, name, None)
+    return own or default
+
+
+def _seconds(deadline: Any) -> float:
+    """Return the deadline before it is resolved and checked."""
+    try:
+        seconds = float(deadline)
+    except (TypeError, ValueError):
+        return _DEFAULT_DEADLINE
+    return seconds if 0 < seconds < threading.TIMEOUT_MAX else _DEFAULT_DEADLINE
 
 
 def _token_sources(options: Any) -> list[str]:

@@ -7,17 +7,25 @@ component is registered or updated, and by the alerter when it sends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Dict, List, Optional, Union  # noqa: UP035
 
 from pydantic import ConfigDict, Field
 from zenml.alerter.base_alerter import BaseAlerterConfig
 from zenml.config.base_settings import BaseSettings
-from zenml.utils.secret_utils import SecretField, is_secret_reference
+from zenml.utils.secret_utils import (
+    SecretField,
+    SecretReference,
+    is_secret_reference,
+    parse_secret_reference,
+)
 
 __all__ = ["SMTPEmailAlerterConfig", "SMTPEmailAlerterSettings"]
 
 _HIDDEN = frozenset({"password", "transport_options", "fallback_options"})
+
+_REFERENCE = re.compile(r"\{\{[^{}]{1,400}\}\}")
 
 # Any value may be a `{{secret.key}}` reference instead, which is a str; ZenML refuses
 # references for fields with validators. It also wants typing's own names, not `X | None`,
@@ -155,6 +163,36 @@ class SMTPEmailAlerterSettings(BaseSettings):
         default=None,
         description="Remove what looks like a secret from each mail. Default: true.",
     )
+    run_alerts: _List = Field(
+        default=None,
+        description="Events of a run that are mailed without a hook: failed, stopped, "
+        "completed, recovered, silent, late, paused; or none. Default: failed, silent, paused, "
+        "recovered.",
+    )
+    max_duration: _Number = Field(
+        default=None,
+        description="Seconds a run may take before it is mailed as late. Default: three times "
+        "its usual duration, if run_alerts names late.",
+    )
+
+    @property
+    def required_secrets(self) -> set[SecretReference]:
+        """The secrets that are referred to, also in lists and in options."""
+        return set(_references(self.model_dump()))
+
+
+def _references(value: Any) -> Iterator[SecretReference]:
+    if isinstance(value, Mapping):
+        value = [*value.values()]
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _references(item)
+    elif is_secret_reference(value):
+        yield parse_secret_reference(value)
+    elif isinstance(value, str) and "{{" in value:
+        # Lists and options are written as JSON or with commas, too.
+        for found in _REFERENCE.findall(value):
+            yield parse_secret_reference(found)
 
 
 class SMTPEmailAlerterConfig(BaseAlerterConfig, SMTPEmailAlerterSettings):

@@ -11,13 +11,16 @@ As a hook of a dynamic pipeline (ZenML 0.95.0 or later), each mails a summary of
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional
 
 from zenmail import Alert
 from zenmail.clean import clean_line
 from zenmail.composing.values import duration
+from zenmail.redaction.redact import Redactor
 
+from .alerts.build import build_alert
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context, read_or_default
 from .alerts.run_summary import summarise_run
 from .alerts.tracebacks import error_line, user_traceback
@@ -42,12 +45,12 @@ def smtp_email_alerter_failure_hook(exception: BaseException) -> None:
     Args:
         exception: The exception that ended it.
     """
-    _post(lambda context: _failure(exception, context))
+    _post(lambda context: _failure(_cause(exception), context), event="failed")
 
 
 def smtp_email_alerter_success_hook() -> None:
     """Mail that a step, or the run of a dynamic pipeline, completed."""
-    _post(_success)
+    _post(_success, event="completed")
 
 
 def smtp_email_alerter_start_hook() -> None:
@@ -58,18 +61,26 @@ def smtp_email_alerter_start_hook() -> None:
 def smtp_email_alerter_end_hook(exception: Optional[BaseException] = None) -> None:  # noqa: UP045
     """Mail how a step, or the run of a dynamic pipeline, ended.
 
-    Nothing is mailed if the success or failure hook is also set and says the same.
+    Nothing is mailed if the success or failure hook is also set and says the same, or if
+    ZenML is going to retry the step.
 
     Args:
         exception: The exception that ended it, or None.
     """
+    # ZenML hands on no exception when it stops a step, and is still handling its own.
+    stopped = exception is None and isinstance(sys.exc_info()[1], KeyboardInterrupt)
 
     def ended(context: RunContext) -> Alert | None:
-        if _covered_by_another_hook(exception, context):
+        if stopped:
+            return _success(context, "stopped")
+        if exception is None:
+            return None if _covered_by_another_hook(None, context) else _success(context)
+        if context.will_be_retried or _covered_by_another_hook(exception, context):
             return None
-        return _success(context) if exception is None else _failure(exception, context)
+        return _failure(_cause(exception), context)
 
-    _post(ended)
+    event = "stopped" if stopped else "completed" if exception is None else "failed"
+    _post(ended, event=event)
 
 
 def _covered_by_another_hook(exception: BaseException | None, context: RunContext) -> bool:
@@ -86,8 +97,24 @@ def _covered_by_another_hook(exception: BaseException | None, context: RunContex
     return source is not None and source.attribute == hook
 
 
-def _post(make: Callable[[RunContext], Alert | None]) -> None:
+def _cause(exception: BaseException) -> BaseException:
+    """Return what failed in a step, which ZenML wraps for the run of a dynamic pipeline."""
+    seen = {id(exception)}
+    while type(exception).__name__ == "StepExecutionException":
+        inner = getattr(exception, "original_exception", None) or exception.__cause__
+        if not isinstance(inner, BaseException) or id(inner) in seen:
+            break
+        exception = inner
+        seen.add(id(exception))
+    return exception
+
+
+def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> None:
     """Make the alert and post it; an error is logged and never fails the step.
+
+    Args:
+        make: Makes the alert, or None for no mail.
+        event: What the mail tells about; of a step, only its failure concerns the run.
 
     Raises:
         KeyboardInterrupt: ZenML stopped or interrupted the run. ZenML swallows its own
@@ -101,13 +128,15 @@ def _post(make: Callable[[RunContext], Alert | None]) -> None:
                 "zenml stack update -al <ALERTER>"
             )
             return
-        alert = make(current_context().refreshed())
+        context = current_context().refreshed()
+        alert = make(context)
         if alert is None:
             return
         if is_email_alerter(alerter):
-            alerter.post(alert)
+            told = event if context.step is None or event == "failed" else ""
+            alerter.post_about(context, alert, event=told)
         else:
-            alerter.post(_as_text(alert))
+            alerter.post(_as_text(alert, context))
     except PASS_THROUGH as stop:
         raise KeyboardInterrupt(str(stop)) from stop
     except Exception as error:
@@ -146,9 +175,9 @@ def _failure(exception: BaseException, context: RunContext) -> Alert:
     )
 
 
-def _success(context: RunContext) -> Alert:
+def _success(context: RunContext, status: str = "") -> Alert:
     values = summarise_run(context) if context.step is None else {}
-    status = context.run_status if context.step is None else ""
+    status = status or (context.run_status if context.step is None else "")
     ended = status if status in ("stopped", "failed", "cancelled") else "completed"
     seconds = context.seconds
     took = f"It took {duration(seconds)}." if seconds is not None else ""
@@ -188,8 +217,9 @@ def _details(context: RunContext, *, timed: bool = True) -> dict[str, Any]:
     return {"facts": facts}
 
 
-def _as_text(alert: Alert) -> str:
-    """Return the alert as text, for alerters that take nothing else."""
+def _as_text(alert: Alert, context: RunContext) -> str:
+    """Return the alert as text without secrets, for alerters that take nothing else."""
+    alert = build_alert(alert, None, context, include_pipeline_info=True)
     facts = "\n".join(f"{label}: {value}" for label, value in alert.facts.items())
     parts = (alert.title, alert.body, facts, alert.traceback, alert.url)
-    return "\n\n".join(part for part in parts if part)
+    return Redactor().text("\n\n".join(part for part in parts if part))

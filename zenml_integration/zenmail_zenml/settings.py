@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -14,6 +16,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
 )
 from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
 
@@ -22,7 +25,17 @@ from zenmail.clean import clean_line
 from zenmail.errors import AddressError, ConfigurationError, OptionsError
 from zenmail.model import describe_validation
 
-__all__ = ["SMTP_OPTIONS", "Resolved", "SecretReader", "as_mapping", "layer", "resolve"]
+__all__ = [
+    "RUN_ALERTS",
+    "SMTP_OPTIONS",
+    "Resolved",
+    "SecretCache",
+    "SecretReader",
+    "as_mapping",
+    "layer",
+    "resolve",
+    "stored_secrets",
+]
 
 SMTP_OPTIONS = {
     "smtp_server": "host",
@@ -33,6 +46,11 @@ SMTP_OPTIONS = {
     "smtp_ca_file": "ca_file",
     "smtp_ehlo_name": "ehlo_name",
 }
+RUN_ALERTS = frozenset(
+    {"failed", "stopped", "completed", "recovered", "silent", "late", "paused"}
+)
+"""Events of a run that can be mailed without a hook."""
+
 _OPTIONS_OF = {"transport": "transport_options", "fallback_transport": "fallback_options"}
 
 
@@ -73,15 +91,53 @@ def layer(
     return merged
 
 
+class SecretCache:
+    """ZenML's secrets as they were read a moment ago.
+
+    Args:
+        seconds: How long a secret counts as read a moment ago.
+        known: Values by key of secrets that need not be read, by name.
+    """
+
+    def __init__(
+        self, seconds: float = 60.0, *, known: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
+        self._seconds = seconds
+        self._values = {name: (math.inf, values) for name, values in (known or {}).items()}
+
+    def get(self, name: str, key: str) -> Mapping[str, str]:
+        """Return the values of a secret, read anew if it is old or lacks the key.
+
+        Raises:
+            ConfigurationError: It does not exist.
+        """
+        read_at, values = self._values.get(name, (-math.inf, {}))
+        if key in values and time.monotonic() - read_at <= self._seconds:
+            return values
+        if read_at == math.inf:
+            return values
+        values = _fetch(name, key)
+        self._values[name] = (time.monotonic(), values)
+        return values
+
+    def forget(self) -> None:
+        """Read every secret anew, such as after a login was refused."""
+        self._values.clear()
+
+
+stored_secrets = SecretCache()
+"""The secrets that this process has read."""
+
+
 class SecretReader:
     """Resolves ``{{secret.key}}`` in settings, with one request per secret.
 
     Args:
-        known: Values by key of secrets that need not be read, by name.
+        cache: Where secrets are kept; None for this reader alone.
     """
 
-    def __init__(self, known: Mapping[str, Mapping[str, str]] | None = None) -> None:
-        self._secrets: dict[str, Mapping[str, str]] = dict(known or {})
+    def __init__(self, cache: SecretCache | None = None) -> None:
+        self._cache = cache or SecretCache()
 
     def resolve(self, value: Any) -> Any:
         """Return the value with every reference in it resolved.
@@ -97,12 +153,11 @@ class SecretReader:
 
     def _read(self, reference: str | SecretStr) -> str:
         name, key = parse_secret_reference(reference)
-        if name not in self._secrets:
-            self._secrets[name] = _fetch(name, key)
+        values = self._cache.get(name, key)
         try:
-            return self._secrets[name][key]
+            return values[key]
         except KeyError:
-            keys = ", ".join(sorted(self._secrets[name])) or "none"
+            keys = ", ".join(sorted(values)) or "none"
             raise ConfigurationError(
                 f"The secret {name!r} has no key {key!r}; it has: {keys}.",
                 remedy=f"Add it: zenml secret update {name} --{key}=...",
@@ -178,6 +233,28 @@ class Resolved(BaseModel):
     max_alerts_per_run: int | None = Field(default=None, ge=1)
     templates: str = ""
     redact: bool = True
+    run_alerts: Addresses = ("failed", "silent", "paused", "recovered")
+    max_duration: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @field_validator("run_alerts")
+    @classmethod
+    def _check_run_alerts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted({*value} - RUN_ALERTS - {"none"}):
+            known = ", ".join(sorted(RUN_ALERTS))
+            raise ValueError(f"unknown event {unknown[0]!r}; choose from {known}, or none")
+        return value
+
+    def alerts_about(self, event: str) -> bool:
+        """Whether an event of a run is mailed that nobody's hook has told.
+
+        Args:
+            event: One of `RUN_ALERTS`.
+        """
+        if event == "late" and self.max_duration is not None:
+            return True
+        return event in self.run_alerts or (
+            event == "recovered" and "completed" in self.run_alerts
+        )
 
     @property
     def recipients(self) -> tuple[str, ...]:

@@ -183,13 +183,19 @@ class Mailer:
         return self._dispatcher.send(email, Deadline.after(self.deadline))
 
     def send_alert(
-        self, alert: Alert, *, subject: str = "", **addressing: Unpack[AddressingArguments]
+        self,
+        alert: Alert,
+        *,
+        subject: str = "",
+        deadline: Deadline | None = None,
+        **addressing: Unpack[AddressingArguments],
     ) -> Receipt:
         """Compose an alert and send it.
 
         Args:
             alert: What happened.
             subject: The subject, when it is not the alert's title.
+            deadline: When its delivery has to end, if not after the mailer's own seconds.
             addressing: Sender, recipients and form of the mail: the fields of `Addressing`.
                 The secrets among the transports' options are taken out in any case.
 
@@ -200,20 +206,21 @@ class Mailer:
             AddressError: The sender is invalid, or there is no valid recipient.
             ConfigurationError: Another argument is unusable.
         """
-        deadline = Deadline.after(self.deadline)
+        deadline = deadline or Deadline.after(self.deadline)
         require_alert(alert)
         return self._alerts.send(alert, Addressing(**addressing), as_text(subject), deadline)
 
-    def finish_thread(self, thread: str) -> list[Receipt]:
+    def finish_thread(self, thread: str, *, deadline: Deadline | None = None) -> list[Receipt]:
         """Send the digest of a run that has ended, if alerts of it were held back.
 
         Args:
             thread: The `Alert.thread` of the run's alerts.
+            deadline: When that has to end, if not after the mailer's own seconds.
 
         Returns:
             The outcome of the digest, for each set of recipients.
         """
-        return self._alerts.finish(thread, Deadline.after(self.deadline))
+        return self._alerts.finish(thread, deadline or Deadline.after(self.deadline))
 
     def flush(
         self, *, limit: int | None = None, also: Collection[OutboxState] = ()

@@ -41,10 +41,12 @@ class RunContext:
     Attributes:
         run: The pipeline run.
         step: The step run; None in the run-level hooks of a dynamic pipeline.
+        stack: Name of the stack of a run that is seen from outside, or "".
     """
 
     run: PipelineRunResponse | None = None
     step: StepRunResponse | None = None
+    stack: str = ""
 
     @property
     def innermost(self) -> StepRunResponse | PipelineRunResponse | None:
@@ -84,11 +86,17 @@ class RunContext:
     @property
     def stack_name(self) -> str:
         """The active stack's name, or "" outside a run."""
-        if self.run is None:
-            return ""
+        if self.run is None or self.stack:
+            return self.stack
         from zenml.client import Client
 
         return read_or_default(lambda: Client().active_stack.name, "")
+
+    @property
+    def will_be_retried(self) -> bool:
+        """Whether ZenML starts the step again if it fails."""
+        step = self.step
+        return step is not None and read_or_default(lambda: step.is_retriable, False)
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def assemble(
         connect: Returns the session of its service connector.
     """
     from ..mailers import make_mailer
-    from ..settings import SecretReader, resolve
+    from ..settings import SecretCache, SecretReader, resolve
 
     def stopped(*more: Check) -> StoredAlerter:
         transport = str(values.get("transport") or "smtp")
@@ -88,7 +88,7 @@ def assemble(
     commands = partial(_commands, name, values)
     started = time.perf_counter()
     try:
-        resolved = SecretReader(secrets).resolve(values)
+        resolved = SecretReader(SecretCache(known=secrets)).resolve(values)
     except ConfigurationError as error:
         return stopped(Check.failed("secret", error, seconds=_seconds_since(started)))
     detail = "Read from ZenML's store." if resolved != values else "None needed."

@@ -1,0 +1,149 @@
+"""What the hooks say when a step is retried, stopped, or part of a dynamic run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from zenml import pipeline, step
+from zenml.client import Client
+from zenml.config.retry_config import StepRetryConfig
+
+from zenmail.testing.smtp_server import SMTPServer
+from zenmail_zenml import (
+    smtp_email_alerter_end_hook,
+    smtp_email_alerter_failure_hook,
+    smtp_email_alerter_success_hook,
+)
+
+pytestmark = pytest.mark.zenml
+
+
+def subjects(server: SMTPServer) -> list[str]:
+    """Return the subjects of the mails that arrived, in order."""
+    return [str(mail.message["Subject"]) for mail in server.mails]
+
+
+@step
+def never_works() -> None:
+    """Fail."""
+    raise ValueError("again")
+
+
+def test_only_the_last_attempt_is_a_failure(alerter: Any, server: SMTPServer) -> None:
+    """A step that fails three times, twice of them to be retried, is one mail of its hook."""
+    tried = never_works.with_options(
+        retry=StepRetryConfig(max_retries=2), on_end=smtp_email_alerter_end_hook
+    )
+
+    @pipeline(enable_cache=False)
+    def retried_in_vain() -> None:
+        tried()
+
+    with pytest.raises(RuntimeError):
+        retried_in_vain()
+    run = Client().list_pipeline_runs(pipeline="retried_in_vain").items[0]
+    attempts = Client().list_run_steps(pipeline_run_id=run.id, exclude_retried=False).total
+    assert attempts == 3
+    assert [subject for subject in subjects(server) if subject.startswith("Step")] == [
+        "Step never_works of pipeline retried_in_vain failed: ValueError: again"
+    ]
+
+
+def test_a_stopped_step_is_not_completed(
+    alerter: Any, server: SMTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ZenML calls the end hook without an exception while it handles its own interrupt."""
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        smtp_email_alerter_end_hook(None)
+    (subject,) = subjects(server)
+    assert subject.endswith("stopped")
+    smtp_email_alerter_end_hook(None)
+    assert subjects(server)[1].endswith("completed")
+
+
+def test_a_dynamic_failure_names_the_step_s_own_error(alerter: Any, server: SMTPServer) -> None:
+    """ZenML's wrapper, nested or not, is taken off: error and traceback are the step's."""
+    exceptions = pytest.importorskip("zenml.exceptions")
+    if not hasattr(exceptions, "StepExecutionException"):
+        pytest.skip("this ZenML wraps no exceptions")
+    wrap = exceptions.StepExecutionException
+    try:
+        raise ValueError("no rows")
+    except ValueError as error:
+        inner = error
+    wrapped = wrap("outer", original_exception=wrap("inner", original_exception=inner))
+    smtp_email_alerter_failure_hook(wrapped)
+    (mail,) = server.mails
+    assert mail.message["Subject"].endswith("failed: ValueError: no rows")
+    body = mail.message.get_body(("plain",))
+    assert body is not None
+    assert "StepExecutionException" not in body.get_content()
+    assert 'raise ValueError("no rows")' in body.get_content()
+
+
+def test_nobody_learns_of_bcc_from_the_metadata(
+    register: Callable[..., Any], server: SMTPServer
+) -> None:
+    """The record of a mail names its recipients, but none that are hidden from the others."""
+    server.users.clear()
+    register(
+        smtp_server="localhost",
+        smtp_port=server.port,
+        smtp_ca_file=str(server.ca_file),
+        bcc="Hidden <hidden@example.com>",
+    )
+    hooked = quiet.with_options(on_success=smtp_email_alerter_success_hook)
+
+    @pipeline(enable_cache=False)
+    def with_bcc() -> None:
+        hooked()
+
+    run: Any = with_bcc()
+    (mail,) = server.mails
+    assert "hidden@example.com" in mail.recipients
+    recorded = Client().get_pipeline_run(run.id).steps["quiet"].run_metadata
+    assert "default@example.com" in str(recorded)
+    assert "hidden@example.com" not in str(recorded)
+
+
+@step
+def quiet() -> None:
+    """Succeed."""
+
+
+def test_text_for_another_alerter_holds_no_secret_and_names_the_run(
+    zenml_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is handed to an alerter of another flavor is redacted and says where it is from."""
+    from zenmail_zenml import hooks
+
+    posted: list[str] = []
+
+    class Chat:
+        def post(self, text: str) -> bool:
+            posted.append(text)
+            return True
+
+    monkeypatch.setattr(hooks, "_find_alerter", Chat)
+    hooked = guarded.with_options(on_failure=smtp_email_alerter_failure_hook)
+
+    @pipeline(enable_cache=False)
+    def to_chat() -> None:
+        hooked()
+
+    with pytest.raises(RuntimeError):
+        to_chat()
+    (text,) = posted
+    run = Client().list_pipeline_runs(pipeline="to_chat").items[0]
+    assert run.name in text
+    assert "to_chat" in text
+    assert "hunter2hunter2" not in text
+
+
+@step
+def guarded(api_key: str = "hunter2hunter2") -> None:
+    """Fail and say too much."""
+    raise ValueError(f"api_key={api_key}")

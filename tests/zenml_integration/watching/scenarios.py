@@ -1,0 +1,233 @@
+"""Pipelines that end in every way ZenML knows; run as a script, with the names to run.
+
+With HOOKS=1 in the environment each step also has hooks.
+"""
+
+import os
+import shutil
+import signal
+import sys
+from typing import Any
+
+from zenml import get_step_context, pipeline, step
+from zenml.client import Client
+from zenml.config.retry_config import StepRetryConfig
+from zenml.enums import ExecutionStatus, StackComponentType
+from zenml.models import PipelineRunUpdate
+
+from zenmail_zenml import smtp_email_alerter_failure_hook
+
+if os.environ.get("WITHOUT_HANDLER") == "1":
+    # As where another process keeps ZenML's database.
+    from zenmail_zenml.watching import handler
+
+    handler.register_locally = lambda: None
+
+WITH_HOOKS = os.environ.get("HOOKS") == "1"
+HOOKS: dict[str, Any] = {"on_failure": smtp_email_alerter_failure_hook} if WITH_HOOKS else {}
+
+
+@step
+def rows(count: int = 3) -> list[int]:
+    """Succeed."""
+    return list(range(count))
+
+
+@step
+def use(values: list[int]) -> int:
+    """Succeed with an input."""
+    return len(values)
+
+
+@step
+def one(value: int) -> int:
+    """Succeed with an item."""
+    return value
+
+
+@step
+def one_fails(value: int) -> int:
+    """Fail for one item."""
+    if value == 1:
+        raise ValueError("no model for 1")
+    return value
+
+
+@step
+def explode(values: list[int]) -> None:
+    """Fail."""
+    raise ValueError(f"no model for {len(values)} rows")
+
+
+@step
+def wrong() -> int:
+    """Return what was not promised."""
+    return "text"  # type: ignore[return-value]
+
+
+@step
+def lose(values: list[int]) -> None:
+    """Delete the input, as a full disk or an expired bucket would."""
+    run = Client().list_pipeline_runs(name="contains:lost_input", size=1).items[0]
+    shutil.rmtree(run.steps["rows"].outputs["output"][0].uri)
+
+
+@step
+def second_time() -> None:
+    """Fail at the first attempt."""
+    marker = os.environ["MARKER"]
+    if not os.path.exists(marker):
+        open(marker, "w").close()
+        raise ConnectionError("try again")
+
+
+@step
+def die() -> None:
+    """End as a process without memory does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@step
+def stop() -> None:
+    """Be stopped, as by `zenml pipeline runs stop`."""
+    run = get_step_context().pipeline_run
+    update = PipelineRunUpdate(status=ExecutionStatus.STOPPING)
+    Client().zen_store.update_run(run_id=run.id, run_update=update)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def static_good() -> None:
+    """Complete."""
+    use(rows())
+
+
+@pipeline(enable_cache=True, **HOOKS)
+def cached() -> None:
+    """Complete without running anything."""
+    use(rows())
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def static_bad() -> None:
+    """Fail in a step."""
+    explode(rows())
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def wrong_output() -> None:
+    """Fail after the step's own code."""
+    wrong()
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def lost_input() -> None:
+    """Fail before the step's own code."""
+    values = rows()
+    lose(values, id="lose")
+    use(values, after=["lose"])
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def retried_good() -> None:
+    """Complete at the second attempt."""
+    second_time.with_options(retry=StepRetryConfig(max_retries=2))()
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def retried_bad() -> None:
+    """Fail at every attempt."""
+    explode.with_options(retry=StepRetryConfig(max_retries=1))(rows())
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def killed() -> None:
+    """Never end."""
+    die()
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def stopped() -> None:
+    """End as told."""
+    stop()
+
+
+@pipeline(dynamic=True, enable_cache=False, **HOOKS)
+def dynamic_good() -> None:
+    """Complete."""
+    use(rows())
+
+
+@pipeline(dynamic=True, enable_cache=False, **HOOKS)
+def dynamic_bad() -> None:
+    """Fail in a step."""
+    explode(rows())
+
+
+@pipeline(dynamic=True, enable_cache=False, **HOOKS)
+def mapped_good() -> None:
+    """Complete for every item."""
+    one.map(rows())
+
+
+@pipeline(dynamic=True, enable_cache=False, **HOOKS)
+def mapped_bad() -> None:
+    """Fail for one item."""
+    one_fails.map(rows())
+
+
+GOOD = ("static_good", "cached", "cached", "retried_good", "dynamic_good", "mapped_good")
+BAD = (
+    "static_bad",
+    "wrong_output",
+    "lost_input",
+    "retried_bad",
+    "dynamic_bad",
+    "mapped_bad",
+)
+
+
+def set_up(port: str, ca_file: str) -> None:
+    """Register the flavor, and a stack with an alerter that mails to the server."""
+    client = Client()
+    client.create_flavor(
+        "zenmail_zenml.flavor.SMTPEmailAlerterFlavor", StackComponentType.ALERTER
+    )
+    client.create_stack_component(
+        name="mail",
+        flavor="smtp_email",
+        component_type=StackComponentType.ALERTER,
+        configuration={
+            "sender_email": "alerts@example.com",
+            "recipient_email": "team@example.com",
+            "smtp_server": "localhost",
+            "smtp_port": port,
+            "smtp_ca_file": ca_file,
+            "deadline": "5",
+        },
+    )
+    client.create_stack(
+        name="mailing",
+        components={
+            StackComponentType.ORCHESTRATOR: "default",
+            StackComponentType.ARTIFACT_STORE: "default",
+            StackComponentType.ALERTER: "mail",
+        },
+    )
+    client.activate_stack("mailing")
+
+
+def main(names: list[str]) -> None:
+    """Set up, or run pipelines."""
+    if names[0] == "set-up":
+        set_up(*names[1:])
+        return
+    for name in names:
+        try:
+            globals()[name]()
+        except Exception as error:
+            print(f"{name}: {type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,202 @@
+"""An event is told by one, and the handler keeps nobody waiting."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from zenml import pipeline, step
+from zenml.client import Client
+
+from zenmail.testing.smtp_server import SMTPServer
+from zenmail_zenml import SMTPEmailAlerterSettings
+from zenmail_zenml.settings import Resolved, resolve, stored_secrets
+from zenmail_zenml.watching.claims import RunClaims, was_told
+from zenmail_zenml.watching.observer import RunEvent, end_of, running_late, silent
+from zenmail_zenml.watching.teller import Teller
+
+pytestmark = pytest.mark.zenml
+
+
+@step
+def nothing() -> None:
+    """Succeed."""
+
+
+@pipeline(enable_cache=False)
+def uneventful() -> None:
+    """Complete."""
+    nothing()
+
+
+@pytest.fixture
+def run(alerter: Any) -> Any:
+    """A run that completed, on a stack with an alerter."""
+    finished: Any = uneventful()
+    return Client().get_pipeline_run(finished.id)
+
+
+def test_one_of_many_may_tell(run: Any) -> None:
+    """Of many who claim an event at the same time one gets it, and nobody once it is told."""
+    claims, event = RunClaims(), RunEvent("failed", run)
+    start = threading.Barrier(6)
+
+    def claim(_: int) -> str:
+        start.wait()
+        return claims.claim(event, 60.0)
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(claim, range(6)))
+    assert answers.count("mine") == 1
+    claims.settle(event, "test")
+    assert claims.claim(event, 60.0) == "told"
+    assert was_told(Client().get_pipeline_run(run.id), "failed")
+    assert claims.claim(RunEvent("late", run), 60.0) == "mine"
+    claims.release(RunEvent("late", run))
+
+
+def test_an_abandoned_claim_is_given_up(run: Any) -> None:
+    """The claim of a process that died is busy for its time, and then free again."""
+    claims, event = RunClaims(), RunEvent("silent", run)
+    assert claims.claim(event, 60.0) == "mine"
+    assert claims.claim(event, 60.0) == "busy"
+    assert claims.claim(event, -1.0) == "busy"
+    assert claims.claim(event, 60.0) == "mine"
+    claims.release(event)
+
+
+def test_an_event_is_mailed_only_if_it_is_wanted(
+    register: Callable[..., Any], server: SMTPServer
+) -> None:
+    """`run_alerts` selects the events, and the same event is mailed once."""
+    server.users.clear()
+    register(
+        smtp_server="localhost",
+        smtp_port=server.port,
+        smtp_ca_file=str(server.ca_file),
+        run_alerts="completed",
+    )
+    finished: Any = uneventful()
+    run = Client().get_pipeline_run(finished.id)
+    event = end_of(run)
+    assert event is not None
+    teller = Teller("test")
+    assert teller.tell(RunEvent("failed", run))
+    # The alerter itself may be telling it at this moment.
+    for _ in range(300):
+        if teller.tell(event):
+            break
+        time.sleep(0.2)
+    assert teller.tell(event)
+    assert len(server.mails) == 1
+    assert "uneventful completed" in str(server.mails[0].message["Subject"])
+
+
+def test_a_mail_that_is_not_taken_is_tried_again(
+    register: Callable[..., Any], server: SMTPServer
+) -> None:
+    """While the mail server is away an event stays to be told."""
+    port = server.port
+    server.close()
+    register(smtp_server="localhost", smtp_port=port, deadline=1.0)
+    finished: Any = uneventful()
+    event = RunEvent("failed", Client().get_pipeline_run(finished.id))
+    assert not Teller("test").tell(event)
+    assert RunClaims().claim(event, 60.0) == "mine"
+    RunClaims().release(event)
+
+
+def test_late_and_silent_are_judged_by_the_clock(run: Any) -> None:
+    """A run is late after `max_duration`, and silent after its patience; not before."""
+    from datetime import timedelta
+
+    soon, later = run.start_time + timedelta(seconds=5), run.start_time + timedelta(hours=1)
+    assert running_late(run, soon, 60.0) is None
+    late = running_late(run, later, 60.0)
+    assert late is not None
+    assert "max_duration" in late.detail
+    assert silent(run, soon, 600.0) is None
+    assert silent(run, later, 7200.0) is None
+    assert silent(run, later, 600.0) is not None
+
+
+def test_unknown_events_are_refused() -> None:
+    """A misspelt event is an error that lists the right ones; max_duration implies late."""
+    with pytest.raises(Exception, match="unknown event 'fialed'"):
+        resolve({"run_alerts": "fialed"}, replace=lambda value: value)
+    assert not Resolved().alerts_about("late")
+    assert Resolved(max_duration=60).alerts_about("late")
+    assert "run_alerts" in SMTPEmailAlerterSettings.model_fields
+
+
+def test_the_handler_takes_a_note_and_raises_nothing(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ZenML gets its thread back while the mail is still to be sent."""
+    dispatcher = pytest.importorskip("zenml.dispatcher")
+    from zenmail_zenml.watching.handler import RunAlerts
+
+    handler = RunAlerts()
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object, **__: object) -> bool:
+        asked.set()
+        go_on.wait(60)
+        raise RuntimeError("our mistake")
+
+    monkeypatch.setattr(Teller, "tell", slow)
+    event = dispatcher.PipelineRunStatusUpdate(run=run, previous_status="running")
+    handler.handle_event(event)
+    assert asked.wait(60)
+    handler.handle_event(event)  # and while the thread is at work
+    handler.handle_event(None)  # type: ignore[arg-type]
+    monkeypatch.setattr(Teller, "tell", lambda *_, **__: True)
+    go_on.set()
+    handler.close()
+
+
+def test_a_silent_zenml_does_not_outlast_the_deadline(
+    alerter: Any, server: SMTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a secret that is not answered nor a record that is not taken holds up `post`."""
+    hang = threading.Event()
+    stored_secrets.forget()
+    with monkeypatch.context() as patch:
+        patch.setattr("zenmail_zenml.settings._fetch", lambda name: hang.wait(120))
+        started = time.monotonic()
+        assert alerter.post("x", {"deadline": 1.0}) is False
+        assert time.monotonic() - started < 60
+    with monkeypatch.context() as patch:
+        patch.setattr("zenmail_zenml.alerter.record", lambda *_, **__: hang.wait(120))
+        started = time.monotonic()
+        assert alerter.post("y", {"deadline": 20.0}) is True
+        assert time.monotonic() - started < 60
+    hang.set()
+    assert len(server.mails) == 1
+
+
+def test_a_warm_alert_reads_no_secret(
+    alerter: Any, server: SMTPServer, monkeypatch: pytest.MonkeyPatch, zenml_store: Path
+) -> None:
+    """Two posts ask ZenML for a secret once; after a refusal it is asked again."""
+    from zenmail_zenml import settings
+
+    fetch = settings._fetch
+    asked: list[str] = []
+
+    def counted(name: str) -> Any:
+        asked.append(name)
+        return fetch(name)
+
+    monkeypatch.setattr(settings, "_fetch", counted)
+    stored_secrets.forget()
+    for _ in range(2):
+        assert alerter.post("x") is True
+    assert asked == ["email_credentials"]
+    server.on("rcpt", "550 5.1.1 Unknown user")
+    assert alerter.post("x") is False
+    assert alerter.post("x") is not None
+    assert len(asked) == 2

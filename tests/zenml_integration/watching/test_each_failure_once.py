@@ -1,0 +1,76 @@
+"""Exactly one mail for each failed run and none for good ones, whoever is there to tell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import World
+from .scenarios import BAD, GOOD
+
+pytestmark = [pytest.mark.zenml, pytest.mark.once, pytest.mark.timeout(900)]
+nightly = pytest.mark.skipif(
+    os.environ.get("ZENMAIL_NIGHTLY") != "1", reason="runs with ZENMAIL_NIGHTLY=1"
+)
+
+
+def about(subjects: list[str]) -> list[str]:
+    """Return the pipelines that the mails are about, sorted."""
+    return sorted(subject.split("ipeline ")[1].split()[0] for subject in subjects)
+
+
+@nightly
+@pytest.mark.parametrize("kind", ["local", "rest"])
+def test_the_watcher_alone(make_world: Callable[..., World], kind: str) -> None:
+    """One look mails each failure, the next one nothing."""
+    world = make_world(kind)
+    world.run(*GOOD, *BAD, WITHOUT_HANDLER="1")
+    world.run("stopped", WITHOUT_HANDLER="1")
+    assert world.subjects() == []
+    seen = world.watch()
+    assert about(world.subjects()) == sorted(BAD), seen
+    world.watch()
+    assert len(world.subjects()) == len(BAD)
+
+
+@nightly
+@pytest.mark.parametrize("kind", ["local", "rest"])
+def test_the_handler_alone(make_world: Callable[..., World], kind: str) -> None:
+    """ZenML's own process, or the client's on a local store, mails each failure."""
+    world = make_world(kind, handler=True)
+    log = world.run(*GOOD, *BAD)
+    world.run("stopped")
+    world.wait_for(lambda: len(world.subjects()) >= len(BAD))
+    assert about(world.subjects()) == sorted(BAD), log
+
+
+@pytest.mark.parametrize("kind", ["local", pytest.param("rest", marks=nightly)])
+def test_hooks_handler_and_watchers_together(
+    make_world: Callable[..., World], kind: str
+) -> None:
+    """A hook's mail is the only one about its run; what no hook sees the others mail."""
+    world = make_world(kind, handler=True)
+    watchers = [world.start_watching("--interval=0.5") for _ in range(2)]
+    log = world.run(*GOOD, *BAD, HOOKS="1")
+    world.wait_for(lambda: len(world.subjects()) >= len(BAD))
+    world.wait_for(lambda: len(world.subjects()) > len(BAD), 8)
+    seen = []
+    for watcher in watchers:
+        watcher.terminate()
+        seen.append(watcher.communicate(timeout=30)[0])
+        assert watcher.returncode == 0, seen[-1]
+    assert about(world.subjects()) == sorted(BAD), (world.subjects(), log, seen)
+
+
+def test_a_killed_process_is_told_by_the_watcher(make_world: Callable[..., World]) -> None:
+    """A run whose process was killed is mailed once, as silent; nobody else can tell."""
+    world = make_world("local")
+    world.run("killed")
+    assert world.subjects() == []
+    world.watch("--silent-after=600")
+    assert world.subjects() == []
+    for _ in range(2):
+        world.watch("--silent-after=1")
+    assert world.subjects() == ["Pipeline killed shows no sign of life"]

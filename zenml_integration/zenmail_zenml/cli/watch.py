@@ -1,0 +1,106 @@
+"""``zenmail watch``: mails what happens to runs, with no hook in any of them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from .client import open_client
+
+__all__ = ["watch"]
+
+
+@click.command(
+    short_help="Mail what happens to runs.",
+    help="""Watch the runs of ZenML's active project and mail what nobody has told yet: runs
+    that failed, that show no sign of life, that wait for an answer, and pipelines that
+    complete again. The setting run_alerts selects the events.
+
+    Any number of watchers can run at the same time; each event is mailed once. Stop it with
+    SIGTERM or Ctrl-C.
+
+    \\b
+    Examples:
+      zenmail watch
+      zenmail watch --interval=30 --alerter=email_alerter
+      zenmail watch --once          (for cron)
+    """,
+)
+@click.option("--once", is_flag=True, help="Look once and exit.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between two looks.",
+)
+@click.option("--alerter", metavar="NAME", help="Mail with this alerter, whatever the stack.")
+@click.option(
+    "--lookback",
+    type=click.FloatRange(min=0),
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    help="How far back the first look goes, for runs that ended while nobody watched.",
+)
+@click.option(
+    "--silent-after",
+    type=click.FloatRange(min=1),
+    default=86_400.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time without a sign of life after which a run counts as dead. Steps that send "
+    "heartbeats count as dead after ZenML's own threshold if that is shorter.",
+)
+@click.pass_context
+def watch(
+    ctx: click.Context,
+    once: bool,
+    interval: float,
+    alerter: str | None,
+    lookback: float,
+    silent_after: float,
+) -> None:
+    """Watch runs."""
+    open_client()
+    from ..watching.teller import Teller
+    from ..watching.watcher import Round, Watcher
+
+    watcher = Watcher(
+        Teller("watcher", alerter=alerter),
+        lookback=timedelta(hours=lookback),
+        patience=silent_after,
+    )
+
+    def show(found: Round) -> None:
+        click.echo(
+            f"{found.ended} ended, {found.running} running, {found.told} told, "
+            f"{found.waiting} waiting"
+        )
+        for trouble in found.troubles:
+            click.echo(trouble, err=True)
+
+    if once:
+        found = watcher.look()
+        show(found)
+        ctx.exit(1 if found.troubles else 0)
+    stop = threading.Event()
+
+    def end(*_: Any) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    while not stop.is_set():
+        try:
+            show(watcher.look())
+        except Exception as error:
+            # ZenML may be away for a while; the next look goes on where this one began.
+            click.echo(f"ZenML did not answer: {type(error).__name__}: {error}", err=True)
+        stop.wait(interval)
+    click.echo("Stopped.")

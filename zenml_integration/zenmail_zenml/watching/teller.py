@@ -1,0 +1,142 @@
+"""Mails events of runs, each once."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol, cast
+
+from zenml.client import Client
+from zenml.enums import StackComponentType
+from zenml.stack import StackComponent
+
+from zenmail import ZenmailError
+
+from ..alerts.run_context import RunContext, elapsed
+from .claims import Claims, RunClaims, was_told
+from .observer import hooked_failure
+
+if TYPE_CHECKING:
+    from zenml.models import PipelineRunResponse
+
+    from zenmail import Alert, Receipt
+
+    from ..settings import Resolved
+    from .observer import RunEvent
+
+__all__ = ["RunAlerter", "Teller"]
+
+_logger = logging.getLogger(__name__)
+_FLAVOR = "smtp_email"
+# What a process needs besides the delivery: reading, and recording what it did.
+_MARGIN = 30.0
+
+
+class RunAlerter(Protocol):
+    """What a teller needs of `SMTPEmailAlerter`, which imports this package itself."""
+
+    name: str
+
+    def settings_in(self, context: RunContext) -> Resolved:
+        """Return the settings in force for a run."""
+        ...
+
+    def deliver(self, alert: Alert, context: RunContext) -> Receipt:
+        """Send an alert about a run."""
+        ...
+
+
+class Teller:
+    """Mails events with the alerters of the runs' stacks.
+
+    Args:
+        by: Who tells, as the evidence names it.
+        alerter: Name of the alerter to use for every run; None for those of its stack.
+        claims: Decides who tells about an event.
+    """
+
+    def __init__(
+        self, by: str, *, alerter: str | None = None, claims: Claims | None = None
+    ) -> None:
+        self._by = by
+        self._alerter = alerter
+        self._claims = claims or RunClaims()
+
+    def alerters(self, run: PipelineRunResponse) -> list[RunAlerter]:
+        """Return the e-mail alerters that tell about a run."""
+        kind = StackComponentType.ALERTER
+        if self._alerter is not None:
+            models = [Client().get_stack_component(kind, self._alerter)]
+        else:
+            stack = run.stack
+            models = stack.components.get(kind, []) if stack is not None else []
+        return [
+            cast(RunAlerter, StackComponent.from_model(model))
+            for model in models
+            if model.flavor_name == _FLAVOR
+        ]
+
+    def tell(self, event: RunEvent, *, hooks_are_over: bool = False) -> bool:
+        """Mail an event, unless nobody wants it or it has been told.
+
+        Args:
+            event: The event.
+            hooks_are_over: Whether no hook of the run can come any more.
+
+        Returns:
+            Whether there is nothing left to do; if not, try again later.
+        """
+        if was_told(event.run, event.key):
+            return True
+        context = RunContext(run=event.run, stack=_stack_name(event.run))
+        wanted: list[tuple[RunAlerter, float]] = []
+        for alerter in self.alerters(event.run):
+            try:
+                settings = alerter.settings_in(context)
+            except ZenmailError as error:
+                _logger.error("%s cannot mail about runs: %s", alerter.name, error)
+                continue
+            if settings.alerts_about(event.kind) and settings.recipients:
+                wanted.append((alerter, settings.deadline))
+        if not wanted:
+            return True
+        longest = sum(deadline for _, deadline in wanted)
+        if not hooks_are_over and _hook_may_tell(event, longest):
+            return False
+        claim = self._claims.claim(event, longest + _MARGIN)
+        if claim != "mine":
+            return claim == "told"
+        try:
+            told = self._mail(event, [alerter for alerter, _ in wanted], context)
+        except BaseException:
+            self._claims.release(event)
+            raise
+        if not told:
+            self._claims.release(event)
+            return False
+        self._claims.settle(event, self._by)
+        return True
+
+    def _mail(self, event: RunEvent, alerters: list[RunAlerter], context: RunContext) -> bool:
+        alert = event.alert()
+        told = False
+        for alerter in alerters:
+            try:
+                receipt = alerter.deliver(alert, context)
+            except ZenmailError as error:
+                # Trying again changes nothing before somebody mends the set-up.
+                _logger.error("%s cannot mail about a run: %s", alerter.name, error)
+                told = True
+            else:
+                told = told or receipt.outcome != "deferred"
+        return told
+
+
+def _hook_may_tell(event: RunEvent, seconds: float) -> bool:
+    """Whether a hook may still be about to mail the event; it ends by its deadline."""
+    failed_at = hooked_failure(event.run) if event.kind == "failed" else None
+    age = elapsed(failed_at, None)
+    return age is not None and age < seconds
+
+
+def _stack_name(run: PipelineRunResponse) -> str:
+    return run.stack.name if run.stack is not None else ""

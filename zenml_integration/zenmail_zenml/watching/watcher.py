@@ -1,0 +1,179 @@
+"""Asks ZenML again and again what became of its runs, and mails what nobody has told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from zenml.client import Client
+
+from ..alerts.run_context import PASS_THROUGH, RunContext
+from .observer import RunEvent, end_of, paused, running_late, silent
+from .teller import Teller
+
+if TYPE_CHECKING:
+    from zenml.models import PipelineRunResponse
+
+__all__ = ["Round", "Watcher"]
+
+_logger = logging.getLogger(__name__)
+_PAGE = 100
+# A run's end is visible a little later than it says, and clocks differ.
+_OVERLAP = timedelta(minutes=5)
+
+
+@dataclass
+class Round:
+    """What one look at ZenML found.
+
+    Attributes:
+        ended: Runs that had ended since the look before.
+        running: Runs in progress.
+        told: Events that were mailed now, or did not need to be.
+        waiting: Events to try again at the next look.
+        troubles: What went wrong, a line each.
+    """
+
+    ended: int = 0
+    running: int = 0
+    told: int = 0
+    waiting: int = 0
+    troubles: list[str] = field(default_factory=list)
+
+
+class Watcher:
+    """Looks at the runs of ZenML's active project.
+
+    Args:
+        teller: What mails the events.
+        lookback: How far back the first look goes.
+        patience: Seconds without a sign of life after which a run counts as silent.
+    """
+
+    def __init__(self, teller: Teller, *, lookback: timedelta, patience: float) -> None:
+        self._teller = teller
+        self._patience = patience
+        self._since = _now() - lookback
+        self._ended: set[UUID] = set()
+        self._told: set[tuple[UUID, str]] = set()
+
+    def look(self) -> Round:
+        """Look once, and mail what happened."""
+        found = Round()
+        self._look_at_ended(found)
+        self._look_at_running(found)
+        return found
+
+    def _look_at_ended(self, found: Round) -> None:
+        latest = self._since
+        unfinished: list[datetime] = []
+        for run in _ended_since(self._since):
+            if run.end_time is None:
+                continue
+            end = _utc(run.end_time)
+            latest = max(latest, end)
+            if run.id in self._ended:
+                continue
+            found.ended += 1
+            if self._tell(run, _events_of_ended(run), found):
+                self._ended.add(run.id)
+            else:
+                unfinished.append(end)
+        # What could not be told yet is looked at again.
+        self._since = max(self._since, min([latest - _OVERLAP, *unfinished]))
+
+    def _look_at_running(self, found: Round) -> None:
+        now = _now()
+        active = set()
+        for run in _in_progress():
+            found.running += 1
+            active.add(run.id)
+            self._tell(run, self._events_of_running(run, now), found)
+        self._told = {(run, key) for run, key in self._told if run in active}
+
+    def _events_of_running(self, run: PipelineRunResponse, now: datetime) -> Iterator[RunEvent]:
+        # It may have failed while other steps are still at work.
+        event = end_of(run) or paused(run)
+        if event is not None:
+            yield event
+            return
+        limits = [
+            (settings.max_duration, settings.alerts_about("late"))
+            for alerter in self._teller.alerters(run)
+            for settings in (alerter.settings_in(RunContext(run=run)),)
+        ]
+        durations = [limit for limit, _ in limits if limit is not None]
+        if any(wanted for _, wanted in limits):
+            late = running_late(run, now, min(durations, default=None))
+            if late is not None:
+                yield late
+        quiet = silent(run, now, self._patience)
+        if quiet is not None:
+            yield quiet
+
+    def _tell(self, run: PipelineRunResponse, events: Iterator[RunEvent], found: Round) -> bool:
+        """Tell the events of a run; return whether nothing is left to do."""
+        try:
+            for event in events:
+                if (run.id, event.key) in self._told:
+                    continue
+                if not self._teller.tell(event):
+                    found.waiting += 1
+                    return False
+                self._told.add((run.id, event.key))
+                found.told += 1
+        except PASS_THROUGH:
+            raise
+        except Exception as error:
+            found.troubles.append(f"run {run.name}: {type(error).__name__}: {error}")
+            _logger.debug("Could not tell about %s", run.name, exc_info=True)
+            return False
+        return True
+
+
+def _events_of_ended(run: PipelineRunResponse) -> Iterator[RunEvent]:
+    event = end_of(run)
+    if event is not None:
+        yield event
+
+
+def _ended_since(since: datetime) -> Iterator[PipelineRunResponse]:
+    number = 1
+    while True:
+        page = Client().list_pipeline_runs(
+            end_time=f"gte:{since:%Y-%m-%d %H:%M:%S}",
+            sort_by="asc:end_time",
+            page=number,
+            size=_PAGE,
+            hydrate=True,
+        )
+        yield from page.items
+        if number >= page.total_pages:
+            return
+        number += 1
+
+
+def _in_progress() -> Iterator[PipelineRunResponse]:
+    number = 1
+    while True:
+        page = Client().list_pipeline_runs(
+            in_progress=True, sort_by="asc:created", page=number, size=_PAGE, hydrate=True
+        )
+        yield from page.items
+        if number >= page.total_pages:
+            return
+        number += 1
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+def _utc(moment: datetime) -> datetime:
+    return (moment if moment.tzinfo is None else moment.astimezone(timezone.utc)).replace(
+        tzinfo=None
+    )
