@@ -187,9 +187,9 @@ def test_a_warm_alert_reads_no_secret(
     fetch = settings._fetch
     asked: list[str] = []
 
-    def counted(name: str) -> Any:
+    def counted(name: str, key: str) -> Any:
         asked.append(name)
-        return fetch(name)
+        return fetch(name, key)
 
     monkeypatch.setattr(settings, "_fetch", counted)
     stored_secrets.forget()
