@@ -10,6 +10,7 @@ ZenmailError
 │   ├── BrokenTransport                  the plugin does not load or breaks the contract
 │   ├── MissingExtra (ImportError)       an optional dependency is not installed
 │   └── TemplateError                    a template of the user's does not render
+├── LedgerError                          the ledger cannot be used
 └── DeliveryError                        the mail did not, or may not have, arrived
     ├── TemporaryFailure                 worth another try
     │   └── DeadlineExceeded             the time given was used up
@@ -33,6 +34,7 @@ __all__ = [
     "ConfigurationError",
     "DeadlineExceeded",
     "DeliveryError",
+    "LedgerError",
     "MailTooLarge",
     "MissingExtra",
     "OptionsError",
@@ -127,6 +129,12 @@ class TemplateError(ConfigurationError):
     """A template of the user's does not load or render."""
 
     default_code = "template"
+
+
+class LedgerError(ZenmailError):
+    """The ledger's database is down, full, locked or read-only."""
+
+    default_code = "ledger"
 
 
 class DeliveryError(ZenmailError):

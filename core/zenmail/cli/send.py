@@ -31,7 +31,7 @@ _EXIT_STATUS = {"delivered": 0, "skipped": 0, "spooled": 3, "unknown": 4}
     stack's.
 
     Exit status: 0 delivered, 1 refused or not delivered in time, 2 wrong usage or set-up,
-    3 kept in the outbox, 4 unknown.
+    3 kept in the ledger, 4 unknown.
 
     \b
     Examples:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -31,11 +31,11 @@ return a `StoredAlerter`."""
 class Opener(Protocol):
     """Makes the mailer of an alerter."""
 
-    def __call__(self, *, outbox: str = "", dry_run: bool = False) -> Mailer:
+    def __call__(self, *, ledger: str = "", dry_run: bool = False) -> Mailer:
         """Return a mailer.
 
         Args:
-            outbox: A folder in place of the alerter's own outbox.
+            ledger: A ledger in place of the alerter's own.
             dry_run: Whether to do everything but send.
 
         Raises:
@@ -55,7 +55,7 @@ class StoredAlerter:
         sender: Who its mails are from.
         to: Who gets them.
         fallbacks: Names of the transports to try when the first cannot deliver.
-        outbox: Folder of its outbox, or "".
+        ledger: Its ledger, or "".
         checks: What was found while reading it.
     """
 
@@ -65,10 +65,10 @@ class StoredAlerter:
     sender: str = ""
     to: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
-    outbox: str = ""
+    ledger: str = field(default="", repr=False)  # its URL may hold a password
     checks: tuple[Check, ...] = ()
 
-    def mailer(self, *, outbox: str = "", dry_run: bool = False) -> Mailer:
+    def mailer(self, *, ledger: str = "", dry_run: bool = False) -> Mailer:
         """Open its mailer.
 
         Raises:
@@ -82,7 +82,7 @@ class StoredAlerter:
                 remedy=failed.remedy if failed is not None else "",
                 exit_code=2,
             )
-        return self.open(outbox=outbox, dry_run=dry_run)
+        return self.open(ledger=ledger, dry_run=dry_run)
 
 
 def read_alerter(name: str | None) -> StoredAlerter:
@@ -111,7 +111,7 @@ def read_alerter(name: str | None) -> StoredAlerter:
 def from_options(mailer: MailerOptions) -> StoredAlerter:
     """Return what the command line says, in the shape of an alerter."""
 
-    def open_mailer(*, outbox: str = "", dry_run: bool = False) -> Mailer:
+    def open_mailer(*, ledger: str = "", dry_run: bool = False) -> Mailer:
         from ..delivery.mailer import Mailer
 
         return Mailer(
@@ -119,7 +119,7 @@ def from_options(mailer: MailerOptions) -> StoredAlerter:
             options=mailer.options,
             deadline=mailer.deadline,
             dry_run=dry_run,
-            outbox=outbox or None,
+            ledger=ledger or None,
         )
 
     return StoredAlerter(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..composing.shorten import without_missing_files
 from ..deadline import Deadline
 from ..email import Email
+from ..errors import LedgerError
 from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..retry import Retry
@@ -106,6 +107,8 @@ class Dispatcher:
 
     def _enqueue(self, queue: Background, delivery: Delivery) -> bool:
         def work(deadline: Deadline) -> None:
+            if not self._spooler.still_ours(delivery):
+                return
             receipt = self._deliver(replace(delivery, deadline=deadline))
             if not receipt.delivered:
                 _logger.error(
@@ -141,7 +144,7 @@ class Dispatcher:
             )
         except BaseException:
             if delivery.claim is not None:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(LedgerError):
                     delivery.claim.abandon("Its delivery was interrupted.")
             raise
         return attempts

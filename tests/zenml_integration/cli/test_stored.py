@@ -97,14 +97,14 @@ def test_send_goes_through_the_alerter(zenmail: Run, alerter: Any, server: SMTPS
 def test_outbox_of_the_alerter(
     zenmail: Run, register: Callable[..., Any], server: SMTPServer, tmp_path: Path
 ) -> None:
-    """A mail that is not delivered waits in the alerter's outbox, and flush sends it."""
+    """A mail that is not delivered waits in the alerter's ledger, and flush sends it."""
     configuration = {
         "smtp_server": "localhost",
         "smtp_port": str(server.port),
         "smtp_username": "relay-account",
         "password": "{{email_credentials.smtp_password}}",
         "smtp_ca_file": str(server.ca_file),
-        "outbox": str(tmp_path / "outbox"),
+        "ledger": str(tmp_path / "ledger.db"),
         "deadline": "1.5",
     }
     alerter = register(**configuration)

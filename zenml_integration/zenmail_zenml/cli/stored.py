@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from zenmail.cli.app import Failure
 from zenmail.cli.stored import StoredAlerter
 from zenmail.errors import ConfigurationError
@@ -36,7 +38,7 @@ def read(name: str | None) -> StoredAlerter:
     """
     started = time.perf_counter()
     component = _find(name)
-    from ..mailers import make_mailer
+    from ..mailers import ledger_location, make_mailer
     from ..settings import SecretReader, resolve
 
     values: dict[str, Any] = dict(component.configuration)
@@ -73,9 +75,11 @@ def read(name: str | None) -> StoredAlerter:
         checks = (found, secret, wrong)
         return StoredAlerter(component.name, transport=_transport(values), checks=checks)
 
-    def open_mailer(*, outbox: str = "", dry_run: bool = False) -> Mailer:
-        changes = {"outbox": outbox or settings.outbox, "dry_run": dry_run or settings.dry_run}
-        return make_mailer(settings.model_copy(update=changes), session)
+    def open_mailer(*, ledger: str = "", dry_run: bool = False) -> Mailer:
+        changes: dict[str, Any] = {"dry_run": dry_run or settings.dry_run}
+        if ledger:
+            changes["ledger"] = SecretStr(ledger)
+        return make_mailer(settings.model_copy(update=changes), session, alerter=component.name)
 
     return StoredAlerter(
         component.name,
@@ -84,7 +88,7 @@ def read(name: str | None) -> StoredAlerter:
         sender=settings.sender,
         to=settings.recipients,
         fallbacks=fallbacks,
-        outbox=settings.outbox,
+        ledger=ledger_location(settings),
         checks=(found, secret),
     )
 
