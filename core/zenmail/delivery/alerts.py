@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -92,6 +93,10 @@ class Alerts:
         if self._holding:
             self._send_digests(self._taken(lambda storms: storms.take_own()), deadline)
             self._holding = False
+            atexit.unregister(self._leave)
+
+    def _leave(self) -> None:
+        self.close(Deadline.after(self._seconds))
 
     def _taken(self, take: Callable[[Storms], list[Digest]]) -> list[Digest]:
         digests: list[Digest] = []
@@ -133,7 +138,9 @@ class Alerts:
             parse_mailbox(item)
         if self._admits(alert, addressing, self._limit):
             return None
-        self._holding = True
+        if not self._holding:
+            self._holding = True
+            atexit.register(self._leave)
         return Receipt(
             outcome="skipped",
             code="held-back",

@@ -27,7 +27,7 @@ from ..clean import clean_line
 from ..errors import ConfigurationError, LedgerError, MissingExtra
 from ..runtime.forks import close_before_fork, defer_forks, reset_after_fork
 
-__all__ = ["Engine", "Transaction", "open_engine"]
+__all__ = ["Engine", "Survives", "Transaction", "open_engine"]
 
 _Result = TypeVar("_Result")
 Row = Sequence[Any]
@@ -257,6 +257,9 @@ class SQLite(Engine):
     """
 
     def __init__(self, path: str) -> None:
+        import sqlite3  # here, where forks wait
+
+        self._sqlite3 = sqlite3
         self.name = path
         self.durable = path != ":memory:"
         self._alone = threading.RLock()
@@ -285,15 +288,13 @@ class SQLite(Engine):
             self._idle.append(connection)
 
     def _connect(self) -> Any:
-        import sqlite3
-
         if self.durable:
             path = Path(self.name)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
             # Not through a link, which somebody else may have laid.
             os.close(os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600))
-        connection = sqlite3.connect(
+        connection = self._sqlite3.connect(
             self.name,
             timeout=_QUEUE_PATIENCE / 4,
             isolation_level=None,
@@ -331,9 +332,7 @@ class SQLite(Engine):
         return _for_sqlite(sql)
 
     def _errors(self) -> tuple[type[Exception], ...]:
-        import sqlite3
-
-        return (sqlite3.Error, OSError)
+        return (self._sqlite3.Error, OSError)
 
     def _patience(self, error: Exception) -> float:
         return 0.0  # SQLite itself has waited for the lock

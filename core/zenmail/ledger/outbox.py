@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -26,7 +26,7 @@ from ..composing.shorten import without_missing_files
 from ..email import Email, Envelope
 from ..errors import ConfigurationError, LedgerError
 from ..retry import DeliveryPolicy
-from .engine import Engine, Transaction
+from .engine import Engine, Survives, Transaction
 
 __all__ = ["Claim", "Fate", "Outbox", "OutboxEntry", "OutboxItem", "OutboxState"]
 
@@ -409,7 +409,7 @@ class Outbox:
         owner = self._engine.owner
         lease = seconds + self._margin
 
-        def take(transaction: Transaction) -> tuple[tuple[str, str], list[Sequence[int]], str]:
+        def take(transaction: Transaction) -> tuple[tuple[str, str], list[Sequence[Any]], str]:
             mails = transaction.rows(_LOCK, mail=name, alerter=self._alerter)
             if not mails:
                 return ("", ""), [], ""
@@ -435,7 +435,7 @@ class Outbox:
             self._engine,
             name,
             self._alerter,
-            policy,
+            cast(DeliveryPolicy, policy),
             email,
             envelope,
             seconds=lease,
@@ -657,7 +657,9 @@ class Claim:
             if not kept:
                 transaction.execute(_FORGET_MAIL, mail=self.name)
 
-        survives = "machine" if fates and not owner else "process" if fates else "nothing"
+        survives: Survives = (
+            "machine" if fates and not owner else "process" if fates else "nothing"
+        )
         self._engine.run(write, survives=survives)
 
     def abandon(self, why: str) -> None:

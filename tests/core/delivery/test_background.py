@@ -190,7 +190,7 @@ else:
 @pytest.mark.parametrize("how", ["main", "thread", "atexit", "error"])
 def test_the_process_waits_for_its_mails(tmp_path: Path, how: str) -> None:
     """At the interpreter's end everything queued is delivered, and no traceback is added."""
-    command = [sys.executable, "-c", EXIT, "0.05", "20", str(tmp_path), how]
+    command = [sys.executable, "-c", EXIT, "0.05", "20", str(tmp_path / "ledger.db"), how]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split("\n")[:-1] == [f"mail {number}" for number in range(5)]
     assert Ledger(tmp_path / "ledger.db").outbox.list() == []
@@ -204,7 +204,7 @@ def test_the_process_waits_for_its_mails(tmp_path: Path, how: str) -> None:
 
 def test_the_process_waits_no_longer_than_the_deadline(tmp_path: Path) -> None:
     """A transport that hangs holds the process for the deadline; the mails are kept."""
-    command = [sys.executable, "-c", EXIT, "600", "1.0", str(tmp_path), "main"]
+    command = [sys.executable, "-c", EXIT, "600", "1.0", str(tmp_path / "ledger.db"), "main"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == ""
     assert done.returncode == 0
@@ -256,7 +256,7 @@ def test_a_child_of_multiprocessing_waits_for_its_mails(tmp_path: Path) -> None:
         "child = multiprocessing.get_context('fork').Process(target=post, args=(0,))\n"
         "child.start(); child.join()\n"
     )
-    command = [sys.executable, "-c", program, "0.5", "20", str(tmp_path)]
+    command = [sys.executable, "-c", program, "0.5", "20", str(tmp_path / "ledger.db")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("mail 0\n", "")
 
