@@ -122,7 +122,7 @@ class SMTPEmailAlerterSettings(BaseSettings):
     dry_run: _Switch = Field(
         default=None, description="Do everything except send. Default: false."
     )
-    ledger: _Text = SecretField(
+    ledger: _Text = Field(
         default=None,
         repr=False,
         description="Database for mails that could not be delivered and for the counts of "
