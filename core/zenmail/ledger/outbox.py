@@ -80,7 +80,7 @@ _RECOVER = _ABANDON.format(
     why=":why",
     which="state = 'sending' AND lease <= {now} AND mail IN " + _MINE,
 )
-_EXPIRE = """UPDATE deliveries SET state = 'failed', code = 'expired', reason = :why || reason
+_EXPIRE = """UPDATE deliveries SET state = 'failed', code = :code, reason = :why || reason
 WHERE state = 'waiting' AND lease <= {now} AND mail IN (SELECT m.id FROM mails m
 WHERE m.alerter = :alerter AND m.created < {now} - :max_age)
 RETURNING mail, recipient, reason"""
@@ -458,6 +458,7 @@ class Outbox:
                     _EXPIRE,
                     alerter=self._alerter,
                     max_age=self._max_age,
+                    code="expired",
                     why=f"Older than {days:g} days. ",
                 ),
             )
