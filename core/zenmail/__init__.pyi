@@ -17,6 +17,7 @@ from .errors import BrokenTransport as BrokenTransport
 from .errors import ConfigurationError as ConfigurationError
 from .errors import DeadlineExceeded as DeadlineExceeded
 from .errors import DeliveryError as DeliveryError
+from .errors import LedgerError as LedgerError
 from .errors import MailTooLarge as MailTooLarge
 from .errors import MissingExtra as MissingExtra
 from .errors import OptionsError as OptionsError
@@ -27,6 +28,7 @@ from .errors import UnknownOutcome as UnknownOutcome
 from .errors import UnknownTransport as UnknownTransport
 from .errors import ZenmailError as ZenmailError
 from .hookspecs import hookimpl as hookimpl
+from .ledger.ledger import Ledger as Ledger
 from .plugins import InstalledPlugin as InstalledPlugin
 from .plugins import PluginHost as PluginHost
 from .receipt import Outcome as Outcome

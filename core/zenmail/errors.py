@@ -10,6 +10,7 @@ ZenmailError
 │   ├── BrokenTransport                  the plugin does not load or breaks its contract
 │   ├── MissingExtra (ImportError)       an optional dependency is missing
 │   └── TemplateError                    a custom template does not render
+├── LedgerError                          the ledger cannot be used
 └── DeliveryError                        the mail was not, or may not have been, delivered
     ├── TemporaryFailure                 temporary; the host retries
     │   └── DeadlineExceeded             the deadline passed
@@ -34,6 +35,7 @@ __all__ = [
     "ConfigurationError",
     "DeadlineExceeded",
     "DeliveryError",
+    "LedgerError",
     "MailTooLarge",
     "MissingExtra",
     "OptionsError",
@@ -131,6 +133,12 @@ class TemplateError(ConfigurationError):
     """A custom template does not load or render."""
 
     default_code = "template"
+
+
+class LedgerError(ZenmailError):
+    """The ledger's database is down, full, locked or read-only."""
+
+    default_code = "ledger"
 
 
 class DeliveryError(ZenmailError):

@@ -81,7 +81,7 @@ def _variables() -> Iterator[str]:
     yield "| `ZENMAIL_DISABLE_PLUGINS` | plugins that are not loaded, separated by commas |"
     yield "| `ZENMAIL_TRACE_PLUGINS` | set to `1` to log each hook call |"
     yield "| `ZENMAIL_PASSWORD` | password for `zenmail doctor`, `send` and `register` |"
-    yield "| `ZENMAIL_OUTBOX` | folder for `zenmail outbox` |"
+    yield "| `ZENMAIL_LEDGER` | ledger for `zenmail outbox` |"
 
 
 def _table(fields: Iterable[FieldDoc]) -> Iterator[str]:
@@ -115,7 +115,7 @@ def command_line() -> str:
         "| 0 | done |",
         "| 1 | not delivered, or a check failed |",
         "| 2 | wrong usage or set-up; nothing was sent |",
-        "| 3 | kept in the outbox, to be delivered later |",
+        "| 3 | kept in the ledger, to be delivered later |",
         "| 4 | unknown: the answer was lost after the mail was sent |",
         "| 130 | interrupted |",
         "",

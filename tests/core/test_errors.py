@@ -40,6 +40,7 @@ def test_codes_are_stable_and_distinct() -> None:
         "ConfigurationError": "configuration",
         "DeadlineExceeded": "deadline",
         "DeliveryError": "delivery",
+        "LedgerError": "ledger",
         "MailTooLarge": "too-large",
         "MissingExtra": "extra-missing",
         "OptionsError": "options",

@@ -108,7 +108,7 @@ def test_no_secret_is_written_anywhere(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Logs at DEBUG, output, reprs, tracebacks, pickles, mails and outbox: no hit at all."""
+    """Logs at DEBUG, output, reprs, tracebacks, pickles, mails and ledger: no hit at all."""
     if name.startswith("ses"):
         pytest.importorskip("boto3")
     if name.startswith(("google", "microsoft", "graph")):
@@ -133,7 +133,7 @@ def test_no_secret_is_written_anywhere(
             transport,
             options=options,
             fallbacks=[("file", {"folder": str(tmp_path / "mails")}), "console"],
-            outbox=str(tmp_path / "outbox"),
+            ledger=str(tmp_path / "ledger.db"),
             deadline=10.0,
             retry=Retry(max_attempts=1),
             plugins=host,
@@ -144,7 +144,7 @@ def test_no_secret_is_written_anywhere(
             written += [repr(mailer.verify())]
             assert receipt.outcome == "delivered", "the fallback did not take it"
         with Mailer(
-            transport, options=options, outbox=str(tmp_path / "outbox"), deadline=10.0,
+            transport, options=options, ledger=str(tmp_path / "ledger.db"), deadline=10.0,
             retry=Retry(max_attempts=1), plugins=host,
         ) as mailer:  # fmt: skip
             receipt = mailer.send_alert(alert, sender="a@example.com", to="b@example.com")

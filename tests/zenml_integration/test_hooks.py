@@ -201,7 +201,7 @@ def test_a_run_ends_with_its_digest_and_its_summary(
         smtp_ca_file=str(server.ca_file),
         max_alerts_per_run=2,
         # Without one, the counts lie where every process of the user finds them.
-        outbox=str(tmp_path / "outbox"),
+        ledger=str(tmp_path / "ledger.db"),
     )
     dynamic_storm()
     first, second, digest, last = subjects(server)

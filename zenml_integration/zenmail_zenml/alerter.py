@@ -253,7 +253,7 @@ class SMTPEmailAlerter(BaseAlerter):
                 "The mail has no recipient.",
                 remedy="Set recipient_email for the alerter, the step or this post.",
             )
-        with mailers.lease(settings, session) as mailer:
+        with mailers.lease(settings, session, alerter=self.name) as mailer:
             if alert.steps:
                 # A summary ends the run, so alerts held back earlier go first, in a digest.
                 mailer.finish_thread(alert.thread, deadline=deadline.share(2))
@@ -379,5 +379,5 @@ def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
 _VERDICTS = {
     "partial": "E-mail lost for some recipients",
     "unknown": "E-mail possibly lost",
-    "spooled": "E-mail not delivered yet, kept in the outbox",
+    "spooled": "E-mail not delivered yet, kept in the ledger",
 }

@@ -23,7 +23,7 @@ from zenml.utils.secret_utils import (
 
 __all__ = ["SMTPEmailAlerterConfig", "SMTPEmailAlerterSettings"]
 
-_HIDDEN = frozenset({"password", "transport_options", "fallback_options"})
+_HIDDEN = frozenset({"ledger", "password", "transport_options", "fallback_options"})
 
 _REFERENCE = re.compile(r"\{\{[^{}]{1,400}\}\}")
 
@@ -130,10 +130,13 @@ class SMTPEmailAlerterSettings(BaseSettings):
     dry_run: _Switch = Field(
         default=None, description="Do everything except send. Default: false."
     )
-    outbox: _Text = Field(
+    ledger: _Text = Field(
         default=None,
-        description="Folder, or URL such as s3://bucket/outbox, for mails that could not be "
-        "delivered.",
+        repr=False,
+        description="Database for mails that could not be delivered and for the counts of "
+        "alerts: the path of an SQLite file, postgresql://user:password@host/database, or off. "
+        "Default: zenmail.db in ZenML's configuration directory where ZenML's store is local, "
+        "off elsewhere.",
     )
     on_delivery_failure: _Text = Field(
         default=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import secrets
 import threading
 from collections import OrderedDict
@@ -12,13 +13,21 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from zenmail import ConfigurationError, Mailer, OptionsError, PluginHost, Redirect, Retry
+from zenmail import (
+    ConfigurationError,
+    Ledger,
+    Mailer,
+    OptionsError,
+    PluginHost,
+    Redirect,
+    Retry,
+)
 from zenmail.runtime.forks import reset_after_fork
 
 from .alerts.run_context import PASS_THROUGH
 from .settings import Resolved
 
-__all__ = ["MailerCache", "mailers", "make_mailer"]
+__all__ = ["MailerCache", "ledger_location", "mailers", "make_mailer"]
 
 _CAPACITY = 8
 _DELIVERY = {
@@ -27,24 +36,41 @@ _DELIVERY = {
     "redirect_to",
     "redirect_allow",
     "dry_run",
-    "outbox",
+    "ledger",
     "delivery_policy",
     "max_alerts_per_run",
     "delivery",
 }
 
 
-def make_mailer(settings: Resolved, session: Any = None) -> Mailer:
+def ledger_location(settings: Resolved) -> str:
+    """Return where the ledger of these settings is, or ``off``."""
+    if settings.ledger is not None and settings.ledger.get_secret_value():
+        return settings.ledger.get_secret_value()
+    from zenml.client import Client
+    from zenml.config.global_config import GlobalConfiguration
+    from zenml.zen_stores.sql_zen_store import SqlZenStore
+
+    # In a pod the store is a server, and a file would go with the pod.
+    if not isinstance(Client().zen_store, SqlZenStore):
+        return "off"
+    return os.path.join(GlobalConfiguration().config_directory, "zenmail.db")
+
+
+def make_mailer(settings: Resolved, session: Any = None, *, alerter: str = "") -> Mailer:
     """Return a new mailer for the settings.
 
     Args:
         settings: The settings.
         session: A service connector's boto3 session, for the transport ses.
+        alerter: Name of the alerter, which alone sends the mails that it leaves in the ledger.
 
     Raises:
         ConfigurationError: The transport, its options or an address is invalid.
     """
     options = settings.options()
+    location = ledger_location(settings)
+    ledger = None if location == "off" else Ledger(location, alerter=alerter)
     if session is not None:
         options.setdefault("session", session)
 
@@ -59,7 +85,7 @@ def make_mailer(settings: Resolved, session: Any = None) -> Mailer:
             dry_run=settings.dry_run,
             delivery=settings.delivery,
             alerts_per_run=settings.max_alerts_per_run,
-            outbox=settings.outbox or None,
+            ledger=ledger,
             plugins=PluginHost(pass_through=PASS_THROUGH),
         )
 
@@ -98,17 +124,21 @@ class MailerCache:
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
 
     @contextlib.contextmanager
-    def lease(self, settings: Resolved, session: Any = None) -> Iterator[Mailer]:
+    def lease(
+        self, settings: Resolved, session: Any = None, *, alerter: str = ""
+    ) -> Iterator[Mailer]:
         """Lend the mailer for the settings; it stays open during the lease.
 
         Raises:
             ConfigurationError: The settings are invalid.
         """
-        key = self._key(settings, session)
+        key = self._key(settings, alerter, session)
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
-                entry = self._entries[key] = _Entry(make_mailer(settings, session))
+                entry = self._entries[key] = _Entry(
+                    make_mailer(settings, session, alerter=alerter)
+                )
             self._entries.move_to_end(key)
             entry.users += 1
             idle = self._evict()
@@ -132,12 +162,13 @@ class MailerCache:
                 idle.append(entry.mailer)
         return idle
 
-    def _key(self, settings: Resolved, session: Any) -> bytes:
+    def _key(self, settings: Resolved, alerter: str, session: Any) -> bytes:
         """Return a digest of the settings, which reveals no secret."""
         values = {
             "options": settings.options(),
             "fallbacks": settings.fallbacks(),
             "sender": settings.sender_email,
+            "alerter": alerter,
             "session": id(session),
             **settings.model_dump(include=_DELIVERY),
         }

@@ -226,7 +226,7 @@ class Resolved(BaseModel):
     redirect_to: Addresses = ()
     redirect_allow: Addresses = ()
     dry_run: bool = False
-    outbox: str = ""
+    ledger: SecretStr | None = None
     on_delivery_failure: Literal["log", "raise"] = "log"
     delivery: Literal["now", "background"] = "now"
     delivery_policy: Literal["at_most_once", "at_least_once"] = "at_most_once"

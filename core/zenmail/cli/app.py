@@ -6,7 +6,7 @@ Exit status of every command:
 0   done
 1   not delivered, or a check failed
 2   wrong usage or set-up; no mail was sent
-3   kept in the outbox, to be delivered later
+3   kept in the ledger, to be delivered later
 4   unknown: the mail was sent, but the server never confirmed it
 130 interrupted
 ```

@@ -14,7 +14,8 @@ from .mailer_options import MailerOptions, mailer_options
 from .stored import from_options, read_alerter
 
 if TYPE_CHECKING:
-    from ..ledger.outbox import Outbox, OutboxItem
+    from ..ledger.ledger import Ledger
+    from ..ledger.outbox import OutboxItem
 
 __all__ = ["outbox"]
 
@@ -24,16 +25,17 @@ _STATES = {
     "sending": "a process is sending it",
     "unknown": "may have arrived: look, then flush --unknown or drop it",
     "failed": "refused for good, or too old",
+    "aside": "cannot be read and is never sent",
 }
-_folder = click.option(
-    "--folder",
-    metavar="FOLDER",
-    envvar="ZENMAIL_OUTBOX",
+_ledger = click.option(
+    "--ledger",
+    metavar="LEDGER",
+    envvar="ZENMAIL_LEDGER",
     show_envvar=True,
-    help="The outbox: a path, or a URL such as s3://bucket/outbox.",
+    help="The ledger: the path of an SQLite file, or postgresql://user@host/database.",
 )
 _alerter = click.option(
-    "--alerter", metavar="NAME", help="Use the outbox of this alerter of ZenML's."
+    "--alerter", metavar="NAME", help="Use the ledger of this alerter of ZenML's."
 )
 
 
@@ -41,15 +43,15 @@ _alerter = click.option(
     short_help="Look after mails that wait.",
     help="""Look after the mails that could not be delivered yet.
 
-    The outbox is named by --folder, or is the one of an alerter of ZenML's: the one named by
-    --alerter, or the active stack's.
+    They are in a ledger: the one that --ledger names, or that of an alerter of ZenML's, which
+    --alerter names; by default the active stack's.
 
     \b
     Examples:
-      zenmail outbox list --folder=/var/spool/zenmail
-      zenmail outbox show 20261124T120000.000000Z-3f00000000000000
+      zenmail outbox list --ledger=alerts.db
+      zenmail outbox show 3f00000000000000
       zenmail outbox flush --alerter=email_alerter
-      zenmail outbox drop --failed --folder=/var/spool/zenmail
+      zenmail outbox drop --failed --ledger=alerts.db
     """,
 )
 def outbox() -> None:
@@ -57,35 +59,38 @@ def outbox() -> None:
 
 
 @outbox.command("list", short_help="List the mails.")
-@_folder
+@_ledger
 @_alerter
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
-def list_mails(folder: str | None, alerter: str | None, as_json: bool) -> None:
+def list_mails(ledger: str | None, alerter: str | None, as_json: bool) -> None:
     """List the mails in the outbox, the oldest first, and why they are there."""
-    box = _open(folder, alerter)
-    items = box.list()
+    opened = _open(ledger, alerter)
+    items = opened.outbox.list()
     if as_json:
         click.echo(json.dumps([_as_dict(item) for item in items], indent=2))
         return
     for item in items:
-        click.echo(f"{click.style(item.name, bold=True)}  {item.state}")
+        click.echo(
+            f"{click.style(item.name, bold=True)}  {item.state}"
+            f"{item.alerter and f'  of {item.alerter}'}"
+        )
         click.echo(f"    {item.subject or '(no subject)'}")
         click.echo(f"    to {', '.join(item.recipients)}")
         if item.reason:
             click.echo(f"    {item.reason}")
     for state in sorted({item.state for item in items}):
         click.echo(f"{state}: {_STATES[state]}.")
-    click.echo(f"{len(items)} mails in {box.location}.")
+    click.echo(f"{len(items)} mails in {opened.name}.")
 
 
 @outbox.command(short_help="Show one mail.")
 @click.argument("name")
-@_folder
+@_ledger
 @_alerter
 @click.option("--raw", is_flag=True, help="Print the mail as it travels.")
-def show(name: str, folder: str | None, alerter: str | None, raw: bool) -> None:
+def show(name: str, ledger: str | None, alerter: str | None, raw: bool) -> None:
     """Show one mail, by the name that list prints."""
-    entry = _open(folder, alerter).show(name)
+    entry = _open(ledger, alerter).outbox.show(name)
     if raw:
         sys.stdout.buffer.write(entry.email.as_bytes())
         return
@@ -106,7 +111,7 @@ def show(name: str, folder: str | None, alerter: str | None, raw: bool) -> None:
     Exit status: 0 when nothing waits any more, 1 when something could not be sent.
     """,
 )
-@_folder
+@_ledger
 @_alerter
 @mailer_options
 @click.option("--limit", type=click.IntRange(min=1), help="Try so many at the most.")
@@ -115,7 +120,7 @@ def show(name: str, folder: str | None, alerter: str | None, raw: bool) -> None:
 @click.pass_context
 def flush(
     ctx: click.Context,
-    folder: str | None,
+    ledger: str | None,
     alerter: str | None,
     mailer: MailerOptions,
     limit: int | None,
@@ -128,11 +133,11 @@ def flush(
     if alerter and mailer.given:
         raise click.UsageError("Name an alerter or a transport, not both.")
     stored = from_options(mailer) if mailer.given else read_alerter(alerter)
-    location = folder or stored.outbox
-    _box_of(location, stored.name)
+    location = ledger or stored.ledger
+    _ledger_of(location, stored.name)
     also = [state for state, wanted in (("unknown", unknown), ("failed", failed)) if wanted]
     with (
-        stored.mailer(outbox=location) as opened,
+        stored.mailer(ledger=location) as opened,
         Console(stderr=True).status("Sending what waits ..."),
     ):
         receipts = opened.flush(limit=limit, also=also)  # type: ignore[arg-type]
@@ -145,15 +150,15 @@ def flush(
 
 @outbox.command(short_help="Delete mails.")
 @click.argument("names", nargs=-1)
-@_folder
+@_ledger
 @_alerter
 @click.option("--failed", is_flag=True, help="Delete all that failed.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def drop(
-    names: Sequence[str], folder: str | None, alerter: str | None, failed: bool, yes: bool
+    names: Sequence[str], ledger: str | None, alerter: str | None, failed: bool, yes: bool
 ) -> None:
     """Delete mails for good, by the names that list prints."""
-    box = _open(folder, alerter)
+    box = _open(ledger, alerter).outbox
     chosen = list(names)
     if failed:
         chosen += [item.name for item in box.list() if item.state == "failed"]
@@ -166,28 +171,29 @@ def drop(
     click.echo(f"{len(chosen)} mails deleted.")
 
 
-def _open(folder: str | None, alerter: str | None) -> Outbox:
-    if folder:
-        return _box_of(folder, "")
+def _open(ledger: str | None, alerter: str | None) -> Ledger:
+    if ledger:
+        return _ledger_of(ledger, "")
     stored = read_alerter(alerter)
-    return _box_of(stored.outbox, stored.name)
+    return _ledger_of(stored.ledger, stored.name)
 
 
-def _box_of(location: str, alerter: str) -> Outbox:
-    from ..ledger.outbox import Outbox
+def _ledger_of(location: str, alerter: str) -> Ledger:
+    from ..ledger.ledger import Ledger
 
-    if not location:
+    if location in ("", "off"):
         raise Failure(
-            f"The alerter {alerter!r} has no outbox." if alerter else "There is no outbox.",
-            remedy="Give --folder, or set the alerter's attribute outbox.",
+            f"The alerter {alerter!r} has no ledger." if alerter else "There is no ledger.",
+            remedy="Give --ledger, or set the alerter's attribute ledger.",
             exit_code=2,
         )
-    return Outbox(location)
+    return Ledger(location, alerter=alerter)
 
 
 def _as_dict(item: OutboxItem) -> dict[str, Any]:
     return {
         "name": item.name,
+        "alerter": item.alerter,
         "state": item.state,
         "created": item.created.isoformat(),
         "subject": item.subject,

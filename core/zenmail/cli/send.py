@@ -30,7 +30,7 @@ _EXIT_STATUS = {"delivered": 0, "skipped": 0, "spooled": 3, "unknown": 4}
     the mail goes through the alerter named by --alerter, or the active stack's.
 
     Exit status: 0 delivered, 1 rejected or not delivered in time, 2 wrong usage or set-up,
-    3 kept in the outbox, 4 outcome unknown.
+    3 kept in the ledger, 4 outcome unknown.
 
     \b
     Examples:

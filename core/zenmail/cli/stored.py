@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -52,11 +52,11 @@ class AlerterStore(Protocol):
 class Opener(Protocol):
     """Makes the mailer of an alerter."""
 
-    def __call__(self, *, outbox: str = "", dry_run: bool = False) -> Mailer:
+    def __call__(self, *, ledger: str = "", dry_run: bool = False) -> Mailer:
         """Return a mailer.
 
         Args:
-            outbox: A folder in place of the alerter's own outbox.
+            ledger: A ledger in place of the alerter's own.
             dry_run: Whether to do everything except send.
 
         Raises:
@@ -76,7 +76,7 @@ class StoredAlerter:
         sender: The sender of its mails.
         to: Their recipients.
         fallbacks: Names of the transports to try when the first cannot deliver.
-        outbox: Folder of its outbox, or "".
+        ledger: Its ledger, or "".
         checks: What was found while reading it.
         commands: Returns the commands that set options of its transport, given by name.
     """
@@ -87,11 +87,11 @@ class StoredAlerter:
     sender: str = ""
     to: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
-    outbox: str = ""
+    ledger: str = field(default="", repr=False)  # its URL may hold a password
     checks: tuple[Check, ...] = ()
     commands: Callable[[Mapping[str, str]], list[str]] = as_flags
 
-    def mailer(self, *, outbox: str = "", dry_run: bool = False) -> Mailer:
+    def mailer(self, *, ledger: str = "", dry_run: bool = False) -> Mailer:
         """Open its mailer.
 
         Raises:
@@ -105,7 +105,7 @@ class StoredAlerter:
                 remedy=failed.remedy if failed is not None else "",
                 exit_code=2,
             )
-        return self.open(outbox=outbox, dry_run=dry_run)
+        return self.open(ledger=ledger, dry_run=dry_run)
 
 
 def read_alerter(name: str | None) -> StoredAlerter:
@@ -160,7 +160,7 @@ def waiting(what: str) -> Iterator[None]:
 def from_options(mailer: MailerOptions) -> StoredAlerter:
     """Return the set-up given on the command line."""
 
-    def open_mailer(*, outbox: str = "", dry_run: bool = False) -> Mailer:
+    def open_mailer(*, ledger: str = "", dry_run: bool = False) -> Mailer:
         from ..delivery.mailer import Mailer
 
         return Mailer(
@@ -168,7 +168,7 @@ def from_options(mailer: MailerOptions) -> StoredAlerter:
             options=mailer.options,
             deadline=mailer.deadline,
             dry_run=dry_run,
-            outbox=outbox or None,
+            ledger=ledger or None,
         )
 
     return StoredAlerter(

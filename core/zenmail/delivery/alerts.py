@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from ..addressing import Addressing
 from ..composing.compose import compose_addressed
 from ..deadline import Deadline
 from ..email import Email
-from ..errors import AddressError, ZenmailError
+from ..errors import AddressError, LedgerError, ZenmailError
 from ..plugins import PluginHost
 from ..receipt import Receipt
 from .dispatch import Dispatcher
@@ -19,7 +20,7 @@ from .secrecy import Secrecy
 
 if TYPE_CHECKING:
     from ..alert import Alert
-    from ..ledger.storms import Digest, StormGuard
+    from ..ledger.storms import Digest, Storms
 
 __all__ = ["Alerts"]
 
@@ -33,7 +34,7 @@ class Alerts:
         dispatcher: What sends the mails.
         plugins: The middleware.
         secrecy: What must not stand in any mail.
-        storms: What counts the alerts of a run, or None.
+        storms: What counts the alerts of a run; each stands in for the one before it.
         limit: How many alerts of a run are sent alone; None for all of them.
         seconds: The time that a digest has which nobody waits for.
     """
@@ -44,7 +45,7 @@ class Alerts:
         plugins: PluginHost,
         secrecy: Secrecy,
         *,
-        storms: StormGuard | None,
+        storms: Sequence[Storms],
         limit: int | None,
         seconds: float,
     ) -> None:
@@ -54,6 +55,7 @@ class Alerts:
         self._storms = storms
         self._limit = limit
         self._seconds = seconds
+        self._holding = False
 
     def send(
         self, alert: Alert, addressing: Addressing, subject: str, deadline: Deadline
@@ -67,35 +69,51 @@ class Alerts:
 
     def finish(self, thread: str, deadline: Deadline) -> list[Receipt]:
         """Send the digests of a run that has ended."""
-        if self._storms is None or not thread:
-            return []
-        return self._send_digests(self._storms.finish(thread), deadline)
+        digests = self._taken(lambda storms: storms.finish(thread)) if thread else []
+        return self._send_digests(digests, deadline)
 
     def send_overdue(self, time_for_one: Callable[[], Deadline | None]) -> None:
         """Send the digests of runs that have been quiet for a while."""
-        if self._storms is None or time_for_one() is None:
+        if time_for_one() is None:
             return
-        for digest in self._storms.take_quiet():
+        for digest in self._taken(lambda storms: storms.take_due()):
             deadline = time_for_one()
             if deadline is None:
-                self._storms.settle(digest, sent=False)
+                self._settle(digest, sent=False)
             else:
                 self._send_digest(digest, deadline)
 
-    def send_orphaned(self) -> list[Receipt]:
-        """Send the digests of runs in which no process takes part any more."""
-        if self._storms is None:
-            return []
-        orphaned = self._storms.take_orphaned()
-        return [self._send_digest(item, Deadline.after(self._seconds)) for item in orphaned]
+    def send_all(self) -> list[Receipt]:
+        """Send the digests of all runs."""
+        digests = self._taken(lambda storms: storms.take_all())
+        return [self._send_digest(item, Deadline.after(self._seconds)) for item in digests]
 
     def close(self, deadline: Deadline) -> None:
-        """Send the digests that nobody else will send."""
-        if self._storms is not None:
-            self._storms.close()
-            # The other half is for sending them.
-            digests = self._storms.take_at_exit(deadline.share(2).remaining())
-            self._send_digests(digests, deadline)
+        """Send the digests that are due, and those of runs that nobody else takes part in."""
+        if self._holding:
+            self._send_digests(self._taken(lambda storms: storms.take_own()), deadline)
+            self._holding = False
+            atexit.unregister(self._leave)
+
+    def _leave(self) -> None:
+        self.close(Deadline.after(self._seconds))
+
+    def _taken(self, take: Callable[[Storms], list[Digest]]) -> list[Digest]:
+        digests: list[Digest] = []
+        for storms in self._storms:
+            try:
+                digests += take(storms)
+            except LedgerError as error:
+                _logger.warning("Digests are not sent now: %s", error.message)
+        return digests
+
+    def _admits(self, alert: Alert, addressing: Addressing, limit: int) -> bool:
+        for storms in self._storms:
+            try:
+                return storms.admit(alert, addressing, limit, self._secrecy.hide)
+            except LedgerError as error:
+                _logger.warning("Alerts are counted in memory: %s", error.message)
+        return True
 
     def _compose(self, alert: Alert, addressing: Addressing, subject: str = "") -> Email:
         try:
@@ -113,24 +131,23 @@ class Alerts:
             raise
 
     def _hold_back(self, alert: Alert, addressing: Addressing) -> Receipt | None:
-        if self._storms is None or self._limit is None:
+        if not self._storms or self._limit is None:
             return None
         # An unusable address is told now, not when the digest is sent.
         parse_mailbox(addressing.sender)
         valid, invalid = split_valid(addressing.recipients)
         if invalid and not valid:
             raise AddressError(next(iter(invalid.values())), remedy=ADDRESS_REMEDY)
-        if self._storms.admit(alert, addressing):
+        if self._admits(alert, addressing, self._limit):
             return None
-        self._storms.watch(self._send_in_their_own_time, self._seconds)
+        if not self._holding:
+            self._holding = True
+            atexit.register(self._leave)
         return Receipt(
             outcome="skipped",
             code="held-back",
             detail=f"Held back for a digest: {self._limit} alerts of this run were sent alone.",
         )
-
-    def _send_in_their_own_time(self, digests: Sequence[Digest]) -> None:
-        self._send_digests(digests, Deadline.after(self._seconds))
 
     def _send_digests(self, digests: Sequence[Digest], deadline: Deadline) -> list[Receipt]:
         return [
@@ -139,7 +156,6 @@ class Alerts:
         ]
 
     def _send_digest(self, digest: Digest, deadline: Deadline) -> Receipt:
-        assert self._storms is not None
         sent = False
         try:
             alert = self._plugins.before_render(digest.alert())
@@ -153,7 +169,7 @@ class Alerts:
                 outcome="refused", detail=self._secrecy.tidy(error.message), code=error.code
             )
         finally:
-            self._storms.settle(digest, sent=sent)
+            self._settle(digest, sent=sent)
         if not receipt.delivered:
             _logger.error(
                 "The digest of %d alerts of %s to %s: %s. %s",
@@ -164,3 +180,9 @@ class Alerts:
                 receipt.remedy,
             )
         return receipt
+
+    def _settle(self, digest: Digest, *, sent: bool) -> None:
+        try:
+            digest.source.settle(digest, sent=sent)
+        except LedgerError as error:
+            _logger.warning("A digest may be sent twice: %s", error.message)

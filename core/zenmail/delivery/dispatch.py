@@ -13,7 +13,7 @@ from ..address import ADDRESS_REMEDY
 from ..composing.shorten import without_missing_files
 from ..deadline import Deadline
 from ..email import Email
-from ..errors import AddressError
+from ..errors import AddressError, LedgerError
 from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..retry import Retry
@@ -108,6 +108,8 @@ class Dispatcher:
 
     def _enqueue(self, queue: Background, delivery: Delivery) -> bool:
         def work(deadline: Deadline) -> None:
+            if not self._spooler.still_ours(delivery):
+                return
             receipt = self._deliver(replace(delivery, deadline=deadline))
             if not receipt.delivered:
                 _logger.error(
@@ -143,7 +145,7 @@ class Dispatcher:
             )
         except BaseException:
             if delivery.claim is not None:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(LedgerError):
                     delivery.claim.abandon("Its delivery was interrupted.")
             raise
         return attempts

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from ..addressing import AddressingArguments
     from ..alert import Alert
-    from ..ledger.outbox import Outbox, OutboxState
-    from ..ledger.storms import StormGuard
+    from ..ledger.ledger import Ledger
+    from ..ledger.outbox import OutboxState
+    from ..ledger.storms import Storms
     from .background import Background
 
 __all__ = ["DeliveryMode", "Mailer"]
@@ -59,10 +60,12 @@ class Mailer:
         retry: How hard a mail is tried.
         redirect: Who gets all mail in place of its recipients; for staging.
         dry_run: Do everything but send.
-        outbox: A folder, the URL of one, or an `Outbox`, that keeps what cannot be delivered.
+        ledger: Where to keep what cannot be delivered, and to count alerts: the path of an
+            SQLite file, ``postgresql://user:password@host/database``, or a `Ledger`. None or
+            ``off`` for nowhere.
         delivery: ``now``: `send` returns when the outcome is known. ``background``: it
             returns at once and a thread delivers; the process waits for that at its end,
-            for no longer than the deadline, and what fails is logged and left to the outbox.
+            for no longer than the deadline, and what fails is logged and left to the ledger.
         alerts_per_run: How many alerts with the same `Alert.thread` are sent alone; the
             rest goes into one digest. None for no limit.
         plugins: Where transports and middleware come from.
@@ -82,7 +85,7 @@ class Mailer:
         retry: Retry | None = None,
         redirect: Redirect | None = None,
         dry_run: bool = False,
-        outbox: str | os.PathLike[str] | Outbox | None = None,
+        ledger: str | os.PathLike[str] | Ledger | None = None,
         delivery: DeliveryMode = "now",
         alerts_per_run: int | None = None,
         plugins: PluginHost | None = None,
@@ -100,7 +103,8 @@ class Mailer:
         pairs = [(transport, {} if options is None else options), *_pairs(fallbacks)]
         self._routes = [self._route(name, given) for name, given in pairs]
         self._secrecy = Secrecy([route.options for route in self._routes], self.plugins)
-        box = _outbox(outbox)
+        self._ledger = _ledger(ledger)
+        box = self._ledger.outbox if self._ledger is not None else None
         self._spooler = Spooler(box, self._secrecy)
         self._queue = _queue(delivery, self.deadline)
         self._dry_run = dry_run
@@ -119,7 +123,7 @@ class Mailer:
             self._dispatcher,
             self.plugins,
             self._secrecy,
-            storms=None if dry_run else _storms(alerts_per_run, box, self._secrecy),
+            storms=() if dry_run else _storms(alerts_per_run, self._ledger),
             limit=alerts_per_run,
             seconds=self.deadline,
         )
@@ -161,6 +165,8 @@ class Mailer:
         if self._queue is not None:
             self._queue.close()
         self._alerts.close(deadline)
+        if self._ledger is not None:
+            self._ledger.close()
         self.plugins.close()
 
     def send(self, email: Email) -> Receipt:
@@ -225,11 +231,11 @@ class Mailer:
     def flush(
         self, *, limit: int | None = None, also: Collection[OutboxState] = ()
     ) -> list[Receipt]:
-        """Send what waits in the outbox, the oldest first, and abandoned digests.
+        """Send what waits in the ledger, the oldest first, and all that is held back.
 
         It ends early when two mails in a row fail for reasons that have nothing to do with
-        them. Mails that are refused for good, and those that wait for too long, are moved
-        to the outbox's folder ``failed``. Each mail has the deadline to itself.
+        them. Mails that are refused for good, and those that wait for too long, become
+        ``failed``. Each mail has the deadline to itself.
 
         Args:
             limit: How many mails to try at most.
@@ -245,7 +251,7 @@ class Mailer:
         flushed = self._spooler.flush(
             self._dispatcher.resend, lambda: Deadline.after(self.deadline), limit
         )
-        return flushed + self._alerts.send_orphaned()
+        return flushed + self._alerts.send_all()
 
     def _send_waiting(self, deadline: Deadline) -> None:
         """Use the rest of the time of a mail that was delivered for those that wait."""
@@ -254,8 +260,9 @@ class Mailer:
             # A delivery that is cut short may end as unknown, and then stays where it is.
             return deadline if deadline.remaining() > self.deadline / 2 else None
 
-        self._spooler.flush(self._dispatcher.resend, rest, in_passing=True)
-        self._alerts.send_overdue(rest)
+        if self._spooler.scan_due():
+            self._spooler.flush(self._dispatcher.resend, rest, in_passing=True)
+            self._alerts.send_overdue(rest)
 
     def hide(self, text: str, *, shapes: bool = False) -> str:
         """Return a text without the secrets of the transports' options, and their tokens.
@@ -348,12 +355,12 @@ def _pairs(fallbacks: Sequence[Fallback]) -> list[tuple[str, Mapping[str, Any]]]
         ) from None
 
 
-def _outbox(given: str | os.PathLike[str] | Outbox | None) -> Outbox | None:
-    if given is None or given == "":
+def _ledger(given: str | os.PathLike[str] | Ledger | None) -> Ledger | None:
+    if given is None or given in ("", "off"):
         return None
-    from ..ledger.outbox import Outbox
+    from ..ledger.ledger import Ledger
 
-    return given if isinstance(given, Outbox) else Outbox(given)
+    return given if isinstance(given, Ledger) else Ledger(given)
 
 
 def _queue(delivery: str, seconds: float) -> Background | None:
@@ -368,15 +375,16 @@ def _queue(delivery: str, seconds: float) -> Background | None:
     return Background(seconds)
 
 
-def _storms(limit: int | None, outbox: Outbox | None, secrecy: Secrecy) -> StormGuard | None:
+def _storms(limit: int | None, ledger: Ledger | None) -> list[Storms]:
     if limit is not None and (not _is_a(limit, int) or limit < 1):
         raise ConfigurationError(
             f"alerts_per_run is {clean_line(as_text(limit), limit=40)}.",
             remedy="Give at least 1, or None for no limit.",
         )
-    shared = outbox.location if outbox is not None and outbox.local else None
-    if limit is None and shared is None:
-        return None
-    from ..ledger.storms import StormGuard
+    shared = [ledger.storms] if ledger is not None else []
+    if limit is None:
+        return shared
+    from ..ledger.ledger import Ledger
 
-    return StormGuard(limit or 0, shared, secrecy.hide)
+    # Where the ledger cannot be used, each process counts for itself.
+    return [*shared, Ledger(":memory:").storms]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..clean import clean_line
 from ..deadline import Deadline
-from ..errors import ConfigurationError
+from ..errors import LedgerError
 from ..receipt import Receipt
 from .attempts import Attempts
 from .delivery import Delivery
@@ -24,10 +23,9 @@ __all__ = ["Spooler"]
 
 _logger = logging.getLogger(__name__)
 _FLUSHED_IN_PASSING = 20
-# How long a mail that could not be sent is left alone by later sends, in seconds; doubled
-# with each try.
-_FIRST_REST = 15.0
-_LONGEST_REST = 900.0
+_MOST_FLUSHED = 1_000_000
+# How often the sends of one process look for waiting mails, in seconds.
+_INTERVAL = 1.0
 
 
 class Spooler:
@@ -41,7 +39,7 @@ class Spooler:
     def __init__(self, outbox: Outbox | None, secrecy: Secrecy) -> None:
         self._outbox = outbox
         self._secrecy = secrecy
-        self._resting: dict[str, float] = {}
+        self._next_look = 0.0
 
     def note_down(self, delivery: Delivery, *, waits: bool) -> Delivery:
         """Enter a mail in the outbox, so that the death of this process does not lose it.
@@ -50,34 +48,48 @@ class Spooler:
             delivery: The mail.
             waits: Whether other mails come first.
         """
-        if self._outbox is None or not self._outbox.local:
+        if self._outbox is None:
             return delivery
         try:
             claim = self._outbox.begin(
-                delivery.email, delivery.envelope, delivery.policy, waits=waits
+                delivery.email,
+                delivery.envelope,
+                delivery.policy,
+                delivery.deadline.remaining(),
+                waits=waits,
             )
-        except OSError as error:
-            trouble = f"The outbox {self._outbox} takes no mail: {_reason(error)}"
+        except LedgerError as error:
+            trouble = f"The mail was not noted down: {error.message}"
             _logger.warning("%s", trouble)
             return replace(delivery, trouble=trouble)
         return replace(delivery, claim=claim)
 
+    def still_ours(self, delivery: Delivery) -> bool:
+        """Return whether a mail that had to wait was left to this process."""
+        try:
+            return delivery.claim is None or delivery.claim.renew()
+        except LedgerError:
+            return True
+
     def give_up(self, delivery: Delivery, why: str) -> None:
         """Leave a mail that will not be tried now to the outbox."""
+        from ..ledger.outbox import Fate
+
         try:
             if delivery.claim is not None:
                 delivery.claim.abandon(why)
             elif self._outbox is not None:
-                self._outbox.add(delivery.email, delivery.envelope, delivery.policy, reason=why)
+                fate = Fate("waiting", reason=why)
+                self._outbox.add(delivery.email, delivery.envelope, delivery.policy, fate)
             else:
-                raise OSError("there is no outbox to keep it in")
-        except OSError as error:
+                raise LedgerError("There is no ledger to keep it in.")
+        except LedgerError as error:
             _logger.error(
                 "Mail %r to %s is lost: %s %s",
                 delivery.email.subject,
                 ", ".join(delivery.envelope.recipients),
                 why,
-                _reason(error),
+                error.message,
             )
 
     def settle(self, delivery: Delivery, attempts: Attempts, receipt: Receipt) -> Receipt:
@@ -86,26 +98,30 @@ class Spooler:
             receipt = _noting(receipt, delivery.trouble)
         if self._outbox is None:
             return receipt
+        from ..ledger.outbox import Fate
+
+        flushing = delivery.origin == "flush"
         proven = delivery.proven or receipt.delivered
-        kept, unknown, failed = _sorted(attempts, delivery.origin == "flush", proven)
-        fates: list[tuple[OutboxState, dict[str, str]]] = [
-            ("waiting", kept),
-            ("unknown", unknown),
-            ("failed", failed),
-        ]
-        fates = [(state, reasons) for state, reasons in fates if reasons]
+        kept, unknown, failed = _sorted(attempts, flushing, proven)
+        states: dict[str, OutboxState] = {
+            **dict.fromkeys(failed, "failed"),
+            **dict.fromkeys(unknown, "unknown"),
+            **dict.fromkeys(kept, "waiting"),
+        }
+        fates = {
+            address: Fate(state, receipt.transport, receipt.detail, receipt.code)
+            for address, state in states.items()
+        }
         spooled = ""
         try:
-            # The claim moves last: until then it stands for everybody, should we crash.
-            for number, (state, reasons) in reversed([*enumerate(fates)]):
-                claim = None if number else delivery.claim
-                spooled = self._move(self._outbox, claim, delivery, state, reasons, receipt)
-            if delivery.claim is not None and not fates:
-                delivery.claim.done()
-        except OSError as error:
-            trouble = self._secrecy.hide(
-                f"The outbox {self._outbox} cannot keep the mail: {_reason(error)}"
-            )
+            if delivery.claim is not None:
+                delivery.claim.settle(fates, tried=flushing)
+                spooled = delivery.claim.name if fates else ""
+            elif fates:
+                envelope = delivery.envelope.to(fates)
+                spooled = self._outbox.add(delivery.email, envelope, delivery.policy, fates)
+        except LedgerError as error:
+            trouble = self._secrecy.hide(f"The mail cannot be kept: {error.message}")
             _logger.error("%s", trouble)
             return _noting(receipt, trouble)
         if not kept:
@@ -120,34 +136,23 @@ class Spooler:
             }
         )
 
-    def _move(
-        self,
-        outbox: Outbox,
-        claim: Claim | None,
-        delivery: Delivery,
-        state: OutboxState,
-        reasons: Mapping[str, str],
-        receipt: Receipt,
-    ) -> str:
-        why = {"transport": receipt.transport, "reason": receipt.detail, "code": receipt.code}
-        if claim is not None:
-            claim.move_out(state, list(reasons), tried=delivery.origin == "flush", **why)
-            return claim.name
-        envelope = delivery.envelope.to(reasons)
-        return outbox.add(delivery.email, envelope, delivery.policy, state=state, **why)
-
     # --- out of the outbox
+
+    def scan_due(self) -> bool:
+        """Whether to look for what waits after a send: not after each of many."""
+        now = time.monotonic()
+        if self._outbox is None or now < self._next_look:
+            return False
+        self._next_look = now + _INTERVAL
+        return True
 
     def retry(self, states: Collection[OutboxState]) -> None:
         """Have the mails that are in these states wait for another try."""
-        if self._outbox is None:
-            return
         try:
-            for item in self._outbox.list() if states else ():
-                if item.state in states and item.state in ("unknown", "failed"):
-                    self._outbox.retry(item.name)
-        except (OSError, ConfigurationError) as error:
-            _logger.error("The outbox %s cannot be read: %s", self._outbox, error)
+            if self._outbox is not None and states:
+                self._outbox.retry(states)
+        except LedgerError as error:
+            _logger.error("%s", error.message)
 
     def flush(
         self,
@@ -167,31 +172,32 @@ class Spooler:
                 those that were tried lately are left alone.
         """
         receipts: list[Receipt] = []
-        if self._outbox is None or (in_passing and not self._outbox.scan_due()):
+        if self._outbox is None:
             return receipts
         failures = 0
         proven = in_passing
         try:
             self._outbox.recover()
-            names = list(self._outbox.waiting())
+            names = list(self._outbox.waiting(_MOST_FLUSHED, rested=in_passing))
             if in_passing:
-                names, limit = self._rested(names), _FLUSHED_IN_PASSING
+                limit = _FLUSHED_IN_PASSING
             if limit is not None and len(names) > limit:
                 # Those at the head may fail again and again; the others get their turn.
-                names = sorted(random.sample(names, limit))
+                chosen = set(random.sample(names, limit))
+                names = [name for name in names if name in chosen]
             for name in names:
                 deadline = time_for_one()
                 if deadline is None or failures > 1:
                     break
-                claim = self._outbox.claim(name)
+                claim = self._outbox.claim(name, deadline.remaining())
                 if claim is None:
                     continue
                 receipt = self._resend(resend, claim, deadline, proven=proven)
                 proven = proven or bool(receipt.accepted)
                 failures = 0 if receipt.accepted or receipt.refused else failures + 1
                 receipts.append(receipt)
-        except OSError as error:
-            _logger.error("The outbox %s cannot be flushed: %s", self._outbox, _reason(error))
+        except LedgerError as error:
+            _logger.error("What waits cannot be sent: %s", error.message)
         return receipts
 
     def _resend(
@@ -202,9 +208,8 @@ class Spooler:
         *,
         proven: bool,
     ) -> Receipt:
-        entry = claim.entry
         delivery = Delivery(
-            entry.email, entry.envelope, deadline, entry.policy, "flush", claim, proven=proven
+            claim.email, claim.envelope, deadline, claim.policy, "flush", claim, proven=proven
         )
         receipt = resend(delivery)
         waits = receipt.outcome in ("delivered", "spooled")
@@ -215,16 +220,7 @@ class Spooler:
             receipt.describe(),
             receipt.remedy,
         )
-        if receipt.outcome == "spooled":
-            pause = min(_LONGEST_REST, _FIRST_REST * 2.0**claim.entry.tries)
-            self._resting[claim.name] = time.monotonic() + pause
         return receipt
-
-    def _rested(self, names: Sequence[str]) -> list[str]:
-        """Return those that this process has not just tried."""
-        now = time.monotonic()
-        self._resting = {name: till for name, till in self._resting.items() if name in names}
-        return [name for name in names if self._resting.get(name, now) <= now]
 
 
 def _sorted(
@@ -247,7 +243,3 @@ def _without(reasons: Mapping[str, str], addresses: Collection[str]) -> dict[str
 
 def _noting(receipt: Receipt, note: str) -> Receipt:
     return receipt.model_copy(update={"notes": (*receipt.notes, note)})
-
-
-def _reason(error: OSError) -> str:
-    return clean_line(f"{error.strerror or error}", limit=300)

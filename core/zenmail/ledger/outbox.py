@@ -1,60 +1,130 @@
-"""Mails kept in a folder until they can be delivered, whichever process does it.
+"""Mails kept until they can be delivered, whichever process does it.
 
-Where a file lies says what is known of the mail, so that no crash can leave a lie behind:
+Each recipient of a mail has a row, which says what is known:
 
-```
-20261124T120000.000000Z-3f…a1.json   waits to be sent
-claimed/OWNER~….json                 belongs to a process, which is not sending it just now
-sending/OWNER~….json                 belongs to a process that is sending it: it may arrive
-unknown/….json                       may have arrived; under at_most_once, people decide
-failed/….json                        was refused for good, or waited for too long
-aside/…                              is no mail of ours, or a torn one
-tmp/OWNER~….json                     is being written
-```
-
-A file changes its place by a rename, which only one of two processes can do. What a dead
-process leaves behind, the next one to look finds by the owner in the name.
+- ``waiting``: has not got the mail. A process that has taken it holds a lease on it.
+- ``sending``: a process is sending it. When the lease ends, that process is dead.
+- ``unknown``: may have got it; under at_most_once, people decide.
+- ``failed``: was refused for good, or the mail waited for too long.
+- ``aside``: what is in the database is no mail that can be sent.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
-import os
 import secrets
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from ..address import parse_mailbox
+from ..clean import clean_line
 from ..composing.shorten import without_missing_files
 from ..email import Email, Envelope
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, LedgerError
 from ..retry import DeliveryPolicy
-from .outbox_stores import LEASE, LocalStore, RemoteStore, Store, UnreadableError
-from .process import alive, this_process
+from .engine import Engine, Survives, Transaction
 
-__all__ = ["Claim", "Outbox", "OutboxEntry", "OutboxItem", "OutboxState"]
+__all__ = ["Claim", "Fate", "Outbox", "OutboxEntry", "OutboxItem", "OutboxState"]
 
-OutboxState = Literal["waiting", "claimed", "sending", "unknown", "failed"]
+OutboxState = Literal["waiting", "claimed", "sending", "unknown", "failed", "aside"]
 
 _logger = logging.getLogger(__name__)
-_STATES: tuple[OutboxState, ...] = ("waiting", "claimed", "sending", "unknown", "failed")
-_DAY = 86400.0
-# How often the sends of one process look into a remote outbox, in seconds.
-_REMOTE_INTERVAL = 60.0
+_LONGEST_CONTENT = 256 * 1024 * 1024
+# How long a mail that was tried in vain rests, in seconds; doubled with each try.
+_FIRST_REST = 15.0
+_LONGEST_REST = 900.0
+
+_MAIL = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
+VALUES (:mail, :alerter, :policy, {now}, :sender, :subject, :content)
+ON CONFLICT DO NOTHING"""
+_DELIVERY = """INSERT INTO deliveries
+(mail, recipient, position, state, owner, lease, tries, not_before, transport, reason, code)
+VALUES (:mail, :recipient, :position, :state, :owner, {now} + :seconds, :tries, {now} + :rest,
+:transport, :reason, :code)
+ON CONFLICT (mail, recipient) DO UPDATE SET
+state = excluded.state, owner = excluded.owner, lease = excluded.lease, tries = excluded.tries,
+not_before = excluded.not_before, transport = excluded.transport, reason = excluded.reason,
+code = excluded.code
+WHERE deliveries.owner = :mine"""
+_FORGET = "DELETE FROM deliveries WHERE mail = :mail AND recipient = :recipient"
+_FORGET_MAIL = """DELETE FROM mails WHERE id = :mail
+AND NOT EXISTS (SELECT 1 FROM deliveries WHERE mail = :mail)"""
+_WAITING = """SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
+(SELECT 1 FROM deliveries d WHERE d.mail = m.id AND d.state = 'waiting' AND d.lease <= {now}
+AND d.not_before <= {now} + :early) ORDER BY m.created, m.id LIMIT :most"""
+_LOCK = """SELECT sender, policy, length(content) FROM mails
+WHERE id = :mail AND alerter = :alerter {skip_locked}"""
+_CLAIM = """UPDATE deliveries SET owner = :owner, lease = {now} + :seconds
+WHERE mail = :mail AND state = 'waiting' AND lease <= {now}
+RETURNING recipient, position, tries"""
+_CONTENT = "SELECT content FROM mails WHERE id = :mail"
+_MOVE = """UPDATE deliveries SET state = :state, owner = :owner, lease = 0, reason = :reason,
+code = :code WHERE mail = :mail AND owner = :mine"""
+_ABANDON = """UPDATE deliveries SET owner = '', lease = 0,
+state = CASE WHEN state = 'sending' AND {policy} = 'at_most_once' THEN 'unknown'
+ELSE 'waiting' END,
+reason = CASE WHEN state = 'sending' AND {policy} = 'at_most_once' THEN {why} ELSE reason END,
+code = CASE WHEN state = 'sending' AND {policy} = 'at_most_once' THEN 'unknown' ELSE code END
+WHERE {which} RETURNING mail, recipient, state"""
+_POLICY = "(SELECT m.policy FROM mails m WHERE m.id = deliveries.mail)"
+_MINE = "(SELECT m.id FROM mails m WHERE m.alerter = :alerter)"
+_RETRY = f"""UPDATE deliveries SET state = 'waiting', not_before = 0
+WHERE state = :state AND mail IN {_MINE}"""  # noqa: S608
+_RELEASE = _ABANDON.format(policy=":policy", why=":why", which="mail = :mail AND owner = :mine")
+_RECOVER = _ABANDON.format(
+    policy=_POLICY,
+    why=":why",
+    which="state = 'sending' AND lease <= {now} AND mail IN " + _MINE,
+)
+_EXPIRE = """UPDATE deliveries SET state = 'failed', code = :code, reason = :why || reason
+WHERE state = 'waiting' AND lease <= {now} AND mail IN (SELECT m.id FROM mails m
+WHERE m.alerter = :alerter AND m.created < {now} - :max_age)
+RETURNING mail, recipient, reason"""
+_LIST = """SELECT m.id, m.alerter, m.created, m.subject, length(m.content), d.recipient,
+CASE WHEN d.state = 'waiting' AND d.lease > {now} THEN 'claimed' ELSE d.state END,
+d.tries, d.reason
+FROM mails m JOIN deliveries d ON d.mail = m.id
+ORDER BY m.created, m.id, d.position"""
+_SHOW = """SELECT m.alerter, m.policy, m.created, m.sender, m.content, d.recipient, d.tries,
+d.transport, d.reason, d.code
+FROM mails m JOIN deliveries d ON d.mail = m.id WHERE m.id = :mail ORDER BY d.position"""
 
 
-class OutboxEntry(BaseModel):
+class _Content(BaseModel):
+    """How a mail is written down."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+    email: Email
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_paths(cls, value: object) -> object:
+        # Whoever can write to the database could have any file of this machine mailed.
+        email = value.get("email") if isinstance(value, Mapping) else None
+        attachments = email.get("attachments", ()) if isinstance(email, Mapping) else ()
+        for item in attachments:
+            if not isinstance(item, Mapping) or item.get("path") is not None:
+                raise ValueError("an attachment names a file instead of holding its content")
+        return value
+
+
+class Unreadable(Exception):
+    """What is in the database is no mail that can be sent."""
+
+
+@dataclass(frozen=True)
+class OutboxEntry:
     """A mail in the outbox, and those who still have to get it.
 
     Attributes:
-        format: What tells our files from others.
+        alerter: Whose mail it is.
         policy: What to do with it when its sender dies while sending.
         created: When it came into the outbox.
         sender: The envelope's sender.
@@ -66,48 +136,37 @@ class OutboxEntry(BaseModel):
         email: The mail itself.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
-    )
-
-    format: Literal["zenmail-outbox-1"] = "zenmail-outbox-1"
+    alerter: str
     policy: DeliveryPolicy
     created: datetime
     sender: str
     recipients: tuple[str, ...]
-    tries: int = 0
-    transport: str = ""
-    reason: str = ""
-    code: str = ""
+    tries: int
+    transport: str
+    reason: str
+    code: str
     email: Email
-
-    @property
-    def envelope(self) -> Envelope:
-        """Who it is from, and who still has to get it."""
-        return Envelope(self.sender, self.recipients)
-
-    def replace(self, **changes: Any) -> OutboxEntry:
-        """Return a copy with some fields changed."""
-        return self.model_copy(update=changes)
 
 
 @dataclass(frozen=True)
 class OutboxItem:
-    """What a list of the outbox shows of a mail.
+    """What a list of the outbox shows of a mail's recipients in one state.
 
     Attributes:
         name: What `Outbox.show` and `Outbox.drop` take.
+        alerter: Whose mail it is.
         state: ``waiting``; ``claimed`` or ``sending`` by a process; ``unknown``: it may
-            have arrived; ``failed`` for good.
+            have arrived; ``failed`` for good; ``aside``: it cannot be read.
         created: When it came into the outbox.
         subject: Its subject.
         recipients: Those who have not got it.
         tries: How often it was tried out of the outbox.
         reason: Why it is here.
-        size: Bytes of its file.
+        size: Characters of its content.
     """
 
     name: str
+    alerter: str
     state: OutboxState
     created: datetime
     subject: str
@@ -117,134 +176,148 @@ class OutboxItem:
     size: int
 
 
-class Outbox:
-    """A folder of mails that could not be delivered yet.
+class Fate(NamedTuple):
+    """What becomes of a recipient who has not got the mail.
 
-    A local folder is readable by its owner alone, and every send is noted down there
-    before it starts, so that a process that is killed loses no mail. A remote one (any URL
-    that fsspec knows, ``s3://bucket/outbox``) takes only what could not be delivered; two
-    processes claim a mail there by creating an object, which is as safe as the store's
-    own exclusive creation.
+    Attributes:
+        state: ``waiting``, ``unknown`` or ``failed``.
+        transport: Name of the transport that had the last word.
+        reason: Why.
+        code: The code of that.
+    """
+
+    state: OutboxState
+    transport: str = ""
+    reason: str = ""
+    code: str = ""
+
+
+class Outbox:
+    """The mails of a ledger.
 
     Args:
-        folder: A path, or a URL.
+        engine: The database.
+        alerter: Whose mails this one adds and sends.
         max_age: Seconds after which a mail that still waits counts as failed.
-        storage_options: Credentials and the like for fsspec.
-
-    Raises:
-        ConfigurationError: ``folder`` is empty, or its URL is of an unknown kind.
+        margin: Seconds that a lease is longer than the time for the mail.
     """
 
     def __init__(
-        self,
-        folder: str | os.PathLike[str],
-        *,
-        max_age: float = 7 * _DAY,
-        storage_options: Mapping[str, Any] | None = None,
+        self, engine: Engine, alerter: str = "", *, max_age: float, margin: float
     ) -> None:
-        self.location = _location(folder)
-        self.max_age = max_age
-        scheme, separator, rest = self.location.partition("://")
-        self._next_look = 0.0
-        self._store: Store
-        if separator and scheme not in ("file", "local"):
-            self._store = RemoteStore(self.location, storage_options or {})
-        else:
-            try:
-                path = Path(rest if separator else self.location).expanduser()
-            except RuntimeError:
-                raise ConfigurationError(
-                    f"The outbox {self.location} is in a home folder that is not known.",
-                    remedy="Give the whole path, or set HOME.",
-                ) from None
-            self.location = str(path)
-            self._store = LocalStore(path)
-
-    def __repr__(self) -> str:
-        return f"Outbox({self.location!r})"
-
-    @property
-    def local(self) -> bool:
-        """Whether the outbox is a folder of this machine's."""
-        return isinstance(self._store, LocalStore)
-
-    def scan_due(self) -> bool:
-        """Whether to look for waiting mails after a send: a remote folder not each time."""
-        if self.local:
-            return True
-        now = time.monotonic()
-        if now < self._next_look:
-            return False
-        self._next_look = now + _REMOTE_INTERVAL
-        return True
+        self._engine = engine
+        self._alerter = alerter
+        self._max_age = max_age
+        self._margin = margin
 
     def list(self) -> Sequence[OutboxItem]:
-        """Return all mails, the oldest first; files that are no mails are left out.
+        """Return all mails of all alerters, the oldest first.
 
         Raises:
-            OSError: The folder cannot be read.
+            LedgerError: The database cannot be used.
         """
-        items = []
-        for state in _STATES:
-            for place in self._places(state):
-                try:
-                    data = self._store.read(place.path)
-                    entry = _load(data)
-                except (UnreadableError, FileNotFoundError):
-                    continue
-                items.append(
-                    OutboxItem(
-                        place.name,
-                        state,
-                        entry.created,
-                        entry.email.subject,
-                        entry.recipients,
-                        entry.tries,
-                        entry.reason,
-                        len(data),
-                    )
-                )
-        return sorted(items, key=lambda item: item.name)
+        items: dict[tuple[str, str], OutboxItem] = {}
+        for (
+            mail,
+            alerter,
+            created,
+            subject,
+            size,
+            recipient,
+            state,
+            tries,
+            reason,
+        ) in self._engine.run(lambda transaction: transaction.rows(_LIST)):
+            before = items.get((mail, state))
+            items[mail, state] = OutboxItem(
+                name=clean_line(str(mail)),
+                alerter=clean_line(str(alerter)),
+                state=cast(OutboxState, clean_line(str(state))),
+                created=_moment(created),
+                subject=clean_line(str(subject)),
+                recipients=(
+                    *(before.recipients if before else ()),
+                    clean_line(str(recipient)),
+                ),
+                tries=max(int(tries), before.tries if before else 0),
+                reason=clean_line(str(reason)),
+                size=int(size),
+            )
+        return [*items.values()]
 
     def show(self, name: str) -> OutboxEntry:
         """Return one mail.
 
         Raises:
-            ConfigurationError: There is none of this name, or its file is torn.
-            OSError: The folder cannot be read.
+            ConfigurationError: There is none of this name, or it cannot be read.
+            LedgerError: The database cannot be used.
         """
-        place = self._find(name, _STATES)
+        rows = self._engine.run(lambda transaction: transaction.rows(_SHOW, mail=name))
+        if not rows:
+            raise self._missing(name)
+        alerter, policy, created, sender, content, _, tries, transport, reason, code = rows[0]
         try:
-            return _load(self._store.read(place.path))
-        except UnreadableError as error:
-            raise ConfigurationError(f"{name} is no mail of zenmail's: {error}") from None
+            email = _load(content)
+        except Unreadable as error:
+            raise ConfigurationError(f"The mail {name} cannot be read: {error}") from None
+        return OutboxEntry(
+            alerter=clean_line(alerter),
+            policy=policy,
+            created=_moment(created),
+            sender=clean_line(sender),
+            recipients=tuple(clean_line(row[5]) for row in rows),
+            tries=tries,
+            transport=clean_line(transport),
+            reason=clean_line(reason),
+            code=clean_line(code),
+            email=email,
+        )
 
     def drop(self, name: str) -> None:
         """Delete one mail.
 
         Raises:
             ConfigurationError: There is none of this name, or a process is sending it.
-            OSError: The folder cannot be changed.
+            LedgerError: The database cannot be used.
         """
-        self._store.remove(self._find(name, ("waiting", "unknown", "failed")).path)
 
-    def retry(self, name: str) -> None:
-        """Have a mail sent again that failed, or that may have arrived.
+        def delete(transaction: Transaction) -> bool:
+            found = transaction.rows(
+                "DELETE FROM deliveries WHERE mail = :mail AND lease <= {now} "
+                "RETURNING recipient",
+                mail=name,
+            )
+            transaction.execute(_FORGET_MAIL, mail=name)
+            return bool(found)
+
+        if not self._engine.run(delete):
+            raise self._missing(name, " that no process is sending")
+
+    def retry(self, states: Collection[OutboxState]) -> None:
+        """Have this alerter's mails sent again that failed, or that may have arrived.
 
         Raises:
-            ConfigurationError: There is none of this name.
-            OSError: The folder cannot be changed.
+            LedgerError: The database cannot be used.
         """
-        place = self._find(name, ("unknown", "failed"))
-        fresh = _load(self._store.read(place.path)).replace(created=_now())
-        self._store.write(_Place("waiting", name).path, _dump(fresh), durable=True)
-        self._store.remove(place.path)
+
+        def wait(transaction: Transaction) -> None:
+            for state in {"unknown", "failed"} & set(states):
+                transaction.execute(
+                    "UPDATE mails SET created = {now} WHERE alerter = :alerter AND id IN "
+                    "(SELECT mail FROM deliveries WHERE state = :state)",
+                    alerter=self._alerter,
+                    state=state,
+                )
+                transaction.execute(_RETRY, alerter=self._alerter, state=state)
+
+        self._engine.run(wait)
 
     def begin(
         self,
         email: Email,
         envelope: Envelope,
         policy: DeliveryPolicy,
+        seconds: float,
         *,
         waits: bool = False,
     ) -> Claim:
@@ -254,207 +327,174 @@ class Outbox:
             email: The mail.
             envelope: Who gets it.
             policy: What to do with it when this process dies while sending.
+            seconds: How long its delivery may take.
             waits: Whether other mails come first.
 
         Raises:
-            OSError: The folder cannot be written to.
+            LedgerError: The database cannot be used.
         """
-        entry = OutboxEntry(
-            policy=policy,
-            created=_now(),
-            sender=envelope.sender,
-            recipients=envelope.recipients,
-            email=email,
+        email = without_missing_files(email)
+        claim = Claim(
+            self._engine,
+            secrets.token_hex(8),
+            self._alerter,
+            policy,
+            email,
+            envelope,
+            seconds=seconds + self._margin,
+            sending=not waits,
         )
-        place = _Place("claimed" if waits else "sending", _new_name(), this_process())
-        # The page cache outlives the process; only what stays here has to outlive the machine.
-        self._store.write(place.path, _dump(entry), durable=False)
-        return Claim(self._store, place, entry)
+        claim.write()
+        return claim
 
     def add(
         self,
         email: Email,
         envelope: Envelope,
         policy: DeliveryPolicy,
-        *,
-        state: OutboxState = "waiting",
-        transport: str = "",
-        reason: str = "",
-        code: str = "",
+        fates: Fate | Mapping[str, Fate],
     ) -> str:
         """Keep a mail, safe from a crash of the machine.
+
+        Args:
+            email: The mail.
+            envelope: Who has still to get it.
+            policy: What to do with it when its sender dies while sending.
+            fates: What becomes of all recipients, or of each.
 
         Returns:
             Its name.
 
         Raises:
-            OSError: The folder cannot be written to.
+            LedgerError: The database cannot be used.
         """
-        name = _new_name()
-        entry = OutboxEntry(
-            policy=policy,
-            created=_now(),
-            sender=envelope.sender,
-            recipients=envelope.recipients,
-            transport=transport,
-            reason=reason,
-            code=code,
-            email=_with_files(email),
-        )
-        self._store.write(_Place(state, name).path, _dump(entry), durable=True)
+        name = secrets.token_hex(8)
+        email = without_missing_files(email)
+        claim = Claim(self._engine, name, self._alerter, policy, email, envelope)
+        if isinstance(fates, Fate):
+            fates = dict.fromkeys(envelope.recipients, fates)
+        claim.settle(fates)
         return name
 
-    def waiting(self) -> Sequence[str]:
-        """Return the names of the mails that wait, the oldest first.
+    def waiting(self, most: int, *, rested: bool = False) -> Sequence[str]:
+        """Return the names of this alerter's mails that wait, the oldest first.
+
+        Args:
+            most: How many names to return at most.
+            rested: Whether to leave out those that were tried in vain lately.
 
         Raises:
-            OSError: The folder cannot be read.
+            LedgerError: The database cannot be used.
         """
-        return sorted(place.name for place in self._places("waiting"))
-
-    def claim(self, name: str) -> Claim | None:
-        """Take a waiting mail, unless somebody else has, or it is none.
-
-        A file that is no mail is set aside; a mail that is too old counts as failed.
-
-        Raises:
-            OSError: The folder cannot be changed.
-        """
-        place = _Place("claimed", name, this_process())
-        if not self._store.move(_Place("waiting", name).path, place.path):
-            return None
-        try:
-            entry = _load(self._store.read(place.path))
-        except UnreadableError as error:
-            self._set_aside(place, error)
-            return None
-        claim = Claim(self._store, place, entry)
-        if self.max_age < (_now() - entry.created).total_seconds():
-            days = self.max_age / _DAY
-            _logger.error(
-                "Mail %s to %s waited in the outbox for more than %g days and counts as "
-                "failed. %s",
-                name,
-                ", ".join(entry.recipients),
-                days,
-                entry.reason,
+        rows = self._engine.run(
+            lambda transaction: transaction.rows(
+                _WAITING,
+                alerter=self._alerter,
+                early=0.0 if rested else _LONGEST_REST,
+                most=most,
             )
-            reason = f"Older than {days:g} days. {entry.reason}"
-            claim.move_out("failed", entry.recipients, reason=reason, code="expired")
-            return None
-        return claim
+        )
+        return [str(row[0]) for row in rows]
 
-    def recover(self) -> None:
-        """Take back what processes that have died left behind.
+    def claim(self, name: str, seconds: float) -> Claim | None:
+        """Take a waiting mail, unless somebody else has, or it cannot be read.
+
+        Args:
+            name: The mail.
+            seconds: How long its delivery may take.
 
         Raises:
-            OSError: The folder cannot be changed.
+            LedgerError: The database cannot be used.
         """
-        torn = [place for place in self._places("tmp") if self._abandoned(place)]
-        if torn:
-            known = {place.name for state in _STATES for place in self._places(state)}
-            for place in torn:
-                self._recover_torn(place, known)
-        for place in self._places("claimed"):
-            if self._abandoned(place):
-                self._store.move(place.path, _Place("waiting", place.name).path)
-        for place in self._places("sending"):
-            if self._abandoned(place):
-                with contextlib.suppress(FileNotFoundError):
-                    self._recover_sending(place)
+        owner = self._engine.owner
+        lease = seconds + self._margin
 
-    def _recover_torn(self, place: _Place, known: set[str]) -> None:
-        if place.name in known:
-            # It was to take the place of a file that is still there.
-            self._store.remove(place.path)
-            return
-        # Written whole and not yet renamed: nobody has sent it.
+        def take(transaction: Transaction) -> tuple[tuple[str, str], list[Sequence[Any]], str]:
+            mails = transaction.rows(_LOCK, mail=name, alerter=self._alerter)
+            if not mails:
+                return ("", ""), [], ""
+            rows = transaction.rows(_CLAIM, mail=name, owner=owner, seconds=lease)
+            (sender, policy, size) = mails[0]
+            content = ""
+            if rows and size <= _LONGEST_CONTENT:
+                content = transaction.rows(_CONTENT, mail=name)[0][0]
+            return (sender, policy), sorted(rows, key=lambda row: row[1]), content
+
+        (sender, policy), rows, content = self._engine.run(take)
+        if not rows:
+            return None
         try:
-            _load(self._store.read(place.path))
-        except UnreadableError as error:
-            self._set_aside(place, error)
-        except FileNotFoundError:
-            pass
-        else:
-            self._store.move(place.path, _Place("waiting", place.name).path)
-
-    def _recover_sending(self, place: _Place) -> None:
-        try:
-            entry = _load(self._store.read(place.path))
-        except UnreadableError as error:
-            self._set_aside(place, error)
-            return
-        Claim(self._store, place, entry).abandon("The process that was sending it died.")
-
-    def _abandoned(self, place: _Place) -> bool:
-        living = alive(place.owner)
-        if living is None:
-            changed = self._store.changed(place.path)
-            return changed is not None and time.time() - changed > LEASE
-        return not living
-
-    def _set_aside(self, place: _Place, why: Exception) -> None:
-        file = f"{place.name}.json"
-        if file in self._store.names("aside"):
-            file = f"{place.name}-{secrets.token_hex(4)}.json"
-        target = f"aside/{file}"
-        if self._store.move(place.path, target):
-            _logger.error(
-                "%s in the outbox %s is no mail of zenmail's, or a torn one (%s); it is kept "
-                "as %s.",
-                place.name,
-                self.location,
-                why,
-                target,
-            )
-
-    def _find(self, name: str, states: Sequence[OutboxState]) -> _Place:
-        for state in states:
-            for place in self._places(state):
-                if place.name == name:
-                    return place
-        raise ConfigurationError(
-            f"The outbox {self.location} has no mail {name!r}"
-            + (" that no process is sending." if "sending" not in states else "."),
-            remedy="List it: zenmail outbox list",
+            email = _load(content)
+            envelope = _envelope(sender, [row[0] for row in rows])
+            if policy not in ("at_most_once", "at_least_once"):
+                raise Unreadable("its policy is unknown")
+        except Unreadable as error:
+            self._set_aside(name, str(error))
+            return None
+        return Claim(
+            self._engine,
+            name,
+            self._alerter,
+            cast(DeliveryPolicy, policy),
+            email,
+            envelope,
+            seconds=lease,
+            tries=max(row[2] for row in rows),
         )
 
-    def _places(self, state: str) -> Sequence[_Place]:
-        places = []
-        for file in self._store.names("" if state == "waiting" else state):
-            stem, extension = os.path.splitext(file)
-            owner, separator, name = stem.rpartition("~")
-            if extension == ".json" and not file.startswith("."):
-                places.append(_Place(state, name if separator else stem, owner))
-        return places
+    def recover(self) -> None:
+        """Take back what processes that have died left behind; give up on what is too old.
 
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        days = self._max_age / 86400.0
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a mail lies."""
+        def update(transaction: Transaction) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
+            why = "The process that was sending it died. It may have arrived."
+            return (
+                transaction.rows(_RECOVER, alerter=self._alerter, why=why),
+                transaction.rows(
+                    _EXPIRE,
+                    alerter=self._alerter,
+                    max_age=self._max_age,
+                    code="expired",
+                    why=f"Older than {days:g} days. ",
+                ),
+            )
 
-    state: str
-    name: str
-    owner: str = ""
+        left, expired = self._engine.run(update)
+        _tell_unknown(left)
+        for mail, recipient, reason in expired:
+            _logger.error(
+                "Mail %s to %s waited in the ledger for more than %g days and counts as "
+                "failed. %s",
+                clean_line(mail),
+                clean_line(recipient),
+                days,
+                clean_line(reason),
+            )
 
-    @property
-    def path(self) -> str:
-        file = f"{self.owner}~{self.name}.json" if self.owner else f"{self.name}.json"
-        return file if self.state == "waiting" else f"{self.state}/{file}"
+    def _set_aside(self, name: str, why: str) -> None:
+        owner = self._engine.owner
+        self._engine.run(
+            lambda transaction: transaction.execute(
+                _MOVE, mail=name, mine=owner, owner="", state="aside", reason=why, code="aside"
+            )
+        )
+        _logger.error(
+            "Mail %s in the ledger %s cannot be read and is not sent: %s. Look: zenmail outbox "
+            "list",
+            clean_line(name),
+            self._engine.name,
+            why,
+        )
 
-
-def _location(folder: str | os.PathLike[str]) -> str:
-    try:
-        location = os.fsdecode(folder)
-        if b"\0" in os.fsencode(location):
-            raise ValueError("a path holds no NUL character")
-    except (TypeError, ValueError):
-        raise ConfigurationError(
-            "The outbox's folder is no path.", remedy="Give a path, or a URL."
-        ) from None
-    if not location.strip():
-        raise ConfigurationError("The outbox has no folder.", remedy="Give its path.")
-    return location
+    def _missing(self, name: str, condition: str = "") -> ConfigurationError:
+        return ConfigurationError(
+            f"The ledger {self._engine.name} has no mail {clean_line(name)!r}{condition}.",
+            remedy="List the mails: zenmail outbox list",
+        )
 
 
 class Claim:
@@ -462,174 +502,226 @@ class Claim:
 
     Attributes:
         name: The mail's name.
-        entry: The mail, and those who still have to get it.
+        email: The mail.
+        envelope: Who has still to get it.
+        policy: What to do with it when this process dies while sending.
+        tries: How often it was tried out of the outbox.
     """
 
-    def __init__(self, store: Store, place: _Place, entry: OutboxEntry) -> None:
-        self._store = store
-        self._place = place
-        self.entry = entry
-        # Whether the file names others than the entry, because it could not be written.
-        self._stale = False
-        # Notes of those who may have the mail and are not to get it again.
-        self._doubts: dict[tuple[str, ...], Claim] = {}
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        alerter: str,
+        policy: DeliveryPolicy,
+        email: Email,
+        envelope: Envelope,
+        *,
+        seconds: float = 0.0,
+        tries: int = 0,
+        sending: bool = False,
+    ) -> None:
+        self.name = name
+        self.email = email
+        self.envelope = envelope
+        self.policy = policy
+        self.tries = tries
+        self._engine = engine
+        self._owner = engine.owner
+        self._alerter = alerter
+        self._seconds = seconds
+        self._sending = sending
+        self._noted = envelope.recipients
 
-    @property
-    def name(self) -> str:
-        """The mail's name in the outbox."""
-        return self._place.name
+    def write(self) -> None:
+        """Write the mail down, held by this process.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        fate = Fate("sending" if self._sending else "waiting")
+        self._write(dict.fromkeys(self.envelope.recipients, fate), self._owner, self._seconds)
+
+    def renew(self) -> bool:
+        """Return whether this process still has the mail; its lease starts afresh.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        return self._mark("sending", self._noted)
 
     def started(self) -> None:
         """Note that the mail may be with somebody from now on."""
-        self._follow("sending")
+        if not self._sending:
+            self._quietly("sending", self._noted)
 
     def answered(self, remaining: Sequence[str], doubtful: Sequence[str] = ()) -> None:
         """Note who is left, that the mail is with nobody else, and who may have it."""
         if not remaining:
             return
-        try:
-            self._note_doubt(tuple(doubtful))
-            if self._stale or tuple(remaining) != self.entry.recipients:
-                self.entry = self.entry.replace(recipients=tuple(remaining))
-                self._stale = True
-                self._store.write(self._place.path, _dump(self.entry), durable=False)
-                self._stale = False
-        except OSError:
-            # The file names some who have the mail: it stays where that is allowed for.
-            return
-        self._follow("claimed")
+        gone = set(self._noted) - set(remaining) - set(doubtful)
+        if self._quietly("waiting", remaining, gone):
+            self._noted = tuple(remaining)
 
-    def _note_doubt(self, doubtful: tuple[str, ...]) -> None:
-        """Note down, in a file of its own, who may have the mail and is not left any more."""
-        new = doubtful
-        for known in self._doubts:
-            new = tuple(address for address in new if address not in known)
-        if new:
-            place = _Place("sending", _new_name(), self._place.owner)
-            entry = self.entry.replace(recipients=new)
-            self._store.write(place.path, _dump(entry), durable=False)
-            self._doubts[new] = Claim(self._store, place, entry)
-
-    def _forget_doubts(self) -> None:
-        while self._doubts:
-            self._doubts.popitem()[1].done()
-
-    def _follow(self, state: str) -> None:
+    def _quietly(
+        self, state: OutboxState, recipients: Sequence[str], gone: Collection[str] = ()
+    ) -> bool:
         # The note is for a crash; that it cannot be taken is no reason not to send.
-        place = _Place(state, self._place.name, self._place.owner)
-        if place != self._place:
-            with contextlib.suppress(OSError):
-                if self._store.move(self._place.path, place.path):
-                    self._place = place
+        try:
+            self._mark(state, recipients, gone)
+        except LedgerError:
+            return False
+        return True
 
-    def done(self) -> None:
-        """Take the mail out of the outbox: nobody is left who has to get it.
+    def _mark(
+        self, state: OutboxState, recipients: Sequence[str], gone: Collection[str] = ()
+    ) -> bool:
+        def update(transaction: Transaction) -> bool:
+            transaction.each(
+                _FORGET, [{"mail": self.name, "recipient": address} for address in gone]
+            )
+            changed = [
+                transaction.rows(
+                    "UPDATE deliveries SET state = :state, lease = {now} + :seconds "
+                    "WHERE mail = :mail AND recipient = :recipient AND owner = :mine "
+                    "RETURNING recipient",
+                    mail=self.name,
+                    recipient=address,
+                    mine=self._owner,
+                    state=state,
+                    seconds=self._seconds,
+                )
+                for address in recipients
+            ]
+            return all(changed)
+
+        held = self._engine.run(update)
+        self._sending = state == "sending"
+        return held
+
+    def settle(self, fates: Mapping[str, Fate], *, tried: bool = False) -> None:
+        """Let go of the mail: keep those named, forget all others.
+
+        Args:
+            fates: What becomes of each who has not got it.
+            tried: Whether it was tried out of the outbox.
 
         Raises:
-            OSError: The file cannot be deleted.
+            LedgerError: The database cannot be used.
         """
-        self._store.remove(self._place.path)
-        self._forget_doubts()
+        self.tries += tried
+        rest = min(_LONGEST_REST, _FIRST_REST * 2.0 ** (self.tries - 1)) if self.tries else 0.0
+        self._write(fates, "", 0.0, rest=rest)
 
-    def move_out(
-        self,
-        state: OutboxState,
-        recipients: Sequence[str],
-        *,
-        transport: str = "",
-        reason: str = "",
-        code: str = "",
-        tried: bool = False,
+    def _write(
+        self, fates: Mapping[str, Fate], owner: str, seconds: float, rest: float = 0.0
     ) -> None:
-        """Let go of the mail, safe from a crash of the machine.
+        envelope = self.envelope
+        content = _dump(self.email) if fates else ""
+        gone = [
+            {"mail": self.name, "recipient": address}
+            for address in envelope.recipients
+            if address not in fates
+        ]
+        kept = [
+            {
+                "mail": self.name,
+                "recipient": address,
+                "position": envelope.recipients.index(address),
+                "owner": owner,
+                "mine": self._owner,
+                "seconds": seconds,
+                "tries": self.tries,
+                "rest": rest if fate.state == "waiting" else 0.0,
+                "state": fate.state,
+                "transport": clean_line(fate.transport),
+                "reason": clean_line(fate.reason),
+                "code": clean_line(fate.code),
+            }
+            for address, fate in fates.items()
+        ]
 
-        Raises:
-            OSError: The folder cannot be written to.
-        """
-        entry = self.entry.replace(
-            recipients=tuple(recipients),
-            transport=transport,
-            reason=reason,
-            code=code,
-            tries=self.entry.tries + tried,
-            email=_with_files(self.entry.email),
+        def write(transaction: Transaction) -> None:
+            if kept:
+                # Also when it was there before: the database may have lost it in a crash.
+                transaction.execute(
+                    _MAIL,
+                    mail=self.name,
+                    alerter=self._alerter,
+                    policy=self.policy,
+                    sender=envelope.sender,
+                    subject=self.email.subject,
+                    content=content,
+                )
+            transaction.each(_DELIVERY, kept)
+            transaction.each(_FORGET, gone)
+            if not kept:
+                transaction.execute(_FORGET_MAIL, mail=self.name)
+
+        survives: Survives = (
+            "machine" if fates and not owner else "process" if fates else "nothing"
         )
-        # Written before the old one goes: a crash in between leaves both, under one name.
-        self._store.write(self._place.path, _dump(entry), durable=True)
-        target = _Place(state, self._place.name)
-        self._store.move(self._place.path, target.path, durable=True)
-        self._forget_doubts()
+        self._engine.run(write, survives=survives)
 
     def abandon(self, why: str) -> None:
         """Let go of the mail in the middle of its delivery.
 
         Raises:
-            OSError: The folder cannot be written to.
+            LedgerError: The database cannot be used.
         """
-        while self._doubts:
-            self._doubts.popitem()[1].abandon(why)
-        if self._place.state == "sending" and self.entry.policy == "at_most_once":
-            reason = f"{why} It may have arrived."
-            self.move_out("unknown", self.entry.recipients, reason=reason, code="unknown")
+        rows = self._engine.run(
+            lambda transaction: transaction.rows(
+                _RELEASE,
+                mail=self.name,
+                mine=self._owner,
+                policy=self.policy,
+                why=f"{why} It may have arrived.",
+            ),
+            survives="machine",
+        )
+        _tell_unknown(rows)
+
+
+def _tell_unknown(rows: Sequence[Sequence[str]]) -> None:
+    for mail, recipient, state in rows:
+        if state == "unknown":
             _logger.error(
-                "Mail %s to %s: %s Under at_most_once it is not sent again; have it sent with "
-                "'zenmail outbox flush', or drop it.",
-                self.name,
-                ", ".join(self.entry.recipients),
-                reason,
+                "Mail %s to %s may have arrived: its delivery was cut short. Under "
+                "at_most_once it is not sent again; have it sent with 'zenmail outbox flush "
+                "--unknown', or "
+                "drop it.",
+                clean_line(mail),
+                clean_line(recipient),
             )
-        else:
-            self._store.move(self._place.path, _Place("waiting", self._place.name).path)
 
 
-def _load(data: bytes) -> OutboxEntry:
+def _load(content: str) -> Email:
     try:
-        values = json.loads(data)
-        if not isinstance(values, dict) or values.get("format") != "zenmail-outbox-1":
-            raise UnreadableError("it is of another format")
-        attachments = values["email"]["attachments"]
-        lost = [
-            item for item in attachments if item["path"] and not Path(item["path"]).is_file()
-        ]
-        if lost:
-            names = ", ".join(str(item["filename"]) for item in lost)
-            values["email"]["attachments"] = [item for item in attachments if item not in lost]
-            notice = f"About this mail: Left out, because gone from the disk: {names}."
-            values["email"]["text"] = f"{notice}\n\n{values['email']['text']}"
-            data = json.dumps(values).encode("ascii")
-        return OutboxEntry.model_validate_json(data)
+        if not content:
+            raise Unreadable("it is too large")
+        return _Content.model_validate_json(content).email
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(map(str, first["loc"]))
-        raise UnreadableError(f"{field}: {first['msg']}") from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UnreadableError(f"{type(error).__name__}") from None
+        raise Unreadable(clean_line(f"{field}: {first['msg']}", limit=200)) from None
+    except (ConfigurationError, ValueError, TypeError, RecursionError) as error:
+        raise Unreadable(type(error).__name__) from None
 
 
-def _dump(entry: OutboxEntry) -> bytes:
-    return entry.model_dump_json().encode("utf-8")
+def _envelope(sender: str, recipients: Sequence[str]) -> Envelope:
+    try:
+        boxes = [parse_mailbox(item) for item in (sender, *recipients)]
+    except ConfigurationError:
+        raise Unreadable("an address is invalid") from None
+    return Envelope(boxes[0].address, tuple(box.address for box in boxes[1:]))
 
 
-def _with_files(email: Email) -> Email:
-    """Return the mail with the files that it names by path read into it.
-
-    Raises:
-        OSError: One cannot be read.
-    """
-    email = without_missing_files(email)
-    if not any(item.path for item in email.attachments):
-        return email
-    return email.replace(
-        attachments=tuple(
-            item.model_copy(update={"content": item.read(), "path": None})
-            for item in email.attachments
-        )
-    )
+def _dump(email: Email) -> str:
+    return _Content(email=email).model_dump_json()
 
 
-def _new_name() -> str:
-    return f"{_now():%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(8)}"
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
+def _moment(seconds: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(seconds), timezone.utc)
+    except (ValueError, OverflowError, OSError, TypeError):
+        return datetime.fromtimestamp(0, timezone.utc)

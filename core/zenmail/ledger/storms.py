@@ -1,58 +1,41 @@
 """Storms: of a run with many alerts the first are sent alone, the rest as one digest.
 
-What is held back is counted in a file, by error, so that all processes of a machine share
-one limit and none has to remember anything:
+What is held back is counted in the ledger, by error, so that all processes share one limit
+and none has to remember anything:
 
 - the first ``limit`` alerts of a run are sent; problems and other news are counted apart,
   so that no success uses up the place of a failure;
 - the rest are counted, with some examples of each error;
-- the digest is due when the run ends, when the last process that takes part ends, or when
-  the run has been quiet for a while. After each digest the next waits twice as long.
+- the digest is due when the run's end is reported, or when the run has been quiet for a
+  while, and is sent by whoever claims it. After each digest the next waits twice as long.
 """
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import json
-import logging
-import os
 import re
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from ..addressing import Addressing
 from ..alert import Alert, Severity
-from ..clean import clean_line
-from ..runtime.forks import reset_after_fork
-from .process import alive, this_process
+from ..clean import clean_line, clean_text
+from .engine import Engine, Transaction
 
-try:
-    import fcntl
-except ImportError:  # Windows: the processes count for themselves there
-    fcntl = None  # type: ignore[assignment]
+__all__ = ["Digest", "Storms", "fingerprint"]
 
-__all__ = ["Digest", "StormGuard", "fingerprint"]
-
-_logger = logging.getLogger(__name__)
 # Seconds without an alert after which a digest is due; doubled after each.
 _QUIET = 300.0
-# How long the last process of a run waits for another one to take part, in seconds.
-_LINGER = 2.0
-_POLL = 0.1
-_LOCK_PATIENCE = 3.0
 _MOST_ERRORS = 15
 _EXAMPLES = 3
 _FORGET_AFTER = 7 * 86400.0
+# Seconds that whoever takes a digest has to send it.
+_TIME_TO_SEND = 90.0
 
 _PROBLEMS = frozenset({"error", "critical"})
 _RANK: dict[Severity, int] = {"info": 0, "success": 0, "warning": 1, "error": 2, "critical": 3}
@@ -108,30 +91,17 @@ class _Held(BaseModel):
 
 
 class _State(BaseModel):
-    """What is known of one run and its recipients. Moments are of the monotonic clock."""
+    """What is known of one run and its recipients, apart from what the columns say."""
 
-    format: str = "zenmail-storm-1"
-    thread: str
     addressing: Addressing
     limit: int = 0
     sent: dict[str, int] = Field(default_factory=dict)
     held: _Held = Field(default_factory=_Held)
-    taken: _Held | None = None
-    taker: str = ""
-    digests: int = 0
-    last_alert: float = 0.0
-    participants: list[str] = Field(default_factory=list)
+    taken: _Held = Field(default_factory=_Held)
 
-    def others(self) -> list[str]:
-        return [one for one in self.participants if one != this_process() and alive(one)]
-
-    def quiet_for(self) -> float:
-        quiet = time.monotonic() - self.last_alert
-        # Written before the machine was started anew: long ago.
-        return quiet if quiet >= 0 else float("inf")
-
-    def due(self) -> bool:
-        return bool(self.held.total) and self.quiet_for() >= _QUIET * 2.0**self.digests
+    def dump(self) -> str:
+        # Not pydantic's JSON, which knows no lone surrogates.
+        return json.dumps(self.model_dump(), default=datetime.isoformat)
 
 
 class Digest:
@@ -142,14 +112,16 @@ class Digest:
         thread: The run.
         addressing: Who gets it.
         total: How many alerts it stands for.
+        source: Where it was taken, and is to be settled.
     """
 
-    def __init__(self, key: str, state: _State, held: _Held) -> None:
+    def __init__(self, key: str, thread: str, state: _State, source: Storms) -> None:
         self.key = key
-        self.thread = state.thread
+        self.source = source
+        self.thread = thread
         self.addressing = state.addressing
-        self.total = held.total
-        self._held = held
+        self.total = state.taken.total
+        self._held = state.taken
         self._limit = state.limit
 
     def alert(self) -> Alert:
@@ -236,318 +208,208 @@ def _describe(alert: Alert, hide: Callable[[str], str]) -> _Held:
         first=alert.occurred_at,
         last=alert.occurred_at,
         url=hide(alert.url),
+        url_label=_line(alert.url_label, hide, limit=100),
         list_id=alert.list_id,
     )
 
 
-class StormGuard:
+class Storms:
     """Decides which alerts are sent alone, and hands out the digests of the others.
 
     Args:
-        limit: How many alerts of a run are sent alone.
-        outbox: The folder of a local outbox, or None for one of the user's own.
-        hide: Takes secrets out of what is written down; told whether to look for what is
-            secret by its name or shape, too.
+        engine: The database.
+        alerter: Whose alerts they are.
+        margin: Seconds that whoever takes a digest has beyond the time to send it.
     """
 
-    def __init__(
+    def __init__(self, engine: Engine, alerter: str = "", *, margin: float) -> None:
+        self._engine = engine
+        self._alerter = alerter
+        self._lease = _TIME_TO_SEND + margin
+
+    def admit(
         self,
+        alert: Alert,
+        addressing: Addressing,
         limit: int,
-        outbox: str | None,
         hide: Hide = lambda text, *, shapes: text,
-    ) -> None:
-        self._limit = limit
-        self._hide = hide
-        # Whoever looks into an outbox finds what is left there; a temporary folder may go.
-        self._lasting = outbox is not None
-        self._folder = Path(outbox) / "storms" if outbox is not None else _temporary_folder()
-        self._memory: dict[str, _State] = {}
-        self._next_look = 0.0
-        reset_after_fork(self)
+    ) -> bool:
+        """Return whether an alert is sent alone; it is held back otherwise.
 
-    def reset(self) -> None:
-        """Start afresh: in the child of a fork, the parent's alerts are the parent's."""
-        # A signal handler may send an alert, too.
-        self._mutex = threading.RLock()
-        self._memory.clear()
-        self._joined: set[str] = set()
-        self._holding: set[str] = set()
-        self._watcher: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._inside = False
+        Args:
+            alert: What happened.
+            addressing: Who is told.
+            limit: How many alerts of a run are sent alone.
+            hide: Takes secrets out of what is written down; told whether to look for what is
+                secret by its name or shape, too.
 
-    def admit(self, alert: Alert, addressing: Addressing) -> bool:
-        """Return whether an alert is sent alone; it is held back otherwise."""
+        Raises:
+            LedgerError: The database cannot be used.
+        """
         # A run's summary comes once, and is what the reader waits for.
         if not alert.thread or alert.steps:
             return True
-        key = _key(alert.thread, addressing)
+        key = self._key(alert.thread, addressing)
         kind = "problems" if alert.severity in _PROBLEMS else "others"
-        with self._state(key, alert.thread, addressing) as state:
-            self._joined.add(key)
-            state.limit = self._limit
-            state.last_alert = time.monotonic()
-            if this_process() not in state.participants:
-                state.participants = [*filter(alive, state.participants), this_process()]
+        described = _describe(alert, partial(hide, shapes=addressing.redact))
+        # The templates are a path, and nothing that is read back may be one.
+        fresh = _State(addressing=addressing.replace(templates=None))
+
+        def count(transaction: Transaction) -> bool:
+            transaction.execute(
+                _BEGIN,
+                id=key,
+                alerter=self._alerter,
+                thread=_storable(alert.thread),
+                sole=self._engine.owner,
+                content=fresh.dump(),
+            )
+            ((content,),) = transaction.rows(
+                "SELECT content FROM storms WHERE id = :id {lock}", id=key
+            )
+            state = _load(content) or fresh
+            state.limit = limit
             sent = state.sent.get(kind, 0)
-            if sent < self._limit:
+            alone = sent < limit
+            if alone:
                 state.sent[kind] = sent + 1
-                return True
-            self._holding.add(key)
-            hide = partial(self._hide, shapes=addressing.redact)
-            state.held.merge(_describe(alert, hide))
-            state.held.url_label = _line(alert.url_label, hide, limit=100)
-        return False
+            else:
+                state.held.merge(described)
+            transaction.execute(
+                _COUNT,
+                id=key,
+                me=self._engine.owner,
+                held=state.held.total,
+                content=state.dump(),
+            )
+            return alone
+
+        return self._engine.run(count)
 
     def finish(self, thread: str) -> list[Digest]:
-        """Take all that is held back of a run, for whichever recipients."""
-        return self._take(lambda state: state.thread == thread)
+        """Take all that is held back of a run, for whichever recipients.
 
-    def take_orphaned(self) -> list[Digest]:
-        """Take what is held back of runs in which no process takes part any more."""
-        return self._take(lambda state: state.due() or not any(map(alive, state.participants)))
-
-    def take_quiet(self) -> list[Digest]:
-        """Take what is held back of runs that have been quiet for a while."""
-        now = time.monotonic()
-        if now < self._next_look:
-            return []
-        self._next_look = now + 1.0
-        return self._take(_State.due)
-
-    def take_at_exit(self, patience: float) -> list[Digest]:
-        """Take what is held back of runs in which no other process takes part any more.
-
-        Another one may be about to start: for a moment, somebody is waited for.
-
-        Args:
-            patience: Seconds to wait at the most.
+        Raises:
+            LedgerError: The database cannot be used.
         """
-        joined, self._joined, self._holding = self._joined, set(), set()
-        left = []
-        for key in joined:
-            with self._state(key) as state:
-                state.participants = state.others()
-                if state.held.total and not state.participants:
-                    left.append(key)
-        give_up = time.monotonic() + min(patience, 5 * _LINGER)
-        taken: list[Digest] = []
-        for key in left:
-            while True:
-                found = self._peek(key)
-                if found is None or found.others():
-                    break
-                if found.quiet_for() >= _LINGER or time.monotonic() >= give_up:
-                    # One that has had its digest can wait where somebody will look.
-                    if not (self._lasting and found.digests) or found.due():
-                        taken += self._take(lambda _: True, [key])
-                    break
-                time.sleep(_POLL)
-        return taken
+        return self._take("thread = :thread", thread=_storable(thread))
 
-    def watch(self, send: Callable[[Sequence[Digest]], object], patience: float) -> None:
-        """Have the digests sent that become due while, and when, this process ends.
+    def take_due(self) -> list[Digest]:
+        """Take what is held back of runs that have been quiet for a while.
 
-        Args:
-            send: Sends them; it never raises.
-            patience: Seconds to wait at the most for another process to take part.
+        Raises:
+            LedgerError: The database cannot be used.
         """
-        with self._mutex:
-            if self._watcher is not None:
-                return
-            watcher = threading.Thread(
-                target=self._watch, args=(send, patience), name="zenmail-digest"
-            )
-            try:
-                watcher.start()
-            except RuntimeError:
-                # CPython 3.12.0 and 3.12.1 start no thread once the main one has ended
-                # (https://github.com/python/cpython/issues/113964).
-                atexit.unregister(self._leave)
-                atexit.register(self._leave, send, patience)
-            else:
-                self._watcher = watcher
+        return self._take(_DUE, quiet=_QUIET)
 
-    def _leave(self, send: Callable[[Sequence[Digest]], object], patience: float) -> None:
-        send(self.take_at_exit(patience))
+    def take_own(self) -> list[Digest]:
+        """Take what is due, and what is held back of runs in which no other process posted.
 
-    def _watch(self, send: Callable[[Sequence[Digest]], object], patience: float) -> None:
-        main = threading.main_thread()
-        while not self._stop.wait(_POLL):
-            if not main.is_alive():
-                self._leave(send, patience)
-                return
-            send(self.take_quiet())
-            with self._mutex:
-                if not self._holding:
-                    self._watcher = None
-                    return
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        return self._take(f"({_DUE} OR sole = :me)", quiet=_QUIET, me=self._engine.owner)
 
-    def close(self) -> None:
-        """Stop watching; `take_at_exit` has the last word."""
-        with self._mutex:
-            watcher, self._watcher = self._watcher, None
-        if watcher is not None and watcher is not threading.current_thread():
-            self._stop.set()
-            watcher.join()
-            self._stop.clear()
+    def take_all(self) -> list[Digest]:
+        """Take all that is held back.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        return self._take("held > 0")
 
     def settle(self, digest: Digest, *, sent: bool) -> None:
-        """Forget what a digest stood for, or hold it back again if it could not be sent."""
-        with self._state(digest.key) as state:
-            if not sent and state.taken is not None:
-                state.held.merge(state.taken)
-                state.digests -= 1
-                self._holding.add(digest.key)
-            state.taken, state.taker = None, ""
+        """Forget what a digest stood for, or hold it back again if it could not be sent.
 
-    def _take(
-        self, wanted: Callable[[_State], bool], keys: Sequence[str] | None = None
-    ) -> list[Digest]:
-        taken = []
-        for key in self._keys() if keys is None else keys:
-            found = self._peek(key)
-            if found is None or not wanted(found):
-                continue
-            with self._state(key) as state:
-                if state.taken is not None and alive(state.taker) is False:
-                    # It may have been sent. To count twice is better than not at all.
-                    state.held.merge(state.taken)
-                    state.taken = None
-                if state.taken is None and state.held.total and wanted(state):
-                    state.taken, state.held = state.held, _Held()
-                    state.taker = this_process()
-                    state.digests += 1
-                    self._holding.discard(key)
-                    taken.append(Digest(key, state, state.taken))
-        return taken
+        Raises:
+            LedgerError: The database cannot be used.
+        """
 
-    def _keys(self) -> list[str]:
-        keys = list(self._memory)
-        if self._folder is not None:
-            with contextlib.suppress(OSError):
-                keys += [path.stem for path in self._folder.glob("*.json")]
-        return keys
-
-    def _peek(self, key: str) -> _State | None:
-        if key in self._memory:
-            return self._memory[key]
-        path = self._path(key)
-        state = _read(path) if path else None
-        if state is not None and path is not None and not (state.held.total or state.taken):
-            with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > _FORGET_AFTER:
-                    path.unlink()
-        return state
-
-    def _path(self, key: str) -> Path | None:
-        return self._folder / f"{key}.json" if self._folder is not None else None
-
-    @contextlib.contextmanager
-    def _state(
-        self, key: str, thread: str = "", addressing: Addressing | None = None
-    ) -> Iterator[_State]:
-        """Hold a run's state, alone among all threads and processes, and write it down."""
-        fresh = _State(thread=thread, addressing=addressing or Addressing(sender=""))
-        with self._mutex:
-            if self._inside and key not in self._memory:
-                # A signal handler sends while its own thread counts: it counts apart.
-                yield self._memory.setdefault(f"{key}~", fresh)
+        def update(transaction: Transaction) -> None:
+            rows = transaction.rows(
+                "SELECT content, digests FROM storms WHERE id = :id AND owner = :me {lock}",
+                id=digest.key,
+                me=self._engine.owner,
+            )
+            if not rows or (state := _load(rows[0][0])) is None:
                 return
-            path = self._path(key)
-            # What is in memory once, because the folder was unusable, stays there.
-            if path is not None and key not in self._memory:
-                self._inside = True
-                try:
-                    with _locked(path.parent) as locked:
-                        if locked:
-                            known = _read(path)
-                            state = fresh if known is None else known
-                            yield state
-                            try:
-                                _write(path, state)
-                            except OSError as error:
-                                _logger.warning("Alerts are counted in memory: %s", error)
-                                self._memory[key] = state
-                            return
-                finally:
-                    self._inside = False
-            yield self._memory.setdefault(key, fresh)
+            if not sent:
+                state.held.merge(state.taken)
+            state.taken = _Held()
+            transaction.execute(
+                _SETTLE,
+                id=digest.key,
+                held=state.held.total,
+                digests=rows[0][1] - (not sent),
+                content=state.dump(),
+            )
+
+        self._engine.run(update)
+
+    def _take(self, condition: str, **values: Any) -> list[Digest]:
+        def take(transaction: Transaction) -> list[Digest]:
+            taken = []
+            rows = transaction.rows(
+                _HELD.format(condition=condition),
+                alerter=self._alerter,
+                **values,
+            )
+            for key, thread, content in rows:
+                state = _load(content)
+                if state is None:
+                    transaction.execute("DELETE FROM storms WHERE id = :id", id=key)
+                    continue
+                # One that was taken and not settled may have been sent. To count twice is
+                # better than not at all.
+                state.held.merge(state.taken)
+                state.taken, state.held = state.held, _Held()
+                transaction.execute(
+                    _TAKE,
+                    id=key,
+                    owner=self._engine.owner,
+                    seconds=self._lease,
+                    content=state.dump(),
+                )
+                if state.taken.total:
+                    taken.append(Digest(key, thread, state, self))
+            transaction.execute(
+                "DELETE FROM storms WHERE held = 0 AND owner = '' "
+                "AND last_alert < {now} - :age",
+                age=_FORGET_AFTER,
+            )
+            return taken
+
+        return self._engine.run(take)
+
+    def _key(self, thread: str, addressing: Addressing) -> str:
+        to, cc, bcc = addressing.to, addressing.cc, addressing.bcc
+        whom = json.dumps([self._alerter, thread, addressing.sender, to, cc, bcc])
+        return blake2b(whom.encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
-def _key(thread: str, addressing: Addressing) -> str:
-    whom = json.dumps([thread, addressing.sender, addressing.to, addressing.cc, addressing.bcc])
-    return blake2b(whom.encode("utf-8", "replace"), digest_size=12).hexdigest()
+_BEGIN = """INSERT INTO storms (id, alerter, thread, sole, last_alert, content)
+VALUES (:id, :alerter, :thread, :sole, {now}, :content) ON CONFLICT DO NOTHING"""
+_COUNT = """UPDATE storms SET held = :held, content = :content, last_alert = {now},
+sole = CASE WHEN sole = :me THEN sole ELSE '' END WHERE id = :id"""
+_HELD = """SELECT id, thread, content FROM storms WHERE alerter = :alerter AND lease <= {{now}}
+AND (held > 0 OR owner <> '') AND {condition} {{skip_locked}}"""
+_DUE = (
+    "last_alert + :quiet * CASE WHEN digests < 20 THEN 1 << digests ELSE 1048576 END <= {now}"
+)
+_TAKE = """UPDATE storms SET held = 0, digests = digests + 1, owner = :owner,
+lease = {now} + :seconds, content = :content WHERE id = :id"""
+_SETTLE = """UPDATE storms SET held = :held, digests = :digests, owner = '', lease = 0,
+content = :content WHERE id = :id"""
 
 
-def _temporary_folder() -> Path | None:
-    """Return a folder of this user's that no other user can have made."""
+def _load(content: str) -> _State | None:
     try:
-        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-        folder = Path(tempfile.gettempdir()) / f"zenmail-{user}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o077):
-            return None
-    except OSError:
+        state = _State.model_validate(json.loads(content))
+        state.addressing = state.addressing.replace(templates=None)
+        return state
+    except (ValidationError, ValueError, TypeError, RecursionError):
         return None
-    return None if folder.is_symlink() else folder / "storms"
 
 
-def _read(path: Path) -> _State | None:
-    try:
-        return _State.model_validate(json.loads(path.read_bytes()))
-    except OSError:
-        return None
-    except (ValueError, RecursionError):
-        _logger.warning("%s is no count of zenmail's, and is written anew.", path)
-        return None
-
-
-def _write(path: Path, state: _State) -> None:
-    temporary = path.with_suffix(".tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    number = os.open(temporary, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
-    with open(number, "w", encoding="utf-8") as stream:
-        # Not pydantic's JSON, which knows no lone surrogates.
-        json.dump(state.model_dump(), stream, default=datetime.isoformat)
-    os.replace(temporary, path)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
-    """Hold the folder's lock among all processes; yield whether it was to be had."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-        number = os.open(folder / "lock", flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    except OSError:
-        yield False
-        return
-    try:
-        yield _lock(number)
-    finally:
-        # Closing alone would not do: a child forked meanwhile holds the descriptor, too.
-        if fcntl is not None:
-            with contextlib.suppress(OSError):
-                fcntl.flock(number, fcntl.LOCK_UN)
-        os.close(number)
-
-
-def _lock(number: int) -> bool:
-    if fcntl is None:
-        return True
-    give_up = time.monotonic() + _LOCK_PATIENCE
-    pause = 0.0005
-    while True:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= give_up:
-                return False
-            time.sleep(pause)
-            pause = min(2 * pause, 0.01)
-        except OSError:
-            return False
-        else:
-            return True
+def _storable(thread: str) -> str:
+    return clean_text(thread)

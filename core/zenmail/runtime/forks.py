@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["Forkable", "defer_forks", "reset_after_fork"]
+__all__ = ["Closable", "Forkable", "close_before_fork", "defer_forks", "reset_after_fork"]
 
 # Seconds that a fork waits for the sections of other threads.
 _PATIENCE = 5.0
@@ -72,8 +72,10 @@ def _before() -> None:
             # They may be in there for long, and are not waited for by the next fork, too.
             for thread in others:
                 _inside.pop(thread, None)
-            return
+            break
         time.sleep(_POLL)
+    for closable in list(_closables):
+        closable.close()
 
 
 def _after_in_parent() -> None:
@@ -94,6 +96,21 @@ def reset_after_fork(forkable: Forkable) -> None:
     """Reset the object now, and in every child that is forked while it lives."""
     forkable.reset()
     _forkables.add(forkable)
+
+
+class Closable(Protocol):
+    """What must not be open in two processes."""
+
+    def close(self) -> None:
+        """Close what is idle; it is opened again when it is used."""
+
+
+_closables: WeakSet[Closable] = WeakSet()
+
+
+def close_before_fork(closable: Closable) -> None:
+    """Close the object before each fork: SQLite's locks are not inherited."""
+    _closables.add(closable)
 
 
 def _after_in_child() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from zenmail import Email
-from zenmail.ledger.outbox import Outbox
+from zenmail import Email, Ledger
+from zenmail.ledger.outbox import Fate
 from zenmail.testing.smtp_server import SMTPServer
 
 Run = Callable[..., Result]
@@ -18,86 +18,87 @@ Flags = Callable[..., list[str]]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An outbox with one mail that waits and one that failed."""
-    box = Outbox(tmp_path / "outbox")
+def ledger(tmp_path: Path) -> Path:
+    """A ledger with one mail that waits and one that failed."""
+    box = Ledger(tmp_path / "ledger.db").outbox
     for subject, state in (("Waits", "waiting"), ("Failed", "failed")):
         email = Email(
             sender="a@example.com", to=["b@example.com"], subject=subject, text="Body"
         )
-        box.add(email, email.envelope, "at_most_once", state=state, reason="451 Later")  # type: ignore[arg-type]
-    return tmp_path / "outbox"
+        fate = Fate(state, reason="451 Later\x1b[31m")  # type: ignore[arg-type]
+        box.add(email, email.envelope, "at_most_once", fate)
+    return tmp_path / "ledger.db"
 
 
-def _names(folder: Path) -> dict[str, str]:
-    return {item.subject: item.name for item in Outbox(folder).list()}
+def _names(ledger: Path) -> dict[str, str]:
+    return {item.subject: item.name for item in Ledger(ledger).outbox.list()}
 
 
-def test_list_names_each_mail_and_why(zenmail: Run, folder: Path) -> None:
+def test_list_names_each_mail_and_why(zenmail: Run, ledger: Path) -> None:
     """List shows subject, recipients, state and reason."""
-    output = zenmail("outbox", "list", f"--folder={folder}").stdout
+    output = zenmail("outbox", "list", f"--ledger={ledger}").stdout
     for words in ("Waits", "Failed", "b@example.com", "451 Later", "2 mails"):
         assert words in output
-    listed = json.loads(zenmail("outbox", "list", f"--folder={folder}", "--json").stdout)
+    listed = json.loads(zenmail("outbox", "list", f"--ledger={ledger}", "--json").stdout)
     assert {item["state"] for item in listed} == {"waiting", "failed"}
 
 
-def test_show_prints_the_mail(zenmail: Run, folder: Path) -> None:
+def test_show_prints_the_mail(zenmail: Run, ledger: Path) -> None:
     """Show prints the text; --raw prints what travels."""
-    name = _names(folder)["Waits"]
-    assert "Body" in zenmail("outbox", "show", name, f"--folder={folder}").stdout
-    raw = zenmail("outbox", "show", name, "--raw", f"--folder={folder}").stdout_bytes
+    name = _names(ledger)["Waits"]
+    assert "Body" in zenmail("outbox", "show", name, f"--ledger={ledger}").stdout
+    raw = zenmail("outbox", "show", name, "--raw", f"--ledger={ledger}").stdout_bytes
     assert b"\r\n\r\n" in raw
 
 
 def test_flush_sends_what_waits(
-    zenmail: Run, server: SMTPServer, flags: Flags, folder: Path
+    zenmail: Run, server: SMTPServer, flags: Flags, ledger: Path
 ) -> None:
     """Flush sends the waiting mail and leaves the failed one alone."""
-    result = zenmail("outbox", "flush", f"--folder={folder}", *flags(server))
+    result = zenmail("outbox", "flush", f"--ledger={ledger}", *flags(server))
     assert result.exit_code == 0, result.output
     assert [mail.message["Subject"] for mail in server.mails] == ["Waits"]
-    assert [*_names(folder)] == ["Failed"]
+    assert [*_names(ledger)] == ["Failed"]
 
 
 def test_flush_sends_the_failed_ones_when_told(
-    zenmail: Run, server: SMTPServer, flags: Flags, folder: Path
+    zenmail: Run, server: SMTPServer, flags: Flags, ledger: Path
 ) -> None:
     """--failed sends those that were given up."""
-    zenmail("outbox", "flush", "--failed", f"--folder={folder}", *flags(server))
+    zenmail("outbox", "flush", "--failed", f"--ledger={ledger}", *flags(server))
     assert {mail.message["Subject"] for mail in server.mails} == {"Waits", "Failed"}
 
 
 def test_flush_ends_with_1_when_something_stays(
-    zenmail: Run, server: SMTPServer, flags: Flags, folder: Path
+    zenmail: Run, server: SMTPServer, flags: Flags, ledger: Path
 ) -> None:
     """A mail that cannot be sent stays, and the exit status says so."""
     server.on("mail", "451 4.3.0 Later")
-    result = zenmail("outbox", "flush", f"--folder={folder}", *flags(server), "--deadline=1")
+    result = zenmail("outbox", "flush", f"--ledger={ledger}", *flags(server), "--deadline=1")
     assert result.exit_code == 1
-    assert len(_names(folder)) == 2
+    assert len(_names(ledger)) == 2
 
 
-def test_drop_asks_first(zenmail: Run, folder: Path) -> None:
+def test_drop_asks_first(zenmail: Run, ledger: Path) -> None:
     """Drop deletes after a yes, and nothing without one."""
-    name = _names(folder)["Waits"]
-    assert zenmail("outbox", "drop", name, f"--folder={folder}", stdin="n\n").exit_code == 1
-    assert len(_names(folder)) == 2
-    assert zenmail("outbox", "drop", name, f"--folder={folder}", stdin="y\n").exit_code == 0
-    assert zenmail("outbox", "drop", "--failed", "--yes", f"--folder={folder}").exit_code == 0
-    assert _names(folder) == {}
+    name = _names(ledger)["Waits"]
+    assert zenmail("outbox", "drop", name, f"--ledger={ledger}", stdin="n\n").exit_code == 1
+    assert len(_names(ledger)) == 2
+    assert zenmail("outbox", "drop", name, f"--ledger={ledger}", stdin="y\n").exit_code == 0
+    assert zenmail("outbox", "drop", "--failed", "--yes", f"--ledger={ledger}").exit_code == 0
+    assert _names(ledger) == {}
 
 
-def test_an_unknown_mail_is_a_users_error(zenmail: Run, folder: Path) -> None:
+def test_an_unknown_mail_is_a_users_error(zenmail: Run, ledger: Path) -> None:
     """A name that is not there ends with status 2 and one sentence."""
-    result = zenmail("outbox", "show", "nothing", f"--folder={folder}")
+    result = zenmail("outbox", "show", "nothing", f"--ledger={ledger}")
     assert result.exit_code == 2
     assert "'nothing'" in result.stderr
 
 
-def test_the_folder_may_come_from_the_environment(
-    zenmail: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_ledger_may_come_from_the_environment(
+    zenmail: Run, ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ZENMAIL_OUTBOX names the folder."""
-    monkeypatch.setenv("ZENMAIL_OUTBOX", str(folder))
+    """ZENMAIL_LEDGER names the ledger."""
+    monkeypatch.setenv("ZENMAIL_LEDGER", str(ledger))
     assert "2 mails" in zenmail("outbox", "list").stdout

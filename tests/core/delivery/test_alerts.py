@@ -33,7 +33,7 @@ def test_a_send_and_the_digests_that_are_overdue_have_one_deadline(
     scripted: Make, mailer_of: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Digests that are sent in a send's spare time end by the deadline of that send."""
-    settings = {"alerts_per_run": 1, "deadline": 0.6, "outbox": tmp_path}
+    settings = {"alerts_per_run": 1, "deadline": 0.6, "ledger": tmp_path / "ledger.db"}
     hold_back_in(mailer_of(scripted("ok"), **settings), RUNS)
     monkeypatch.setattr(storms, "_QUIET", 0.0)
     one = scripted("ok", use_all_the_time)
@@ -48,7 +48,7 @@ def test_closing_has_one_deadline_however_many_digests_are_due(
 ) -> None:
     """The digests share the time of close; none starts its time afresh."""
     one = scripted("ok")
-    mailer = mailer_of(one, alerts_per_run=1, deadline=0.6, outbox=tmp_path)
+    mailer = mailer_of(one, alerts_per_run=1, deadline=0.6, ledger=tmp_path / "ledger.db")
     hold_back_in(mailer, RUNS)
     one.answers, one.requests[:] = [use_all_the_time], []
     mailer.close()
@@ -62,7 +62,7 @@ def test_each_digest_that_is_closed_with_gets_a_share(
 ) -> None:
     """A server that stops during the first digest leaves time to try the others."""
     one = scripted("ok")
-    mailer = mailer_of(one, alerts_per_run=1, deadline=2.0, outbox=tmp_path)
+    mailer = mailer_of(one, alerts_per_run=1, deadline=2.0, ledger=tmp_path / "ledger.db")
     hold_back_in(mailer, RUNS)
     one.answers, one.requests[:] = [use_all_the_time, "ok"], []
     mailer.close()

@@ -13,7 +13,7 @@ import pytest
 
 from zenmail import ConfigurationError, Email, Mailer, PermanentFailure, TemporaryFailure
 from zenmail.delivery.background import Background
-from zenmail.ledger.outbox import Outbox
+from zenmail.ledger.ledger import Ledger
 
 Make = Callable[..., Any]
 
@@ -63,14 +63,14 @@ def test_failures_reach_outbox_and_log(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What fails in the background is in the log, with the remedy, and in the outbox."""
+    """What fails in the background is in the log, with the remedy, and in the ledger."""
     broken = PermanentFailure("wrong password", remedy="Make an app password.")
-    mailer = mailer_of(scripted(broken), delivery="background", outbox=tmp_path)
+    mailer = mailer_of(scripted(broken), delivery="background", ledger=tmp_path / "ledger.db")
     mailer.send(email)
     mailer.close()
     assert "wrong password" in caplog.text
     assert "Make an app password." in caplog.text
-    assert [item.state for item in Outbox(tmp_path).list()] == ["waiting"]
+    assert [item.state for item in Ledger(tmp_path / "ledger.db").outbox.list()] == ["waiting"]
 
 
 def test_after_send_hears_of_the_outcome(scripted: Make, mailer_of: Make, email: Email) -> None:
@@ -93,10 +93,10 @@ def test_after_send_hears_of_the_outcome(scripted: Make, mailer_of: Make, email:
 def test_close_waits_no_longer_than_the_deadline(
     scripted: Make, mailer_of: Make, email: Email, tmp_path: Path
 ) -> None:
-    """What is not sent by the deadline is left in the outbox."""
+    """What is not sent by the deadline is left in the ledger."""
     release = threading.Event()
     one = scripted(lambda request: release.wait(20), watched=True)
-    mailer = mailer_of(one, delivery="background", deadline=0.5, outbox=tmp_path)
+    mailer = mailer_of(one, delivery="background", deadline=0.5, ledger=tmp_path / "ledger.db")
     for _ in range(5):
         mailer.send(email)
     started = time.monotonic()
@@ -104,7 +104,7 @@ def test_close_waits_no_longer_than_the_deadline(
     seconds = time.monotonic() - started
     release.set()
     assert seconds < 3
-    states = sorted(item.state for item in Outbox(tmp_path).list())
+    states = sorted(item.state for item in Ledger(tmp_path / "ledger.db").outbox.list())
     assert len(states) == 5
     assert states.count("waiting") >= 3
 
@@ -170,7 +170,7 @@ class Slow:
 host = PluginHost()
 host.register_transport("slow", Slow())
 mailer = Mailer("slow", plugins=host, delivery="background", deadline=float(sys.argv[2]),
-                outbox=sys.argv[3])
+                ledger=sys.argv[3])
 def post(number):
     mailer.send(Email(sender="a@example.com", to="b@example.com", subject=f"mail {number}"))
 if sys.argv[4] == "thread":
@@ -190,10 +190,10 @@ else:
 @pytest.mark.parametrize("how", ["main", "thread", "atexit", "error"])
 def test_the_process_waits_for_its_mails(tmp_path: Path, how: str) -> None:
     """At the interpreter's end everything queued is delivered, and no traceback is added."""
-    command = [sys.executable, "-c", EXIT, "0.05", "20", str(tmp_path), how]
+    command = [sys.executable, "-c", EXIT, "0.05", "20", str(tmp_path / "ledger.db"), how]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split("\n")[:-1] == [f"mail {number}" for number in range(5)]
-    assert Outbox(tmp_path).list() == []
+    assert Ledger(tmp_path / "ledger.db").outbox.list() == []
     if how == "error":
         assert done.returncode == 1
         assert done.stderr.count("Traceback") == 1
@@ -204,12 +204,12 @@ def test_the_process_waits_for_its_mails(tmp_path: Path, how: str) -> None:
 
 def test_the_process_waits_no_longer_than_the_deadline(tmp_path: Path) -> None:
     """A transport that hangs holds the process for the deadline; the mails are kept."""
-    command = [sys.executable, "-c", EXIT, "600", "1.0", str(tmp_path), "main"]
+    command = [sys.executable, "-c", EXIT, "600", "1.0", str(tmp_path / "ledger.db"), "main"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == ""
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
-    assert len(Outbox(tmp_path).list()) == 5
+    assert len(Ledger(tmp_path / "ledger.db").outbox.list()) == 5
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -256,7 +256,7 @@ def test_a_child_of_multiprocessing_waits_for_its_mails(tmp_path: Path) -> None:
         "child = multiprocessing.get_context('fork').Process(target=post, args=(0,))\n"
         "child.start(); child.join()\n"
     )
-    command = [sys.executable, "-c", program, "0.5", "20", str(tmp_path)]
+    command = [sys.executable, "-c", program, "0.5", "20", str(tmp_path / "ledger.db")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("mail 0\n", "")
 

@@ -697,7 +697,7 @@ def test_verify_reports_and_never_raises(
         {"fallbacks": "consol"},
         {"options": 5},
         {"options": [1]},
-        {"outbox": 5},
+        {"ledger": 5},
     ],
     ids=str,
 )

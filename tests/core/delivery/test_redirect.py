@@ -135,12 +135,12 @@ def test_a_second_redirect_still_names_the_first_recipients(
     """A mail that was redirected, kept, and is redirected elsewhere says whom it was for."""
     mailer_of(
         scripted(TemporaryFailure("busy")),
-        outbox=tmp_path,
+        ledger=tmp_path / "ledger.db",
         redirect=Redirect("old@example.org"),
         retry=Retry(max_attempts=1),
     ).send(email)
     one = scripted()
-    mailer_of(one, outbox=tmp_path, redirect=Redirect("new@example.org")).flush()
+    mailer_of(one, ledger=tmp_path / "ledger.db", redirect=Redirect("new@example.org")).flush()
     assert one.envelopes == [("new@example.org",)]
     named = one.requests[0].email.headers["X-Zenmail-Redirected-From"]
     assert named.endswith(", old@example.org")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -15,41 +14,11 @@ import pytest
 
 from zenmail import Alert, ConfigurationError, Mailer, PermanentFailure, TemporaryFailure
 from zenmail.addressing import Addressing
-from zenmail.ledger.storms import StormGuard, fingerprint
+from zenmail.ledger.ledger import Ledger
+from zenmail.ledger.storms import fingerprint
 
 Make = Callable[..., Any]
 TO: dict[str, Any] = {"sender": "a@example.com", "to": "b@example.com"}
-POST = """
-import sys
-from zenmail import Alert, Mailer
-from zenmail.ledger import storms
-storms._LOCK_PATIENCE = 60.0  # however slow the machine is
-mails, outbox, first, last, close = sys.argv[1:]
-mailer = Mailer("file", options={"folder": mails}, outbox=outbox or None, alerts_per_run=5)
-def post(number):
-    mailer.send_alert(
-        Alert(title=f"Step {number} failed", severity="error", thread="run-1",
-              error=f"ValueError: bad value {number}"),
-        sender="a@example.com", to="b@example.com")
-# Who has posted takes part; the others wait for those with their digest.
-post(int(first))
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(int(first) + 1, int(last)):
-    post(number)
-if close == "close":
-    mailer.close()
-"""
-
-
-@pytest.fixture(autouse=True)
-def _own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the counts of other tests, and of the machine's user, out."""
-    import tempfile
-
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    monkeypatch.setattr(tempfile, "tempdir", None)
 
 
 def failing(number: int, **more: Any) -> Alert:
@@ -84,13 +53,13 @@ def subjects_of(transport: Any) -> list[str]:
     return [request.email.subject for request in transport.requests]
 
 
-@pytest.mark.parametrize("with_outbox", [True, False])
+@pytest.mark.parametrize("durable", [True, False])
 def test_500_failures_in_threads(
-    scripted: Make, mailer_of: Make, tmp_path: Path, with_outbox: bool
+    scripted: Make, mailer_of: Make, ledger: Ledger, durable: bool
 ) -> None:
     """500 failing steps make N + 1 mails, and each failure is counted in one."""
     one = scripted()
-    mailer = mailer_of(one, alerts_per_run=5, outbox=tmp_path / "box" if with_outbox else None)
+    mailer = mailer_of(one, alerts_per_run=5, ledger=ledger if durable else None)
     outcomes: list[str] = []
 
     def fail(start: int) -> None:
@@ -169,8 +138,8 @@ def test_close_sends_the_digest(scripted: Make, mailer_of: Make) -> None:
     assert counted(subjects_of(one)) == 4
 
 
-def test_a_digest_that_fails_is_kept(scripted: Make, mailer_of: Make, tmp_path: Path) -> None:
-    """Without an outbox it is held back again; with one it waits there like any mail."""
+def test_a_digest_that_fails_is_kept(scripted: Make, mailer_of: Make, ledger: Ledger) -> None:
+    """Without a ledger it is held back again; with one it waits there like any mail."""
     one = scripted("ok", TemporaryFailure("busy"))
     mailer = mailer_of(one, alerts_per_run=1, deadline=0.3)
     for number in range(3):
@@ -182,163 +151,13 @@ def test_a_digest_that_fails_is_kept(scripted: Make, mailer_of: Make, tmp_path: 
     assert subjects_of(one)[-1].startswith("3 more failures")
 
     two = scripted("ok", PermanentFailure("wrong password"))
-    mailer = mailer_of(two, alerts_per_run=1, outbox=tmp_path / "box")
+    mailer = mailer_of(two, alerts_per_run=1, ledger=ledger)
     for number in range(3):
         mailer.send_alert(failing(number), **TO)
     assert [found.outcome for found in mailer.finish_thread("run-1")] == ["spooled"]
     two.answers = ["ok"]
     mailer.flush()
     assert subjects_of(two)[-1].startswith("2 more failures")
-
-
-@pytest.mark.parametrize(("close", "with_outbox"), [("close", True), ("exit", False)])
-def test_500_failures_in_processes(tmp_path: Path, close: str, with_outbox: bool) -> None:
-    """Processes that run at once share the limit, and the last one sends the digest."""
-    outbox = str(tmp_path / "outbox") if with_outbox else ""
-    arguments = [sys.executable, "-c", POST, str(tmp_path / "mails"), outbox]
-    processes = [
-        subprocess.Popen(
-            [*arguments, str(start), str(start + 125), close],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for start in range(0, 500, 125)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        process.stdout.readline()
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write(b"go\n")
-        process.stdin.flush()
-    errors = [process.communicate(timeout=120)[1] for process in processes]
-    assert errors == [b""] * 4
-    subjects = subjects_in(tmp_path / "mails")
-    assert counted(subjects) == 500
-    assert len(subjects) == 6
-
-
-def test_what_a_killed_process_held_is_sent_by_the_next(
-    scripted: Make, mailer_of: Make, tmp_path: Path
-) -> None:
-    """The digest of a process that was killed goes out with a flush of any other."""
-    kill = POST + "\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)\n"
-    arguments = [str(tmp_path / "mails"), str(tmp_path / "outbox"), "0", "20", "keep"]
-    subprocess.run(
-        [sys.executable, "-c", kill, *arguments],
-        check=False,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    assert len(subjects_in(tmp_path / "mails")) == 5
-    one = scripted()
-    mailer_of(one, outbox=tmp_path / "outbox").flush()
-    assert subjects_of(one) == ["15 more failures, 1 different error"]
-
-
-def test_a_digest_taken_by_a_process_that_died_is_taken_again(tmp_path: Path) -> None:
-    """What a process took and did not settle before it died is counted in the next digest."""
-    guard = StormGuard(1, str(tmp_path))
-    addressing = Addressing(sender="a@example.com", to=("b@example.com",))
-    for number in range(3):
-        guard.admit(failing(number), addressing)
-    (digest,) = guard.finish("run-1")
-    guard.admit(failing(4), addressing)
-    assert guard.finish("run-1") == []
-    path = tmp_path / "storms" / f"{digest.key}.json"
-    values = json.loads(path.read_text())
-    machine, pid, _ = values["taker"].split(".")
-    values["taker"] = f"{machine}.{pid}.1"
-    path.write_text(json.dumps(values))
-    (again,) = guard.finish("run-1")
-    assert (digest.total, again.total) == (2, 3)
-
-
-def test_what_is_held_back_is_written_down_without_secrets(
-    scripted: Make, mailer_of: Make, tmp_path: Path
-) -> None:
-    """Names and shapes of secrets are looked for before anything of an alert is kept."""
-    alert = failing(
-        1,
-        title="Login with password=canary-password-7f3a failed",
-        error=f"OSError: postgres://u:canary-password-7f3a@db/x {'x' * 130} "
-        "api_key=canary-token-91bc",
-        url="https://example.com/?access_token=canary-token-91bc",
-        url_label="token=canary-token-91bc",
-        facts={"step": "password=canary-password-7f3a"},
-    )
-    mailer = mailer_of(scripted(), outbox=tmp_path, alerts_per_run=1)
-    for _ in range(3):
-        mailer.send_alert(alert, **TO)
-    (path,) = (tmp_path / "storms").glob("*.json")
-    kept = path.read_text()
-    assert "OSError: postgres://u:[redacted]@db/x" in kept
-    assert "canary" not in kept
-    assert "https://example.com/?access_token=[redacted]" in kept
-
-
-def test_a_damaged_count_is_started_anew(tmp_path: Path) -> None:
-    """A torn file of counts stops no alert."""
-    guard = StormGuard(1, str(tmp_path))
-    addressing = Addressing(sender="a@example.com", to=("b@example.com",))
-    guard.admit(failing(1), addressing)
-    (path,) = (tmp_path / "storms").glob("*.json")
-    path.write_bytes(path.read_bytes()[:40])
-    assert guard.admit(failing(1), addressing)
-
-
-def test_counts_in_memory_when_there_is_no_disk(tmp_path: Path) -> None:
-    """Where nothing can be written, the process counts for itself."""
-    (tmp_path / "file").write_text("")
-    guard = StormGuard(2, str(tmp_path / "file"))
-    addressing = Addressing(sender="a@example.com", to=("b@example.com",))
-    assert [guard.admit(failing(number), addressing) for number in range(5)] == [
-        True, True, False, False, False,
-    ]  # fmt: skip
-    (digest,) = guard.finish("run-1")
-    assert digest.total == 3
-
-
-def test_memory_and_file_stay_small(tmp_path: Path) -> None:
-    """Thousands of different errors are counted in a file of bounded size."""
-    guard = StormGuard(1, str(tmp_path))
-    addressing = Addressing(sender="a@example.com", to=("b@example.com",))
-    names = [
-        f"{'abcdefghij'[number % 10]}{'klmnopqrst'[number // 10 % 10]}" * 300
-        for number in range(100)
-    ]
-    for name in names:
-        guard.admit(
-            failing(1, title=name, facts={"step": name}).replace(error=name), addressing
-        )
-    (path,) = (tmp_path / "storms").glob("*.json")
-    assert path.stat().st_size < 20_000
-    (digest,) = guard.finish("run-1")
-    assert digest.total == 99
-    assert "other errors" in str(digest.alert().tables)
-
-
-def test_no_secret_is_written_down(scripted: Make, tmp_path: Path) -> None:
-    """A secret of the options in an alert that is held back stays out of the folder."""
-    from zenmail import PluginHost
-
-    host = PluginHost()
-    host.register_transport("one", scripted())
-    secret = "canary-password-7f3a"
-    with Mailer(
-        "one",
-        options={"password": secret},
-        plugins=host,
-        outbox=tmp_path,
-        alerts_per_run=1,
-    ) as mailer:
-        for _ in range(2):
-            alert = failing(1).replace(error=secret, title=f"It is {secret}")
-            mailer.send_alert(alert, **TO)
-        written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert secret.encode() not in written
 
 
 @pytest.mark.parametrize(
@@ -384,25 +203,6 @@ def test_the_limit_is_checked(limit: int) -> None:
         Mailer("console", alerts_per_run=limit)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_forked_children_count_on(scripted: Make, tmp_path: Path) -> None:
-    """A child goes on with the run's count, and its parent sends one digest for both."""
-    guard = StormGuard(2, str(tmp_path))
-    addressing = Addressing(sender="a@example.com", to=("b@example.com",))
-    for number in range(3):
-        guard.admit(failing(number), addressing)
-    child = os.fork()
-    if child == 0:
-        try:
-            os._exit(int(guard.admit(failing(7), addressing)))
-        finally:
-            os._exit(9)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    (digest,) = guard.finish("run-1")
-    assert digest.total == 2
-
-
 @pytest.mark.parametrize("field", ["thread", "url", "url_label", "list_id", "error", "title"])
 def test_surrogates_are_counted(field: str, scripted: Make, mailer_of: Make) -> None:
     """A text that is not Unicode keeps no alert from being counted, and in one digest."""
@@ -416,3 +216,133 @@ def test_surrogates_are_counted(field: str, scripted: Make, mailer_of: Make) -> 
     mailer.finish_thread("run-1 \ud800" if field == "thread" else "run-1")
     assert len(one.requests) == 2
     assert "2 more failures" in one.requests[1].email.subject
+
+
+WHOM = Addressing(sender="a@example.com", to=("b@example.com",))
+
+
+def test_a_digest_that_nobody_settles_is_taken_again(ledger: Ledger, change: Any) -> None:
+    """What a process took before it died is counted in the next digest, after its lease."""
+    for number in range(3):
+        ledger.storms.admit(failing(number), WHOM, 1)
+    (digest,) = ledger.storms.finish("run-1")
+    ledger.storms.admit(failing(4), WHOM, 1)
+    assert ledger.storms.finish("run-1") == []
+    change("UPDATE storms SET lease = 0")
+    (again,) = ledger.storms.finish("run-1")
+    assert (digest.total, again.total) == (2, 3)
+    ledger.storms.settle(again, sent=True)
+    assert ledger.storms.finish("run-1") == []
+
+
+def test_who_sends_the_digest(location: str, change: Any) -> None:
+    """A mailer closes with runs of its own; those of several wait until they are quiet."""
+    one, two = Ledger(location), Ledger(location)
+    for number in range(3):
+        one.storms.admit(failing(number), WHOM, 1)
+    two.storms.admit(failing(4), WHOM, 1)
+    assert one.storms.take_own() == two.storms.take_own() == []
+    change("UPDATE storms SET last_alert = last_alert - 301")
+    (digest,) = two.storms.take_due()
+    assert digest.total == 3
+    two.storms.settle(digest, sent=True)
+    for number in range(3):
+        one.storms.admit(failing(number, thread="run-2"), WHOM, 1)
+    assert two.storms.take_own() == []
+    assert [found.total for found in one.storms.take_own()] == [2]
+    one.close()
+    two.close()
+
+
+def test_a_damaged_count_is_started_anew(ledger: Ledger, change: Any) -> None:
+    """A count that cannot be read stops no alert."""
+    ledger.storms.admit(failing(1), WHOM, 1)
+    change("UPDATE storms SET content = :content", content='{"held"')
+    assert ledger.storms.admit(failing(1), WHOM, 1)
+
+
+def test_a_count_stays_small(ledger: Ledger, change: Any) -> None:
+    """Many different errors are counted in a row of bounded size."""
+    for number in range(100):
+        name = f"{'abcdefghij'[number % 10]}{'klmnopqrst'[number // 10 % 10]}" * 300
+        ledger.storms.admit(failing(1, title=name, error=name, facts={"step": name}), WHOM, 1)
+    ((size,),) = change("SELECT length(content) FROM storms")
+    assert size < 20_000
+    (digest,) = ledger.storms.finish("run-1")
+    assert digest.total == 99
+    assert "other errors" in str(digest.alert().tables)
+
+
+def test_what_is_held_back_is_written_down_without_secrets(
+    scripted: Make, mailer_of: Make, ledger: Ledger, change: Any
+) -> None:
+    """Names and shapes of secrets are looked for before anything of an alert is kept."""
+    alert = failing(
+        1,
+        title="Login with password=canary-password-7f3a failed",
+        error=f"OSError: postgres://u:canary-password-7f3a@db/x {'x' * 130} "
+        "api_key=canary-token-91bc",
+        url="https://example.com/?access_token=canary-token-91bc",
+        url_label="token=canary-token-91bc",
+        facts={"step": "password=canary-password-7f3a"},
+    )
+    mailer = mailer_of(scripted(), ledger=ledger, alerts_per_run=1)
+    for _ in range(3):
+        mailer.send_alert(alert, **TO)
+    kept = str(change("SELECT * FROM storms"))
+    assert "OSError: postgres://u:[redacted]@db/x" in kept
+    assert "canary" not in kept
+    assert "https://example.com/?access_token=[redacted]" in kept
+
+
+def test_a_template_that_somebody_wrote_into_a_count_is_not_used(
+    ledger: Ledger, change: Any
+) -> None:
+    """Nothing that is read back names a file."""
+    for number in range(2):
+        ledger.storms.admit(failing(number), WHOM.replace(templates="/mine"), 1)
+    ((content,),) = change("SELECT content FROM storms")
+    assert "/mine" not in content
+    tampered = content.replace('"templates": null', '"templates": "/etc"')
+    assert tampered != content
+    change("UPDATE storms SET content = :content", content=tampered)
+    (digest,) = ledger.storms.finish("run-1")
+    assert digest.addressing.templates is None
+
+
+FORKED = """
+import os, sys
+from zenmail import Alert, Mailer
+mails, ledger, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def fail(number):
+    with Mailer("file", options={"folder": mails}, ledger=ledger, alerts_per_run=5) as mailer:
+        return mailer.send_alert(
+            Alert(title=f"Step {number} failed", severity="error", thread="run-1",
+                  error=f"ValueError: bad value {number}"),
+            sender="a@example.com", to="b@example.com").outcome
+with Mailer("file", options={"folder": mails}, ledger=ledger, alerts_per_run=5) as mailer:
+    children = []
+    for number in range(count):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = 0 if fail(number) in ("delivered", "skipped") else 2
+            finally:
+                os._exit(code)
+        children.append(child)
+    print({os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children})
+    print([receipt.outcome for receipt in mailer.finish_thread("run-1")])
+"""
+
+
+@pytest.mark.once
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_500_failures_in_forked_processes(tmp_path: Path, location: str) -> None:
+    """500 processes with one failure each make N + 1 mails, and each failure is counted."""
+    command = [sys.executable, "-c", FORKED, str(tmp_path / "mails"), location, "500"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
+    assert (done.stdout, done.stderr) == ("{0}\n['delivered']\n", "")
+    subjects = subjects_in(tmp_path / "mails")
+    assert len(subjects) == 6
+    assert counted(subjects) == 500

@@ -42,8 +42,8 @@ MAILS = {
     "with a login": "Mailer(options=options)\nbox.send(mail())",
     "with a fallback": "Mailer(options=down, fallbacks=[('file', {'folder': folder})])\n"
     "box.send(mail())",
-    "with an outbox": "Mailer(options=options, outbox=folder)\nbox.send(mail())",
-    "into the outbox": "Mailer(options=down, outbox=folder, deadline=0.5)\nbox.send(mail())",
+    "with a ledger": "Mailer(options=options, ledger=folder)\nbox.send(mail())",
+    "into the ledger": "Mailer(options=down, ledger=folder, deadline=0.5)\nbox.send(mail())",
     "in vain": "Mailer(options=down, deadline=0.5)\nbox.send(mail())",
     "in the background": "Mailer(options=options, delivery='background')\nbox.send(mail())",
     "redirected": "Mailer(options=options, redirect=Redirect('c@example.com'))\n"

@@ -9,28 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from zenmail.ledger.outbox import Outbox
-from zenmail.ledger.process import alive, this_process
+from zenmail.ledger.ledger import Ledger
 from zenmail.testing.smtp_server import SMTPServer
 
 BEGIN = """
 import os, signal, sys, threading, time
 from zenmail import Alert, Email, Mailer
-host, port, outbox = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+host, port, ledger = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 def mailer(**settings):
     return Mailer("smtp", options={"host": host, "port": port, "security": "none"},
-                  outbox=outbox or None, **settings)
+                  ledger=ledger or None, **settings)
 def mail(number):
     return Email(sender="a@example.com", to="b@example.com", subject=f"mail {number}", text="t")
 """
 
 
 def run(
-    script: str, server: SMTPServer, outbox: object = "", **environment: str
+    script: str, server: SMTPServer, ledger: object = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a script that knows ``mailer`` and ``mail``, in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-c", BEGIN + script, server.host, str(server.port), str(outbox)],
+        [sys.executable, "-c", BEGIN + script, server.host, str(server.port), str(ledger)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -60,12 +59,12 @@ def late():
 threading.Thread(target=late).start()
 """
     with SMTPServer(security="none") as server:
-        done = run(script, server, tmp_path)
+        done = run(script, server, tmp_path / "ledger.db")
         subjects = sorted(str(mail.message["Subject"]) for mail in server.mails)
     assert "Traceback" not in done.stderr
     assert done.returncode == 0
     assert "late 0" in subjects
-    left = [item.subject for item in Outbox(tmp_path).list()]
+    left = [item.subject for item in Ledger(tmp_path / "ledger.db").outbox.list()]
     assert "mail from atexit" in [*subjects, *left]
     assert any("2 more alerts" in subject for subject in [*subjects, *left])
 
@@ -127,7 +126,7 @@ for _ in range(600): time.sleep(0.1)
                 BEGIN + script,
                 server.host,
                 str(server.port),
-                str(tmp_path),
+                str(tmp_path / "ledger.db"),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -141,7 +140,7 @@ for _ in range(600): time.sleep(0.1)
         assert time.monotonic() - started < 10
         assert process.returncode == (7 if handled else -signal.SIGTERM)
         assert "Traceback" not in errors
-        assert len(Outbox(tmp_path).list()) == 5
+        assert len(Ledger(tmp_path / "ledger.db").outbox.list()) == 5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGALRM")
@@ -165,7 +164,7 @@ box.finish_thread("run")
 print("done", flush=True)
 """
     with SMTPServer(security="none") as server:
-        done = run(script, server, tmp_path)
+        done = run(script, server, tmp_path / "ledger.db")
     assert done.stdout.endswith("done\n"), done.stderr
     assert "handler" in done.stdout
 
@@ -189,7 +188,7 @@ with mailer(alerts_per_run=1) as box:
         print(receipt.outcome)
 """
     with SMTPServer(security="none") as server:
-        done = run(script, server, tmp_path / "börse", **environment)
+        done = run(script, server, tmp_path / "börse" / "ledger.db", **environment)
         subjects = [str(mail.message["Subject"]) for mail in server.mails]
     assert (done.stdout, done.stderr) == ("delivered\nskipped\nskipped\n", "")
     assert len(subjects) == 2
@@ -197,8 +196,8 @@ with mailer(alerts_per_run=1) as box:
 
 
 @pytest.mark.skipif(not Path("/proc/sys").is_dir(), reason="needs a place nobody can write to")
-def test_a_read_only_place_for_the_outbox() -> None:
-    """Where the outbox cannot be, mails are delivered, counted, and failures told."""
+def test_a_read_only_place_for_the_ledger() -> None:
+    """Where the ledger cannot be, mails are delivered, counted, and failures told."""
     script = """
 import logging
 logging.disable()
@@ -207,7 +206,7 @@ with mailer(alerts_per_run=1, deadline=0.5) as box:
         receipt = box.send_alert(Alert(title="x", thread="t"), sender="a@example.com",
                                  to="b@example.com")
         print(receipt.outcome)
-    print(any("outbox" in note for note in box.send(mail(1)).notes))
+    print(any("ledger" in note for note in box.send(mail(1)).notes))
 """
     with SMTPServer(security="none") as server:
         done = run(script, server, "/proc/sys/zenmail")
@@ -224,32 +223,6 @@ box = mailer(deadline=5)
 print([box.send(mail(number)).outcome for number in range(5)])
 """
     with SMTPServer(security="none") as server:
-        done = run(script, server, tmp_path)
+        done = run(script, server, tmp_path / "ledger.db")
     assert done.stdout == f"{['delivered'] * 5}\n"
     assert done.stderr == ""
-
-
-def test_tokens_of_processes() -> None:
-    """A process is alive while it runs, not when it has ended, and unknown elsewhere."""
-    assert alive(this_process()) is True
-    with subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "from zenmail.ledger.process import this_process;"
-            "print(this_process(), flush=True); input()",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        token = process.stdout.readline().strip()
-        assert alive(token) is True
-        process.communicate("\n")
-    assert alive(token) is False
-    machine, pid, started = this_process().split(".")
-    assert alive(f"{machine}.{pid}.{int(started) + 1}") is False
-    assert alive(f"0{machine[1:]}x.{pid}.{started}") is None
-    for nonsense in ("", "...", "a.b.c", f"{machine}.-1.0", f"{machine}.{10**30}.0"):
-        assert alive(nonsense) in (None, False)

@@ -200,7 +200,9 @@ def test_a_used_up_quota_is_kept_told_and_tried_once(
     server = start(security="tls", users=USERS)
     server.on(phase, reply)
     options = server.options(username="u", password=PASSWORD)
-    with Mailer("smtp", options=options, deadline=10.0, outbox=tmp_path) as mailer:
+    with Mailer(
+        "smtp", options=options, deadline=10.0, ledger=tmp_path / "alerts.db"
+    ) as mailer:
         receipt = mailer.send(email)
         assert (receipt.outcome, receipt.code, receipt.attempts) == ("spooled", "quota", 1)
         assert "wait" in receipt.remedy

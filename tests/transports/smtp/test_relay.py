@@ -17,7 +17,7 @@ from zenmail import (
     TemporaryFailure,
     UnknownOutcome,
 )
-from zenmail.ledger.outbox import Outbox
+from zenmail.ledger.ledger import Ledger
 from zenmail.testing.smtp_server import Delay, Drop, Endless, Hang, Inject, SMTPServer
 
 Start = Callable[..., SMTPServer]
@@ -212,9 +212,9 @@ def test_used_up_quota(server: SMTPServer, email: Email, phase: Any) -> None:
 def test_mails_beyond_the_quota_are_kept(
     server: SMTPServer, email: Email, tmp_path: Path, phase: Any
 ) -> None:
-    """Another day the account may send again, so the outbox keeps the mail for everybody."""
+    """Another day the account may send again, so the ledger keeps the mail for everybody."""
     server.on(phase, "550 5.4.5 Daily user sending limit exceeded")
-    with Mailer("smtp", options=server.options(), outbox=tmp_path) as mailer:
+    with Mailer("smtp", options=server.options(), ledger=tmp_path / "ledger.db") as mailer:
         receipt = mailer.send(email)
         assert (receipt.outcome, receipt.code, receipt.attempts) == ("spooled", "quota", 1)
         server.forget()
@@ -234,13 +234,13 @@ def test_the_quota_is_told_from_a_recipient_who_is_unknown(
     phase, _, name = quota_at.partition(":")
     server.on("rcpt", "550 5.1.1 Unknown user", matching=f"{unknown}@")
     server.on(phase, "550 5.4.5 Daily user sending limit exceeded", matching=name)  # type: ignore[arg-type]
-    with Mailer("smtp", options=server.options(), outbox=tmp_path) as mailer:
+    with Mailer("smtp", options=server.options(), ledger=tmp_path / "ledger.db") as mailer:
         receipt = mailer.send(email)
         assert (receipt.outcome, receipt.code) == ("spooled", "quota")
         assert set(receipt.refused) == {f"{unknown}@example.com"}
         everybody = {*receipt.accepted, *receipt.refused, *receipt.deferred}
         assert everybody == set(email.envelope.recipients)
-        assert len(Outbox(tmp_path).list()) == 1
+        assert len(Ledger(tmp_path / "ledger.db").outbox.list()) == 1
         server.forget()
         (flushed,) = mailer.flush()
     assert set(flushed.accepted) == set(receipt.deferred)

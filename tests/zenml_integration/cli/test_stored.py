@@ -156,14 +156,14 @@ def test_send_goes_through_the_alerter(zenmail: Run, alerter: Any, server: SMTPS
 def test_outbox_of_the_alerter(
     zenmail: Run, register: Callable[..., Any], server: SMTPServer, tmp_path: Path
 ) -> None:
-    """A mail that is not delivered waits in the alerter's outbox, and flush sends it."""
+    """A mail that is not delivered waits in the alerter's ledger, and flush sends it."""
     configuration = {
         "smtp_server": "localhost",
         "smtp_port": str(server.port),
         "smtp_username": "relay-account",
         "password": "{{email_credentials.smtp_password}}",
         "smtp_ca_file": str(server.ca_file),
-        "outbox": str(tmp_path / "outbox"),
+        "ledger": str(tmp_path / "ledger.db"),
         "deadline": "1.5",
     }
     alerter = register(**configuration)
@@ -176,8 +176,22 @@ def test_outbox_of_the_alerter(
     assert len(server.mails) == 1
 
 
-def test_an_alerter_without_outbox_is_a_users_error(zenmail: Run, alerter: Any) -> None:
+def test_the_ledger_of_a_local_store_needs_no_setting(zenmail: Run, alerter: Any) -> None:
+    """Where ZenML's store is local, so is the ledger, beside its configuration."""
+    from zenml.config.global_config import GlobalConfiguration
+
+    result = zenmail("outbox", "list", f"--alerter={alerter.name}")
+    assert result.exit_code == 0, result.output
+    place = Path(GlobalConfiguration().config_directory) / "zenmail.db"
+    assert str(place) in result.stdout
+    assert place.is_file()
+
+
+def test_an_alerter_without_ledger_is_a_users_error(
+    zenmail: Run, register: Callable[..., Any]
+) -> None:
     """Outbox on an alerter that has none says how to get one."""
+    alerter = register(smtp_server="localhost", ledger="off")
     result = zenmail("outbox", "list", f"--alerter={alerter.name}")
     assert result.exit_code == 2
-    assert "--folder" in result.stderr
+    assert "--ledger" in result.stderr

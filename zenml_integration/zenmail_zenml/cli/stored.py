@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from zenmail.cli.app import Failure
 from zenmail.cli.stored import StoredAlerter
 from zenmail.errors import ConfigurationError
@@ -76,7 +78,7 @@ def assemble(
         secrets: Values by key of secrets that are not stored yet, by name.
         connect: Returns the session of its service connector.
     """
-    from ..mailers import make_mailer
+    from ..mailers import ledger_location, make_mailer
     from ..settings import SecretCache, SecretReader, resolve
 
     def stopped(*more: Check) -> StoredAlerter:
@@ -102,9 +104,11 @@ def assemble(
         seconds = _seconds_since(started)
         return stopped(secret, Check.failed("configuration", error, seconds=seconds))
 
-    def open_mailer(*, outbox: str = "", dry_run: bool = False) -> Mailer:
-        changes = {"outbox": outbox or settings.outbox, "dry_run": dry_run or settings.dry_run}
-        return make_mailer(settings.model_copy(update=changes), session)
+    def open_mailer(*, ledger: str = "", dry_run: bool = False) -> Mailer:
+        changes: dict[str, Any] = {"dry_run": dry_run or settings.dry_run}
+        if ledger:
+            changes["ledger"] = SecretStr(ledger)
+        return make_mailer(settings.model_copy(update=changes), session, alerter=name)
 
     return StoredAlerter(
         name,
@@ -113,7 +117,7 @@ def assemble(
         sender=settings.sender,
         to=settings.recipients,
         fallbacks=fallbacks,
-        outbox=settings.outbox,
+        ledger=ledger_location(settings),
         checks=(*checks, secret),
         commands=commands,
     )

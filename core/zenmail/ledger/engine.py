@@ -1,0 +1,437 @@
+"""The database under the ledger: SQLite or PostgreSQL, with the same SQL.
+
+Statements name their parameters ``:name``. ``{now}`` is the database's clock in seconds since
+1970, ``{lock}`` locks the row that a SELECT returns, ``{skip_locked}`` passes over rows that
+others have locked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import random
+import re
+import secrets
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from ..clean import clean_line
+from ..errors import ConfigurationError, LedgerError, MissingExtra
+from ..runtime.forks import close_before_fork, defer_forks, reset_after_fork
+
+__all__ = ["Engine", "Survives", "Transaction", "open_engine"]
+
+_Result = TypeVar("_Result")
+Row = Sequence[Any]
+Survives = Literal["nothing", "process", "machine"]
+"""Whose end a transaction survives: a promise costs time."""
+
+_PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
+# Seconds that a restart of the database is waited for; then it is left alone for a while.
+_PATIENCE = 5.0
+_REST = 15.0
+# Seconds that others are waited for who use the database.
+_QUEUE_PATIENCE = 60.0
+_MOST_IDLE = 4
+_VERSION = "SELECT max(version) FROM zenmail_ledger"
+_VERSIONS = "CREATE TABLE IF NOT EXISTS zenmail_ledger (version INTEGER PRIMARY KEY)"
+
+
+class Transaction:
+    """Statements that take effect together.
+
+    Args:
+        cursor: What executes them.
+        translate: Turns our SQL into the database's.
+    """
+
+    def __init__(self, cursor: Any, translate: Callable[[str], str]) -> None:
+        self._cursor = cursor
+        self._translate = translate
+
+    def execute(self, sql: str, **values: Any) -> None:
+        """Execute a statement that returns no rows."""
+        self._cursor.execute(self._translate(sql), values)
+
+    def rows(self, sql: str, **values: Any) -> list[Row]:
+        """Execute a statement; return its rows."""
+        self._cursor.execute(self._translate(sql), values)
+        return list(self._cursor.fetchall())
+
+    def each(self, sql: str, values: Sequence[Mapping[str, Any]]) -> None:
+        """Execute a statement once for each set of values."""
+        if values:
+            self._cursor.executemany(self._translate(sql), values)
+
+
+class Engine(ABC):
+    """Connections to one database, for all threads of this process and its children.
+
+    Attributes:
+        name: Where the database is, without a password.
+        owner: What this process signs its leases with.
+        durable: Whether it outlives this process.
+    """
+
+    name: str
+    owner: str
+    durable = True
+
+    def __init__(self) -> None:
+        self._inside: set[int] = set()
+        self._down_until = 0.0
+        reset_after_fork(self)
+        close_before_fork(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def __del__(self) -> None:
+        if hasattr(self, "_idle"):
+            Engine.close(self)
+
+    def reset(self) -> None:
+        """Start afresh: a child has neither its parent's connections nor its leases."""
+        self.owner = secrets.token_hex(8)
+        self._idle: deque[Any] = deque()
+        self._inside.clear()
+
+    def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        while self._idle:
+            with contextlib.suppress(Exception, IndexError):
+                self._idle.pop().close()
+
+    def run(
+        self, work: Callable[[Transaction], _Result], *, survives: Survives = "process"
+    ) -> _Result:
+        """Do some work in one transaction, again if the database goes away meanwhile.
+
+        Args:
+            work: What to do; it may be called more than once.
+            survives: Whose end its result has to survive.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        me = threading.get_ident()
+        if me in self._inside:
+            # A signal handler: its own thread holds what it would wait for.
+            raise LedgerError(f"The ledger {self.name} is in use by the interrupted thread.")
+        if time.monotonic() < self._down_until:
+            raise LedgerError(f"The ledger {self.name} was not available a moment ago.")
+        self._inside.add(me)
+        try:
+            with defer_forks():
+                return self._persist(work, survives)
+        finally:
+            self._inside.discard(me)
+
+    def _persist(self, work: Callable[[Transaction], _Result], survives: Survives) -> _Result:
+        started = time.monotonic()
+        pause = 0.02
+        while True:
+            try:
+                return self._once(work, survives)
+            except self._errors() as error:
+                patience = self._patience(error)
+                if time.monotonic() - started >= patience:
+                    if patience:
+                        self._down_until = time.monotonic() + _REST
+                    raise self._failure(error) from None
+            # Processes that wait for one another come back at different times.
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+            pause = min(2 * pause, 0.5)
+
+    def _once(self, work: Callable[[Transaction], _Result], survives: Survives) -> _Result:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            with self._transaction(connection, survives) as cursor:
+                result = work(Transaction(cursor, self._translate))
+        except BaseException:
+            self._discard(connection)
+            raise
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return result
+
+    def _discard(self, connection: Any) -> None:
+        with contextlib.suppress(Exception):
+            connection.close()
+
+    def _failure(self, error: Exception) -> LedgerError:
+        detail = clean_line(self._hide(str(error)) or type(error).__name__, limit=300)
+        return LedgerError(f"The ledger {self.name} cannot be used: {detail}")
+
+    def _hide(self, text: str) -> str:
+        return text
+
+    def _migrate(self, connection: Any) -> None:
+        try:
+            with self._transaction(connection) as cursor:
+                done = Transaction(cursor, self._translate).rows(_VERSION)[0][0] or 0
+        except self._errors():
+            done = 0
+        scripts = _migrations()
+        if done >= len(scripts):
+            return
+        with self._transaction(connection) as cursor:
+            transaction = Transaction(cursor, self._translate)
+            self._lock_schema(transaction)
+            transaction.execute(_VERSIONS)
+            done = transaction.rows(_VERSION)[0][0] or 0
+            for version, script in enumerate(scripts[done:], start=done + 1):
+                for statement in script:
+                    cursor.execute(statement)
+                transaction.execute(
+                    "INSERT INTO zenmail_ledger VALUES (:version)", version=version
+                )
+
+    @abstractmethod
+    def _connect(self) -> Any: ...
+
+    @abstractmethod
+    def _transaction(
+        self, connection: Any, survives: Survives = "process"
+    ) -> contextlib.AbstractContextManager[Any]: ...
+
+    @abstractmethod
+    def _lock_schema(self, transaction: Transaction) -> None: ...
+
+    @abstractmethod
+    def _translate(self, sql: str) -> str: ...
+
+    @abstractmethod
+    def _errors(self) -> tuple[type[Exception], ...]: ...
+
+    @abstractmethod
+    def _patience(self, error: Exception) -> float:
+        """Return for how many seconds to try again what failed like this."""
+
+
+@functools.cache
+def _migrations() -> list[list[str]]:
+    folder = files(__package__).joinpath("migrations")
+    scripts = sorted(
+        (item for item in folder.iterdir() if item.name.endswith(".sql")),
+        key=lambda item: item.name,
+    )
+    without_comments = (re.sub("--.*", "", item.read_text("utf-8")) for item in scripts)
+    return [[part for part in text.split(";") if part.strip()] for text in without_comments]
+
+
+@functools.lru_cache(maxsize=256)
+def _for_sqlite(sql: str) -> str:
+    now = "((julianday('now') - 2440587.5) * 86400.0)"
+    return sql.format(now=now, lock="", skip_locked="")
+
+
+@functools.lru_cache(maxsize=256)
+def _for_postgres(sql: str) -> str:
+    filled = sql.format(
+        now="extract(epoch FROM clock_timestamp())::float8",
+        lock="FOR UPDATE",
+        skip_locked="FOR UPDATE SKIP LOCKED",
+    )
+    return _PARAMETER.sub(r"%(\1)s", filled)
+
+
+class SQLite(Engine):
+    """A file, or with ``:memory:`` the memory of this process.
+
+    Args:
+        path: The file; it and its folder are created for this user alone.
+    """
+
+    def __init__(self, path: str) -> None:
+        import sqlite3  # here, where forks wait
+
+        self._sqlite3 = sqlite3
+        self.name = path
+        self.durable = path != ":memory:"
+        self._alone = threading.RLock()
+        super().__init__()
+
+    def reset(self) -> None:
+        super().reset()
+        # In memory there is one connection, which all threads share.
+        self._alone = threading.RLock()
+
+    def close(self) -> None:
+        if self.durable:
+            super().close()
+
+    def _once(self, work: Callable[[Transaction], _Result], survives: Survives) -> _Result:
+        if self.durable:
+            return super()._once(work, survives)
+        with self._alone:
+            return super()._once(work, survives)
+
+    def _discard(self, connection: Any) -> None:
+        # What failed has been rolled back; in memory the connection is the database.
+        if self.durable:
+            super()._discard(connection)
+        else:
+            self._idle.append(connection)
+
+    def _connect(self) -> Any:
+        if self.durable:
+            path = Path(self.name)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+            # Not through a link, which somebody else may have laid.
+            os.close(os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        connection = self._sqlite3.connect(
+            self.name,
+            timeout=_QUEUE_PATIENCE / 4,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextlib.contextmanager
+    def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
+        # The page cache outlives a process, not the machine.
+        if survives == "machine":
+            connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection.cursor()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+        if survives == "machine":
+            connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _lock_schema(self, transaction: Transaction) -> None:
+        """Do nothing: BEGIN IMMEDIATE has."""
+
+    def _translate(self, sql: str) -> str:
+        return _for_sqlite(sql)
+
+    def _errors(self) -> tuple[type[Exception], ...]:
+        return (self._sqlite3.Error, OSError)
+
+    def _patience(self, error: Exception) -> float:
+        return 0.0  # SQLite itself has waited for the lock
+
+
+class PostgreSQL(Engine):
+    """A PostgreSQL database, or one that speaks its protocol.
+
+    Args:
+        url: ``postgresql://user:password@host/database``.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            import psycopg
+        except ImportError:
+            raise MissingExtra(
+                "The ledger is in PostgreSQL, and psycopg is not installed.",
+                remedy='Install it: pip install "zenmail[postgres]"',
+            ) from None
+        self._psycopg = psycopg
+        self._url = url
+        try:
+            parts = urlsplit(url)
+            at = f"{parts.username}@" if parts.username else ""
+            port = f":{parts.port}" if parts.port else ""
+            psycopg.conninfo.conninfo_to_dict(url)
+        except (ValueError, psycopg.Error):
+            raise ConfigurationError(
+                "The ledger's URL is invalid.",
+                remedy="Write it like postgresql://user:password@host/database.",
+            ) from None
+        self._password = parts.password or ""
+        self.name = clean_line(f"postgresql://{at}{parts.hostname or ''}{port}{parts.path}")
+        super().__init__()
+
+    def _connect(self) -> Any:
+        connection = self._psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=5,
+            keepalives_idle=30,
+            tcp_user_timeout=int(_PATIENCE * 1000),
+            application_name="zenmail",
+            client_encoding="UTF8",
+        )
+        try:
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextlib.contextmanager
+    def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
+        # The statements travel together with BEGIN and COMMIT.
+        with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
+            if survives == "nothing":
+                cursor.execute("SET LOCAL synchronous_commit = off")
+            yield cursor
+
+    def _lock_schema(self, transaction: Transaction) -> None:
+        transaction.execute("SELECT pg_advisory_xact_lock(7136521)")
+
+    def _translate(self, sql: str) -> str:
+        return _for_postgres(sql)
+
+    def _errors(self) -> tuple[type[Exception], ...]:
+        return (self._psycopg.Error, OSError)
+
+    def _patience(self, error: Exception) -> float:
+        if not isinstance(error, self._psycopg.OperationalError):
+            return 0.0
+        full = re.search("too many|slots", str(error))
+        return _QUEUE_PATIENCE if full else _PATIENCE
+
+    def _hide(self, text: str) -> str:
+        return text.replace(self._password, "********") if self._password else text
+
+
+def open_engine(location: str | os.PathLike[str]) -> Engine:
+    """Return the engine for a path, a URL or ``:memory:``.
+
+    Raises:
+        ConfigurationError: It is none of these, or what it needs is not installed.
+    """
+    try:
+        text = os.fsdecode(location)
+        if not text.strip() or b"\0" in os.fsencode(text):
+            raise ValueError
+        if text.startswith(("postgresql://", "postgres://")):
+            return PostgreSQL(text)
+        if "://" in text:
+            raise ValueError
+        return SQLite(text if text == ":memory:" else os.path.abspath(Path(text).expanduser()))
+    except (TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        raise ConfigurationError(
+            "The ledger is neither a path nor a postgresql:// URL.",
+            remedy="Give the path of an SQLite file, or postgresql://user@host/database.",
+        ) from None

@@ -1,0 +1,66 @@
+"""The ledger: a small database of what must outlive a process."""
+
+from __future__ import annotations
+
+import os
+
+from .engine import open_engine
+from .outbox import Outbox
+from .storms import Storms
+from .told import Told
+
+__all__ = ["Ledger"]
+
+_DAY = 86400.0
+
+
+class Ledger:
+    """A database of mails that wait, counts of a storm, and who was told of what.
+
+    Nothing is opened before it is used. It may be shared by threads, and passed through a
+    fork.
+
+    Args:
+        location: The path of an SQLite file, ``postgresql://user:password@host/database``, or
+            ``:memory:``.
+        alerter: Whose mails they are; those of another name are left alone.
+        max_age: Seconds after which a mail that still waits counts as failed.
+        margin: Seconds after a mail's deadline that its sender may take to write down what
+            became of it. Then it counts as dead.
+
+    Attributes:
+        name: Where it is, without a password.
+        outbox: The mails that wait.
+        storms: The alerts that are held back.
+        told: The events that somebody was told of.
+
+    Raises:
+        ConfigurationError: The location cannot be one.
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str],
+        *,
+        alerter: str = "",
+        max_age: float = 7 * _DAY,
+        margin: float = 30.0,
+    ) -> None:
+        self._engine = open_engine(location)
+        self.name = self._engine.name
+        self.alerter = alerter
+        self.outbox = Outbox(self._engine, alerter, max_age=max_age, margin=margin)
+        self.storms = Storms(self._engine, alerter, margin=margin)
+        self.told = Told(self._engine, alerter)
+
+    def __repr__(self) -> str:
+        return f"Ledger({self.name!r})"
+
+    @property
+    def durable(self) -> bool:
+        """Whether it outlives this process."""
+        return self._engine.durable
+
+    def close(self) -> None:
+        """Close its connections; it can be used again."""
+        self._engine.close()

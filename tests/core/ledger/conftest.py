@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zenmail.ledger.engine import open_engine
+from zenmail.ledger.ledger import Ledger
+
+
+class Cluster:
+    """A PostgreSQL cluster of the tests' own, on a port of the loopback interface."""
+
+    def __init__(self, binaries: Path, folder: Path, user: str | None) -> None:
+        self._binaries = binaries
+        self._folder = folder
+        self._user = user
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self._run("initdb", "-D", str(folder / "data"), "-U", "tests", "-A", "trust", "-N")
+        (folder / "data" / "postgresql.auto.conf").write_text(
+            f"port = {self._port}\nlisten_addresses = '127.0.0.1'\n"
+            f"unix_socket_directories = '{folder}'\nmax_connections = 60\n"
+        )
+        self.start()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self._binaries / program), *arguments],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+            user=self._user,
+            timeout=120,
+        )
+
+    def start(self) -> None:
+        data, log = str(self._folder / "data"), str(self._folder / "log")
+        self._run("pg_ctl", "-D", data, "-l", log, "-w", "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "stop")
+
+    def kill(self) -> None:
+        """Kill the server as the kernel would."""
+        lines = (self._folder / "data" / "postmaster.pid").read_text().splitlines()
+        os.kill(int(lines[0]), signal.SIGKILL)
+
+    def url(self) -> str:
+        """Return the URL of a database that is new."""
+        name = f"t{secrets.token_hex(6)}"
+        at = ["-h", "127.0.0.1", "-p", str(self._port), "-U", "tests"]
+        self._run("createdb", *at, name)
+        return f"postgresql://tests@127.0.0.1:{self._port}/{name}"
+
+
+def _binaries() -> Path | None:
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Start a PostgreSQL cluster."""
+    pytest.importorskip("psycopg")
+    binaries = _binaries()
+    if binaries is None:
+        pytest.skip("needs PostgreSQL's programs")
+    user = "nobody" if os.getuid() == 0 else None
+    # Not below pytest's folders, which only their owner can enter.
+    folder = Path(tempfile.mkdtemp(prefix="zenmail-postgres-"))
+    folder.chmod(0o755)
+    if user is not None:
+        shutil.chown(folder, user)
+    try:
+        cluster = Cluster(binaries, folder, user)
+        yield cluster
+        with contextlib.suppress(subprocess.SubprocessError):
+            cluster.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the place of a new ledger, once for each database."""
+    if request.param == "sqlite":
+        return str(tmp_path / "ledger.db")
+    return str(request.getfixturevalue("cluster").url())
+
+
+@pytest.fixture
+def ledger(location: str) -> Iterator[Ledger]:
+    """Return a new ledger."""
+    ledger = Ledger(location)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def change(location: str) -> Iterator[Callable[..., list[Any]]]:
+    """Return what executes SQL in the ledger, as somebody else who can write to it."""
+    engine = open_engine(location)
+
+    def execute(sql: str, **values: Any) -> list[Any]:
+        def work(transaction: Any) -> list[Any]:
+            if sql.lstrip().upper().startswith("SELECT"):
+                return list(transaction.rows(sql, **values))
+            transaction.execute(sql, **values)
+            return []
+
+        return engine.run(work)
+
+    yield execute
+    engine.close()
