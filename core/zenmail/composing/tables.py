@@ -9,7 +9,14 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ..alert import StepSummary
-from .values import duration, format_metric, format_value, number_in, plain_mapping
+from .values import (
+    duration,
+    format_metric,
+    format_value,
+    is_missing,
+    number_in,
+    plain_mapping,
+)
 
 __all__ = ["Metric", "Step", "Table", "metrics_table", "steps_table", "to_table"]
 
@@ -159,9 +166,10 @@ def to_table(title: str, source: object, *, rows: int = 20, columns: int = 6) ->
         for at in range(len(grid.columns))
         if grid.rows
         and all(
-            at >= len(row) or row[at] is None or number_in(row[at]) is not None
+            at >= len(row) or is_missing(row[at]) or number_in(row[at]) is not None
             for row in grid.rows
         )
+        and any(at < len(row) and not is_missing(row[at]) for row in grid.rows)
     }
     left_out = []
     if grid.total_rows > len(grid.rows):
@@ -178,15 +186,17 @@ def to_table(title: str, source: object, *, rows: int = 20, columns: int = 6) ->
 
 
 def _cell(value: object) -> str:
-    number = number_in(value)
-    if value is None or (isinstance(number, float) and math.isnan(number)):
+    if is_missing(value):
         return "-"
+    number = number_in(value)
     text = format_metric(value) if isinstance(number, float) else format_value(value)
     return text[:_LONGEST_CELL]
 
 
 def _grid(source: Any, limit: int, width: int) -> _Grid:
     shape = getattr(source, "shape", None)
+    if hasattr(source, "column_names") and callable(getattr(source, "to_pydict", None)):
+        return _arrow(source, limit, width)
     if hasattr(source, "columns") and isinstance(shape, tuple) and len(shape) == 2:
         return _frame(source, limit, width)
     if isinstance(shape, tuple) and hasattr(source, "to_dict") and hasattr(source, "index"):
@@ -222,6 +232,32 @@ def _frame(frame: Any, limit: int, width: int) -> _Grid:
     if named:
         titles.insert(0, _title(getattr(index, "name", None) or ""))
     return _Grid(titles, rows, height, breadth + named)
+
+
+def _arrow(table: Any, limit: int, width: int) -> _Grid:
+    names = list(table.column_names)
+    columns = table.slice(0, limit).select(names[:width]).to_pydict()
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    return _Grid([_title(name) for name in names], rows, table.num_rows, len(names))
+
+
+def _foreign(source: Any) -> Any:
+    """Return a frame of another library as one of pandas or Arrow, or None.
+
+    Frames pass their data on through the interchange protocol, Arrow's stream, or a method
+    of their own.
+    """
+    for name in ("to_pandas", "toPandas", "to_arrow", "to_native", "to_df", "df"):
+        convert = getattr(source, name, None)
+        if callable(convert):
+            found = convert()
+            if found is not source and (hasattr(found, "columns") or hasattr(found, "to_pydict")):
+                return found
+    if hasattr(source, "__dataframe__"):
+        from importlib import import_module
+
+        return import_module("pandas.api.interchange").from_dataframe(source)
+    return None
 
 
 def _title(name: object) -> str:
