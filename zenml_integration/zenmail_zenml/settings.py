@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,6 +19,7 @@ from pydantic import (
 from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
 
 from zenmail.address import parse_mailbox, split_addresses
+from zenmail.addressing import as_time_zone
 from zenmail.errors import AddressError, ConfigurationError, OptionsError
 from zenmail.model import describe_validation
 
@@ -173,6 +175,7 @@ class Resolved(BaseModel):
     max_alerts_per_run: int | None = Field(default=None, ge=1)
     templates: str = ""
     redact: bool = True
+    time_zone: Annotated[str, AfterValidator(as_time_zone)] = ""
 
     @property
     def recipients(self) -> tuple[str, ...]:

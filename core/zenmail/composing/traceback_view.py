@@ -169,7 +169,7 @@ def _library(file: str) -> str:
 def _raising(lines: list[str], frames: list[_Frame], error: str) -> _Frame | None:
     """Return the user's last frame on the way to the error, or else the last frame."""
     named = error.partition("\n")[0]
-    ends = [at for at, line in enumerate(lines) if line.strip(_BAR) == named] if named else []
+    ends = [at for at, line in enumerate(lines) if named and _says(line.strip(_BAR), named)]
     end = ends[-1] if ends else len(lines)
     before = [frame for frame in frames if frame.start < end] or frames
     part = max(
@@ -180,6 +180,11 @@ def _raising(lines: list[str], frames: list[_Frame], error: str) -> _Frame | Non
     if not own:
         own = [frame for frame in before if not frame.library] or before
     return own[-1] if own else None
+
+
+def _says(line: str, error: str) -> bool:
+    """Whether a line states the error; Python precedes its name with its module."""
+    return line == error or line.endswith(f".{error}")
 
 
 def _folded(frames: list[_Frame]) -> dict[int, tuple[int, str]]:
