@@ -155,7 +155,9 @@ class SMTPEmailAlerter(BaseAlerter):
                 redact=settings.redact,
                 time_zone=settings.time_zone,
             )
-            line = subject or alert.subject or alert.title or alert.body.strip().partition("\n")[0]
+            line = (
+                subject or alert.subject or alert.title or alert.body.strip().partition("\n")[0]
+            )
             hidden = mailer.hide(line[:_MAX_SUBJECT], shapes=settings.redact)
         return receipt, clean_line(hidden, limit=200)
 

@@ -144,6 +144,7 @@ def _failure(exception: BaseException, context: RunContext) -> Alert:
         severity="error",
         error=error_text(exception),
         traceback=user_traceback(exception),
+        command="" if context.url else context.command,
         **_details(context),
         **values,
     )
@@ -192,7 +193,7 @@ def _details(context: RunContext, *, timed: bool = True) -> dict[str, Any]:
         facts["Attempt"] = context.attempt
     if context.parameters:
         facts["Parameters"] = context.parameters
-    return {"facts": facts, "command": "" if context.url else context.command}
+    return {"facts": facts}
 
 
 def _as_text(alert: Alert) -> str:

@@ -146,12 +146,16 @@ class ContentBuilder:
             self.note(f"{left:,} more next steps are not shown.")
         if not title:
             title, body = _title_from(subject, body, label)
-        facts = [fact for fact in facts if fact[0] != "Step" or not _names(title, fact[1])]
+        facts = [
+            fact
+            for fact in facts
+            if fact[0] != "Step" or not _names(f"{title}\n{body}", fact[1])
+        ]
         render = from_plain if alert.body_format == "plain" else from_markdown
         first, rest = _screen(body)
         rendered = render(first)
         more = render(rest) if rest else _NOTHING
-        traceback = self._traceback() if alert.traceback else None
+        traceback = self._traceback(error) if alert.traceback else None
         if alert.images:
             self._load_pictures()
         lang, direction = "en", "ltr"
@@ -394,7 +398,7 @@ class ContentBuilder:
 
     # --- the traceback
 
-    def _traceback(self) -> TracebackView:
+    def _traceback(self, error: str) -> TracebackView:
         limits, source = self._limits, self._alert.traceback.strip("\n")
         head, tail, omitted = source, "", 0
         if len(source) > limits.traceback_head + limits.traceback_tail:
@@ -406,7 +410,7 @@ class ContentBuilder:
         view = view_traceback(
             head,
             tail,
-            error=self._safe.one(self._alert.error, limits.error),
+            error=error,
             omitted=omitted,
             lines=limits.traceback_lines,
             width=limits.traceback_width,
@@ -454,17 +458,19 @@ def _title_from(subject: str, body: str, label: str) -> tuple[str, str]:
 def _origin(facts: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]]]:
     """Return the pipeline and the run in a line, and the other facts."""
     found: dict[str, str] = {}
+    values: dict[str, str] = {}
     others = []
     for label, value in facts:
         key = label.lower()
         if key in ("pipeline", "run") and key not in found and value:
-            found[key] = value
+            found[key] = f"{label} {value}"
+            values[key] = value
         else:
             others.append((label, value))
-    pipeline, run = found.get("pipeline", ""), found.get("run", "")
     # ZenML names a run after its pipeline.
-    names = [run] if pipeline and run.startswith(pipeline) else [pipeline, run]
-    return " · ".join(name for name in names if name), others
+    if "run" in values and values["run"].startswith(values.get("pipeline", " ")):
+        del found["pipeline"]
+    return " · ".join(found.values()), others
 
 
 def _names(title: str, step: str) -> bool:
@@ -482,7 +488,9 @@ def _preheader(subject: str, error: str, body: str, facts: Sequence[tuple[str, s
         words.append(f"{'after' if error else 'in'} {took}")
     if attempt := values.get("Attempt"):
         words.append(f"attempt {attempt}")
-    return clean_line(" · ".join(word for word in words if word not in subject), limit=_PREHEADER)
+    return clean_line(
+        " · ".join(word for word in words if word not in subject), limit=_PREHEADER
+    )
 
 
 def _screen(body: str) -> tuple[str, str]:

@@ -35,17 +35,11 @@ def subject_line(verdict: str, *names: str, detail: str = "") -> str:
     given = [name for name in names if name]
     detail = shortened(detail, _KIND)
     room = _INBOX - len(verdict) - 2 - 3 * (len(given) - 1) - (len(detail) + 2 if detail else 0)
-    limits = _shares([len(name) for name in given], max(room, _LEAST * len(given)))
+    limits = []
+    for after, name in zip(range(len(given) - 1, -1, -1), given, strict=True):
+        least = sum(min(len(other), _LEAST) for other in given[len(given) - after :])
+        limits.append(max(_LEAST, min(len(name), room - least)))
+        room -= limits[-1]
     short = [shortened(name, limit) for name, limit in zip(given, limits, strict=True)]
     head = f"{verdict}: {' · '.join(short)}" if short else verdict
     return f"{head}: {detail}" if detail else head
-
-
-def _shares(lengths: list[int], room: int) -> list[int]:
-    """Divide the room: what a short name leaves goes to the longer ones."""
-    shares = [0] * len(lengths)
-    order = sorted(range(len(lengths)), key=lambda at: lengths[at])
-    for done, at in enumerate(order):
-        shares[at] = min(lengths[at], room // (len(order) - done))
-        room -= shares[at]
-    return shares

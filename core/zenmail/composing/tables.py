@@ -22,7 +22,7 @@ from .values import (
 __all__ = ["Metric", "Step", "Table", "fit", "metrics_table", "steps_table", "to_table"]
 
 _LONGEST_CELL = 2000
-_MANY = 30
+_MANY = 12
 
 
 class Metric(NamedTuple):
@@ -120,12 +120,64 @@ def _change(value: object, baseline: object) -> str:
 
 # Which way is better is read from the name, word by word.
 _LESS_IS_BETTER = frozenset(
-    "loss error errors err mae mse rmse mape smape rmsle logloss perplexity latency wer cer fpr "
-    "fnr brier hinge duration seconds ms drift misses failures missing nulls".split()
+    [
+        "loss",
+        "error",
+        "errors",
+        "err",
+        "mae",
+        "mse",
+        "rmse",
+        "mape",
+        "smape",
+        "rmsle",
+        "logloss",
+        "perplexity",
+        "latency",
+        "wer",
+        "cer",
+        "fpr",
+        "fnr",
+        "brier",
+        "hinge",
+        "duration",
+        "seconds",
+        "ms",
+        "drift",
+        "misses",
+        "failures",
+        "missing",
+        "nulls",
+    ]
 )
 _MORE_IS_BETTER = frozenset(
-    "accuracy acc auc auroc auprc f1 precision recall r2 score iou dice map ndcg mrr bleu rouge "
-    "gini kappa mcc sensitivity specificity tpr tnr throughput".split()
+    [
+        "accuracy",
+        "acc",
+        "auc",
+        "auroc",
+        "auprc",
+        "f1",
+        "precision",
+        "recall",
+        "r2",
+        "score",
+        "iou",
+        "dice",
+        "map",
+        "ndcg",
+        "mrr",
+        "bleu",
+        "rouge",
+        "gini",
+        "kappa",
+        "mcc",
+        "sensitivity",
+        "specificity",
+        "tpr",
+        "tnr",
+        "throughput",
+    ]
 )
 
 
@@ -287,7 +339,7 @@ def fit(table: Table, most: int) -> Table:
         table.right,
         _notes(_others(table.columns[shown:]), table.note),
         phone,
-        _others(table.columns[phone:]) if phone < shown else "",
+        _notes(_others(table.columns[phone:]), table.note) if phone < shown else "",
         text,
         _notes(_others(table.columns[text:]), table.note),
     )

@@ -11,11 +11,9 @@ _FRAME = re.compile(
     r'[\s|+]*File "(?P<file>[^"\n]{1,400})", line (?P<line>\d{1,9})'
     r"(?:, in (?P<where>.{1,200}))?"
 )
-_LIBRARY = re.compile(
-    r"[/\\](?:site|dist)-packages[/\\](?P<package>[^/\\]{1,80})"
-    r"|[/\\]lib(?:64)?[/\\]python\d|[Pp]ython[\d.]*[/\\]Lib[/\\]|^<frozen "
-    r"|^(?P<compiled>\w{1,80})[/\\].{1,300}\.(?:pyx|pxi)$"
-)
+_INSTALLED = re.compile(r"[/\\](?:site|dist)-packages[/\\](?P<package>[^/\\]{1,80})")
+_COMPILED = re.compile(r"^(?P<package>\w{1,80})[/\\].{1,300}\.(?:pyx|pxi)$")
+_STANDARD = re.compile(r"[/\\]lib(?:64)?[/\\]python\d|[Pp]ython[\d.]*[/\\]Lib[/\\]|^<frozen ")
 _NAMED_PACKAGES = 3
 _BAR = " |"
 
@@ -160,10 +158,10 @@ def _indent(line: str) -> int:
 
 def _library(file: str) -> str:
     """Return the library that a file belongs to, or "" for the user's own."""
-    match = _LIBRARY.search(file)
-    if match is None:
-        return ""
-    return match["package"] or match["compiled"] or "Python"
+    match = _INSTALLED.search(file) or _COMPILED.search(file)
+    if match is not None:
+        return match["package"].removesuffix(".py")
+    return "Python" if _STANDARD.search(file) else ""
 
 
 def _raising(lines: list[str], frames: list[_Frame], error: str) -> _Frame | None:
@@ -173,7 +171,11 @@ def _raising(lines: list[str], frames: list[_Frame], error: str) -> _Frame | Non
     end = ends[-1] if ends else len(lines)
     before = [frame for frame in frames if frame.start < end] or frames
     part = max(
-        (at for at, line in enumerate(lines[:end]) if line.endswith("(most recent call last):")),
+        (
+            at
+            for at, line in enumerate(lines[:end])
+            if line.endswith("(most recent call last):")
+        ),
         default=0,
     )
     own = [frame for frame in before if frame.start >= part and not frame.library]

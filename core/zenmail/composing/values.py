@@ -98,7 +98,7 @@ def is_missing(value: object) -> bool:
     if value is None or type(value).__name__ in _MISSING:
         return True
     try:
-        return bool(value != value)  # noqa: PLR0124 - what only NaN and its like are
+        return bool(value != value)
     except Exception:  # arrays, and whatever has no truth
         return False
 

@@ -1,6 +1,6 @@
 """Run the pipelines on a throwaway ZenML and keep each of their mails.
 
-``python -m tests.zenml_integration.gallery FOLDER`` writes each as .html, .txt and .eml.
+``python -m gallery FOLDER``, in the folder above, writes each as .html, .txt and .eml.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 NAMES = {
     "add_features": "step-failed",
     "score_customers": "raised-from",
@@ -46,8 +47,8 @@ def run(folder: Path) -> None:
         from zenml.enums import StackComponentType
         from zenml.utils import source_utils
 
-        root = Path(__file__).resolve().parents[3]
-        source_utils.set_custom_source_root(str(root))
+        # Not the repository: ZenML would load a second copy of zenmail_zenml from there.
+        source_utils.set_custom_source_root(str(ROOT))
         client = Client()
         alerter = StackComponentType.ALERTER
         client.create_flavor("zenmail_zenml.flavor.SMTPEmailAlerterFlavor", alerter)

@@ -221,9 +221,7 @@ def _regions(count: int, broken: dict[int, str]) -> None:
     lost = []
     for number in range(count):
         try:
-            train_region(
-                f"region-{number:02}", broken.get(number, "")
-            )
+            train_region(f"region-{number:02}", broken.get(number, ""))
         except Exception as error:
             lost.append(error)
     if lost:
@@ -239,9 +237,7 @@ def _few() -> None:
     publish(train_region("south"))
 
 
-forecast_by_region = dynamic(
-    "forecast_by_region", _forty, on_end=smtp_email_alerter_end_hook
-)
+forecast_by_region = dynamic("forecast_by_region", _forty, on_end=smtp_email_alerter_end_hook)
 publish_models = dynamic("publish_models", _few, on_end=smtp_email_alerter_end_hook)
 PIPELINES = (
     churn_training_with_features_from_the_warehouse,
