@@ -173,6 +173,10 @@ class SMTPEmailAlerter(BaseAlerter):
         return f"{type(self).__name__}(name={self.name!r}{shown})"
 
 
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
 def _token_sources(options: Any) -> list[str]:
     """Return the token sources in a transport's options, or in options by transport."""
     try:

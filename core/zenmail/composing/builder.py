@@ -165,7 +165,7 @@ class ContentBuilder:
         return Content(
             subject=subject or title,
             title=title,
-            preheader=_preheader(subject or title, error, rendered.text, facts),
+            preheader=_preheader(subject or title, error, rendered.text, facts) or origin,
             origin=origin,
             severity=alert.severity,
             label=label,

@@ -149,7 +149,7 @@ def _reason(error: Exception) -> str:
 
 
 # Mail programs fill their preview with what follows, so that nothing is to follow.
-_PADDING: Final = Markup(" &#847;" * 120)
+_PADDING: Final = Markup(" &#847;" * 120)  # noqa: S704 - a constant
 _TITLE_SIZES: Final = ((22, "g1"), (38, "g2"))
 
 
@@ -285,9 +285,14 @@ def _other_lines(text: str) -> str:
 def _unbroken(text: str) -> Markup:
     """Return a change whose numbers are not broken, though the line may be between them."""
     amount, _, share = text.rpartition(" (")
-    parts = [amount, f"({share}"] if amount else [text]
-    piece = Markup('<span style="white-space:nowrap">{}</span>')
-    return Markup(" ").join(piece.format(part) for part in parts)
+    if not amount:
+        return _PIECE.format(Markup(""), text)
+    # A phone has room for the share alone.
+    return Markup(" ").join([_PIECE.format(_WIDE, amount), _PIECE.format("", f"({share}")])
+
+
+_PIECE: Final = Markup('<span {}style="white-space:nowrap">{}</span>')
+_WIDE: Final = Markup('class="w" ')
 
 
 # --- the user's templates, in a sandbox

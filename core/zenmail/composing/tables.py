@@ -120,64 +120,14 @@ def _change(value: object, baseline: object) -> str:
 
 # Which way is better is read from the name, word by word.
 _LESS_IS_BETTER = frozenset(
-    [
-        "loss",
-        "error",
-        "errors",
-        "err",
-        "mae",
-        "mse",
-        "rmse",
-        "mape",
-        "smape",
-        "rmsle",
-        "logloss",
-        "perplexity",
-        "latency",
-        "wer",
-        "cer",
-        "fpr",
-        "fnr",
-        "brier",
-        "hinge",
-        "duration",
-        "seconds",
-        "ms",
-        "drift",
-        "misses",
-        "failures",
-        "missing",
-        "nulls",
-    ]
+    {"brier", "cer", "drift", "duration", "err", "error", "errors", "failures", "fnr", "fpr"}
+    | {"hinge", "latency", "logloss", "loss", "mae", "mape", "misses", "missing", "ms", "mse"}
+    | {"nulls", "perplexity", "rmse", "rmsle", "seconds", "smape", "wer"}
 )
 _MORE_IS_BETTER = frozenset(
-    [
-        "accuracy",
-        "acc",
-        "auc",
-        "auroc",
-        "auprc",
-        "f1",
-        "precision",
-        "recall",
-        "r2",
-        "score",
-        "iou",
-        "dice",
-        "map",
-        "ndcg",
-        "mrr",
-        "bleu",
-        "rouge",
-        "gini",
-        "kappa",
-        "mcc",
-        "sensitivity",
-        "specificity",
-        "tpr",
-        "tnr",
-        "throughput",
-    ]
+    {"acc", "accuracy", "auc", "auprc", "auroc", "bleu", "dice", "f1", "gini", "iou", "kappa"}
+    | {"map", "mcc", "mrr", "ndcg", "precision", "r2", "recall", "rouge", "score"}
+    | {"sensitivity", "specificity", "throughput", "tnr", "tpr"}
 )
 
 

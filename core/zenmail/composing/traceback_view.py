@@ -16,6 +16,7 @@ _COMPILED = re.compile(r"^(?P<package>\w{1,80})[/\\].{1,300}\.(?:pyx|pxi)$")
 _STANDARD = re.compile(r"[/\\]lib(?:64)?[/\\]python\d|[Pp]ython[\d.]*[/\\]Lib[/\\]|^<frozen ")
 _NAMED_PACKAGES = 3
 _BAR = " |"
+_BEGINNING = "(most recent call last):"
 
 
 class TracebackView(NamedTuple):

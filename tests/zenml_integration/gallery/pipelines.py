@@ -1,4 +1,4 @@
-"""Pipelines whose mails make up the gallery: long names, wide frames, 40 steps, three scripts."""
+"""Pipelines whose mails make up the gallery: long names, wide frames, 40 steps."""
 
 # No postponed annotations: ZenML 0.94 cannot read them on a step.
 import sys

@@ -21,7 +21,7 @@ def error_line(error: BaseException) -> str:
 
 
 def innermost(error: BaseException) -> BaseException:
-    """Return the error behind an error: of ``raise ... from`` the cause, of a group the first."""
+    """Return the error behind an error: the cause of another, the first of a group."""
     for _ in range(_DEEPEST):
         inside = getattr(error, "exceptions", None)
         if isinstance(inside, tuple) and inside and isinstance(inside[0], BaseException):
