@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from zenmail import Alert, compose
+
 pytestmark = [pytest.mark.once, pytest.mark.zenml]
 HERE = Path(__file__).parent
 TOOLS = HERE.parents[1] / "core" / "composing" / "gallery"
@@ -159,3 +161,21 @@ def test_mails_are_no_spam(mails: Path, tmp_path: Path) -> None:
     assert len(scores) == len(paths)
     found = {path.name: float(score) for path, score in zip(paths, scores, strict=True)}
     assert {name: score for name, score in found.items() if score > 0} == {}
+
+
+@pytest.mark.timeout(900)
+def test_a_title_takes_two_lines_whatever_its_name(tmp_path: Path) -> None:
+    """Names of up to 60 characters, with and without underscores, stand whole."""
+    _require_browser()
+    names = [
+        ("train_model_on_features_of_the_warehouse_every_night_again_" + "x" * 60)[:length]
+        for length in range(5, 61, 5)
+    ]
+    for name in (*names, "w" * 25 + "i" * 35, "解約予測" * 7):
+        alert = Alert(title=f"{name} failed", severity="error", error="ValueError: x")
+        email = compose(alert, sender="a@example.com", to="b@example.com")
+        assert email.html is not None
+        (tmp_path / f"{len(name)}-{name[0]}.html").write_text(email.html, encoding="utf-8")
+    pages = _node("pages.mjs", tmp_path)
+    assert len(pages) == len(names) + 2
+    assert {name: page["titleLines"] for name, page in pages.items() if page["titleLines"] > 2} == {}
