@@ -284,7 +284,7 @@ class ContentBuilder:
         if len(names) > self._limits.metrics:
             self.note(f"{len(names) - self._limits.metrics:,} more metrics are not shown.")
         return [
-            Metric(*row, line.trend)
+            Metric(row[0], row[1], row[2], row[3], line.trend)
             for row, line in zip(
                 self._safe.rows([line[:4] for line in lines], *[self._limits.cell] * 4),
                 lines,

@@ -89,13 +89,12 @@ def _aligned_parts(source: str) -> Iterator[tuple[bool, str]]:
         # A title above, or a single column beside an index, belongs to the table.
         if not columns[at] and lines[at].startswith("  ") and any(columns[at + 1 : at + 2]):
             columns[at] = True
-    for is_aligned, group in [
-        (found, list(at)) for found, at in groupby(range(len(lines)), key=columns.__getitem__)
-    ]:
-        if is_aligned and len(group) < 2:
-            columns[group[0]] = False
-    for is_aligned, at in groupby(range(len(lines)), key=columns.__getitem__):
-        text = "\n".join(lines[index] for index in at)
+    for at, found in enumerate(columns):
+        # One line alone is aligned with nothing.
+        if found and not any(columns[max(0, at - 1) : at] + columns[at + 1 : at + 2]):
+            columns[at] = False
+    for is_aligned, group in groupby(range(len(lines)), key=columns.__getitem__):
+        text = "\n".join(lines[index] for index in group)
         if text.strip():
             yield is_aligned, text if is_aligned else text.strip("\n")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -126,7 +127,7 @@ def test_what_a_failure_took_down_stands_before_the_longest_steps() -> None:
 class NAType:
     """What pandas.NA is called; it has no truth."""
 
-    def __ne__(self, other: object) -> object:
+    def __ne__(self, other: object) -> Any:
         return self
 
     def __bool__(self) -> bool:

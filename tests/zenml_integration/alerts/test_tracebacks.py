@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import sys
 
@@ -85,7 +86,7 @@ def test_the_innermost_cause_leads() -> None:
 def test_a_group_is_called_by_its_first_error() -> None:
     """A TaskGroup says of itself only that there are unhandled errors."""
     errors = [raised_from(), ValueError("b")]
-    group = ExceptionGroup("unhandled errors in a TaskGroup", errors)  # noqa: F821
+    group = getattr(builtins, "ExceptionGroup")("unhandled errors in a TaskGroup", errors)  # noqa: B009
     first, last = error_text(group).split("\n")
     assert first == "KeyError: 'model'"
     assert last.startswith("It ended in ExceptionGroup: unhandled errors in a TaskGroup")

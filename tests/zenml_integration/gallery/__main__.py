@@ -14,6 +14,7 @@ import tempfile
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = {
@@ -50,22 +51,23 @@ def run(folder: Path) -> None:
         # Not the repository: ZenML would load a second copy of zenmail_zenml from there.
         source_utils.set_custom_source_root(str(ROOT))
         client = Client()
+        configuration: dict[str, Any] = {
+            "transport": "file",
+            "transport_options": {"folder": str(folder / "sent")},
+            "sender_email": "ZenML alerts <alerts@example.com>",
+            "recipient_email": "oncall@example.com",
+        }
         alerter = StackComponentType.ALERTER
         client.create_flavor("zenmail_zenml.flavor.SMTPEmailAlerterFlavor", alerter)
         client.create_stack_component(
             name="mail",
             flavor="smtp_email",
             component_type=alerter,
-            configuration={
-                "transport": "file",
-                "transport_options": {"folder": str(folder / "sent")},
-                "sender_email": "ZenML alerts <alerts@example.com>",
-                "recipient_email": "oncall@example.com",
-            },
+            configuration=configuration,
         )
         client.create_stack(
             "production",
-            {
+            components={
                 StackComponentType.ORCHESTRATOR: "default",
                 StackComponentType.ARTIFACT_STORE: "default",
                 alerter: "mail",
@@ -103,7 +105,7 @@ def body(mail: EmailMessage, kind: str) -> str:
     return "" if part is None else str(part.get_content()).replace("\r\n", "\n")
 
 
-def standalone(mail: EmailMessage) -> str:
+def standalone(mail: Any) -> str:
     """Return the HTML part with its pictures inside, for a browser knows no ``cid:``."""
     pictures = {
         part["Content-ID"].strip("<>"): part for part in mail.walk() if part["Content-ID"]
@@ -111,7 +113,7 @@ def standalone(mail: EmailMessage) -> str:
 
     def inline(match: re.Match[str]) -> str:
         part = pictures[match[1]]
-        data = base64.b64encode(part.get_payload(decode=True)).decode("ascii")
+        data = base64.b64encode(bytes(part.get_content())).decode("ascii")
         return f'"data:{part.get_content_type()};base64,{data}"'
 
     return re.sub(r'"cid:([^"]+)"', inline, body(mail, "html"))

@@ -7,7 +7,7 @@ from typing import Any
 
 def customers(rows: int = 40) -> Any:
     """Return a table of customers, with two dozen columns."""
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 
     columns: dict[str, Any] = {
         "customer_id": [f"C-{100_000 + 37 * row}" for row in range(rows)],

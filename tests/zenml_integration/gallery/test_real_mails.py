@@ -178,4 +178,6 @@ def test_a_title_takes_two_lines_whatever_its_name(tmp_path: Path) -> None:
         (tmp_path / f"{len(name)}-{name[0]}.html").write_text(email.html, encoding="utf-8")
     pages = _node("pages.mjs", tmp_path)
     assert len(pages) == len(names) + 2
-    assert {name: page["titleLines"] for name, page in pages.items() if page["titleLines"] > 2} == {}
+    assert {
+        name: page["titleLines"] for name, page in pages.items() if page["titleLines"] > 2
+    } == {}

@@ -137,7 +137,7 @@ class RunContext:
             return ""
         logs = read_or_default(lambda: getattr(self.innermost, "log_collection", None), None)
         for log in logs or ():
-            uri = read_or_default(lambda log=log: log.uri, None)
+            uri = getattr(log, "uri", None)
             if uri and Path(uri).exists():
                 return f"cat {quote(str(uri))}{'/*' if Path(uri).is_dir() else ''}"
         # It starts the dashboard of the local store.
