@@ -488,9 +488,9 @@ def _preheader(subject: str, error: str, body: str, facts: Sequence[tuple[str, s
         words.append(f"{'after' if error else 'in'} {took}")
     if attempt := values.get("Attempt"):
         words.append(f"attempt {attempt}")
-    return clean_line(
-        " · ".join(word for word in words if word not in subject), limit=_PREHEADER
-    )
+    # The words are clean already; a mail whose characters are all ASCII is made faster.
+    new = ", ".join(word.rstrip(".") for word in words if word not in subject)
+    return " ".join(new.split())[:_PREHEADER]
 
 
 def _screen(body: str) -> tuple[str, str]:

@@ -107,7 +107,7 @@ def test_each_thing_stands_once_before_the_traceback(
         assert subject.startswith(f"Failed: {step}")
         assert subject.endswith(f": {error}")
         assert len(subject) <= 50
-    assert pages["step-failed"]["inbox"].startswith("'tenure_in_months' · after ")
+    assert pages["step-failed"]["inbox"].startswith("'tenure_in_months', after ")
     assert pages["step-failed"]["inbox"].rstrip(" \u034f").endswith(" s")
 
 
