@@ -149,7 +149,7 @@ def _reason(error: Exception) -> str:
 
 
 # Mail programs fill their preview with what follows, so that nothing is to follow.
-_PADDING: Final = Markup(" &#847;" * 120)  # noqa: S704 - a constant
+_PADDING: Final = Markup(("\n" + " &#847;" * 10) * 10)  # noqa: S704 - a constant
 _TITLE_SIZES: Final = ((22, "g1"), (38, "g2"))
 
 
