@@ -7,23 +7,43 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from .address import Mailbox, split_addresses
 from .clean import as_text
-from .errors import AddressError
+from .errors import AddressError, ConfigurationError
 from .model import Model
 
 if TYPE_CHECKING:
     from typing_extensions import Required, TypedDict, Unpack
 
-__all__ = ["Addressing"]
+__all__ = ["Addressing", "as_time_zone"]
 
 
 def _as_sender(value: object) -> str:
     if isinstance(value, str | Mailbox):
         return str(value)
     raise AddressError(f"The sender is a {type(value).__name__}, not a mail address.")
+
+
+def as_time_zone(name: str) -> str:
+    """Return the name of a time zone that this machine knows.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    from zoneinfo import ZoneInfo
+
+    try:
+        if name:
+            ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ConfigurationError(
+            f"Unknown time zone {name!r}.",
+            remedy='Give a name such as "Europe/Berlin"; where the system has none, install '
+            "tzdata.",
+        ) from None
+    return name
 
 
 def _as_path(value: Any) -> Any:
@@ -47,6 +67,7 @@ if TYPE_CHECKING:
         include_html: bool
         templates: str | Path | None
         redact: bool
+        time_zone: str
 
 
 class Addressing(Model):
@@ -63,6 +84,7 @@ class Addressing(Model):
         templates: A folder, or "package:folder", whose ``alert.html`` and ``alert.txt``
             replace zenmail's own. The alert is sent even if they do not render.
         redact: Whether to take out what is secret by its name or its shape.
+        time_zone: The readers' time zone, such as "Europe/Berlin", shown beside UTC; or "".
 
     Raises:
         ConfigurationError: A value is unusable.
@@ -77,6 +99,7 @@ class Addressing(Model):
     include_html: bool = True
     templates: Annotated[str | None, BeforeValidator(_as_path)] = None
     redact: bool = True
+    time_zone: Annotated[str, AfterValidator(as_time_zone)] = ""
 
     if TYPE_CHECKING:
 

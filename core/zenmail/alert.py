@@ -92,6 +92,7 @@ class Alert(Model):
 
     Attributes:
         title: What happened, in a line.
+        subject: The mail's subject, or "" for the title.
         body: More about it; Markdown unless ``body_format`` is "plain".
         body_format: How to read the body.
         severity: How bad it is; decides colour and importance.
@@ -101,6 +102,7 @@ class Alert(Model):
         next_steps: What the reader should do, one sentence each.
         url: Where to read more, or "".
         url_label: What stands on the button for ``url``.
+        command: A shell command that shows more, where there is no ``url``; or "".
         links: Label to address of further places.
         metrics: Name to number, shown as a table.
         baseline: Name to number to compare the metrics with.
@@ -117,6 +119,7 @@ class Alert(Model):
     """
 
     title: Text = ""
+    subject: Text = ""
     body: Text = ""
     body_format: Literal["markdown", "plain"] = "markdown"
     severity: Severity = "info"
@@ -126,6 +129,7 @@ class Alert(Model):
     next_steps: Annotated[tuple[Text, ...], BeforeValidator(_as_sentences)] = ()
     url: Text = ""
     url_label: Text = "Open in the dashboard"
+    command: Text = ""
     links: dict[Text, Text] = Field(default_factory=dict)
     metrics: dict[Text, Any] = Field(default_factory=dict)
     baseline: dict[Text, Any] = Field(default_factory=dict)
@@ -145,6 +149,7 @@ class Alert(Model):
             self,
             *,
             title: object = "",
+            subject: object = "",
             body: object = "",
             body_format: Literal["markdown", "plain"] = "markdown",
             severity: Severity = "info",
@@ -154,6 +159,7 @@ class Alert(Model):
             next_steps: str | Iterable[str] = (),
             url: str = "",
             url_label: str = "Open in the dashboard",
+            command: str = "",
             links: Mapping[str, str] = ...,
             metrics: Mapping[str, Any] = ...,
             baseline: Mapping[str, Any] = ...,

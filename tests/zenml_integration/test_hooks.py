@@ -128,10 +128,7 @@ def test_a_failed_step_is_one_mail(alerter: Any, server: SMTPServer) -> None:
         explode(load_rows())
 
     fail(static_failing)
-    assert subjects(server) == [
-        "Step explode of pipeline static_failing failed: ValueError: no model for 3 rows and a "
-        "second line"
-    ]
+    assert subjects(server) == ["Failed: explode · static_failing: ValueError"]
     body = text(server.mails[0])
     assert body.index("no model for 3 rows") < body.index("Traceback")
     assert 'raise ValueError(f"no model' in body
@@ -158,23 +155,23 @@ def test_settings_reach_the_hooks(alerter: Any, server: SMTPServer) -> None:
     with_settings()
     (mail,) = server.mails
     assert mail.recipients == ["one@example.com", "two@example.com"]
-    assert subjects(server) == ["[prod] Step load_rows of pipeline with_settings completed"]
+    assert subjects(server) == ["[prod] Completed: load_rows · with_settings"]
     assert mail.message.get_body(("html",)) is None
 
 
 @pytest.mark.skipif(not run_level_hooks(), reason="this ZenML copies the hooks onto each step")
 def test_a_dynamic_run_is_one_summary(alerter: Any, server: SMTPServer) -> None:
-    """A failing dynamic run mails one summary: its steps, what failed and why, a timeline."""
+    """A failing dynamic run mails one summary: its steps, what failed and why, and when."""
     fail(dynamic_failing)
     (mail,) = server.mails
-    assert subjects(server)[0].startswith(
-        "Pipeline dynamic_failing failed: ValueError: no model"
-    )
+    assert subjects(server) == ["Failed: dynamic_failing: 1 of 2 failed"]
     body = text(mail)
-    for word in ("load_rows", "completed", "explode", "failed", "2 steps"):
+    for word in ("completed", "1 of 2 steps failed", "ValueError: no model"):
         assert word in body
-    pictures = [part for part in mail.message.walk() if part.get_content_type() == "image/png"]
-    assert len(pictures) == 1
+    assert body.index("- explode: failed") < body.index("- load_rows: completed")
+    bars = mail.message.get_body(("html",))
+    assert bars is not None
+    assert bars.get_content().count('role="img"') == 2
 
 
 @pytest.mark.skipif(not run_level_hooks(), reason="this ZenML copies the hooks onto each step")
@@ -182,8 +179,8 @@ def test_all_hooks_of_a_dynamic_run(alerter: Any, server: SMTPServer) -> None:
     """Start and summary are mailed once each, however many hooks speak of the end."""
     dynamic_fine()
     assert subjects(server) == [
-        "Pipeline dynamic_fine started",
-        "Pipeline dynamic_fine completed",
+        "Started: dynamic_fine",
+        "Completed: dynamic_fine",
     ]
     assert "2 steps" in text(server.mails[1])
 
@@ -207,7 +204,7 @@ def test_a_run_ends_with_its_digest_and_its_summary(
     first, second, digest, last = subjects(server)
     assert (first, second) == ("Alert 0", "Alert 1")
     assert "4" in digest
-    assert last == "Pipeline dynamic_storm completed"
+    assert last == "Completed: dynamic_storm"
 
 
 @pytest.mark.skipif(not run_level_hooks(), reason="this ZenML has no such hooks of steps")
@@ -215,8 +212,8 @@ def test_a_step_of_a_dynamic_run_mails_for_itself(alerter: Any, server: SMTPServ
     """A failed step's own mail and the run's summary are two mails, and not more."""
     fail(dynamic_both)
     first, second = subjects(server)
-    assert first.startswith("Step explode of pipeline dynamic_both failed")
-    assert second.startswith("Pipeline dynamic_both failed")
+    assert first.startswith("Failed: explode · dynamic_both")
+    assert second.startswith("Failed: dynamic_both")
 
 
 def test_a_server_that_is_down_fails_no_run(

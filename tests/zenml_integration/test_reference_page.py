@@ -179,12 +179,14 @@ def test_email_hooks(
     assert "my_pipeline" in subject
     if outcome == "failure":
         assert len(server.mails) == 1
-        assert "failed: RuntimeError: Step failed with a simulated error" in subject
+        assert subject.startswith("Failed: ")
+        assert subject.endswith(": RuntimeError")
         text = part(mail, "plain")
+        assert text.count("RuntimeError: Step failed with a simulated error") == 2
         assert text.index("RuntimeError") < text.index("Traceback")
         assert "step_runner.py" not in text
     else:
-        assert subject.endswith("completed")
+        assert subject.startswith("Completed: ")
 
 
 def test_generic_step(

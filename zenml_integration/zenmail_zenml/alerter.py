@@ -270,8 +270,11 @@ class SMTPEmailAlerter(BaseAlerter):
                 include_html=settings.include_html,
                 templates=settings.templates or None,
                 redact=settings.redact,
+                time_zone=settings.time_zone,
             )
-            line = subject or alert.title or alert.body.strip().partition("\n")[0]
+            line = (
+                subject or alert.subject or alert.title or alert.body.strip().partition("\n")[0]
+            )
             hidden = mailer.hide(line[:_MAX_SUBJECT], shapes=settings.redact)
         return receipt, clean_line(hidden, limit=200)
 
@@ -312,6 +315,10 @@ def _seconds(deadline: Any) -> float:
     except (TypeError, ValueError):
         return _DEFAULT_DEADLINE
     return seconds if 0 < seconds < threading.TIMEOUT_MAX else _DEFAULT_DEADLINE
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
 
 
 def _token_sources(options: Any) -> list[str]:

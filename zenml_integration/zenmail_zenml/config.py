@@ -166,6 +166,10 @@ class SMTPEmailAlerterSettings(BaseSettings):
         default=None,
         description="Remove what looks like a secret from each mail. Default: true.",
     )
+    time_zone: _Text = Field(
+        default=None,
+        description="Time zone shown beside UTC, such as Europe/Berlin. Default: UTC alone.",
+    )
     run_alerts: _List = Field(
         default=None,
         description="Events of a run that are mailed without a hook: failed, stopped, "

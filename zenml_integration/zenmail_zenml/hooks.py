@@ -16,14 +16,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional
 
 from zenmail import Alert
-from zenmail.clean import clean_line
+from zenmail.composing.headline import NAME, shortened, subject_line
 from zenmail.composing.values import duration
 from zenmail.redaction.redact import Redactor
 
 from .alerts.build import build_alert
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context, read_or_default
 from .alerts.run_summary import summarise_run
-from .alerts.tracebacks import error_line, user_traceback
+from .alerts.tracebacks import error_text, innermost, user_traceback
 from .flavor import is_email_alerter
 
 if TYPE_CHECKING:
@@ -161,15 +161,17 @@ def _find_alerter() -> BaseAlerter | None:
 
 
 def _failure(exception: BaseException, context: RunContext) -> Alert:
-    error = error_line(exception)
     values = summarise_run(context) if context.step is None else {}
+    kind = type(innermost(exception)).__qualname__
     return Alert(
-        title=f"{_origin(context)} failed: {clean_line(error, limit=120)}",
+        title=f"{_name(context)} failed",
+        subject=_subject("Failed", context, values.pop("verdict", "") or kind),
         body=values.pop("body", ""),
         body_format="plain",
         severity="error",
-        error=error,
+        error=error_text(exception),
         traceback=user_traceback(exception),
+        command="" if context.url else context.command,
         **_details(context),
         **values,
     )
@@ -177,13 +179,13 @@ def _failure(exception: BaseException, context: RunContext) -> Alert:
 
 def _success(context: RunContext, status: str = "") -> Alert:
     values = summarise_run(context) if context.step is None else {}
+    verdict = values.pop("verdict", "")
     status = status or (context.run_status if context.step is None else "")
     ended = status if status in ("stopped", "failed", "cancelled") else "completed"
-    seconds = context.seconds
-    took = f"It took {duration(seconds)}." if seconds is not None else ""
     return Alert(
-        title=f"{_origin(context)} {ended}",
-        body=values.pop("body", "") or took,
+        title=f"{_name(context)} {ended}",
+        subject=_subject(ended.capitalize(), context, verdict),
+        body=values.pop("body", ""),
         body_format="plain",
         severity="success" if ended == "completed" else "warning",
         **_details(context),
@@ -193,18 +195,20 @@ def _success(context: RunContext, status: str = "") -> Alert:
 
 def _start(context: RunContext) -> Alert:
     return Alert(
-        title=f"{_origin(context)} started",
+        title=f"{_name(context)} started",
+        subject=_subject("Started", context),
         body_format="plain",
         **_details(context, timed=False),
     )
 
 
-def _origin(context: RunContext) -> str:
-    """Return the beginning of every title: the step, or else the pipeline."""
-    pipeline = context.pipeline_name
-    if context.step is not None:
-        return f"Step {context.step_name}" + (f" of pipeline {pipeline}" if pipeline else "")
-    return f"Pipeline {pipeline}" if pipeline else "Pipeline"
+def _subject(verdict: str, context: RunContext, detail: str = "") -> str:
+    return subject_line(verdict, context.step_name, context.pipeline_name, detail=detail)
+
+
+def _name(context: RunContext) -> str:
+    """Return what the title is about: the step, or else the pipeline."""
+    return shortened(context.step_name or context.pipeline_name or "Pipeline", NAME)
 
 
 def _details(context: RunContext, *, timed: bool = True) -> dict[str, Any]:
@@ -212,6 +216,8 @@ def _details(context: RunContext, *, timed: bool = True) -> dict[str, Any]:
     seconds = context.seconds
     if timed and seconds is not None:
         facts["Duration"] = duration(seconds)
+    if context.attempt > 1:
+        facts["Attempt"] = context.attempt
     if context.parameters:
         facts["Parameters"] = context.parameters
     return {"facts": facts}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,6 +22,7 @@ from pydantic import (
 from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
 
 from zenmail.address import Mailbox, parse_mailbox, split_addresses
+from zenmail.addressing import as_time_zone
 from zenmail.clean import clean_line
 from zenmail.errors import AddressError, ConfigurationError, OptionsError
 from zenmail.model import describe_validation
@@ -233,6 +235,7 @@ class Resolved(BaseModel):
     max_alerts_per_run: int | None = Field(default=None, ge=1)
     templates: str = ""
     redact: bool = True
+    time_zone: Annotated[str, AfterValidator(as_time_zone)] = ""
     run_alerts: Addresses = ("failed", "silent", "paused", "recovered")
     max_duration: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 

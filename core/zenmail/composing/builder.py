@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -14,14 +16,15 @@ from ..clean import clean_line, clean_text
 from ..redaction.names import Secrecy, is_secret
 from ..redaction.redact import Redactor
 from .content import Content
+from .headline import NAME, shortened
 from .language import language_of
 from .limits import Limits
 from .links import true_host
-from .markdown import from_markdown, from_plain
+from .markdown import Rendered, from_markdown, from_plain
 from .pictures import Picture, load_pictures
 from .safe_texts import SafeTexts
 from .shield import Shield
-from .tables import Metric, Step, Table, metrics_table, steps_table, to_table
+from .tables import Metric, Step, Table, fit, metrics_table, steps_table, to_table
 from .traceback_view import TracebackView, view_traceback
 from .values import flattened, format_value, plain_mapping
 
@@ -36,10 +39,17 @@ _LABELS: Final = {
 }
 _LONGEST_URL: Final = 2000
 _LONGEST_HEADER: Final = 900
-_SHORT_MESSAGE: Final = 600
+_SCREEN: Final = 1500
+_SCREEN_LINES: Final = 40
+_PREHEADER: Final = 140
+_PARAGRAPH: Final = re.compile(r"\n[ \t]*\n")
+_NOTHING: Final = Rendered("", "")
 _FIRST_FACTS: Final = 8
 _MOST_PICTURES: Final = 100
 _NAMES: Final = ("name", "key", "variable", "parameter")
+_MOST_COLUMNS: Final = 200
+_MOST_ROWS: Final = 1000
+_LARGEST_CSV: Final = 40_000
 _SCALARS: Final = (str, int, float, bool, type(None))
 _MARKS: Final = re.compile(r"^[ #>*`_-]+|[*`_ ]+$")
 
@@ -55,6 +65,7 @@ class ContentBuilder:
         limits: How much the mail may hold.
         subject: The subject, if it is not the alert's title.
         subject_prefix: What precedes the subject.
+        time_zone: The readers' time zone, such as "Europe/Berlin"; "" for UTC alone.
         pass_through: Exceptions that end the program and are never caught.
 
     Attributes:
@@ -73,10 +84,12 @@ class ContentBuilder:
         *,
         subject: str = "",
         subject_prefix: str = "",
+        time_zone: str = "",
         pass_through: tuple[type[BaseException], ...] = (),
     ) -> None:
+        self._time_zone = time_zone
         self._alert = alert
-        self._subject = subject
+        self._subject = subject or alert.subject
         self._redactor = redactor
         self._limits = limits
         self._pass_through = pass_through
@@ -120,6 +133,7 @@ class ContentBuilder:
                     (alert.error, limits.error),
                     (alert.url, _LONGEST_URL),
                     (alert.url_label, limits.cell),
+                    (alert.command, limits.line),
                     *[(sentence, limits.line) for sentence in sentences],
                     *self._cells(facts),
                 ]
@@ -130,9 +144,10 @@ class ContentBuilder:
         title = clean_line(next(texts), limit=limits.title + 60)
         body, error = next(texts).strip("\n"), next(texts).strip()
         url = _as_url(next(texts))
-        url_label = _honest(next(texts), url)
+        url_label, command = _honest(next(texts), url), next(texts)
         next_steps = list(islice(texts, len(sentences)))
         facts = list(zip(texts, texts, strict=True))
+        origin, facts = _origin(facts)
         if len(facts) > _FIRST_FACTS:
             sections.insert(0, ("More facts", facts[_FIRST_FACTS:]))
             del facts[_FIRST_FACTS:]
@@ -140,31 +155,42 @@ class ContentBuilder:
             self.note(f"{left:,} more next steps are not shown.")
         if not title:
             title, body = _title_from(subject, body, label)
-        rendered = (from_plain if alert.body_format == "plain" else from_markdown)(body)
-        traceback = self._traceback() if alert.traceback else None
+        facts = [
+            fact
+            for fact in facts
+            if fact[0] != "Step" or not _names(f"{title}\n{body}", fact[1])
+        ]
+        render = from_plain if alert.body_format == "plain" else from_markdown
+        first, rest = _screen(body)
+        rendered = render(first)
+        more = render(rest) if rest else _NOTHING
+        traceback = self._traceback(error) if alert.traceback else None
         if alert.images:
             self._load_pictures()
         lang, direction = "en", "ltr"
         if not (title.isascii() and body.isascii()):
             lang, direction = language_of(f"{title}\n{body[:2000]}")
-        steps, steps_note = self._steps() if alert.steps else ((), "")
+        steps, steps_note = self._steps(error) if alert.steps else ((), "")
         return Content(
             subject=subject or title,
             title=title,
+            preheader=_preheader(subject or title, error, rendered.text, facts) or origin,
+            origin=origin,
             severity=alert.severity,
             label=label,
             symbol=symbol,
             lang=lang,
             dir=direction,
-            message=rendered.text,
+            message=f"{rendered.text}\n\n{more.text}" if rest else rendered.text,
             message_html=rendered.html,
-            long_message=len(body) > _SHORT_MESSAGE or body.count("\n") > 10,
+            more_html=more.html,
             facts=facts,
             sections=sections,
             error=error,
             next_steps=next_steps,
             url=url,
             url_label=url_label,
+            command=command,
             links=self._links() if alert.links else (),
             metrics=self._metrics() if alert.metrics or alert.baseline else (),
             has_baseline=bool(alert.baseline),
@@ -176,7 +202,7 @@ class ContentBuilder:
             notes=self._notes,
             redactions=self._redactor.count,
             redacted=self._redactor.summary(),
-            occurred_at=_moment(alert.occurred_at),
+            occurred_at=_moment(alert.occurred_at, self._time_zone),
         )
 
     def note(self, sentence: str) -> None:
@@ -270,7 +296,14 @@ class ContentBuilder:
                 self.note(f'The metric "{name}" cannot be shown: {type(error).__name__}.')
         if len(names) > self._limits.metrics:
             self.note(f"{len(names) - self._limits.metrics:,} more metrics are not shown.")
-        return [Metric(*row) for row in self._safe.rows(lines, *[self._limits.cell] * 4)]
+        return [
+            Metric(row[0], row[1], row[2], row[3], line.trend)
+            for row, line in zip(
+                self._safe.rows([line[:4] for line in lines], *[self._limits.cell] * 4),
+                lines,
+                strict=True,
+            )
+        ]
 
     def _tables(self) -> Sequence[Table]:
         self._redactor.place = "tables"
@@ -278,16 +311,42 @@ class ContentBuilder:
         safe: list[Table] = []
         for title, source in islice(tables.items(), limits.tables):
             try:
-                table = to_table(title, source, rows=limits.rows, columns=limits.columns)
+                table = to_table(title, source, rows=limits.rows, columns=_MOST_COLUMNS)
+                whole = self._safe_table(table)
+                shown = fit(whole, limits.columns)
+                if len(shown.columns) < len(whole.columns):
+                    self._attach_csv(title, source, len(safe))
             except self._pass_through:
                 raise
             except Exception as error:
                 self.note(f'The table "{title}" cannot be shown: {type(error).__name__}.')
                 continue
-            safe.append(self._safe_table(table))
+            safe.append(shown)
         if len(tables) > limits.tables:
             self.note(f"{len(tables) - limits.tables:,} more tables are not shown.")
         return safe
+
+    def _attach_csv(self, title: str, source: object, number: int) -> None:
+        """Attach a table that is too wide for the mail."""
+        table = to_table(title, source, rows=_MOST_ROWS, columns=_MOST_COLUMNS, exact=True)
+        table = self._safe_table(table)
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\r\n")
+        writer.writerow(table.columns)
+        kept = 0
+        for row in table.rows:
+            if stream.tell() > _LARGEST_CSV * self._limits.rows / Limits.rows:
+                break
+            writer.writerow(row)
+            kept += 1
+        name = f"table{number + 1}.csv"
+        content = stream.getvalue().encode("utf-8")
+        self.spilled_files.append(
+            Attachment(filename=name, content=content, content_type="text/csv")
+        )
+        cut = kept < len(table.rows) or table.note
+        extent = f"The first {kept:,} rows" if cut else "All rows and columns"
+        self.note(f'{extent} of "{table.title}" are attached as {name}.')
 
     def _safe_table(self, table: Table) -> Table:
         secrecies: list[Secrecy] = [self._shield.secrecy_of(name) for name in table.columns]
@@ -313,7 +372,7 @@ class ContentBuilder:
         )
         return table
 
-    def _steps(self) -> tuple[Sequence[Step], str]:
+    def _steps(self, error: str) -> tuple[Sequence[Step], str]:
         self._redactor.place = "steps"
         limits = self._limits
         lines, note = steps_table(self._alert.steps, limits.steps)
@@ -322,7 +381,9 @@ class ContentBuilder:
             *(limits.cell, limits.cell, limits.line, _LONGEST_URL),
         )
         return [
-            line._replace(name=name, status=status, reason=reason, url=url)
+            line._replace(
+                name=name, status=status, reason="" if reason == error else reason, url=url
+            )
             for line, (name, status, reason, url) in zip(lines, rows, strict=True)
         ], self._safe.one(note, limits.line)
 
@@ -358,7 +419,7 @@ class ContentBuilder:
 
     # --- the traceback
 
-    def _traceback(self) -> TracebackView:
+    def _traceback(self, error: str) -> TracebackView:
         self._redactor.place = "the traceback"
         limits, source = self._limits, self._alert.traceback.strip("\n")
         head, tail, omitted = source, "", 0
@@ -371,6 +432,7 @@ class ContentBuilder:
         view = view_traceback(
             head,
             tail,
+            error=error,
             omitted=omitted,
             lines=limits.traceback_lines,
             width=limits.traceback_width,
@@ -421,9 +483,73 @@ def _title_from(subject: str, body: str, label: str) -> tuple[str, str]:
     return title, rest.lstrip("\n") if whole else body
 
 
-def _moment(moment: datetime) -> str:
+def _origin(facts: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]]]:
+    """Return the pipeline and the run in a line, and the other facts."""
+    found: dict[str, str] = {}
+    values: dict[str, str] = {}
+    others = []
+    for label, value in facts:
+        key = label.lower()
+        if key in ("pipeline", "run") and key not in found and value:
+            found[key] = f"{label} {value}"
+            values[key] = value
+        else:
+            others.append((label, value))
+    # ZenML names a run after its pipeline.
+    if "run" in values and values["run"].startswith(values.get("pipeline", " ")):
+        del found["pipeline"]
+    return " · ".join(found.values()), others
+
+
+def _names(title: str, step: str) -> bool:
+    return step in title or shortened(step, NAME) in title
+
+
+def _preheader(subject: str, error: str, body: str, facts: Sequence[tuple[str, str]]) -> str:
+    """Return what the subject does not say: the message, after how long, which attempt."""
+    first = error.partition("\n")[0]
+    kind, _, message = first.partition(": ")
+    words = [message if message and kind in subject else first] if first else []
+    words += [line for line in (_MARKS.sub("", body[:_PREHEADER].strip()),) if line]
+    values = dict(facts)
+    if took := values.get("Duration"):
+        words.append(f"{'after' if error else 'in'} {took}")
+    if attempt := values.get("Attempt"):
+        words.append(f"attempt {attempt}")
+    # The words are clean already; a mail whose characters are all ASCII is made faster.
+    new = ", ".join(word.rstrip(".") for word in words if word not in subject)
+    return " ".join(new.split())[:_PREHEADER]
+
+
+def _screen(body: str) -> tuple[str, str]:
+    """Split a body that fills more than a screen and a half of a phone."""
+    if len(body) <= _SCREEN and body.count("\n") <= _SCREEN_LINES:
+        return body, ""
+    end = 0
+    for match in _PARAGRAPH.finditer(body):
+        first = body[: match.start()]
+        if len(first) > _SCREEN or first.count("\n") > _SCREEN_LINES:
+            break
+        # Neither code nor a list is torn.
+        if first.count("```") % 2 == 0 and not body[match.end() : match.end() + 1].isspace():
+            end = match.start()
+    return (body[:end], body[end:].strip("\n")) if end else (body, "")
+
+
+def _moment(moment: datetime, time_zone: str) -> str:
     zone = "UTC" if moment.tzinfo is timezone.utc else moment.strftime("%Z")
+    if not time_zone:
+        return f"{_minute(moment)} {zone}".rstrip()
+    from zoneinfo import ZoneInfo
+
+    local = moment.astimezone(ZoneInfo(time_zone))
+    utc = moment.astimezone(timezone.utc)
+    day = "" if local.date() == utc.date() else f"{utc:%Y-%m-%d} "
+    return f"{_minute(local)} {local:%Z} ({day}{utc:%H:%M} UTC)"
+
+
+def _minute(moment: datetime) -> str:
     return (
         f"{moment.year:04}-{moment.month:02}-{moment.day:02} "
-        f"{moment.hour:02}:{moment.minute:02} {zone}".rstrip()
+        f"{moment.hour:02}:{moment.minute:02}"
     )

@@ -109,6 +109,7 @@ def compose_addressed(
             Limits().scaled(scale),
             subject=as_text(subject),
             subject_prefix=addressing.subject_prefix,
+            time_zone=addressing.time_zone,
             pass_through=pass_through,
         )
         content = builder.content()

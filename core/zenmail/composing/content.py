@@ -19,6 +19,8 @@ class Content(NamedTuple):
     Attributes:
         subject: The subject, without prefix.
         title: What happened.
+        preheader: What an inbox shows behind the subject.
+        origin: The pipeline and the run, in a line.
         severity: The alert's severity: "info", "success", "warning", "error", "critical".
         label: The severity as a word.
         symbol: The severity as a symbol.
@@ -26,13 +28,14 @@ class Content(NamedTuple):
         dir: "ltr" or "rtl".
         message: The body as text.
         message_html: The body as HTML, already escaped.
-        long_message: Whether the body is too long for the first screen.
+        more_html: The rest of a long body as HTML, already escaped.
         facts: Labels and values.
         sections: Headings, each with labels and values.
         error: The exception.
         next_steps: What the reader should do.
         url: Where to read more.
         url_label: The text of the button for ``url``.
+        command: A shell command that shows more.
         links: Labels and addresses.
         metrics: Rows of the metrics table.
         has_baseline: Whether the metrics are compared with a baseline.
@@ -49,6 +52,8 @@ class Content(NamedTuple):
 
     subject: str
     title: str
+    preheader: str
+    origin: str
     severity: str
     label: str
     symbol: str
@@ -56,13 +61,14 @@ class Content(NamedTuple):
     dir: str
     message: str
     message_html: str
-    long_message: bool
+    more_html: str
     facts: Sequence[tuple[str, str]]
     sections: Sequence[tuple[str, Sequence[tuple[str, str]]]]
     error: str
     next_steps: Sequence[str]
     url: str
     url_label: str
+    command: str
     links: Sequence[tuple[str, str]]
     metrics: Sequence[Metric]
     has_baseline: bool

@@ -28,7 +28,7 @@ class Limits:
     steps: int = 40
     tables: int = 6
     rows: int = 20
-    columns: int = 6
+    columns: int = 10
 
     def scaled(self, factor: float) -> Limits:
         """Return the limits multiplied by a factor below 1."""

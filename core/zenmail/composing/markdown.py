@@ -8,9 +8,10 @@ stays as it is: names such as ``my_feature_store`` and ``__init__``, ``<module>`
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from html import escape as _escape
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from .links import href, is_web_address, true_host
@@ -55,13 +56,47 @@ _PRE = (
     f'<pre class="k" dir="ltr" style="margin:0 0 12px;padding:12px;border-radius:6px;{_CODE};'
     'line-height:1.5;white-space:pre-wrap;overflow-wrap:anywhere;text-align:left">'
 )
+_PRE_ALIGNED = (
+    f'<pre class="k" dir="ltr" tabindex="0" style="margin:0 0 12px;padding:12px;'
+    f"border-radius:6px;{_CODE};line-height:1.5;white-space:pre;overflow-x:auto;"
+    'text-align:left">'
+)
+_COLUMNS = re.compile(r"\S {2,}\S")
 _CELL = "padding:6px 10px;border:1px solid #d5dae1;vertical-align:top;overflow-wrap:anywhere"
 
 
 def from_plain(source: str) -> Rendered:
     """Return a text verbatim, with its line ends and its indentation."""
     source = source.strip("\n")
-    return Rendered(f"{_P}{_lines(source)}</p>\n" if source else "", source.rstrip())
+    if not source:
+        return Rendered("", "")
+    if "  " not in source:
+        return Rendered(f"{_P}{_lines(source)}</p>\n", source.rstrip())
+    html = [
+        f"{_PRE_ALIGNED}{_escape(part, quote=False)}</pre>\n"
+        if is_aligned
+        else f"{_P}{_lines(part)}</p>\n"
+        for is_aligned, part in _aligned_parts(source)
+    ]
+    return Rendered("".join(html), source.rstrip())
+
+
+def _aligned_parts(source: str) -> Iterator[tuple[bool, str]]:
+    """Yield runs of lines, and whether spaces align them, as in a frame printed as text."""
+    lines = source.split("\n")
+    columns = [bool(_COLUMNS.search(line)) for line in lines]
+    for at in range(len(lines)):
+        # A title above, or a single column beside an index, belongs to the table.
+        if not columns[at] and lines[at].startswith("  ") and any(columns[at + 1 : at + 2]):
+            columns[at] = True
+    for at, found in enumerate(columns):
+        # One line alone is aligned with nothing.
+        if found and not any(columns[max(0, at - 1) : at] + columns[at + 1 : at + 2]):
+            columns[at] = False
+    for is_aligned, group in groupby(range(len(lines)), key=columns.__getitem__):
+        text = "\n".join(lines[index] for index in group)
+        if text.strip():
+            yield is_aligned, text if is_aligned else text.strip("\n")
 
 
 def from_markdown(source: str) -> Rendered:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..alert import Image
 from ..attachment import Attachment
 
-__all__ = ["LARGEST", "MOST", "Picture", "load_pictures"]
+__all__ = ["LARGEST", "MOST", "Picture", "figure_of", "load_pictures", "png_of", "title_of"]
 
 LARGEST = 1_500_000
 """Bytes of a picture at most; a larger one is made smaller, or refused with a note."""
@@ -21,6 +21,7 @@ _WIDEST = 1200
 _COLUMN = 592
 _MOST_PIXELS = 50_000_000
 _DECODED = ("PNG", "JPEG", "GIF", "WEBP")
+_DEEPEST = 4
 _KINDS = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"\xff\xd8\xff", "jpeg"),
@@ -67,7 +68,7 @@ def load_pictures(
             continue
         try:
             if not (image.alt or image.caption):
-                alt = _title(image.source) or alt
+                alt = title_of(image.source) or alt
             data = _read(image.source)
             kind = _kind(data)
             _check_size(data)
@@ -113,12 +114,9 @@ def _read(source: Any) -> bytes:
         if path.stat().st_size > 20 * LARGEST:
             raise _Unusable(f"it is larger than {20 * LARGEST // 1_000_000} MB")
         return path.read_bytes()
-    if not callable(getattr(source, "savefig", None)) and callable(
-        getattr(source, "get_figure", None)
-    ):
-        source = source.get_figure()
-    if callable(savefig := getattr(source, "savefig", None)):
-        return _figure(savefig)
+    figure = figure_of(source)
+    if figure is not None:
+        return _figure(figure)
     if callable(save := getattr(source, "save", None)) and hasattr(source, "size"):
         return _pil(source, save)
     if callable(read := getattr(source, "read", None)):
@@ -128,12 +126,51 @@ def _read(source: Any) -> bytes:
     raise _Unusable(f"a {type(source).__name__} is no picture that zenmail knows")
 
 
-def _figure(savefig: Any) -> bytes:
+def figure_of(source: Any) -> Any:
+    """Return the figure that a plot belongs to, or None: pandas and seaborn return axes.
+
+    Args:
+        source: A figure, axes, an array or a list of axes, or a grid of plots.
+    """
+    for _ in range(_DEEPEST):
+        if callable(getattr(source, "savefig", None)):
+            return source
+        if callable(get_figure := getattr(source, "get_figure", None)):
+            source = get_figure()
+        elif hasattr(getattr(source, "figure", None), "savefig"):
+            source = source.figure
+        elif isinstance(source, list | tuple | dict) or hasattr(source, "flat"):
+            plots = source.values() if isinstance(source, dict) else source
+            source = next(iter(getattr(plots, "flat", plots)), None)
+        else:
+            return None
+    return None
+
+
+def png_of(source: Any) -> bytes | None:
+    """Return a plot or a PIL image as PNG or JPEG, or None for anything else."""
+    if figure_of(source) is None and not (hasattr(source, "save") and hasattr(source, "size")):
+        return None
+    return _read(source)
+
+
+def _figure(figure: Any) -> bytes:
     data = b""
-    for dots in (110, 60):
+    inches = getattr(figure, "get_size_inches", None) or getattr(
+        getattr(figure, "figure", None), "get_size_inches", None
+    )
+    width, height = inches() if callable(inches) else (1.0, 1.0)
+    largest = min(110.0, 2 * _WIDEST / max(width, 0.1), 4 * _WIDEST / max(height, 0.1))
+    for share in (1.0, 0.5, 0.25):
         stream = io.BytesIO()
         # A white ground: a transparent figure is unreadable where the mail is dark.
-        savefig(stream, format="png", dpi=dots, facecolor="white", bbox_inches="tight")
+        figure.savefig(
+            stream,
+            format="png",
+            dpi=max(1.0, largest * share),
+            facecolor="white",
+            bbox_inches="tight",
+        )
         data = stream.getvalue()
         if len(data) <= LARGEST:
             break
@@ -223,11 +260,12 @@ def _size(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def _title(source: object) -> str:
+def title_of(source: object) -> str:
     """Return what a figure or file calls itself."""
     if isinstance(source, str | Path):
         return Path(source).stem
-    for axes in getattr(source, "axes", None) or ():
+    figure = figure_of(source)
+    for axes in getattr(figure, "axes", None) or ():
         title = axes.get_title() if callable(getattr(axes, "get_title", None)) else ""
         if isinstance(title, str) and title:
             return title

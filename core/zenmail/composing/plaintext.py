@@ -37,11 +37,14 @@ def aligned(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset(
     """Return rows as lines with aligned columns.
 
     Args:
-        rows: Cells by row; the first row holds the titles.
+        rows: Cells by row; the first row holds the titles. Rows too wide for a line become
+            records: a line for each cell.
         right: Columns to align to the right.
     """
     count = max(map(len, rows), default=0)
     full = [[*row, *[""] * (count - len(row))] for row in rows]
+    if rows and sum(max(len(row[at]) for row in full) + 2 for at in range(count)) - 2 > _WIDTH:
+        return _records(full)
     widths = [min(40, max(len(row[at]) for row in full)) for at in range(count)]
     lines = [
         "  ".join(
@@ -51,3 +54,16 @@ def aligned(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset(
         for row in full
     ]
     return [*lines[:1], "  ".join("-" * width for width in widths), *lines[1:]]
+
+
+def _records(rows: Sequence[Sequence[str]]) -> list[str]:
+    titles, *others = rows
+    lines: list[str] = []
+    for row in others:
+        cells = [
+            wrap(f"{title}: {cell}" if title else cell, "    ", "  ")
+            for title, cell in zip(titles, row, strict=True)
+            if cell
+        ]
+        lines += ["- " + "\n".join(cells).lstrip()] if cells else []
+    return lines

@@ -24,6 +24,8 @@ from .plaintext import aligned, wrap
 if TYPE_CHECKING:
     from jinja2 import BaseLoader, Environment, Template
 
+    from .tables import Metric
+
 __all__ = ["TEMPLATE_SECONDS", "Page", "users_loader"]
 
 TEMPLATE_SECONDS: Final = 2.0
@@ -44,6 +46,7 @@ class Page:
         variables["lang_and_dir"] = Markup(  # noqa: S704 - made from our own tables
             f'lang="{content.lang}" dir="{content.dir}"'
         )
+        variables["padding"] = _PADDING
         variables["tone"] = _TONES[content.severity]
         self._variables: dict[str, Any] = variables
 
@@ -145,7 +148,14 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}{f' (line {line})' if line else ''}"
 
 
+# Mail programs fill their preview with what follows, so that nothing is to follow.
+_PADDING: Final = Markup(("\n" + " &#847;" * 10) * 10)  # noqa: S704 - a constant
+_TITLE_SIZES: Final = ((22, "g1"), (38, "g2"))
+
+
 class _Tone(NamedTuple):
+    edge: Markup
+    rule: Markup
     strong: Markup
     badge: Markup
     sign: Markup
@@ -156,7 +166,8 @@ def _tone(number: int, strong: str, soft: str, sign: str) -> _Tone:
         f'class="s{number}"\nstyle="padding:3px 10px;border-radius:10px;font-weight:bold;\n'
         f'color:{strong};background-color:{soft}"'
     )
-    return _Tone(Markup(strong), Markup(badge), Markup(sign))  # noqa: S704 - constants
+    edge, rule = Markup(f"e{number}"), Markup(f"r{number}")  # noqa: S704 - constants
+    return _Tone(edge, rule, Markup(strong), Markup(badge), Markup(sign))  # noqa: S704 - constants
 
 
 _TONES: Final = {
@@ -218,6 +229,11 @@ def _prepared(environment: Environment) -> Environment:
     environment.filters["pairs"] = _pairs
     environment.filters["href"] = href
     environment.filters["page_title"] = _page_title
+    environment.filters["size"] = _size
+    environment.filters["first_line"] = _first_line
+    environment.filters["other_lines"] = _other_lines
+    environment.filters["unbroken"] = _unbroken
+    environment.filters["metric_rows"] = _metric_rows
     environment.tests["web_address"] = is_web_address
     return environment
 
@@ -239,9 +255,44 @@ def _page_title(title: str) -> str:
     return short
 
 
-def _columns(rows: Iterable[Iterable[str]], right: Iterable[int] = ()) -> str:
-    cells = [[" ".join(str(cell).split()) for cell in row] for row in rows]
+def _columns(
+    rows: Iterable[Sequence[str]], right: Iterable[int] = (), most: int | None = None
+) -> str:
+    cells = [[" ".join(str(cell).split()) for cell in row[:most]] for row in rows]
     return "\n".join(aligned(cells, right=frozenset(right)))
+
+
+def _metric_rows(metrics: Iterable[Metric]) -> list[list[str]]:
+    words = {"good": ", better", "bad": ", worse", "": ""}
+    rows = [[*metric[:3], metric.change + words[metric.trend]] for metric in metrics]
+    return [["Metric", "Value", "Baseline", "Change"], *rows]
+
+
+def _size(title: str) -> str:
+    """Return the class of a title that fills two lines of a phone at most."""
+    width = sum(1 if character < "\u1100" else 2 for character in title)
+    return next((name for limit, name in _TITLE_SIZES if width <= limit), "g3")
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _other_lines(text: str) -> str:
+    return text[len(_first_line(text)) :]
+
+
+def _unbroken(text: str) -> Markup:
+    """Return a change whose numbers are not broken, though the line may be between them."""
+    amount, _, share = text.rpartition(" (")
+    if not amount:
+        return _PIECE.format(Markup(""), text)
+    # A phone has room for the share alone.
+    return Markup(" ").join([_PIECE.format(_WIDE, amount), _PIECE.format("", f"({share}")])
+
+
+_PIECE: Final = Markup('<span {}style="white-space:nowrap">{}</span>')
+_WIDE: Final = Markup('class="w" ')
 
 
 # --- the user's templates, in a sandbox

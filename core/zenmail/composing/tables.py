@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
 from ..alert import StepSummary
-from .values import duration, format_metric, format_value, number_in, plain_mapping
+from .values import (
+    duration,
+    format_metric,
+    format_value,
+    is_missing,
+    number_in,
+    plain_mapping,
+)
 
-__all__ = ["Metric", "Step", "Table", "metrics_table", "steps_table", "to_table"]
+__all__ = ["Metric", "Step", "Table", "fit", "metrics_table", "steps_table", "to_table"]
 
 _LONGEST_CELL = 2000
+_MANY = 12
 
 
 class Metric(NamedTuple):
-    """A line of the metrics table; every attribute is text."""
+    """A line of the metrics table; every attribute is text, and ``trend`` "good" or "bad"."""
 
     name: str
     value: str
     baseline: str
     change: str
+    trend: str = ""
 
 
 class Step(NamedTuple):
-    """A line of a run's summary; ``state`` is "good", "bad" or "other"."""
+    """A line of a run's summary.
+
+    ``state`` is "good", "bad" or "other"; ``span`` says when the step ran, and ``left`` and
+    ``width`` are the same in per cent of the run.
+    """
 
     name: str
     status: str
@@ -34,6 +48,9 @@ class Step(NamedTuple):
     duration: str
     reason: str
     url: str
+    span: str = ""
+    left: int = 0
+    width: int = 0
 
 
 @dataclass
@@ -46,6 +63,10 @@ class Table:
         rows: Cells by row.
         right: Columns of numbers, aligned to the right.
         note: What was left out, or "".
+        phone: How many columns fit on a phone.
+        phone_note: Which columns a phone does not show, or "".
+        text_columns: How many columns fit in the text part.
+        text_note: What is left out there, or "".
     """
 
     title: str
@@ -53,6 +74,10 @@ class Table:
     rows: list[list[str]]
     right: frozenset[int] = frozenset()
     note: str = ""
+    phone: int = 100
+    phone_note: str = ""
+    text_columns: int = 100
+    text_note: str = ""
 
 
 # --- metrics
@@ -66,6 +91,7 @@ def metrics_table(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> li
             format_metric(value),
             format_metric(baseline[name]) if name in baseline else "",
             _change(value, baseline[name]) if name in baseline else "",
+            _trend(str(name), value, baseline[name]) if name in baseline else "",
         )
         for name, value in metrics.items()
     ]
@@ -92,39 +118,85 @@ def _change(value: object, baseline: object) -> str:
     return f"{arrow} {sign}{format_metric(abs(difference))}{percent}"
 
 
+# Which way is better is read from the name, word by word.
+_LESS_IS_BETTER = frozenset(
+    {"brier", "cer", "drift", "duration", "err", "error", "errors", "failures", "fnr", "fpr"}
+    | {"hinge", "latency", "logloss", "loss", "mae", "mape", "misses", "missing", "ms", "mse"}
+    | {"nulls", "perplexity", "rmse", "rmsle", "seconds", "smape", "wer"}
+)
+_MORE_IS_BETTER = frozenset(
+    {"acc", "accuracy", "auc", "auprc", "auroc", "bleu", "dice", "f1", "gini", "iou", "kappa"}
+    | {"map", "mcc", "mrr", "ndcg", "precision", "r2", "recall", "rouge", "score"}
+    | {"sensitivity", "specificity", "throughput", "tnr", "tpr"}
+)
+
+
+def _trend(name: str, value: object, baseline: object) -> str:
+    """Return whether a change is "good" or "bad", or "" where the name does not tell."""
+    words = set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))
+    less, more = words & _LESS_IS_BETTER, words & _MORE_IS_BETTER
+    new, old = number_in(value), number_in(baseline)
+    if bool(less) == bool(more) or new is None or old is None or not abs(new - old) > 0:
+        return ""
+    return "good" if (new < old) == bool(less) else "bad"
+
+
 # --- steps
 
-_GOOD = frozenset({"completed", "succeeded", "success", "passed", "ok", "done"})
+_FEW, _LONGEST = 8, 3
+_GOOD = frozenset({"completed", "cached", "succeeded", "success", "passed", "ok", "done"})
 _BAD = frozenset({"failed", "failure", "error", "stopped", "crashed", "timeout"})
 
 
 def steps_table(steps: Sequence[StepSummary], limit: int) -> tuple[list[Step], str]:
-    """Return a run's steps, failed ones first to be kept, and a note on those left out."""
-    lines = [
-        Step(
-            step.name,
-            step.status,
-            _state(step.status),
-            "" if step.seconds is None else duration(step.seconds),
-            step.reason,
-            step.url,
-        )
-        for step in islice(steps, 50_000)
-    ]
-    if len(lines) <= limit:
-        return lines, ""
-    bad = [index for index, line in enumerate(lines) if line.state == "bad"][:limit]
-    fill = [index for index, line in enumerate(lines) if line.state != "bad"]
-    chosen = set(bad) | set(fill[: limit - len(bad)])
-    left: dict[str, int] = {}
-    for index, line in enumerate(lines):
-        if index not in chosen:
-            left[line.status] = left.get(line.status, 0) + 1
-    summary = ", ".join(f"{count:,} {status}" for status, count in list(left.items())[:6])
-    return (
-        [line for index, line in enumerate(lines) if index in chosen],
-        f"{len(steps) - len(chosen):,} more steps are not shown: {summary}.",
-    )
+    """Return a run's steps and a note: failed ones first, then the rest, the longest last.
+
+    Of many completed steps, the longest are named and all are counted.
+    """
+    given = list(islice(steps, 50_000))
+    end = max((_end(step) for step in given), default=0.0)
+    bad = [step for step in given if _state(step.status) == "bad"]
+    other = [step for step in given if _state(step.status) == "other"]
+    good = [step for step in given if _state(step.status) == "good"]
+    longest = good
+    if len(good) > _FEW or len(given) > limit:
+        room = max(0, min(_LONGEST, limit - len(bad) - len(other)))
+        longest = sorted(good, key=lambda step: -(step.seconds or 0.0))[:room]
+    shown = [*bad, *other, *longest][:limit]
+    notes = []
+    if len(longest) < len(good):
+        began = min((step.started for step in good if step.started is not None), default=None)
+        took = max(map(_end, good)) - (began or 0.0)
+        count = f"{len(good):,} {_status(good)}"
+        notes.append(f"{count} in {duration(took)}" if began is not None else count)
+        if longest:
+            which = "longest is" if len(longest) == 1 else f"{len(longest)} longest are"
+            notes[0] += f"; the {which} shown"
+        notes[0] += "."
+    if left := len(bad) + len(other) + len(longest) - len(shown) + len(steps) - len(given):
+        notes.append(f"{left:,} more {'step is' if left == 1 else 'steps are'} not shown.")
+    return [_line(step, end) for step in shown], " ".join(notes)
+
+
+def _line(step: StepSummary, end: float) -> Step:
+    left = width = 0
+    span = ""
+    if step.started is not None and step.seconds is not None and end > 0:
+        left = min(98, int(100 * step.started / end))
+        width = max(2, min(100 - left, round(100 * step.seconds / end)))
+        span = f"{duration(step.started)} to {duration(_end(step))} of {duration(end)}"
+    took = "" if step.seconds is None else duration(step.seconds)
+    state = _state(step.status)
+    return Step(step.name, step.status, state, took, step.reason, step.url, span, left, width)
+
+
+def _end(step: StepSummary) -> float:
+    return (step.started or 0.0) + (step.seconds or 0.0)
+
+
+def _status(steps: Sequence[StepSummary]) -> str:
+    words = {step.status for step in steps}
+    return words.pop() if len(words) == 1 else "completed"
 
 
 def _state(status: str) -> str:
@@ -143,7 +215,9 @@ class _Grid:
     total_columns: int
 
 
-def to_table(title: str, source: object, *, rows: int = 20, columns: int = 6) -> Table:
+def to_table(
+    title: str, source: object, *, rows: int = 20, columns: int = 6, exact: bool = False
+) -> Table:
     """Return a DataFrame, mappings or sequences as a table of limited size.
 
     Args:
@@ -152,6 +226,7 @@ def to_table(title: str, source: object, *, rows: int = 20, columns: int = 6) ->
             sequences, or a mapping; anything else becomes a single cell.
         rows: The most rows to show.
         columns: The most columns to show.
+        exact: Keep all digits, and leave out what stands for a missing value.
     """
     grid = _grid(source, rows, columns)
     right = {
@@ -159,9 +234,10 @@ def to_table(title: str, source: object, *, rows: int = 20, columns: int = 6) ->
         for at in range(len(grid.columns))
         if grid.rows
         and all(
-            at >= len(row) or row[at] is None or number_in(row[at]) is not None
+            at >= len(row) or is_missing(row[at]) or number_in(row[at]) is not None
             for row in grid.rows
         )
+        and any(at < len(row) and not is_missing(row[at]) for row in grid.rows)
     }
     left_out = []
     if grid.total_rows > len(grid.rows):
@@ -171,26 +247,98 @@ def to_table(title: str, source: object, *, rows: int = 20, columns: int = 6) ->
     return Table(
         title,
         [_cell(name) for name in grid.columns],
-        [[_cell(value) for value in row] for row in grid.rows],
+        [[_exact(value) if exact else _cell(value) for value in row] for row in grid.rows],
         frozenset(right),
         f"{' and '.join(left_out)} are not shown." if left_out else "",
     )
 
 
+_COLUMN, _PHONE, _LINE = 576, 288, 76
+_CHARACTER, _PADDING = 7.8, 12
+
+
+def fit(table: Table, most: int) -> Table:
+    """Return a table with as many columns as fit; the note names the others.
+
+    Args:
+        table: A table, redacted.
+        most: The most columns to show.
+    """
+    words = [
+        max(
+            (
+                max(map(len, cell.split()), default=0)
+                for cell in [name, *[row[at] for row in table.rows if at < len(row)]]
+            ),
+            default=0,
+        )
+        for at, name in enumerate(table.columns)
+    ]
+    lengths = [
+        max(len(name), *[min(40, len(row[at])) for row in table.rows if at < len(row)], 0)
+        for at, name in enumerate(table.columns)
+    ]
+    pixels = [_CHARACTER * longest + _PADDING for longest in words]
+    shown = min(most, _fitting(pixels, _COLUMN))
+    phone = min(shown, _fitting(pixels, _PHONE))
+    text = min(shown, _fitting([length + 2 for length in lengths], _LINE + 2))
+    return Table(
+        table.title,
+        table.columns[:shown],
+        [row[:shown] for row in table.rows],
+        table.right,
+        _notes(_others(table.columns[shown:]), table.note),
+        phone,
+        _notes(_others(table.columns[phone:]), table.note) if phone < shown else "",
+        text,
+        _notes(_others(table.columns[text:]), table.note),
+    )
+
+
+def _fitting(sizes: Sequence[float], room: float) -> int:
+    count = 0
+    for size in sizes:
+        room -= size
+        if room < 0:
+            break
+        count += 1
+    return max(count, min(2, len(sizes)))
+
+
+def _others(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
+    return f"Columns not shown here: {', '.join(names[:_MANY])}{more}."
+
+
+def _notes(*notes: str) -> str:
+    return " ".join(note for note in notes if note)
+
+
+def _exact(value: object) -> str:
+    return "" if is_missing(value) else format_value(value)[:_LONGEST_CELL]
+
+
 def _cell(value: object) -> str:
-    number = number_in(value)
-    if value is None or (isinstance(number, float) and math.isnan(number)):
+    if is_missing(value):
         return "-"
+    number = number_in(value)
     text = format_metric(value) if isinstance(number, float) else format_value(value)
     return text[:_LONGEST_CELL]
 
 
 def _grid(source: Any, limit: int, width: int) -> _Grid:
     shape = getattr(source, "shape", None)
+    if _is_arrow(source):
+        return _arrow(source, limit, width)
     if hasattr(source, "columns") and isinstance(shape, tuple) and len(shape) == 2:
         return _frame(source, limit, width)
     if isinstance(shape, tuple) and hasattr(source, "to_dict") and hasattr(source, "index"):
         source = source.to_dict()
+    foreign = _foreign(source, limit)
+    if foreign is not None:
+        return _grid(foreign, limit, width)
     if callable(tolist := getattr(source, "tolist", None)):
         source = source[:limit].tolist() if isinstance(shape, tuple) and shape else tolist()
         grid = _grid(source, limit, width)
@@ -222,6 +370,39 @@ def _frame(frame: Any, limit: int, width: int) -> _Grid:
     if named:
         titles.insert(0, _title(getattr(index, "name", None) or ""))
     return _Grid(titles, rows, height, breadth + named)
+
+
+def _arrow(table: Any, limit: int, width: int) -> _Grid:
+    names = list(table.column_names)
+    columns = table.slice(0, limit).select(names[:width]).to_pydict()
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    return _Grid([_title(name) for name in names], rows, table.num_rows, len(names))
+
+
+_CONVERSIONS = ("to_pandas", "toPandas", "to_arrow", "to_native", "collect", "compute", "df")
+
+
+def _foreign(source: Any, limit: int) -> Any:
+    """Return a frame of another library as one of pandas, Polars or Arrow, or None."""
+    if isinstance(source, Mapping | Sequence):
+        return None
+    frame = hasattr(source, "__dataframe__")
+    for name in _CONVERSIONS:
+        if callable(getattr(source, name, None)):
+            # Of data that is read only now, no more is read than is shown.
+            few = source.limit(limit) if callable(getattr(source, "limit", None)) else source
+            found = getattr(few, name)()
+            if found is not source and (hasattr(found, "columns") or _is_arrow(found)):
+                return found
+    if frame:
+        from importlib import import_module
+
+        return import_module("pandas.api.interchange").from_dataframe(source)
+    return None
+
+
+def _is_arrow(source: Any) -> bool:
+    return hasattr(source, "column_names") and callable(getattr(source, "to_pydict", None))
 
 
 def _title(name: object) -> str:

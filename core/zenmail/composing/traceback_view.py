@@ -1,4 +1,4 @@
-"""A traceback made readable: verbatim, its raising line marked, the middle left out."""
+"""A traceback made readable: the team's own frames, the others counted, one marked."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ _FRAME = re.compile(
     r'[\s|+]*File "(?P<file>[^"\n]{1,400})", line (?P<line>\d{1,9})'
     r"(?:, in (?P<where>.{1,200}))?"
 )
-_CARETS = re.compile(r"[\s|]*[~^]+\s*\Z")
+_INSTALLED = re.compile(r"[/\\](?:site|dist)-packages[/\\](?P<package>[^/\\]{1,80})")
+_COMPILED = re.compile(r"^(?P<package>\w{1,80})[/\\].{1,300}\.(?:pyx|pxi)$")
+_STANDARD = re.compile(r"[/\\]lib(?:64)?[/\\]python\d|[Pp]ython[\d.]*[/\\]Lib[/\\]|^<frozen ")
+_NAMED_PACKAGES = 3
+_BAR = " |"
+_BEGINNING = "(most recent call last):"
 
 
 class TracebackView(NamedTuple):
     """What of a traceback stands in the mail.
 
     Attributes:
-        before: Its text before the raising line.
-        raising: The raising frame: where, and its source line when there is one.
-        after: Its text after the raising line.
+        before: Its text before the raising frame.
+        raising: The frame of the user's own that raised: where, and its source line.
+        after: Its text after the raising frame.
         place: The raising frame in words, or "".
+        source: Its source line, or "".
         omitted: Lines that were left out.
         clipped: Whether a line was too long to be shown whole.
     """
@@ -30,6 +36,7 @@ class TracebackView(NamedTuple):
     raising: str
     after: str
     place: str
+    source: str
     omitted: int
     clipped: bool = False
 
@@ -40,13 +47,21 @@ class TracebackView(NamedTuple):
 
 
 def view_traceback(
-    head: str, tail: str = "", *, omitted: int = 0, lines: int = 60, width: int = 400
+    head: str,
+    tail: str = "",
+    *,
+    error: str = "",
+    omitted: int = 0,
+    lines: int = 60,
+    width: int = 400,
 ) -> TracebackView:
     """Choose what of a traceback is shown.
 
     Args:
         head: Its beginning, or all of it.
         tail: Its end, when lines between were already left out.
+        error: The exception that the mail names: of a chain or a group, the frame that
+            raised it is marked.
         omitted: How many lines lie between ``head`` and ``tail``.
         lines: How many lines to show at most.
         width: How many characters of a line to show at most.
@@ -55,15 +70,51 @@ def view_traceback(
     gap = len(shown) if tail else -1
     if tail:
         shown += tail.rstrip("\n").split("\n")
-    raising = _raising_line(shown)
-    stop = _end_of_frame(shown, raising) if raising >= 0 else -1
-    place = _place(shown[raising]) if raising >= 0 else ""
-    if not tail and len(shown) <= lines and max(map(len, shown)) <= width:
-        return _view(shown, raising, stop, place=place)
-    keep = _chosen(len(shown), raising, lines, gap)
+    frames = _frames(shown)
+    raising = _raising(shown, frames, error)
+    start, stop = (raising.start, raising.stop) if raising else (0, 0)
+    place = raising.place if raising else ""
+    source = shown[start + 1].strip(_BAR) if stop - start > 1 else ""
+    folded = _folded(frames) if any(not frame.library for frame in frames) else {}
+    hidden = sum(end - first for first, (end, _) in folded.items())
+    if not tail and not folded and len(shown) <= lines and max(map(len, shown)) <= width:
+        return _view(shown, start, stop, place=place, source=source)
     output: list[str] = []
-    marked: tuple[int, int] = (0, 0)
-    last, total, start = -1, omitted, raising
+    origin: list[int] = []
+    index = 0
+    while index < len(shown):
+        if index in folded and not index < gap <= folded[index][0]:
+            index, summary = folded[index]
+            output.append(summary)
+            origin.append(-1)
+        else:
+            output.append(shown[index])
+            origin.append(index)
+            index += 1
+    marked = origin.index(start) if raising and start in origin else 0
+    size = stop - start
+    gap = origin.index(gap) if gap in origin else -1
+    return _cut(
+        output, (marked, marked + size), gap, omitted, hidden, lines, width, place, source
+    )
+
+
+def _cut(
+    shown: list[str],
+    mark: tuple[int, int],
+    gap: int,
+    omitted: int,
+    hidden: int,
+    lines: int,
+    width: int,
+    place: str,
+    source: str,
+) -> TracebackView:
+    start, stop = mark
+    keep = _chosen(len(shown), start if stop else -1, lines, gap)
+    output: list[str] = []
+    marked = (0, 0)
+    last, total = -1, omitted + hidden
     for index in keep:
         missing = index - last - 1 + (omitted if last < gap <= index else 0)
         if missing:
@@ -71,12 +122,97 @@ def view_traceback(
                 f"[... {missing:,} {'line' if missing == 1 else 'lines'} left out ...]"
             )
             total += index - last - 1
-        if index == start:
+        if index == start and stop:
             marked = (len(output), len(output) + stop - start)
         output.append(_clipped(shown[index], width))
         last = index
     clipped = any(len(shown[index]) > width for index in keep)
-    return _view(output, *marked, place=place, omitted=total, clipped=clipped)
+    return _view(output, *marked, place=place, source=source, omitted=total, clipped=clipped)
+
+
+class _Frame(NamedTuple):
+    start: int
+    stop: int
+    place: str
+    library: str
+
+
+def _frames(lines: list[str]) -> list[_Frame]:
+    """Return the frames with their source lines and carets."""
+    found: list[_Frame] = []
+    for start, line in enumerate(lines):
+        if 'File "' not in line or '", line ' not in line:
+            continue
+        match = _FRAME.match(line)
+        if match is None:
+            continue
+        stop, indent = start + 1, _indent(line)
+        while stop < len(lines) and lines[stop].strip(_BAR) and _indent(lines[stop]) > indent:
+            stop += 1
+        found.append(_Frame(start, stop, _place(match), _library(match["file"])))
+    return found
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(_BAR))
+
+
+def _library(file: str) -> str:
+    """Return the library that a file belongs to, or "" for the user's own."""
+    match = _INSTALLED.search(file) or _COMPILED.search(file)
+    if match is not None:
+        return match["package"].removesuffix(".py")
+    return "Python" if _STANDARD.search(file) else ""
+
+
+def _raising(lines: list[str], frames: list[_Frame], error: str) -> _Frame | None:
+    """Return the user's last frame on the way to the error, or else the last frame."""
+    named = error.partition("\n")[0]
+    ends = [at for at, line in enumerate(lines) if named and _says(line.strip(_BAR), named)]
+    end = ends[-1] if ends else len(lines)
+    before = [frame for frame in frames if frame.start < end] or frames
+    part = max(
+        (
+            at
+            for at, line in enumerate(lines[:end])
+            if line.endswith("(most recent call last):")
+        ),
+        default=0,
+    )
+    own = [frame for frame in before if frame.start >= part and not frame.library]
+    if not own:
+        own = [frame for frame in before if not frame.library] or before
+    return own[-1] if own else None
+
+
+def _says(line: str, error: str) -> bool:
+    """Whether a line states the error; Python precedes its name with its module."""
+    return line == error or line.endswith(f".{error}")
+
+
+def _folded(frames: list[_Frame]) -> dict[int, tuple[int, str]]:
+    """Return where libraries' frames begin and end, and what stands in their place."""
+    runs: list[list[_Frame]] = []
+    for frame in frames:
+        if frame.library and runs and runs[-1][-1].stop == frame.start:
+            runs[-1].append(frame)
+        elif frame.library:
+            runs.append([frame])
+    return {run[0].start: (run[-1].stop, _counted(run)) for run in runs}
+
+
+def _counted(run: list[_Frame]) -> str:
+    names = list(dict.fromkeys(frame.library for frame in run))
+    more = len(names) - _NAMED_PACKAGES
+    listed = ", ".join(names[:_NAMED_PACKAGES]) + (f" and {more} more" if more > 0 else "")
+    count = f"{len(run):,} {'frame' if len(run) == 1 else 'frames'}"
+    return f"[... {count} in {listed} ...]"
+
+
+def _place(match: re.Match[str]) -> str:
+    path = "/".join(re.split(r"[/\\]", match["file"])[-2:])
+    place = f"{path}, line {match['line']}"
+    return f"{place}, in {match['where'].strip()}" if match["where"] else place
 
 
 def _view(
@@ -85,6 +221,7 @@ def _view(
     stop: int,
     *,
     place: str,
+    source: str,
     omitted: int = 0,
     clipped: bool = False,
 ) -> TracebackView:
@@ -95,31 +232,10 @@ def _view(
         raising="\n".join(lines[start:stop]),
         after="\n".join(lines[stop:]),
         place=place,
+        source=source,
         omitted=omitted,
         clipped=clipped,
     )
-
-
-def _raising_line(lines: list[str]) -> int:
-    """Return the index of the frame that raised the exception that ended it all."""
-    for index in range(len(lines) - 1, -1, -1):
-        line = lines[index]
-        if 'File "' in line and '", line ' in line and _FRAME.match(line):
-            return index
-    return -1
-
-
-def _end_of_frame(lines: list[str], start: int) -> int:
-    """Return the index behind the frame's own lines: its source line and the carets."""
-    end = start + 1
-    indent = len(lines[start]) - len(lines[start].lstrip(" |"))
-    if end == len(lines) or not lines[end].strip(" |"):
-        return end
-    if len(lines[end]) - len(lines[end].lstrip(" |")) > indent:
-        end += 1
-        if end < len(lines) and _CARETS.match(lines[end]):
-            end += 1
-    return end
 
 
 def _chosen(count: int, raising: int, limit: int, gap: int) -> list[int]:
@@ -137,11 +253,3 @@ def _clipped(line: str, width: int) -> str:
     if len(line) <= width:
         return line
     return f"{line[:width]} [... {len(line) - width:,} characters left out ...]"
-
-
-def _place(line: str) -> str:
-    match = _FRAME.match(line)
-    if match is None:
-        return ""
-    place = f"{match['file']}, line {match['line']}"
-    return f"{place}, in {match['where'].strip()}" if match["where"] else place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import Enum
 from itertools import islice
 from typing import Any
@@ -15,6 +15,7 @@ __all__ = [
     "flattened",
     "format_metric",
     "format_value",
+    "is_missing",
     "is_number",
     "number_in",
     "plain_mapping",
@@ -23,6 +24,8 @@ __all__ = [
 _LONGEST_BYTES = 2000
 _MANY = 20
 _DEEP = 4
+_MIDNIGHT = time()
+_MISSING = frozenset({"NAType", "NaTType", "MaskedConstant"})
 
 
 def format_value(value: object) -> str:
@@ -36,9 +39,13 @@ def format_value(value: object) -> str:
         return format(value, ".12g")
     if isinstance(value, Enum):
         return format_value(value.value)
+    if is_missing(value):
+        return "-"
     if isinstance(value, bytes | bytearray):
         return bytes(value[:_LONGEST_BYTES]).decode("utf-8", "backslashreplace")
     if isinstance(value, datetime):
+        if value.tzinfo is None and value.time() == _MIDNIGHT:
+            return value.date().isoformat()
         return f"{value:%Y-%m-%d %H:%M:%S} {value.tzname() or ''}".rstrip()
     if isinstance(value, date):
         return value.isoformat()
@@ -84,6 +91,16 @@ def flattened(
         else:
             pairs += flattened(inner, f"{name}.", depth + 1)
     return pairs
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value stands for none: None, NaN, NaT and NA of any library."""
+    if value is None or type(value).__name__ in _MISSING:
+        return True
+    try:
+        return bool(value != value)
+    except Exception:  # arrays, and whatever has no truth
+        return False
 
 
 def is_number(value: object) -> bool:

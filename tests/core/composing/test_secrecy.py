@@ -60,6 +60,7 @@ def _mapping(secret: str) -> list[Any]:
 # What each field is given; none where it cannot hold a text of its own.
 PLACES: dict[str, Callable[[str], list[Any]]] = {
     "title": _text,
+    "subject": _text,
     "body": lambda secret: [
         *_text(secret),
         f"**{secret}** [{secret}](https://{secret}.example)",
@@ -83,6 +84,7 @@ PLACES: dict[str, Callable[[str], list[Any]]] = {
     "next_steps": lambda secret: [(secret,), (f"Use {secret}.",) * 50],
     "url": lambda secret: [f"https://a.example/{secret}", f"https://u:{secret}@a.example"],
     "url_label": _text,
+    "command": _text,
     "links": lambda secret: [
         {secret: "https://a.example"},
         {"x": f"https://a.example/{secret}"},

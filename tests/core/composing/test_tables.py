@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from zenmail import StepSummary
-from zenmail.composing.tables import metrics_table, steps_table, to_table
+from zenmail.composing.tables import fit, metrics_table, steps_table, to_table
 
 
 @dataclass
@@ -98,9 +100,124 @@ def test_large_tables_say_what_is_left_out() -> None:
 
 
 def test_failed_steps_are_always_shown() -> None:
-    """Of many steps the failed ones stay; the others are counted by status."""
+    """Of many steps the failed ones come first; those that completed are counted."""
     steps = [StepSummary(name=f"s{number}", status="completed") for number in range(200)]
     steps.append(StepSummary(name="bad", status="failed", reason="boom"))
     lines, note = steps_table(steps, 10)
-    assert lines[-1].name == "bad"
-    assert note == "191 more steps are not shown: 191 completed."
+    assert lines[0].name == "bad"
+    assert note == "200 completed; the 3 longest are shown."
+
+
+def test_what_a_failure_took_down_stands_before_the_longest_steps() -> None:
+    """Failed, skipped, then the longest of the others, each with its share of the run."""
+    steps = [
+        StepSummary(name=f"s{at}", status="completed", started=at, seconds=1 + at % 7)
+        for at in range(12)
+    ]
+    steps += [
+        StepSummary(name="lost", status="skipped"),
+        StepSummary(name="bad", status="failed", started=12, seconds=12),
+    ]
+    lines, note = steps_table(steps, 40)
+    assert [line.name for line in lines[:3]] == ["bad", "lost", "s6"]
+    assert note == "12 completed in 16 s; the 3 longest are shown."
+    assert (lines[0].left, lines[0].width, lines[0].span) == (50, 50, "12 s to 24 s of 24 s")
+
+
+class NAType:
+    """What pandas.NA is called; it has no truth."""
+
+    def __ne__(self, other: object) -> Any:
+        return self
+
+    def __bool__(self) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), Decimal("nan"), NAType()])
+def test_missing_values_of_any_type_are_a_dash(missing: object) -> None:
+    """One of them costs neither the table nor the alignment of its column."""
+    table = to_table("t", [{"a": 1.5}, {"a": missing}])
+    assert table.rows == [["1.5"], ["-"]]
+    assert table.right == {0}
+
+
+def test_missing_values_of_pandas_are_a_dash() -> None:
+    """NaT, NA and NaN in one frame."""
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    frame = pandas.DataFrame(
+        {"t": [pandas.NaT, pandas.Timestamp("2026-03-01")], "n": [pandas.NA, 2]}
+    )
+    assert to_table("t", frame).rows == [["-", "-"], ["2026-03-01", "2"]]
+
+
+class Arrow:
+    """A table as pyarrow's: no columns by that name."""
+
+    column_names = ("a", "b")
+    num_rows = 30
+
+    def slice(self, start: int, length: int) -> Arrow:
+        return self
+
+    def select(self, names: list[str]) -> Arrow:
+        return self
+
+    def to_pydict(self) -> dict[str, list[int]]:
+        return {"a": [1] * 20, "b": [2] * 20}
+
+
+class Lazy:
+    """A frame that is read when it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def limit(self, count: int) -> Lazy:
+        self.asked.append(count)
+        return self
+
+    def to_arrow(self) -> Arrow:
+        return Arrow()
+
+
+def test_frames_of_other_libraries_are_tables() -> None:
+    """Arrow's, and those that turn into one; of a lazy one no more is read than is shown."""
+    assert to_table("t", Arrow()).columns == ["a", "b"]
+    lazy = Lazy()
+    assert to_table("t", lazy).rows[0] == ["1", "2"]
+    assert lazy.asked == [20]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "baseline", "trend"),
+    [
+        ("val_loss", 0.2, 0.3, "good"),
+        ("validationLoss", 0.4, 0.3, "bad"),
+        ("accuracy", 0.9, 0.8, "good"),
+        ("f1", 0.7, 0.8, "bad"),
+        ("rows", 3, 2, ""),
+        ("accuracy_loss", 3, 2, ""),
+        ("accuracy", 0.9, 0.9, ""),
+    ],
+)
+def test_a_name_tells_whether_a_change_is_good(
+    name: str, value: float, baseline: float, trend: str
+) -> None:
+    """A name that says neither, or both, leaves it open."""
+    (metric,) = metrics_table({name: value}, {name: baseline})
+    assert metric.trend == trend
+
+
+def test_columns_that_do_not_fit_are_named() -> None:
+    """The widest word of a column decides; two columns are always shown."""
+    wide = to_table("t", [{f"column_{at:02}": "word " * 3 for at in range(12)}], columns=200)
+    shown = fit(wide, 10)
+    assert len(shown.columns) == 7
+    assert shown.note == f"Columns not shown here: {', '.join(wide.columns[7:])}."
+    assert shown.phone == 3
+    assert "column_03" in shown.phone_note
+    assert shown.text_columns == 4
+    assert len(fit(to_table("t", [{"a": "W" * 90, "b": "W" * 90}]), 10).columns) == 2

@@ -74,3 +74,50 @@ def test_text_that_is_no_traceback_has_no_mark() -> None:
     assert view.raising == ""
     assert view.place == ""
     assert view.text == "no traceback here"
+
+
+THROUGH_PANDAS = """Traceback (most recent call last):
+  File "/venv/lib/python3.11/site-packages/pandas/core/base.py", line 3816, in get_loc
+    return self._engine.get_loc(key)
+           ^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "pandas/_libs/index.pyx", line 172, in pandas._libs.index.get_loc
+KeyError: 'x'
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/app/steps/features.py", line 30, in add
+    return frame["a"] * frame["x"]
+                        ~~~~~^^^^^
+  File "/venv/lib/python3.11/site-packages/pandas/core/frame.py", line 4330, in __getitem__
+    indexer = self.columns.get_loc(key)
+  File "/usr/lib/python3.11/functools.py", line 7, in inner
+    return func()
+KeyError: 'x'"""
+
+
+def test_frames_of_libraries_are_counted_and_the_users_own_is_marked() -> None:
+    """The reader's own line leads; its carets stay below it."""
+    view = view_traceback(THROUGH_PANDAS, error="KeyError: 'x'")
+    assert view.place == "steps/features.py, line 30, in add"
+    assert view.source == 'return frame["a"] * frame["x"]'
+    assert view.raising.split("\n")[2] == "                        ~~~~~^^^^^"
+    assert "[... 2 frames in pandas ...]" in view.before
+    assert view.after == "[... 2 frames in pandas, Python ...]\nKeyError: 'x'"
+    assert "site-packages" not in view.text
+    assert view.omitted == 8
+
+
+def test_the_frame_of_the_error_that_the_mail_names_is_marked() -> None:
+    """Of a chain, the frame of the cause, if the mail is about the cause."""
+    text = raised()
+    assert 'raise KeyError("first")' in view_traceback(text, error="KeyError: 'first'").raising
+    assert "second" in view_traceback(text, error="ValueError: second").raising
+
+
+def test_a_traceback_of_libraries_alone_is_whole() -> None:
+    """Where no frame is the user's, none is left out."""
+    text = THROUGH_PANDAS.partition("\n\n")[0]
+    view = view_traceback(text, error="KeyError: 'x'")
+    assert view.text == text
+    assert "index.pyx" in view.raising

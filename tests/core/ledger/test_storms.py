@@ -281,9 +281,9 @@ def test_what_is_held_back_is_written_down_without_secrets(
         1,
         title="Login with password=canary-password-7f3a failed",
         error=f"OSError: postgres://u:canary-password-7f3a@db/x {'x' * 130} "
-        "api_key=canary-token-91bc",
-        url="https://example.com/?access_token=canary-token-91bc",
-        url_label="token=canary-token-91bc",
+        "api_key=canary-Zx81kQ0vPm47",
+        url="https://example.com/?access_token=canary-Zx81kQ0vPm47",
+        url_label="token=canary-Zx81kQ0vPm47",
         facts={"step": "password=canary-password-7f3a"},
     )
     mailer = mailer_of(scripted(), ledger=ledger, alerts_per_run=1)

@@ -82,3 +82,13 @@ def test_an_alert_keeps_what_it_sets() -> None:
     alert = build(Alert(title="Own", severity="error", facts={"Loss": 1}))
     assert (alert.title, alert.severity, alert.facts["Loss"]) == ("Own", "error", 1)
     assert alert.facts["Run"] == "train-1"
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(KeyError("model"), "KeyError: 'model'"), (AssertionError(), "AssertionError")],
+)
+def test_a_posted_exception_is_called_by_its_type(error: Exception, shown: str) -> None:
+    """A KeyError says only the key of itself, and a bare AssertionError nothing."""
+    alert = build(error)
+    assert (alert.subject, alert.error, alert.severity) == (f"Error: {shown}", shown, "error")

@@ -83,7 +83,7 @@ def test_the_exception_that_is_handled_is_shown_itself() -> None:
     except ValueError:
         found = recognised(failure(60))
     message = "ValueError: " + "the model " * 12 + "is gone\nand `__init__` is <module>"
-    assert found["error"] == message
+    assert found["error"] == f"KeyError: 'key'\nIt ended in {message}"
     text = found["traceback"]
     assert not any(mark in text for mark in "╭╰│❱")
     assert text.count("Traceback (most recent call last):") == 2

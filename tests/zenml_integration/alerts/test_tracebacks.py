@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import json
+import sys
 
 import pytest
 
 import zenmail_zenml.alerts.tracebacks as module
-from zenmail_zenml.alerts.tracebacks import error_line, user_traceback
+from zenmail_zenml.alerts.tracebacks import error_line, error_text, user_traceback
 
 pytestmark = pytest.mark.zenml
 
@@ -57,3 +59,34 @@ def test_an_exception_without_a_message() -> None:
     assert error_line(ValueError("x")) == "ValueError: x"
     assert error_line(Unprintable()) == "Unprintable: (its message is not printable)"
     assert "Unprintable" in user_traceback(Unprintable())
+
+
+def raised_from() -> Exception:
+    """Return an error with a cause that has a cause."""
+    try:
+        try:
+            try:
+                raise KeyError("model")
+            except KeyError as error:
+                raise LookupError("no model") from error
+        except LookupError as error:
+            raise RuntimeError("scoring failed") from error
+    except RuntimeError as error:
+        return error
+
+
+def test_the_innermost_cause_leads() -> None:
+    """The reader sees what went wrong, and then what it ended in."""
+    shown = error_text(raised_from())
+    assert shown == "KeyError: 'model'\nIt ended in RuntimeError: scoring failed"
+    assert error_text(ValueError("plain")) == "ValueError: plain"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="this Python has no exception groups")
+def test_a_group_is_called_by_its_first_error() -> None:
+    """A TaskGroup says of itself only that there are unhandled errors."""
+    errors = [raised_from(), ValueError("b")]
+    group = getattr(builtins, "ExceptionGroup")("unhandled errors in a TaskGroup", errors)  # noqa: B009
+    first, last = error_text(group).split("\n")
+    assert first == "KeyError: 'model'"
+    assert last.startswith("It ended in ExceptionGroup: unhandled errors in a TaskGroup")

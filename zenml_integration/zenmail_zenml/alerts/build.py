@@ -9,6 +9,7 @@ from zenmail import Alert, Attachment, ConfigurationError, Image
 from .message import AlerterImage, AlerterMessage, SMTPEmailAlerterParameters
 from .run_context import RunContext
 from .standard_hooks import parse_hook_text
+from .tracebacks import error_text, user_traceback
 
 __all__ = ["build_alert"]
 
@@ -43,7 +44,8 @@ def build_alert(
         taken = {name.lower() for name in facts}
         origin = context.facts().items()
         facts = {**{name: text for name, text in origin if name.lower() not in taken}, **facts}
-        values.setdefault("url", context.url)
+        if not values.setdefault("url", context.url) and values.get("severity") == "error":
+            values.setdefault("command", context.command)
     if not (values.get("title") or values.get("body") or values.get("error")):
         values["title"] = _title(params, context)
     if context.run is not None:
@@ -63,6 +65,14 @@ def _from_message(message: object) -> dict[str, Any]:
             "severity": message.severity,
             "facts": message.facts,
             "images": _images(message.images),
+        }
+    if isinstance(message, BaseException):
+        return {
+            "subject": f"Error: {error_text(message)}".partition("\n")[0],
+            "title": "An error was reported",
+            "severity": "error",
+            "error": error_text(message),
+            "traceback": user_traceback(message) if message.__traceback__ else "",
         }
     text = "" if message is None else message if isinstance(message, str) else _as_text(message)
     # Not as Markdown, which would swallow the underscores in names.

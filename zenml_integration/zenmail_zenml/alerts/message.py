@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from zenml.alerter.base_alerter import BaseAlerterStepParameters
 
 from zenmail.alert import Severity
+from zenmail.composing.pictures import png_of, title_of
 
 from ..config import SMTPEmailAlerterSettings
 
@@ -54,26 +55,15 @@ class AlerterImage(BaseModel):
             return value
         if isinstance(value, bytes | bytearray):
             return {"content": b64encode(value).decode("ascii")}
-        if hasattr(value, "savefig") or (hasattr(value, "save") and hasattr(value, "size")):
-            return {"content": b64encode(_as_png(value)).decode("ascii")}
+        picture = png_of(value)
+        if picture is not None:
+            return {"content": b64encode(picture).decode("ascii"), "alt": title_of(value)}
         return {"path": str(value)}
 
     @property
     def source(self) -> str | bytes:
         """The image's bytes, or its path."""
         return b64decode(self.content) if self.content else self.path
-
-
-def _as_png(picture: Any) -> bytes:
-    """Return a figure or image as PNG, which another process can read."""
-    from io import BytesIO
-
-    buffer = BytesIO()
-    if hasattr(picture, "savefig"):
-        picture.savefig(buffer, format="png")
-    else:
-        picture.save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 class AlerterMessage(BaseModel):

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -129,6 +131,25 @@ class RunContext:
         from zenml.utils.dashboard_utils import get_run_url
 
         return read_or_default(lambda: get_run_url(run), None) or ""
+
+    @property
+    def attempt(self) -> int:
+        """Which try of the step this is."""
+        step = self.step
+        return read_or_default(lambda: int(step.version), 1) if step is not None else 1
+
+    @property
+    def command(self) -> str:
+        """The command that shows the logs where there is no dashboard, or ""."""
+        if self.run is None:
+            return ""
+        logs = read_or_default(lambda: getattr(self.innermost, "log_collection", None), None)
+        for log in logs or ():
+            uri = getattr(log, "uri", None)
+            if uri and Path(uri).exists():
+                return f"cat {quote(str(uri))}{'/*' if Path(uri).is_dir() else ''}"
+        # It starts the dashboard of the local store.
+        return "zenml login --local"
 
     def settings(self, component_name: str, flavor: str) -> dict[str, Any]:
         """Return the step's or pipeline's settings for an alerter, references unresolved.

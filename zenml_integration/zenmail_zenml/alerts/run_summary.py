@@ -10,7 +10,6 @@ from zenmail import StepSummary
 from zenmail.clean import clean_line
 
 from .run_context import RunContext, elapsed, read_or_default
-from .timeline import draw_timeline
 
 if TYPE_CHECKING:
     from zenml.models import StepRunResponse
@@ -22,7 +21,7 @@ _MAX_REASONS = 10
 
 
 def summarise_run(context: RunContext) -> dict[str, Any]:
-    """Return the fields of an `Alert` that sum up a run: body, steps and timeline.
+    """Return the fields of an `Alert` that sum up a run, and its "verdict" for the subject.
 
     Args:
         context: The context of a run-level hook.
@@ -32,15 +31,21 @@ def summarise_run(context: RunContext) -> dict[str, Any]:
     first = min((run.start_time for run in runs if run.start_time is not None), default=None)
     origin = context.started or first
     failed = [run.id for run in runs if str(run.status.value) == "failed"][:_MAX_REASONS]
-    steps = [_summarise_step(run, origin, with_reason=run.id in failed) for run in runs]
+    url = context.url
+    steps = [_summarise_step(run, origin, url, with_reason=run.id in failed) for run in runs]
     counts = Counter(step.status for step in steps)
-    body = ", ".join(f"{number} {status}" for status, number in counts.items())
-    timeline = read_or_default(lambda: draw_timeline(steps), None)
+    if not steps:
+        return {"body": "", "steps": (), "verdict": ""}
+    bad = counts.pop("failed", 0)
+    others = ", ".join(f"{number} {status}" for status, number in counts.items())
     noun = "step" if len(steps) == 1 else "steps"
+    if not bad:
+        return {"body": f"{len(steps)} {noun}: {others}.", "steps": tuple(steps), "verdict": ""}
+    verdict = f"{bad} of {len(steps)}"
     return {
-        "body": f"{len(steps)} {noun}: {body}." if steps else "",
+        "body": f"{verdict} {noun} failed" + (f", {others}." if others else "."),
         "steps": tuple(steps),
-        "images": (timeline,) if timeline is not None else (),
+        "verdict": f"{verdict} failed",
     }
 
 
@@ -57,7 +62,7 @@ def _step_runs(context: RunContext) -> list[StepRunResponse]:
 
 
 def _summarise_step(
-    run: StepRunResponse, origin: datetime | None, *, with_reason: bool
+    run: StepRunResponse, origin: datetime | None, url: str, *, with_reason: bool
 ) -> StepSummary:
     started, ended = run.start_time, run.end_time
     return StepSummary(
@@ -65,6 +70,7 @@ def _summarise_step(
         status=str(run.status.value),
         started=elapsed(origin, started) if started is not None else None,
         seconds=elapsed(started, ended) if ended is not None else None,
+        url=f"{url}?step={run.id}" if url else "",
         reason=read_or_default(lambda: _reason(run), "") if with_reason else "",
     )
 

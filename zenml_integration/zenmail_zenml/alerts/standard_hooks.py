@@ -10,7 +10,7 @@ import ast
 import sys
 from typing import Any
 
-from .tracebacks import error_line, user_traceback
+from .tracebacks import error_text, user_traceback
 
 __all__ = ["parse_hook_text"]
 
@@ -93,7 +93,7 @@ def _error(text: str) -> dict[str, str] | None:
     # rich draws the exception that is being handled, and no other; it still is.
     current = sys.exc_info()[1]
     if current is not None and str(type(current)) == f"<class '{kind}'>":
-        return {"error": error_line(current), "traceback": user_traceback(current)}
+        return {"error": error_text(current), "traceback": user_traceback(current)}
     # The box is left out: rich breaks its lines anywhere, so that a secret in them is not
     # known for one.
     return {"error": kind}

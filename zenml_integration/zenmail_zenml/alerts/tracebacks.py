@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from traceback import FrameSummary, StackSummary, TracebackException
 
-__all__ = ["error_line", "user_traceback"]
+__all__ = ["error_line", "error_text", "innermost", "user_traceback"]
+
+_DEEPEST = 20
 
 
 def error_line(error: BaseException) -> str:
@@ -16,6 +18,27 @@ def error_line(error: BaseException) -> str:
     except Exception:
         message = "(its message is not printable)"
     return f"{kind}: {message}" if message else kind
+
+
+def innermost(error: BaseException) -> BaseException:
+    """Return the error behind an error: the cause of another, the first of a group."""
+    for _ in range(_DEEPEST):
+        inside = getattr(error, "exceptions", None)
+        if isinstance(inside, tuple) and inside and isinstance(inside[0], BaseException):
+            error = inside[0]
+        elif error.__cause__ is not None:
+            error = error.__cause__
+        else:
+            break
+    return error
+
+
+def error_text(error: BaseException) -> str:
+    """Return the innermost error and, in a line below, the one that it ended in."""
+    real = innermost(error)
+    if real is error or error_line(real) == error_line(error):
+        return error_line(error)
+    return f"{error_line(real)}\nIt ended in {error_line(error)}"
 
 
 def user_traceback(error: BaseException) -> str:

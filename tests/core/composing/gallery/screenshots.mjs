@@ -1,22 +1,22 @@
-// Takes the pictures of the documentation: node screenshots.mjs FOLDER TARGET VIEW...
-// A view is the name of a sample, or that and "-dark" or "-phone".
+// Takes pictures of mails: node screenshots.mjs FOLDER TARGET NAME...
+// Each at 375 and 700 px, light and dark: TARGET/NAME-375-dark.png and so on.
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 import { findChromium } from "./chromium.mjs";
 
-const [folder, target, ...views] = process.argv.slice(2);
+const [folder, target, ...names] = process.argv.slice(2);
 mkdirSync(target, { recursive: true });
-const browser = await chromium.launch({ executablePath: findChromium(), args: ["--no-sandbox"] });
-for (const view of views) {
-  const name = view.replace(/-(dark|phone)$/, "");
-  const page = await browser.newPage({
-    colorScheme: view.endsWith("-dark") ? "dark" : "light",
-    viewport: { width: view.endsWith("-phone") ? 375 : 700, height: 400 },
-  });
-  await page.goto(pathToFileURL(join(resolve(folder), `${name}.html`)).href);
-  await page.screenshot({ path: join(target, `${view}.png`), fullPage: true });
-  await page.close();
-}
+const browser = await chromium.launch({ executablePath: findChromium(), args: ["--no-sandbox", "--disable-gpu"] });
+for (const width of [375, 700])
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await browser.newPage({ colorScheme, viewport: { width, height: 400 } });
+    for (const name of names) {
+      await page.goto(pathToFileURL(join(resolve(folder), `${name}.html`)).href);
+      const path = join(target, `${name}-${width}-${colorScheme}.png`);
+      await page.screenshot({ path, fullPage: true });
+    }
+    await page.close();
+  }
 await browser.close();
