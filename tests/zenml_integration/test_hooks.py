@@ -291,6 +291,7 @@ def test_a_hook_that_is_imported_twice_finds_the_alerter(
             if name.startswith(spec.name):
                 del sys.modules[name]
     (mail,) = server.mails
-    assert "failed: ValueError: no model" in str(mail.message["Subject"])
+    assert str(mail.message["Subject"]) == "Failed: ValueError"
+    assert b"no model" in mail.content
     assert text(mail).startswith("Error: ")
     assert "Raised at " in text(mail)

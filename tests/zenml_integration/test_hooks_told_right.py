@@ -45,8 +45,8 @@ def test_only_the_last_attempt_is_a_failure(alerter: Any, server: SMTPServer) ->
     run = Client().list_pipeline_runs(pipeline="retried_in_vain").items[0]
     attempts = Client().list_run_steps(pipeline_run_id=run.id, exclude_retried=False).total
     assert attempts == 3
-    assert [subject for subject in subjects(server) if subject.startswith("Step")] == [
-        "Step never_works of pipeline retried_in_vain failed: ValueError: again"
+    assert [subject for subject in subjects(server) if "never_works" in subject] == [
+        "Failed: never_works · retried_in_vain: ValueError"
     ]
 
 
@@ -59,9 +59,9 @@ def test_a_stopped_step_is_not_completed(
     except KeyboardInterrupt:
         smtp_email_alerter_end_hook(None)
     (subject,) = subjects(server)
-    assert subject.endswith("stopped")
+    assert subject.startswith("Stopped")
     smtp_email_alerter_end_hook(None)
-    assert subjects(server)[1].endswith("completed")
+    assert subjects(server)[1].startswith("Completed")
 
 
 def test_a_dynamic_failure_names_the_step_s_own_error(alerter: Any, server: SMTPServer) -> None:
@@ -77,9 +77,10 @@ def test_a_dynamic_failure_names_the_step_s_own_error(alerter: Any, server: SMTP
     wrapped = wrap("outer", original_exception=wrap("inner", original_exception=inner))
     smtp_email_alerter_failure_hook(wrapped)
     (mail,) = server.mails
-    assert mail.message["Subject"].endswith("failed: ValueError: no rows")
+    assert mail.message["Subject"].endswith(": ValueError")
     body = mail.message.get_body(("plain",))
     assert body is not None
+    assert "no rows" in body.get_content()
     assert "StepExecutionException" not in body.get_content()
     assert 'raise ValueError("no rows")' in body.get_content()
 

@@ -54,4 +54,4 @@ def is_email_alerter(component: StackComponent) -> TypeGuard[SMTPEmailAlerter]:
     Where zenmail lies below ZenML's source root, ZenML imports it a second time to find the
     hooks, and the alerter is not an instance of that copy's class.
     """
-    return component.flavor == SMTPEmailAlerterFlavor().name
+    return getattr(component, "flavor", "") == SMTPEmailAlerterFlavor().name

@@ -180,14 +180,24 @@ class Engine(ABC):
         return text
 
     def _migrate(self, connection: Any) -> None:
+        if self._version(connection) >= len(_migrations()):
+            return
+        try:
+            self._apply_migrations(connection)
+        except self._errors():
+            # Another process may have been quicker, in spite of the lock.
+            if self._version(connection) < len(_migrations()):
+                raise
+
+    def _version(self, connection: Any) -> int:
         try:
             with self._transaction(connection) as cursor:
-                done = Transaction(cursor, self._translate).rows(_VERSION)[0][0] or 0
+                return Transaction(cursor, self._translate).rows(_VERSION)[0][0] or 0
         except self._errors():
-            done = 0
+            return 0
+
+    def _apply_migrations(self, connection: Any) -> None:
         scripts = _migrations()
-        if done >= len(scripts):
-            return
         with self._transaction(connection) as cursor:
             transaction = Transaction(cursor, self._translate)
             self._lock_schema(transaction)

@@ -91,7 +91,7 @@ def test_file(tmp_path: Path) -> None:
         for path in output.glob("*.eml")
     ]
     assert len(subjects) == 5
-    assert any("failed" in subject for subject in subjects)
+    assert any(subject.startswith("Failed: ") for subject in subjects)
     assert "4 mails were sent" in done.stdout
 
 

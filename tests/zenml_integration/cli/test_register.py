@@ -226,9 +226,9 @@ ANSWERS = {
     "gmail": ["--password=canary abcd efgh ijkl"],
     "microsoft": ["--tenant=t", "--client-id=c", "--client-secret=canary-client~secret.6a90"],
     "graph": ["--tenant=t", "--client-id=c", "--client-secret=canary-client~secret.6a90"],
-    "brevo": ["--username=u@smtp-brevo.com", "--password=canary-password-7f3a"],
+    "brevo": ["--smtp-username=u@smtp-brevo.com", "--password=canary-password-7f3a"],
     "resend": ["--password=canary-token-91bc"],
-    "azure": ["--username=alerts", "--password=canary-client~secret.6a90"],
+    "azure": ["--smtp-username=alerts", "--password=canary-client~secret.6a90"],
     "yahoo": ["--password=canary abcd efgh ijkl"],
     "icloud": ["--password=canary-abcd-efgh-ijkl"],
     "ses": [

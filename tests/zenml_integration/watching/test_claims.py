@@ -92,7 +92,7 @@ def test_an_event_is_mailed_only_if_it_is_wanted(
         time.sleep(0.2)
     assert teller.tell(event)
     assert len(server.mails) == 1
-    assert "uneventful completed" in str(server.mails[0].message["Subject"])
+    assert str(server.mails[0].message["Subject"]) == "Completed: uneventful"
 
 
 def test_a_mail_that_is_not_taken_is_tried_again(
@@ -101,7 +101,7 @@ def test_a_mail_that_is_not_taken_is_tried_again(
     """While the mail server is away an event stays to be told."""
     port = server.port
     server.close()
-    register(smtp_server="localhost", smtp_port=port, deadline=1.0)
+    register(smtp_server="localhost", smtp_port=port, deadline=1.0, ledger="off")
     finished: Any = uneventful()
     event = RunEvent("failed", Client().get_pipeline_run(finished.id))
     assert not Teller("test").tell(event)

@@ -18,7 +18,7 @@ nightly = pytest.mark.skipif(
 
 def about(subjects: list[str]) -> list[str]:
     """Return the pipelines that the mails are about, sorted."""
-    return sorted(subject.split("ipeline ")[1].split()[0] for subject in subjects)
+    return sorted(subject.split(": ")[1].split(" · ")[-1] for subject in subjects)
 
 
 @nightly
@@ -73,4 +73,4 @@ def test_a_killed_process_is_told_by_the_watcher(make_world: Callable[..., World
     assert world.subjects() == []
     for _ in range(2):
         world.watch("--silent-after=1")
-    assert world.subjects() == ["Pipeline killed shows no sign of life"]
+    assert world.subjects() == ["Silent: killed"]

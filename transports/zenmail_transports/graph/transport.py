@@ -28,7 +28,7 @@ from .verify import verify
 
 __all__ = ["GraphTransport"]
 
-# A request has 4 MB at the most, and base64 makes four bytes of three:
+# A request has 4 MB at most, and base64 makes four bytes of three:
 # https://github.com/microsoftgraph/microsoft-graph-docs/issues/13979
 _BYTES = 3 * 1024 * 1024
 # https://learn.microsoft.com/en-us/office365/servicedescriptions/

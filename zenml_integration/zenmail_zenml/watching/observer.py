@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zenml.client import Client
 
 from zenmail import Alert
-from zenmail.clean import clean_line
+from zenmail.composing.headline import subject_line
 from zenmail.composing.values import duration
 
 from ..alerts.run_context import RunContext, elapsed, read_or_default
@@ -78,17 +78,17 @@ class RunEvent:
         """Return the alert about the event, with what ZenML knows now."""
         context = RunContext(run=self.run)
         reason = _failure(self.run) if self.kind in ("failed", "stopped") else {}
-        title = _title(self.kind, context.pipeline_name)
-        if reason.get("error"):
-            title += f": {clean_line(reason['error'], limit=120)}"
+        kind = str(reason.get("error", "")).partition(":")[0]
         values = summarise_run(context)
+        values.pop("verdict", None)  # the title says it
         facts = dict(reason.pop("facts", {}))
         seconds = elapsed(self.run.start_time, self.run.end_time)
         if seconds is not None:
             facts["Duration"] = duration(seconds)
         body = "\n".join(part for part in (self.detail, values.pop("body", "")) if part)
         return Alert(
-            title=title,
+            title=_title(self.kind, context.pipeline_name),
+            subject=subject_line(self.kind.capitalize(), context.pipeline_name, detail=kind),
             body=body,
             body_format="plain",
             severity=_SEVERITIES[self.kind],
