@@ -156,7 +156,7 @@ def png_of(source: Any) -> bytes | None:
 
 def _figure(figure: Any) -> bytes:
     data = b""
-    inches = getattr(figure, "get_size_inches", None) or getattr(
+    inches: Any = getattr(figure, "get_size_inches", None) or getattr(
         getattr(figure, "figure", None), "get_size_inches", None
     )
     width, height = inches() if callable(inches) else (1.0, 1.0)

@@ -234,7 +234,7 @@ class Engine(ABC):
 
 @functools.cache
 def _migrations() -> list[list[str]]:
-    folder = files(__package__).joinpath("migrations")
+    folder = files("zenmail.ledger").joinpath("migrations")
     scripts = sorted(
         (item for item in folder.iterdir() if item.name.endswith(".sql")),
         key=lambda item: item.name,
@@ -358,6 +358,7 @@ class PostgreSQL(Engine):
     def __init__(self, url: str) -> None:
         try:
             import psycopg
+            import psycopg.conninfo
         except ImportError:
             raise MissingExtra(
                 "The ledger is in PostgreSQL, and psycopg is not installed.",

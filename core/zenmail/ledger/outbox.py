@@ -524,7 +524,7 @@ class Claim:
         self.name = name
         self.email = email
         self.envelope = envelope
-        self.policy = policy
+        self.policy: DeliveryPolicy = policy
         self.tries = tries
         self._engine = engine
         self._owner = engine.owner
