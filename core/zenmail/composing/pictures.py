@@ -159,7 +159,7 @@ def _figure(figure: Any) -> bytes:
     inches: Any = getattr(figure, "get_size_inches", None) or getattr(
         getattr(figure, "figure", None), "get_size_inches", None
     )
-    width, height = inches() if callable(inches) else (1.0, 1.0)
+    width, height = inches() if inches is not None else (1.0, 1.0)
     largest = min(110.0, 2 * _WIDEST / max(width, 0.1), 4 * _WIDEST / max(height, 0.1))
     for share in (1.0, 0.5, 0.25):
         stream = io.BytesIO()
