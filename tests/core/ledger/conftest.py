@@ -31,7 +31,7 @@ class Cluster:
         self._run("initdb", "-D", str(folder / "data"), "-U", "tests", "-A", "trust", "-N")
         (folder / "data" / "postgresql.auto.conf").write_text(
             f"port = {self._port}\nlisten_addresses = '127.0.0.1'\n"
-            f"unix_socket_directories = '{folder}'\nmax_connections = 60\n"
+            "unix_socket_directories = ''\nmax_connections = 60\n"
         )
         self.start()
 
@@ -82,8 +82,9 @@ def cluster() -> Iterator[Cluster]:
     if binaries is None:
         pytest.skip("needs PostgreSQL's programs")
     user = "nobody" if os.getuid() == 0 else None
-    # Not below pytest's folders, which only their owner can enter.
-    folder = Path(tempfile.mkdtemp(prefix="zenmail-postgres-"))
+    # The server runs as nobody, who cannot enter pytest's folders or those of tox.
+    place = "/tmp" if user is not None else None
+    folder = Path(tempfile.mkdtemp(prefix="zenmail-postgres-", dir=place))
     folder.chmod(0o755)
     if user is not None:
         shutil.chown(folder, user)
