@@ -6,17 +6,19 @@ Each difference has points, and the one with the most stands first:
 - what it is: 14 for data that shrank to a half or doubled, 12 for code, 10 for a parameter,
   8 for a secret or the stack, 6 for a package, the image, a resource or an environment
   variable, 2 for data that changed otherwise, 0 for the rest;
-- 40 if the error names it, or its new value;
-- 25 if the error is of a kind that it often causes.
+- 40 if the error names it or its value or, for code, a word that only one version has;
+- 25 if the error is of a kind that it often causes;
+- 20 less for data of much the same size that a step made in which something changed, too.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from pydantic import BaseModel
 
@@ -94,6 +96,7 @@ class Change:
         after: Its value now.
         step: The step that it belongs to, or "" for the whole run.
         name: What an error would call it.
+        made_by: The step of the run that made the data, or "".
     """
 
     kind: str
@@ -102,6 +105,7 @@ class Change:
     after: str
     step: str = ""
     name: str = ""
+    made_by: str = ""
 
 
 def read_steps(run: PipelineRunResponse, client: Client) -> dict[str, StepRunResponse]:
@@ -135,9 +139,15 @@ def compare(
     """
     found = list(_of_run(run, good))
     shared: set[tuple[str, str, str]] = set()
+    makers = {
+        output.id: step.name
+        for step in steps.values()
+        for outputs in step.outputs.values()
+        for output in outputs
+    }
     for name, step in steps.items():
         if name in good_steps:
-            for change in _of_step(step, good_steps[name]):
+            for change in _of_step(step, good_steps[name], makers):
                 # What is set for the whole pipeline is repeated in each step.
                 key = (change.what, change.before, change.after)
                 whole = Change(change.kind, *key, name=change.name)
@@ -146,11 +156,36 @@ def compare(
                 if change.kind in ("data", "size"):
                     shared.add(key)
                 found.append(change)
-    configs = (run.config, *(step.config for step in steps.values()))
-    secrets = {str(secret) for config in configs for secret in _list(config, "secrets")}
-    if secrets:
-        found += _rotated(secrets, good.created, client)
-    return found
+    configs = [run.config, good.config]
+    configs += [step.config for step in (*steps.values(), *good_steps.values())]
+    used = {str(secret) for config in configs for secret in _list(config, "secrets")}
+    return _with_secrets(found, used, good.created, client) if used else found
+
+
+def _with_secrets(
+    found: list[Change], used: set[str], since: datetime, client: Client
+) -> list[Change]:
+    """Give secrets their names, and add those whose values changed."""
+    secrets = client.list_secrets(size=500).items
+    names = {str(secret.id): secret.name for secret in secrets}
+    named = [
+        replace(it, name=names[it.name], what=f"secret {names[it.name]}")
+        if it.kind == "secret" and it.name in names
+        else it
+        for it in found
+    ]
+    rotated = [
+        Change(
+            "secret",
+            f"secret {secret.name}",
+            "(not shown)",
+            f"updated {secret.updated:%Y-%m-%d %H:%M} UTC",
+            name=secret.name,
+        )
+        for secret in secrets
+        if secret.updated > since and {secret.name, str(secret.id)} & used
+    ]
+    return named + rotated
 
 
 def _of_run(run: PipelineRunResponse, good: PipelineRunResponse) -> Iterator[Change]:
@@ -182,7 +217,9 @@ def _of_builds(before: Any, after: Any) -> Iterator[Change]:
         yield from _packages(old[key].requirements, new[key].requirements, "")
 
 
-def _of_step(step: StepRunResponse, good: StepRunResponse) -> Iterator[Change]:
+def _of_step(
+    step: StepRunResponse, good: StepRunResponse, makers: Mapping[UUID, str]
+) -> Iterator[Change]:
     name = step.name
     yield from _of_config(step.config, good.config, name)
     if step.source_code and good.source_code and step.source_code != good.source_code:
@@ -192,10 +229,10 @@ def _of_step(step: StepRunResponse, good: StepRunResponse) -> Iterator[Change]:
             yield Change("code", f"code of {name}", old, new, name)
     for key in step.inputs.keys() & good.inputs.keys():
         for new_data, old_data in zip(step.inputs[key], good.inputs[key], strict=False):
-            yield from _of_data(key, old_data, new_data, name)
+            yield from _of_data(key, old_data, new_data, name, makers.get(new_data.id, ""))
 
 
-def _of_data(key: str, old: Any, new: Any, step: str) -> Iterator[Change]:
+def _of_data(key: str, old: Any, new: Any, step: str, made_by: str) -> Iterator[Change]:
     if old.id == new.id:
         return
     sizes = getattr(old, "item_count", None), getattr(new, "item_count", None)
@@ -213,7 +250,7 @@ def _of_data(key: str, old: Any, new: Any, step: str) -> Iterator[Change]:
             kind = "size"
     else:
         before, after = f"v{old.version}", f"v{new.version}"
-    yield Change(kind, f"data {old.artifact.name}", before, after, step, key)
+    yield Change(kind, f"data {old.artifact.name}", before, after, step, key, made_by)
 
 
 def _first_difference(old: str, new: str) -> tuple[str, str]:
@@ -326,14 +363,6 @@ def _shown(value: Any) -> str:
     return "not set" if value is None else clean_line(str(value), limit=120)
 
 
-def _rotated(names: set[str], since: datetime, client: Client) -> Iterator[Change]:
-    stamp = since.strftime("%Y-%m-%d %H:%M:%S")
-    for secret in client.list_secrets(updated=f"gt:{stamp}", size=50).items:
-        if secret.updated > since and {secret.name, str(secret.id)} & names:
-            when = f"updated {secret.updated:%Y-%m-%d %H:%M} UTC"
-            yield Change("secret", f"secret {secret.name}", "(not shown)", when, name=secret.name)
-
-
 def rank(changes: list[Change], *, failed: str, error: str, traceback: str = "") -> list[Change]:
     """Return the changes, likely causes first; the module says how.
 
@@ -350,6 +379,8 @@ def rank(changes: list[Change], *, failed: str, error: str, traceback: str = "")
             often |= kinds
     packages = set(re.findall(r"-packages[\\/]([A-Za-z_]\w*)", traceback))
 
+    changed = {change.step for change in changes}
+
     def points(change: Change) -> int:
         place = 15 if not change.step else 30 if change.step == failed else 20
         named = _named(change, error) or (change.kind == "package" and change.name in packages)
@@ -358,6 +389,7 @@ def rank(changes: list[Change], *, failed: str, error: str, traceback: str = "")
             + _BASE.get(change.kind, 0)
             + (40 if named else 0)
             + (25 if change.kind in often else 0)
+            - (20 if change.kind == "data" and change.made_by in changed - {""} else 0)
         )
 
     return sorted(changes, key=points, reverse=True)
@@ -365,15 +397,20 @@ def rank(changes: list[Change], *, failed: str, error: str, traceback: str = "")
 
 def _named(change: Change, error: str) -> bool:
     """Return whether the error names what changed, its value or a word of its name."""
-    if change.kind in ("data", "size", "code"):
+    if change.kind in ("data", "size"):
         return False
+    if change.kind == "code":
+        words = [set(re.findall(r"\w{3,}", text)) for text in (change.before, change.after)]
+        return not words[0].symmetric_difference(words[1]).isdisjoint(
+            re.findall(r"\w{3,}", error)
+        )
     terms = {change.name, change.after, change.before}
     # Variables are named after the library or service that reads them: OMP_NUM_THREADS.
     shortest = 3 if change.kind == "environment" else 5
     terms |= {word for word in re.split(r"[_\W]+", change.name) if len(word) >= shortest}
     terms |= {term.split(":")[0] for term in (change.after,) if change.kind == "image"}
     return any(
-        len(term) > 2
+        len(term) > (2 if term.isdigit() else 1)
         and re.search(rf"(?<![A-Za-z0-9]){re.escape(term)}(?![A-Za-z0-9])", error, re.I)
         for term in terms
     )
