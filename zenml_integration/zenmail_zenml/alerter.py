@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from zenmail.clean import clean_line
 from zenmail.model import describe_validation
 
 from .alerts.build import build_alert
+from .alerts.explain import explain_alert
 from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 from .alerts.run_context import PASS_THROUGH, current_context
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
@@ -85,6 +87,28 @@ class SMTPEmailAlerter(BaseAlerter):
             DeliveryError: The mail was not delivered and ``on_delivery_failure`` is
                 "raise".
         """
+        return self._post(message, params)
+
+    def post_explained(self, alert: Alert) -> bool:
+        """Send a hook's alert with what ZenML knows about its cause.
+
+        Args:
+            alert: The alert about a step or run that failed or completed. The time that the
+                setting ``explain`` allows is part of the mail's deadline.
+
+        Returns:
+            What `post` returns.
+        """
+        return self._post(alert, None, explained=True)
+
+    def _post(
+        self,
+        message: str | AlerterMessage | Alert | None,
+        params: BaseAlerterStepParameters | None,
+        *,
+        explained: bool = False,
+    ) -> bool:
+        started = monotonic()
         context = current_context()
         parameters = _as_parameters(params)
         scopes = [
@@ -96,10 +120,17 @@ class SMTPEmailAlerter(BaseAlerter):
         reader = SecretReader()
         try:
             settings = resolve(layer(scopes, replace=reader.resolve), replace=reader.resolve)
+            if explained and isinstance(message, Alert):
+                message = explain_alert(
+                    message,
+                    context,
+                    seconds=min(settings.explain, settings.deadline / 2),
+                    runbooks=settings.runbooks,
+                )
             info = settings.include_pipeline_info
             alert = build_alert(message, parameters, context, include_pipeline_info=info)
             subject = (parameters.subject if parameters is not None else None) or ""
-            receipt, shown = self._send(alert, subject, settings)
+            receipt, shown = self._send(alert, subject, settings, spent=monotonic() - started)
             record(receipt, shown, context)
             return _report(receipt, shown, settings)
         except ZenmailError as error:
@@ -130,7 +161,9 @@ class SMTPEmailAlerter(BaseAlerter):
             "condition in a dynamic pipeline (`zenml.wait`)."
         )
 
-    def _send(self, alert: Alert, subject: str, settings: Resolved) -> tuple[Receipt, str]:
+    def _send(
+        self, alert: Alert, subject: str, settings: Resolved, *, spent: float
+    ) -> tuple[Receipt, str]:
         """Send the alert; return the receipt, and the subject as the log may show it."""
         if not settings.recipients:
             raise AddressError(
@@ -149,6 +182,8 @@ class SMTPEmailAlerter(BaseAlerter):
                 bcc=settings.bcc,
                 reply_to=settings.reply_to,
                 subject=subject,
+                # Less would leave no time to send it, as when the store was slow to answer.
+                deadline=max(settings.deadline - spent, settings.deadline / 2),
                 subject_prefix=settings.subject_prefix,
                 include_html=settings.include_html,
                 templates=settings.templates or None,

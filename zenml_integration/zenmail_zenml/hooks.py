@@ -105,7 +105,7 @@ def _post(make: Callable[[RunContext], Alert | None]) -> None:
         if alert is None:
             return
         if isinstance(alerter, SMTPEmailAlerter):
-            alerter.post(alert)
+            alerter.post_explained(alert)
         else:
             alerter.post(_as_text(alert))
     except PASS_THROUGH as stop:

@@ -183,13 +183,19 @@ class Mailer:
         return self._dispatcher.send(email, Deadline.after(self.deadline))
 
     def send_alert(
-        self, alert: Alert, *, subject: str = "", **addressing: Unpack[AddressingArguments]
+        self,
+        alert: Alert,
+        *,
+        subject: str = "",
+        deadline: float | None = None,
+        **addressing: Unpack[AddressingArguments],
     ) -> Receipt:
         """Compose an alert and send it.
 
         Args:
             alert: What happened.
             subject: The subject, when it is not the alert's title.
+            deadline: Seconds for this mail, when it is not the mailer's.
             addressing: Sender, recipients and form of the mail: the fields of `Addressing`.
                 The secrets among the transports' options are taken out in any case.
 
@@ -200,9 +206,9 @@ class Mailer:
             AddressError: An address is invalid, or there is no recipient.
             ConfigurationError: Another argument is unusable.
         """
-        deadline = Deadline.after(self.deadline)
+        until = Deadline.after(self.deadline if deadline is None else _seconds(deadline))
         require_alert(alert)
-        return self._alerts.send(alert, Addressing(**addressing), as_text(subject), deadline)
+        return self._alerts.send(alert, Addressing(**addressing), as_text(subject), until)
 
     def finish_thread(self, thread: str) -> list[Receipt]:
         """Send the digest of a run that has ended, if alerts of it were held back.

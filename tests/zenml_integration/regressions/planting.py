@@ -50,7 +50,10 @@ class World(types.ModuleType):
     def rows(self) -> list[dict[str, Any]]:
         """Return the day's rows."""
         rows: list[dict[str, Any]] = [
-            {"id": place, "amount": (place * 7 + self.day) % 11 if self.value is None else self.value}
+            {
+                "id": place,
+                "amount": (place * 7 + self.day) % 11 if self.value is None else self.value,
+            }
             for place in range(self.number)
         ]
         return [{name: row[name] for name in row if name != self.without} for row in rows]
@@ -97,7 +100,10 @@ def plant(
             f"{planted.rotates}_{name}", add_or_update_values={"password": "second"}
         )
     world.bad(planted, changed=changed)
-    with _stack(name) if planted.stack else contextlib.nullcontext(), contextlib.suppress(Exception):
+    with (
+        _stack(name) if planted.stack else contextlib.nullcontext(),
+        contextlib.suppress(Exception),
+    ):
         _run(name, folder, _named(text, name))
     run = client.get_pipeline_run(client.list_pipeline_runs(pipeline_name=name, size=1)[0].id)
     assert str(run.status.value) == "failed", planted.name

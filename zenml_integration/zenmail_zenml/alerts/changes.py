@@ -244,7 +244,9 @@ def _of_data(key: str, old: Any, new: Any, step: str, made_by: str) -> Iterator[
         return
     kind = "data"
     if sizes[0] is not None and sizes[1] is not None:
-        before, after = (f"v{it.version}, {size:,} rows" for it, size in zip((old, new), sizes, strict=True))
+        before, after = (
+            f"v{it.version}, {size:,} rows" for it, size in zip((old, new), sizes, strict=True)
+        )
         low, high = sorted(sizes)
         if high >= 2 * low:
             kind = "size"
@@ -285,9 +287,15 @@ def _of_config(config: Any, good: Any, step: str) -> Iterator[Change]:
     for key in settings.keys() | good_settings.keys():
         now, was = dict(settings.get(key) or {}), dict(good_settings.get(key) or {})
         if key == "docker":
-            yield from _packages(_lines(was.pop("requirements", None)), _lines(now.pop("requirements", None)), step)
+            yield from _packages(
+                _lines(was.pop("requirements", None)),
+                _lines(now.pop("requirements", None)),
+                step,
+            )
             for name in ("environment", "runtime_environment"):
-                yield from _environment(was.pop(name, None) or {}, now.pop(name, None) or {}, step)
+                yield from _environment(
+                    was.pop(name, None) or {}, now.pop(name, None) or {}, step
+                )
             yield from _differences("image", was, now, step, label="image: ")
         else:
             kind = "resource" if key == "resources" else "setting"
@@ -319,7 +327,9 @@ def _packages(old: str | None, new: str | None, step: str) -> Iterator[Change]:
         was, now = before.get(name, "not required"), after.get(name, "not required")
         if was != now:
             called = _IMPORTED_AS.get(name.lower(), name)
-            yield Change("package", name, was.removeprefix("=="), now.removeprefix("=="), step, called)
+            yield Change(
+                "package", name, was.removeprefix("=="), now.removeprefix("=="), step, called
+            )
 
 
 def _requirements(text: str | None) -> dict[str, str]:
@@ -363,7 +373,9 @@ def _shown(value: Any) -> str:
     return "not set" if value is None else clean_line(str(value), limit=120)
 
 
-def rank(changes: list[Change], *, failed: str, error: str, traceback: str = "") -> list[Change]:
+def rank(
+    changes: list[Change], *, failed: str, error: str, traceback: str = ""
+) -> list[Change]:
     """Return the changes, likely causes first; the module says how.
 
     Args:
@@ -401,8 +413,8 @@ def _named(change: Change, error: str) -> bool:
         return False
     if change.kind == "code":
         words = [set(re.findall(r"\w{3,}", text)) for text in (change.before, change.after)]
-        return not words[0].symmetric_difference(words[1]).isdisjoint(
-            re.findall(r"\w{3,}", error)
+        return (
+            not words[0].symmetric_difference(words[1]).isdisjoint(re.findall(r"\w{3,}", error))
         )
     terms = {change.name, change.after, change.before}
     # Variables are named after the library or service that reads them: OMP_NUM_THREADS.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from zenmail import Alert
 from zenmail.clean import clean_line
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
@@ -17,14 +18,14 @@ from .changes import Change, compare, rank, read_steps
 from .history import History, read_history
 from .log_tail import read_log_tail
 from .next_steps import commands, find_runbook
-from .run_context import read_or_default
+from .run_context import RunContext, read_or_default
 
 if TYPE_CHECKING:
     from zenml.client import Client
     from zenml.models import PipelineRunResponse, StepRunResponse
     from zenml.stack import Stack
 
-__all__ = ["Explanation", "explain_failure", "explain_success"]
+__all__ = ["Explanation", "explain_alert", "explain_failure", "explain_success"]
 
 _MAX_CHANGES = 8
 _MAX_METRICS = 20
@@ -73,9 +74,50 @@ class Explanation:
             "next_steps": self.next_steps,
             "metrics": self.metrics,
             "baseline": self.baseline,
-            "thread": self.incident,
+            "incident": self.incident,
         }
         return {name: value for name, value in values.items() if value}
+
+
+def explain_alert(
+    alert: Alert, context: RunContext, *, seconds: float, runbooks: Mapping[str, str]
+) -> Alert:
+    """Return a hook's alert with what ZenML knows about its cause.
+
+    Args:
+        alert: The alert; one about something that neither failed nor completed stays as it is.
+        context: The step or run.
+        seconds: How long it may take.
+        runbooks: Regular expression to the address of a page about such errors.
+    """
+    from zenml.client import Client
+
+    run, client = context.run, Client()
+    if run is None or not seconds or alert.severity not in ("success", "error"):
+        return alert
+    if alert.severity == "success":
+        return _with(alert, explain_success(run, context.step, client, seconds=seconds))
+    found = explain_failure(
+        run,
+        context.step,
+        client,
+        seconds=seconds,
+        error=alert.error,
+        traceback=alert.traceback,
+        runbooks=runbooks,
+        stack=client.active_stack,
+    )
+    return _with(alert, found)
+
+
+def _with(alert: Alert, found: Explanation) -> Alert:
+    values = found.fields()
+    if found.repeated:
+        values["title"] = f"{alert.title} ({found.repeated})"
+    if found.history:
+        values["body"] = f"{found.history}\n\n{alert.body}".strip()
+    values["facts"] = {**alert.facts, **values.get("facts", {})}
+    return alert.replace(**values)
 
 
 def explain_failure(
@@ -149,7 +191,11 @@ def explain_success(
     found = Explanation()
 
     def look() -> None:
-        current = client.get_run_step(step.id) if step is not None else client.get_pipeline_run(run.id)
+        current = (
+            client.get_run_step(step.id)
+            if step is not None
+            else client.get_pipeline_run(run.id)
+        )
         found.metrics = _numbers(current.run_metadata)
         history = read_history(run, client)
         if step is None:
@@ -167,7 +213,7 @@ def explain_success(
         if good is not None:
             found.baseline = _numbers(good.run_metadata)
 
-    _in_time(lambda: _try(look, None), seconds)
+    _in_time(look, seconds)
     return found
 
 
@@ -176,7 +222,7 @@ def _in_time(look: Callable[[], None], seconds: float) -> None:
 
     def quietly() -> None:
         with _silent_thread():
-            look()
+            _try(look, None)
 
     with contextlib.suppress(CallTimedOut):
         call_with_timeout(quietly, seconds)

@@ -51,7 +51,7 @@ class History:
         return f"First failure after {self.good_in_a_row} good {noun}."
 
     def of_success(self, run: PipelineRunResponse) -> str:
-        """Return the line for a mail about a run that completed; "" if the last one had, too."""
+        """Return the line for a mail about a recovery; "" if the last run was good, too."""
         if not self.failed_in_a_row or self.first_failed is None:
             return ""
         seconds = elapsed(self.first_failed.created, run.end_time) or 0.0
@@ -116,4 +116,3 @@ def read_history(run: PipelineRunResponse, client: Client) -> History:
     return History(
         last_good=last_good, last_failed=last_failed, good_in_a_row=max(1, streak.total)
     )
-
