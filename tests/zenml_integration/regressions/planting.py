@@ -31,7 +31,8 @@ class World(types.ModuleType):
 
     def good(self) -> None:
         """Let every step succeed on a thousand rows."""
-        self.number, self.value, self.without, self.day = 1000, None, "", 1
+        self.number, self.without, self.day = 1000, "", 1
+        self.value: object = None
         self.errors: dict[str, BaseException] = {}
 
     def bad(self, planted: Regression, *, changed: bool) -> None:

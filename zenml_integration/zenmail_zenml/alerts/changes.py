@@ -156,7 +156,7 @@ def compare(
                 if change.kind in ("data", "size"):
                     shared.add(key)
                 found.append(change)
-    configs = [run.config, good.config]
+    configs: list[Any] = [run.config, good.config]
     configs += [step.config for step in (*steps.values(), *good_steps.values())]
     used = {str(secret) for config in configs for secret in _list(config, "secrets")}
     return _with_secrets(found, used, good.created, client) if used else found
@@ -235,7 +235,7 @@ def _of_step(
 def _of_data(key: str, old: Any, new: Any, step: str, made_by: str) -> Iterator[Change]:
     if old.id == new.id:
         return
-    sizes = getattr(old, "item_count", None), getattr(new, "item_count", None)
+    sizes: Any = getattr(old, "item_count", None), getattr(new, "item_count", None)
     hashes = getattr(old, "content_hash", None), getattr(new, "content_hash", None)
     if hashes[0] and hashes[0] == hashes[1]:
         return
@@ -341,11 +341,12 @@ def _environment(old: Mapping[str, Any], new: Mapping[str, Any], step: str) -> I
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             # Any variable may hold a secret, so that only numbers are shown.
-            states = [
+            old_state, new_state = (
                 "not set" if name not in values else _number(values[name]) or fallback
                 for values, fallback in ((old, "(not shown)"), (new, "(changed, not shown)"))
-            ]
-            yield Change("environment", f"environment variable {name}", *states, step, name)
+            )
+            what = f"environment variable {name}"
+            yield Change("environment", what, old_state, new_state, step, name)
 
 
 def _number(value: Any) -> str:

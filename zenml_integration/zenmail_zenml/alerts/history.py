@@ -93,7 +93,9 @@ def read_history(run: PipelineRunResponse, client: Client) -> History:
     if last_failed is None:
         return History(last_good=last_good, good_in_a_row=good.total)
     if last_good is None or last_failed.index > last_good.index:
-        since = [earlier] if last_good is None else [earlier, f"gt:{last_good.index}"]
+        since: list[int | str] = (
+            [earlier] if last_good is None else [earlier, f"gt:{last_good.index}"]
+        )
         streak = client.list_pipeline_runs(
             pipeline_id=pipeline_id,
             status="failed",
