@@ -26,10 +26,7 @@ def changes(planted: Regression, folder: Path, world: World, **how: Any) -> list
     from zenml.client import Client
 
     run = plant(planted, folder, world, **how)
-    client = Client()
-    found = explain_failure(
-        run, None, client, seconds=60, error=f"{type(planted.error).__name__}: {planted.error}"
-    )
+    found = explain_failure(run, None, Client(), seconds=60)
     return [f"{change.what} {change.before} {change.after}" for change in found.changes]
 
 

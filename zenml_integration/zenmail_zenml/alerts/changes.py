@@ -314,6 +314,8 @@ def _plain(value: Any) -> dict[str, Any]:
     return {
         key: item.model_dump(mode="json") if isinstance(item, BaseModel) else item
         for key, item in (value or {}).items()
+        # What mails the failure did not cause it; it holds the whole alerter's settings.
+        if not key.startswith("alerter")
     }
 
 

@@ -126,7 +126,7 @@ def explain_failure(
     client: Client,
     *,
     seconds: float,
-    error: str,
+    error: str = "",
     traceback: str = "",
     runbooks: Mapping[str, str] | None = None,
     stack: Stack | None = None,
@@ -138,14 +138,13 @@ def explain_failure(
         step: The step that failed, or None to look for it.
         client: ZenML's client.
         seconds: How long it may take. What is not known by then is left out.
-        error: The exception's type and message.
-        traceback: Its traceback, or "".
+        error: The exception's type and message, or "" to take the step's.
+        traceback: Its traceback, or "" to take the step's.
         runbooks: Regular expression to the address of a page about such errors.
         stack: The stack, for the log; without it, the log is left out.
     """
     found = Explanation()
-    if runbook := find_runbook(error, runbooks or {}):
-        found.next_steps = (f"Follow the runbook: {runbook}",)
+    found.next_steps = _runbook(error, runbooks)
 
     def look() -> None:
         history = _try(lambda: read_history(run, client), History())
@@ -158,20 +157,24 @@ def explain_failure(
         steps = _try(lambda: read_steps(run, client), none)
         failed = step or next((it for it in steps.values() if _failed(it)), None)
         name = failed.name if failed is not None else ""
+        reason = error or _try(lambda: _error(steps[name]), "")
+        report = traceback or _try(lambda: _traceback(steps[name]), "")
+        if not error:
+            found.next_steps = _runbook(reason, runbooks)
         good = history.last_good
         if good is not None and steps:
 
             def differences() -> tuple[Change, ...]:
                 good_steps = read_steps(good, client)
                 changes = compare(run, good, steps, good_steps, client)
-                return tuple(rank(changes, failed=name, error=error, traceback=traceback))
+                return tuple(rank(changes, failed=name, error=reason, traceback=report))
 
             found.changes = _try(differences, ())
         if failed is not None and stack is not None:
             current = steps.get(name, failed)
             found.log = _try(lambda: read_log_tail(current, stack), ())
         found.next_steps += _try(lambda: commands(run, steps.get(name, step), client), ())
-        found.same_error = _try(lambda: _same_error(name, error, steps, history, client), "")
+        found.same_error = _try(lambda: _same_error(name, reason, steps, history, client), "")
 
     _in_time(look, seconds)
     return found
@@ -278,9 +281,17 @@ def _same_error(
     return f"also in {', '.join(places)}" if places else ""
 
 
+def _runbook(error: str, runbooks: Mapping[str, str] | None) -> tuple[str, ...]:
+    address = find_runbook(error, runbooks or {})
+    return (f"Follow the runbook: {address}",) if address else ()
+
+
+def _traceback(step: StepRunResponse) -> str:
+    return step.exception_info.traceback if step.exception_info is not None else ""
+
+
 def _error(step: StepRunResponse) -> str:
-    info = step.exception_info
-    return info.traceback.strip().rsplit("\n", 1)[-1] if info is not None else ""
+    return _traceback(step).strip().rsplit("\n", 1)[-1]
 
 
 def _fingerprint(error: str) -> str:
