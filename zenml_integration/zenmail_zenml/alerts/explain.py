@@ -117,7 +117,9 @@ def _with(alert: Alert, found: Explanation) -> Alert:
     if found.history:
         values["body"] = f"{found.history}\n\n{alert.body}".strip()
     values["facts"] = {**alert.facts, **values.get("facts", {})}
-    return alert.replace(**values)
+    # A field that nobody set is left to what ZenML knows of the run, such as its page.
+    given = {name: getattr(alert, name) for name in alert.model_fields_set}
+    return Alert(**{**given, **values})
 
 
 def explain_failure(
