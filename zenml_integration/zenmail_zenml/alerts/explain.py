@@ -173,8 +173,8 @@ def explain_failure(
 
             found.changes = _try(differences, ())
         if failed is not None and stack is not None:
-            current = steps.get(name, failed)
-            found.log = _try(lambda: read_log_tail(current, stack), ())
+            current, where = steps.get(name, failed), stack
+            found.log = _try(lambda: read_log_tail(current, where), ())
         found.next_steps += _try(lambda: commands(run, steps.get(name, step), client), ())
         found.same_error = _try(lambda: _same_error(name, reason, steps, history, client), "")
 
