@@ -113,6 +113,8 @@ class Alert(Model):
         html: A whole HTML part that replaces zenmail's own, or None.
         thread: What its conversation is about, such as a run's id; alerts with the same
             value stand together in mail programs. "" for none.
+        incident: The thread of an incident's first alert, in those of later runs: they join
+            its conversation. "" for none.
         list_id: What receivers can filter by (RFC 2919), or "".
         headers: Further headers (``X-...``).
         occurred_at: When it happened, with time zone.
@@ -139,6 +141,7 @@ class Alert(Model):
     steps: tuple[StepSummary, ...] = ()
     html: Text | None = None
     thread: Text = ""
+    incident: Text = ""
     list_id: Text = ""
     headers: dict[str, Text] = Field(default_factory=dict)
     occurred_at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
@@ -169,6 +172,7 @@ class Alert(Model):
             steps: Iterable[StepSummary] = (),
             html: str | None = None,
             thread: str = "",
+            incident: str = "",
             list_id: str = "",
             headers: Mapping[str, object] = ...,
             occurred_at: datetime = ...,

@@ -29,6 +29,7 @@ from zenmail.model import describe_validation
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import build_alert
+from .alerts.explain import explain_alert
 from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context
 from .alerts.standard_hooks import parse_hook_text
@@ -123,6 +124,7 @@ class SMTPEmailAlerter(BaseAlerter):
         params: BaseAlerterStepParameters | None = None,
         *,
         event: str = "",
+        explained: bool = False,
     ) -> bool:
         """Send a mail about a step or run; see `post`.
 
@@ -132,12 +134,16 @@ class SMTPEmailAlerter(BaseAlerter):
             params: As in `post`.
             event: What happened to the run according to the mail, or "". Once the mail is on
                 its way nobody else tells about that.
+            explained: Whether to add what ZenML knows about the cause, within the seconds of
+                the setting ``explain``, which are part of the deadline.
         """
         strict = _on_failure(params, self.config.on_delivery_failure) == "raise"
         try:
             scopes = self._scopes(context, message, _as_parameters(params))
             strict = layer(scopes).get("on_delivery_failure") == "raise"
-            receipt, shown, settings = self._deliver(context, message, params, event)
+            receipt, shown, settings = self._deliver(
+                context, message, params, event, explained=explained
+            )
             return _report(receipt, shown, settings)
         except PASS_THROUGH:
             raise
@@ -209,6 +215,8 @@ class SMTPEmailAlerter(BaseAlerter):
         message: object,
         params: BaseAlerterStepParameters | None,
         event: str,
+        *,
+        explained: bool = False,
     ) -> tuple[Receipt, str, Resolved]:
         """Send a mail and record it, by the deadline.
 
@@ -222,7 +230,15 @@ class SMTPEmailAlerter(BaseAlerter):
         def prepare() -> tuple[Resolved, Alert, Any]:
             settings = self._resolve(scopes)
             info = settings.include_pipeline_info
-            alert = build_alert(message, parameters, context, include_pipeline_info=info)
+            given = message
+            if explained and isinstance(given, Alert):
+                given = explain_alert(
+                    given,
+                    context,
+                    seconds=min(settings.explain, settings.deadline / 2),
+                    runbooks=settings.runbooks,
+                )
+            alert = build_alert(given, parameters, context, include_pipeline_info=info)
             return settings, alert, self._session(settings)
 
         try:

@@ -166,6 +166,16 @@ class SMTPEmailAlerterSettings(BaseSettings):
         default=None,
         description="Remove what looks like a secret from each mail. Default: true.",
     )
+    explain: _Number = Field(
+        default=None,
+        description="Seconds for a hook to ask ZenML why it failed and since when; 0 asks "
+        "nothing. Default: 2.",
+    )
+    runbooks: _Mapping = Field(
+        default=None,
+        description="Pages about errors, by regular expression: a failure's mail links to the "
+        "first that matches.",
+    )
     time_zone: _Text = Field(
         default=None,
         description="Time zone shown beside UTC, such as Europe/Berlin. Default: UTC alone.",

@@ -134,7 +134,7 @@ def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> Non
             return
         if is_email_alerter(alerter):
             told = event if context.step is None or event == "failed" else ""
-            alerter.post_about(context, alert, event=told)
+            alerter.post_about(context, alert, event=told, explained=True)
         else:
             alerter.post(_as_text(alert, context))
     except PASS_THROUGH as stop:

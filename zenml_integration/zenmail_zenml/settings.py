@@ -235,6 +235,8 @@ class Resolved(BaseModel):
     max_alerts_per_run: int | None = Field(default=None, ge=1)
     templates: str = ""
     redact: bool = True
+    explain: float = Field(default=2.0, ge=0, allow_inf_nan=False)
+    runbooks: Options = Field(default_factory=dict)
     time_zone: Annotated[str, AfterValidator(as_time_zone)] = ""
     run_alerts: Addresses = ("failed", "silent", "paused", "recovered")
     max_duration: float | None = Field(default=None, gt=0, allow_inf_nan=False)

@@ -116,6 +116,7 @@ def compose_addressed(
         text, html = _parts(
             builder, content, addressing.include_html, addressing.templates, hide
         )
+        topic = alert.incident or alert.thread
         email = Email(
             sender=addressing.sender,
             to=addressing.to,
@@ -127,7 +128,7 @@ def compose_addressed(
             html=html,
             attachments=builder.attachments,
             headers=builder.headers,
-            thread=_root_of(alert.thread, addressing.sender) if alert.thread else "",
+            thread=_root_of(topic, addressing.sender) if topic else "",
             list_id=_list_id(builder.list_id),
             importance=_IMPORTANCE.get(alert.severity, "normal"),
             date=alert.occurred_at,

@@ -108,6 +108,7 @@ def test_mails_of_one_run_name_one_root() -> None:
     assert first == mail(Alert(title="b", thread="run-1")).thread
     assert first != mail(Alert(title="b", thread="run-2")).thread
     assert mail(Alert(title="b")).thread == ""
+    assert first == mail(Alert(title="b", thread="run-2", incident="run-1")).thread
 
 
 @pytest.mark.parametrize("name", ["Train model", "学習", "train.v2", "--", "a" * 300])

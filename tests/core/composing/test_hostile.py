@@ -112,6 +112,7 @@ ALERT = st.fixed_dictionaries(
         "metrics": st.dictionaries(TEXT, VALUE, max_size=3),
         "tables": st.dictionaries(TEXT, st.lists(VALUE, max_size=3), max_size=2),
         "thread": TEXT,
+        "incident": TEXT,
         "list_id": TEXT,
         "headers": st.dictionaries(
             st.one_of(TEXT, st.text(string.ascii_letters + "-", min_size=1, max_size=20)),

@@ -120,6 +120,7 @@ PLACES: dict[str, Callable[[str], list[Any]]] = {
     ],
     "html": lambda secret: [f"<p>{secret}</p>", f'<a href="https://a.example/{secret}">x</a>'],
     "thread": lambda secret: [secret],
+    "incident": lambda secret: [secret],
     "list_id": lambda secret: [secret, f"{secret}.lists.example"],
     "headers": lambda secret: [{"X-Note": secret}, {f"X-{secret}": "x"}],
     "occurred_at": lambda secret: [],

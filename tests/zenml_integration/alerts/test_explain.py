@@ -1,0 +1,202 @@
+"""Failure mails: new or not, what changed, what it said last, what to type; never late."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from zenml import log_metadata, pipeline, step
+
+from zenmail.testing.smtp_server import ReceivedMail, SMTPServer
+from zenmail_zenml import (
+    smtp_email_alerter_failure_hook,
+    smtp_email_alerter_success_hook,
+)
+from zenmail_zenml.alerts import explain
+from zenmail_zenml.alerts.changes import Change, rank
+from zenmail_zenml.alerts.explain import Explanation, explain_failure
+from zenmail_zenml.alerts.history import History
+from zenmail_zenml.alerts.next_steps import find_runbook
+
+pytestmark = pytest.mark.zenml
+
+# None of the canaries: ZenML itself keeps what a step logs and is given.
+SECRET = "hunter2-webhook-3e77"
+LOGGER = logging.getLogger("planted.explain")
+
+
+@step(on_failure=smtp_email_alerter_failure_hook, on_success=smtp_email_alerter_success_hook)
+def fit(rate: float = 0.1, api_token: str = "none") -> None:
+    """Fail when the rate is high."""
+    log_metadata({"accuracy": 0.9 if rate < 0.15 else 0.8, "note": "text"})
+    LOGGER.warning("rate is %s", rate)
+    LOGGER.warning("password=%s", SECRET)
+    if rate > 1:
+        raise ValueError(f"loss is nan with rate {rate}")
+
+
+def text(mail: ReceivedMail) -> str:
+    """Return a mail's text part."""
+    body = mail.message.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+@pytest.fixture
+def run_fit(
+    register: Callable[..., Any], server: SMTPServer, request: pytest.FixtureRequest
+) -> Callable[..., str]:
+    """Run a pipeline of the test's own with parameters, and return its last mail's text."""
+
+    def run(explain: float = 20.0, **parameters: Any) -> str:
+        register(
+            smtp_server="localhost",
+            smtp_port=str(server.port),
+            smtp_username="relay-account",
+            password="{{email_credentials.smtp_password}}",
+            smtp_ca_file=str(server.ca_file),
+            deadline=60,
+            explain=explain,
+            runbooks={"loss is nan": "https://wiki.example.com/nan"},
+        )
+
+        @pipeline(
+            name=request.node.name,
+            enable_cache=False,
+            environment={"WAREHOUSE": SECRET if parameters else "other"},
+        )
+        def fitting() -> None:
+            fit(**parameters)
+
+        if parameters.get("rate", 0) > 1:
+            with pytest.raises((ValueError, RuntimeError)):
+                fitting()
+        else:
+            fitting()
+        return text(server.mails[-1])
+
+    return run
+
+
+def test_a_failure_mail_answers_what_on_call_asks(
+    run_fit: Callable[..., str], server: SMTPServer
+) -> None:
+    """New, changed, last words, what to type: all in the mail, and no secret in any of it."""
+    run_fit()
+    first = run_fit(rate=3.0, api_token=SECRET)
+    assert "First failure after 1 good run." in first
+    changed = first[first.index("What changed since the last good run") :]
+    lines = changed.splitlines()
+    assert any("fit.rate" in line and "0.1" in line and "3.0" in line for line in lines[:5])
+    assert "fit.api_token" in changed
+    assert "WAREHOUSE" in changed
+    log = first[first.index("Last lines of the log") :]
+    assert "rate is 3.0" in log
+    assert log.count("Traceback (most recent call last)") <= 1
+    assert "https://wiki.example.com/nan" in first
+    assert "zenml pipeline run " in " ".join(first.split())
+    again = run_fit(rate=4.0, api_token=SECRET)
+    assert "Failing since" in again
+    assert "2nd run in a row" in again
+    assert "also in run" in " ".join(again.split())
+    assert str(server.mails[-1].message["Subject"]).endswith("(2nd run in a row)")
+    root = str(server.mails[-2].message["References"])
+    assert root == str(server.mails[-1].message["References"]) != "None"
+    assert all(SECRET not in mail.message.as_string() + text(mail) for mail in server.mails)
+
+
+def test_a_success_mail_has_the_metrics_beside_the_last_ones(
+    run_fit: Callable[..., str],
+) -> None:
+    """What the step logged stands beside the last good run's; what is no number does not."""
+    run_fit()
+    mail = run_fit(rate=0.2)
+    line = next(line for line in mail.splitlines() if "accuracy" in line)
+    assert "0.8" in line
+    assert "0.9" in line
+    assert "note" not in mail
+
+
+def test_nothing_changed_and_nothing_is_claimed(run_fit: Callable[..., str]) -> None:
+    """A run that fails as it was, or with the setting at 0, has no list of changes."""
+    run_fit(rate=3.0)
+    assert "What changed" not in run_fit(rate=3.0)
+    off = run_fit(rate=3.0, explain=0)
+    assert "run in a row" not in off
+    assert "Last lines of the log" not in off
+
+
+def test_a_store_that_is_slow_costs_no_more_than_the_time_box(
+    zenml_store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is not there in time is left out, without a line in the log; the rest is kept."""
+    asked, answer, answered = (threading.Event() for _ in range(3))
+
+    class Slow:
+        def list_pipeline_runs(self, **_: Any) -> Any:
+            asked.set()
+            answer.wait(60)
+            LOGGER.error("the store did not answer")
+            answered.set()
+            raise RuntimeError
+
+    run: Any = SimpleNamespace(index=1, snapshot=None, pipeline=SimpleNamespace(id="1"))
+    client: Any = Slow()
+    explained = explain_failure(
+        run, None, client, seconds=0.1, error="Boom", runbooks={"Boom": "https://a.example/"}
+    )
+    assert not answered.is_set()
+    assert explained.next_steps == ("Follow the runbook: https://a.example/",)
+    assert explained.fields() == {"next_steps": explained.next_steps}
+    answer.set()
+    assert answered.wait(60)
+    assert asked.is_set()
+    assert "did not answer" not in caplog.text
+
+
+def test_a_store_that_is_down_gives_an_empty_explanation() -> None:
+    """The mail then goes out as it would without."""
+    nothing: Any = object()
+    assert explain_failure(nothing, None, nothing, seconds=5, error="Boom") == Explanation()
+    assert explain.explain_success(nothing, None, nothing, seconds=5) == Explanation()
+
+
+def test_ranking_follows_the_rules() -> None:
+    """The step that failed, what the error names, and its kind come before the rest."""
+    changes = [
+        Change("setting", "extra owner", "a", "b", name="owner"),
+        Change("parameter", "load.limit", "1", "2", "load", "limit"),
+        Change("parameter", "fit.rate", "1", "2", "fit", "rate"),
+        Change("package", "scikit-learn", "1.4.2", "1.5.0", name="sklearn"),
+        Change("resource", "fit.resources.memory", "4GB", "1GB", "fit", "memory"),
+    ]
+
+    def first(error: str, traceback: str = "") -> str:
+        return rank(changes, failed="fit", error=error, traceback=traceback)[0].what
+
+    assert first("ValueError") == "fit.rate"
+    assert first("ValueError: bad limit of 2") == "load.limit"
+    assert first("MemoryError") == "fit.resources.memory"
+    assert first("X", 'File "/a/site-packages/sklearn/x.py", line 1') == "scikit-learn"
+    assert rank(changes, failed="fit", error="X")[-1].what == "extra owner"
+
+
+@pytest.mark.parametrize(
+    ("failed", "words"), [(1, "2nd"), (2, "3rd"), (10, "11th"), (20, "21st"), (111, "112th")]
+)
+def test_ordinals(failed: int, words: str) -> None:
+    """The line counts the failure under way, in English."""
+    assert History(failed_in_a_row=failed).ordinal == words
+
+
+def test_runbooks_are_patterns_or_words() -> None:
+    """The first that matches wins; what is no regular expression is looked for as it is."""
+    books = {"Time.*out": "https://a.example/", "f(x": "https://b.example/"}
+    assert find_runbook("TimeoutError: x", books) == "https://a.example/"
+    assert find_runbook("cannot call f(x", books) == "https://b.example/"
+    assert find_runbook("ValueError", books) == ""
