@@ -17,7 +17,6 @@ from zenmail.cli.stored import waiting
 
 from .client import FLAVOR, FLAVOR_SOURCE, misplaced, open_client
 from .providers import PROVIDERS, SECURITIES, Plan, Provider, Question
-from .stored import assemble
 
 if TYPE_CHECKING:
     from zenml.client import Client
@@ -194,6 +193,8 @@ def _check(name: str, plan: Plan, secret: str, *, no_input: bool) -> None:
     Raises:
         Failure: A phase failed, and the user does not want to register it anyway.
     """
+    from .stored import assemble
+
     planned = assemble(name, plan.configuration, secrets={secret: plan.secret})
     # What is not registered yet is changed by running register with other options.
     if report(replace(planned, commands=as_flags)):
