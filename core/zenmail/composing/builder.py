@@ -518,7 +518,7 @@ def _preheader(subject: str, error: str, body: str, facts: Sequence[tuple[str, s
         words.append(f"attempt {attempt}")
     # The words are clean already; a mail whose characters are all ASCII is made faster.
     new = ", ".join(word.rstrip(".") for word in words if word not in subject)
-    return " ".join(new.split())[:_PREHEADER]
+    return " ".join(new.split())[:_PREHEADER].rstrip()
 
 
 def _screen(body: str) -> tuple[str, str]:

@@ -84,9 +84,10 @@ def run_fit(
 
 
 def test_a_failure_mail_answers_what_on_call_asks(
-    run_fit: Callable[..., str], server: SMTPServer
+    run_fit: Callable[..., str], server: SMTPServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """New, changed, last words, what to type: all in the mail, and no secret in any of it."""
+    caplog.set_level(logging.INFO)  # ZenML stores what reaches the root logger
     run_fit()
     first = run_fit(rate=3.0, api_token=SECRET)
     assert "First failure after 1 good run." in first

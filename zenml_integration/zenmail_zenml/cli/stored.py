@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from zenmail.clean import clean_line
 from zenmail.cli.app import Failure
 from zenmail.cli.stored import StoredAlerter
 from zenmail.errors import ConfigurationError
@@ -146,13 +147,23 @@ def _commands(name: str, values: Mapping[str, Any], change: Mapping[str, str]) -
 
 
 def _connect(component: ComponentResponse) -> Any:
-    """Return the service connector's boto3 session, for the transport ses."""
+    """Return the service connector's boto3 session, for the transport ses.
+
+    Raises:
+        ConfigurationError: The connector cannot be used.
+    """
     if component.connector is None:
         return None
     from zenml.stack import StackComponent
 
-    connector = StackComponent.from_model(component).get_connector()
-    return None if connector is None else connector.connect()
+    try:
+        connector = StackComponent.from_model(component).get_connector()
+        return None if connector is None else connector.connect()
+    except Exception as error:
+        raise ConfigurationError(
+            f"The service connector cannot be used: {clean_line(str(error), limit=500)}",
+            remedy="Check it: zenml service-connector verify NAME",
+        ) from error
 
 
 def _find(name: str | None) -> ComponentResponse:
