@@ -123,7 +123,7 @@ def train_model(learning_rate: float = 0.003, epochs: int = 40) -> None:
 @step
 def report_results() -> None:
     """Mail metrics, a wide frame and a chart, as pandas and matplotlib return them."""
-    import matplotlib as mpl
+    import matplotlib as mpl  # type: ignore[import-not-found, unused-ignore]
 
     mpl.use("Agg")
     frame = features.customers()
