@@ -1,6 +1,7 @@
 """What the hooks say when a step is retried, stopped, or part of a dynamic run."""
 
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ def never_works() -> None:
     raise ValueError("again")
 
 
+@pytest.mark.skipif(
+    version("zenml").startswith("0.94."), reason="this ZenML has no end hook of steps"
+)
 def test_only_the_last_attempt_is_a_failure(alerter: Any, server: SMTPServer) -> None:
     """A step that fails three times, twice of them to be retried, is one mail of its hook."""
     tried = never_works.with_options(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,13 @@ from zenmail_zenml.alerts.explain import Explanation, explain_failure
 from zenmail_zenml.alerts.history import History
 from zenmail_zenml.alerts.next_steps import find_runbook
 
-pytestmark = pytest.mark.zenml
+pytestmark = [
+    pytest.mark.zenml,
+    pytest.mark.skipif(
+        version("zenml").startswith("0.94."),
+        reason="ZenML 0.94 does not answer what the explanation asks",
+    ),
+]
 
 # None of the canaries: ZenML itself keeps what a step logs and is given.
 SECRET = "hunter2-webhook-3e77"
