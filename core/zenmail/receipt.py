@@ -30,7 +30,7 @@ class Receipt(Model):
         unknown: Address to reason, for those who may have received the mail.
         outcome: ``delivered`` to all; ``partial``: to some; ``refused``: permanently;
             ``deferred``: not within the deadline; ``unknown``: the mail was sent, but the
-            server never confirmed it; ``spooled``: kept in the outbox; ``skipped``:
+            server never confirmed it; ``spooled``: kept in the ledger; ``skipped``:
             a dry run, or held back for a digest; ``queued``: the background delivery
             has it.
         detail: One sentence: the server's answer, or what went wrong.

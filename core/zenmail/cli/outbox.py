@@ -114,7 +114,7 @@ def show(name: str, ledger: str | None, alerter: str | None, raw: bool) -> None:
 @_ledger
 @_alerter
 @mailer_options
-@click.option("--limit", type=click.IntRange(min=1), help="Try so many at the most.")
+@click.option("--limit", type=click.IntRange(min=1), help="Send at most this many.")
 @click.option("--unknown", is_flag=True, help="Send those, too, that may have arrived.")
 @click.option("--failed", is_flag=True, help="Send those, too, that failed.")
 @click.pass_context

@@ -6,7 +6,7 @@ Each recipient of a mail has a row, which says what is known:
 - ``sending``: a process is sending it. When the lease ends, that process is dead.
 - ``unknown``: may have got it; under at_most_once, people decide.
 - ``failed``: was refused for good, or the mail waited for too long.
-- ``aside``: what is in the database is no mail that can be sent.
+- ``aside``: the entry is corrupt or foreign and cannot be sent.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class _Content(BaseModel):
 
 
 class Unreadable(Exception):
-    """What is in the database is no mail that can be sent."""
+    """The entry is corrupt or foreign and cannot be sent."""
 
 
 @dataclass(frozen=True)
@@ -443,7 +443,7 @@ class Outbox:
         )
 
     def recover(self) -> None:
-        """Take back what processes that have died left behind; give up on what is too old.
+        """Recover what dead processes left behind; give up on what is too old.
 
         Raises:
             LedgerError: The database cannot be used.
