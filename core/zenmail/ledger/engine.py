@@ -345,7 +345,8 @@ class SQLite(Engine):
         return (self._sqlite3.Error, OSError)
 
     def _patience(self, error: Exception) -> float:
-        return 0.0  # SQLite itself has waited for the lock
+        # The switch to WAL does not wait for a lock, as everything else in SQLite does.
+        return _QUEUE_PATIENCE / 4 if "locked" in str(error) else 0.0
 
 
 class PostgreSQL(Engine):
