@@ -127,7 +127,7 @@ def flush(
     unknown: bool,
     failed: bool,
 ) -> None:
-    """Send the mails and print what became of each."""
+    """Send the mails and print the outcome of each."""
     from rich.console import Console
 
     if alerter and mailer.given:

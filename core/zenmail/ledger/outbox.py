@@ -34,7 +34,7 @@ OutboxState = Literal["waiting", "claimed", "sending", "unknown", "failed", "asi
 
 _logger = logging.getLogger(__name__)
 _LONGEST_CONTENT = 256 * 1024 * 1024
-# How long a mail that was tried in vain rests, in seconds; doubled with each try.
+# The pause after a failed attempt, in seconds; doubled with each attempt.
 _FIRST_REST = 15.0
 _LONGEST_REST = 900.0
 
@@ -381,7 +381,7 @@ class Outbox:
 
         Args:
             most: How many names to return at most.
-            rested: Whether to leave out those that were tried in vain lately.
+            rested: Whether to leave out those that failed recently.
 
         Raises:
             LedgerError: The database cannot be used.
@@ -566,7 +566,7 @@ class Claim:
     def _quietly(
         self, state: OutboxState, recipients: Sequence[str], gone: Collection[str] = ()
     ) -> bool:
-        # The note is for a crash; that it cannot be taken is no reason not to send.
+        # The note matters after a crash only; send even if it cannot be written.
         try:
             self._mark(state, recipients, gone)
         except LedgerError:
