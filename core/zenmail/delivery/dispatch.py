@@ -121,7 +121,7 @@ class Dispatcher:
                 )
 
         def give_up() -> None:
-            self._spooler.give_up(delivery, "The process ended before its turn came.")
+            self._spooler.give_up(delivery, "The process ended before the mail was sent.")
 
         size = delivery.email.size() if delivery.claim is None else 0
         return queue.submit(work, give_up, size=size)
@@ -187,7 +187,7 @@ class Dispatcher:
     def _skipped(self, delivery: Delivery) -> Receipt:
         return Receipt(
             outcome="skipped",
-            detail="A dry run: nothing was sent.",
+            detail="Dry run: nothing was sent.",
             message_id=delivery.email.message_id,
             transport=self._routes[0].name,
         )
@@ -195,7 +195,7 @@ class Dispatcher:
     def _queued(self, delivery: Delivery) -> Receipt:
         return Receipt(
             outcome="queued",
-            detail="The background delivery has it.",
+            detail="Queued for background delivery.",
             message_id=delivery.email.message_id,
             transport=self._routes[0].name,
             notes=(delivery.trouble,) if delivery.trouble else (),

@@ -59,7 +59,7 @@ class Spooler:
                 waits=waits,
             )
         except LedgerError as error:
-            trouble = f"The mail was not noted down: {error.message}"
+            trouble = f"The mail could not be recorded in the ledger: {error.message}"
             _logger.warning("%s", trouble)
             return replace(delivery, trouble=trouble)
         return replace(delivery, claim=claim)
@@ -197,7 +197,7 @@ class Spooler:
                 failures = 0 if receipt.accepted or receipt.refused else failures + 1
                 receipts.append(receipt)
         except LedgerError as error:
-            _logger.error("What waits cannot be sent: %s", error.message)
+            _logger.error("The waiting mails could not be sent: %s", error.message)
         return receipts
 
     def _resend(

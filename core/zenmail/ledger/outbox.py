@@ -483,8 +483,8 @@ class Outbox:
             )
         )
         _logger.error(
-            "Mail %s in the ledger %s cannot be read and is not sent: %s. Look: zenmail outbox "
-            "list",
+            "Mail %s in the ledger %s cannot be read and is not sent: %s. "
+            "List the mails: zenmail outbox list",
             clean_line(name),
             self._engine.name,
             why,
@@ -687,9 +687,8 @@ def _tell_unknown(rows: Sequence[Sequence[str]]) -> None:
         if state == "unknown":
             _logger.error(
                 "Mail %s to %s may have arrived: its delivery was cut short. Under "
-                "at_most_once it is not sent again; have it sent with 'zenmail outbox flush "
-                "--unknown', or "
-                "drop it.",
+                "at_most_once it is not sent again; resend it with 'zenmail outbox "
+                "flush --unknown', or drop it.",
                 clean_line(mail),
                 clean_line(recipient),
             )
