@@ -40,6 +40,7 @@ _SPECIAL_USE = (
 _RESERVED_SUFFIX = ".example.com"
 _SEPARATOR = re.compile(r'[,;\n\r\["]')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_MARK = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[<>@,;\r\n]', re.DOTALL)
 _GROUP = re.compile(r'[^:;,"<@\[]*:')
 # RFC 5322, 3.2.3: what a display name without quotation marks cannot hold.
 _SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
@@ -224,26 +225,22 @@ def _split_text(text: str) -> tuple[str, ...]:
             listed = None
         if isinstance(listed, list) and all(isinstance(item, str) for item in listed):
             return split_addresses(listed)
-    parts, separators, start = [], "", 0
-    quoted = angled = escaped = addressed = False
-    for position, character in enumerate(text):
-        if escaped:
-            escaped = False
-        elif quoted:
-            escaped = character == "\\"
-            quoted = character != '"'
-        elif character == '"':
-            quoted = True
-        elif character == "@":
+    parts: list[str] = []
+    separators: list[str] = []
+    start = 0
+    angled = addressed = False
+    for found in _MARK.finditer(text):
+        mark = found[0]
+        if mark == "@":
             addressed = True
-        elif character in "<>":
-            angled = character == "<"
-        elif not angled and (character in ",;" or (addressed and character in "\r\n")):
-            parts.append(text[start:position].strip())
-            separators += character
-            start, addressed = position + 1, False
+        elif mark in "<>":
+            angled = mark == "<"
+        elif not angled and (mark in ",;" or (addressed and mark in "\r\n")):
+            parts.append(text[start : found.start()].strip())
+            separators.append(mark)
+            start, addressed = found.end(), False
     parts.append(text[start:].strip())
-    whole = _join_names(parts, separators + ";")
+    whole = _join_names(parts, [*separators, ";"])
     if len(whole) < len(parts) and ";" not in separators:
         raise AddressError(
             f"{clean_line(text, limit=200)!r} has a comma in a name without quotation marks.",
@@ -252,7 +249,7 @@ def _split_text(text: str) -> tuple[str, ...]:
     return tuple(part for part in whole if part)
 
 
-def _join_names(parts: list[str], separators: str) -> list[str]:
+def _join_names(parts: list[str], separators: list[str]) -> list[str]:
     """Put together what a comma in a name took apart: ``Doe, Jane <jane@x.example>``.
 
     Outlook writes names like that, and semicolons between them.

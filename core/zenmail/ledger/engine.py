@@ -345,7 +345,8 @@ class SQLite(Engine):
         return (self._sqlite3.Error, OSError)
 
     def _patience(self, error: Exception) -> float:
-        return 0.0  # SQLite itself has waited for the lock
+        # The switch to WAL does not wait for a lock, as everything else in SQLite does.
+        return _QUEUE_PATIENCE / 4 if "locked" in str(error) else 0.0
 
 
 class PostgreSQL(Engine):
@@ -397,6 +398,11 @@ class PostgreSQL(Engine):
             raise
         return connection
 
+    def _version(self, connection: Any) -> int:
+        # psycopg may log a warning of what fails in a pipeline, as a missing table would.
+        (table,) = connection.execute("SELECT to_regclass('zenmail_ledger')").fetchone()
+        return super()._version(connection) if table else 0
+
     @contextlib.contextmanager
     def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
         # The statements travel together with BEGIN and COMMIT.
@@ -428,7 +434,7 @@ def open_engine(location: str | os.PathLike[str]) -> Engine:
     """Return the engine for a path, a URL or ``:memory:``.
 
     Raises:
-        ConfigurationError: It is none of these, or what it needs is not installed.
+        ConfigurationError: The location is not one of these, or a package it needs is missing.
     """
     try:
         text = os.fsdecode(location)

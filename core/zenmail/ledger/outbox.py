@@ -35,7 +35,7 @@ OutboxState = Literal["waiting", "claimed", "sending", "unknown", "failed", "asi
 
 _logger = logging.getLogger(__name__)
 _LONGEST_CONTENT = 256 * 1024 * 1024
-# How long a mail that was tried in vain rests, in seconds; doubled with each try.
+# The pause after a failed attempt, in seconds; doubled with each attempt.
 _FIRST_REST = 15.0
 _LONGEST_REST = 900.0
 
@@ -597,7 +597,7 @@ class Claim:
     def _quietly(
         self, state: OutboxState, recipients: Sequence[str], gone: Collection[str] = ()
     ) -> bool:
-        # The note is for a crash; that it cannot be taken is no reason not to send.
+        # The note matters after a crash only; send even if it cannot be written.
         try:
             self._mark(state, recipients, gone)
         except LedgerError:

@@ -106,7 +106,7 @@ def test_no_file_is_mailed_that_an_entry_names(
     tmp_path: Path,
 ) -> None:
     """A path that somebody wrote into an attachment is never opened: the mail is set aside."""
-    (tmp_path / "secret").write_text("canary-password-7f3a")
+    (tmp_path / "secret").write_text("read by its owner alone")
     mail = email.replace(attachments=[Attachment(filename="a.txt", content=b"x")])
     ledger.outbox.add(mail, mail.envelope, "at_most_once", WAITS)
     ((content,),) = change("SELECT content FROM mails")
