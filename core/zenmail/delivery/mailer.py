@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from ..addressing import AddressingArguments
     from ..alert import Alert
+    from ..ledger.claim import OutboxState
     from ..ledger.ledger import Ledger
-    from ..ledger.outbox import OutboxState
     from ..ledger.storms import Storms
     from .background import Background
 

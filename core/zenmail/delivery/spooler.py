@@ -16,7 +16,8 @@ from .delivery import Delivery
 from .secrecy import Secrecy
 
 if TYPE_CHECKING:
-    from ..ledger.outbox import Outbox, OutboxState
+    from ..ledger.claim import OutboxState
+    from ..ledger.outbox import Outbox
 
 __all__ = ["Spooler"]
 
@@ -62,7 +63,7 @@ class Spooler:
 
     def spool(self, delivery: Delivery) -> Delivery:
         """Leave a mail to the outbox, for whoever drains it; say why if that fails."""
-        from ..ledger.outbox import Fate
+        from ..ledger.claim import Fate
 
         assert self._outbox is not None
         try:
@@ -86,7 +87,7 @@ class Spooler:
 
     def give_up(self, delivery: Delivery, why: str) -> None:
         """Leave a mail that will not be tried now to the outbox."""
-        from ..ledger.outbox import Fate
+        from ..ledger.claim import Fate
 
         try:
             if delivery.claim is not None:
@@ -111,7 +112,7 @@ class Spooler:
             receipt = _noting(receipt, delivery.trouble)
         if self._outbox is None:
             return receipt
-        from ..ledger.outbox import Fate
+        from ..ledger.claim import Fate
 
         flushing = delivery.origin == "flush"
         proven = delivery.proven or receipt.delivered

@@ -31,8 +31,8 @@ __all__ = ["Engine", "Survives", "Transaction", "open_engine"]
 
 _Result = TypeVar("_Result")
 Row = Sequence[Any]
-Survives = Literal["nothing", "process", "machine"]
-"""Whose end a transaction survives: a promise costs time."""
+Survives = Literal["statement", "nothing", "process", "machine"]
+"""Whose end a transaction survives: a promise costs time. ``statement`` is a single one."""
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 # Seconds that a restart of the database is waited for; then it is left alone for a while.
@@ -134,6 +134,14 @@ class Engine(ABC):
                 return self._persist(work, survives)
         finally:
             self._inside.discard(me)
+
+    def statement(self, sql: str, **values: Any) -> list[Row]:
+        """Execute one statement that returns rows; its result survives this process.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        return self.run(lambda t: t.rows(sql, **values), survives="statement")
 
     def _persist(self, work: Callable[[Transaction], _Result], survives: Survives) -> _Result:
         started = time.monotonic()
@@ -311,6 +319,8 @@ class SQLite(Engine):
             check_same_thread=False,
         )
         try:
+            # Most mails fit one page.
+            connection.execute("PRAGMA page_size = 16384")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             self._migrate(connection)
@@ -319,8 +329,15 @@ class SQLite(Engine):
             raise
         return connection
 
+    def _transaction(
+        self, connection: Any, survives: Survives = "process"
+    ) -> contextlib.AbstractContextManager[Any]:
+        if survives == "statement":
+            return contextlib.nullcontext(connection.cursor())
+        return self._several(connection, survives)
+
     @contextlib.contextmanager
-    def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
+    def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
         # The page cache outlives a process, not the machine.
         if survives == "machine":
             connection.execute("PRAGMA synchronous = FULL")
@@ -407,7 +424,7 @@ class PostgreSQL(Engine):
     def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
         # The statements travel together with BEGIN and COMMIT.
         with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
-            if survives == "nothing":
+            if survives in ("statement", "nothing"):
                 cursor.execute("SET LOCAL synchronous_commit = off")
             yield cursor
 
