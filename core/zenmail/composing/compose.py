@@ -145,7 +145,7 @@ def compose_addressed(
 
 
 def require_alert(value: object) -> None:
-    """See to it that a caller who knows no types gave an alert.
+    """Check that an untyped caller gave an alert.
 
     Raises:
         ConfigurationError: It is something else.
@@ -154,7 +154,7 @@ def require_alert(value: object) -> None:
 
     if not isinstance(value, Alert):
         raise ConfigurationError(
-            f"A {type(value).__name__} is no alert.",
+            f"Expected an Alert, got {type(value).__name__}.",
             remedy='Make one: Alert(title="...", body="...").',
         )
 

@@ -434,7 +434,7 @@ def open_engine(location: str | os.PathLike[str]) -> Engine:
     """Return the engine for a path, a URL or ``:memory:``.
 
     Raises:
-        ConfigurationError: It is none of these, or what it needs is not installed.
+        ConfigurationError: The location is not one of these, or a package it needs is missing.
     """
     try:
         text = os.fsdecode(location)

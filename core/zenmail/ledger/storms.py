@@ -164,8 +164,8 @@ class Digest:
 def fingerprint(alert: Alert, hide: Callable[[str], str] = str) -> tuple[str, str]:
     """Return what alerts of the same error have in common, and how to call it.
 
-    Numbers, addresses and ids are left out of account; the place where the exception was
-    raised is not.
+    Numbers, addresses and ids are ignored; the place where the exception was raised
+    is not.
 
     Args:
         alert: What happened.

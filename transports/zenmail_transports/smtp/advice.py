@@ -215,7 +215,7 @@ def failure(
         )
     if reply.temporary:
         return TemporaryFailure(
-            f"The server puts the {_NAMES[phase]} off: {reply}",
+            f"The server asked to retry the {_NAMES[phase]} later: {reply}",
             code="quota" if quota_used_up(reply) else f"{phase}-deferred",
             remedy=remedy,
         )

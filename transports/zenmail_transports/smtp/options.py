@@ -145,10 +145,10 @@ class SMTPOptions(TransportOptions):
             try:
                 name = idna.encode(name, uts46=True).decode("ascii")
             except idna.IDNAError:
-                raise ValueError("this is no host name") from None
+                raise ValueError("this is not a host name") from None
         if not _HOST.match(name):
             raise ValueError(
-                "this is no host name; give it alone, without smtp:// and without the port"
+                "this is not a host name; give it alone, without smtp:// and without the port"
             )
         return name.lower()
 

@@ -32,7 +32,7 @@ _NOT_IMPLEMENTED = frozenset({500, 501, 502, 503, 504})
 
 
 class Transaction:
-    """One mail to some recipients, and what became of it.
+    """One mail to some recipients, and its outcome.
 
     On a connection that is not known to work, the end of the mail is held back until the
     server has answered all that comes before it: whatever breaks until then, nobody has the
@@ -195,7 +195,7 @@ class Transaction:
         return None
 
     def _note(self, recipients: list[str], replies: Sequence[Reply]) -> None:
-        """Take note of the replies to MAIL and, as far as they go, to RCPT."""
+        """Record the replies to MAIL and, as far as they go, to RCPT."""
         if replies and not replies[0].positive:
             self.closing = replies[0].code == 421
             raise self._failure(replies[0], "sender")
