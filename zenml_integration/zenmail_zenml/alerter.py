@@ -379,7 +379,7 @@ def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
     Raises:
         DeliveryError: It was not delivered and ``on_delivery_failure`` is "raise".
     """
-    if receipt.outcome in ("delivered", "skipped", "queued"):
+    if receipt.ok:
         for note in receipt.notes:
             _logger.info("E-mail %r: %s", subject, note)
         return True

@@ -145,8 +145,9 @@ class SMTPEmailAlerterSettings(BaseSettings):
     )
     delivery: _Text = Field(
         default=None,
-        description="Wait until each mail is delivered (now) or send it from a thread "
-        "(background). Default: now.",
+        description="Wait until each mail is delivered (now), send it from a thread "
+        "(background), or leave it in the ledger for zenmail outbox work to send (queue). "
+        "Default: now.",
     )
     delivery_policy: _Text = Field(
         default=None,

@@ -230,7 +230,7 @@ class Resolved(BaseModel):
     dry_run: bool = False
     ledger: SecretStr | None = None
     on_delivery_failure: Literal["log", "raise"] = "log"
-    delivery: Literal["now", "background"] = "now"
+    delivery: Literal["now", "background", "queue"] = "now"
     delivery_policy: Literal["at_most_once", "at_least_once"] = "at_most_once"
     max_alerts_per_run: int | None = Field(default=None, ge=1)
     templates: str = ""

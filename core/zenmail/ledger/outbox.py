@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -53,15 +54,20 @@ WHERE deliveries.owner = :mine"""
 _FORGET = "DELETE FROM deliveries WHERE mail = :mail AND recipient = :recipient"
 _FORGET_MAIL = """DELETE FROM mails WHERE id = :mail
 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE mail = :mail)"""
-_WAITING = """SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
+_DUE = """SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
 (SELECT 1 FROM deliveries d WHERE d.mail = m.id AND d.state = 'waiting' AND d.lease <= {now}
-AND d.not_before <= {now} + :early) ORDER BY m.created, m.id LIMIT :most"""
-_LOCK = """SELECT sender, policy, length(content) FROM mails
-WHERE id = :mail AND alerter = :alerter {skip_locked}"""
-_CLAIM = """UPDATE deliveries SET owner = :owner, lease = {now} + :seconds
-WHERE mail = :mail AND state = 'waiting' AND lease <= {now}
+AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}"""
+_BACKLOG = """SELECT count(DISTINCT m.id), {now} - min(m.created) FROM mails m
+JOIN deliveries d ON d.mail = m.id WHERE m.alerter = :alerter AND d.state = 'waiting'"""
+_CLAIM = """UPDATE deliveries SET owner = :mine, lease = {now} + :seconds
+WHERE mail = :mail AND state = 'waiting' AND lease <= {now} RETURNING mail"""
+_START = """UPDATE deliveries SET state = 'sending', lease = {now} + :seconds
+WHERE mail = :mail AND owner = :mine AND state = 'waiting'
 RETURNING recipient, position, tries"""
-_CONTENT = "SELECT content FROM mails WHERE id = :mail"
+_UNCLAIM = """UPDATE deliveries SET owner = '', lease = 0
+WHERE mail = :mail AND owner = :mine AND state = 'waiting'"""
+_LOAD = """SELECT sender, policy, content FROM mails
+WHERE id = :mail AND length(content) <= :longest"""
 _MOVE = """UPDATE deliveries SET state = :state, owner = :owner, lease = 0, reason = :reason,
 code = :code WHERE mail = :mail AND owner = :mine"""
 _ABANDON = """UPDATE deliveries SET owner = '', lease = 0,
@@ -88,7 +94,7 @@ _LIST = """SELECT m.id, m.alerter, m.created, m.subject, length(m.content), d.re
 CASE WHEN d.state = 'waiting' AND d.lease > {now} THEN 'claimed' ELSE d.state END,
 d.tries, d.reason
 FROM mails m JOIN deliveries d ON d.mail = m.id
-ORDER BY m.created, m.id, d.position"""
+ORDER BY m.id, d.position"""
 _SHOW = """SELECT m.alerter, m.policy, m.created, m.sender, m.content, d.recipient, d.tries,
 d.transport, d.reason, d.code
 FROM mails m JOIN deliveries d ON d.mail = m.id WHERE m.id = :mail ORDER BY d.position"""
@@ -245,6 +251,17 @@ class Outbox:
             )
         return [*items.values()]
 
+    def backlog(self) -> tuple[int, float]:
+        """Return how many of this alerter's mails wait, and the age of the oldest in seconds.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        ((count, age),) = self._engine.run(
+            lambda transaction: transaction.rows(_BACKLOG, alerter=self._alerter)
+        )
+        return count, age or 0.0
+
     def show(self, name: str) -> OutboxEntry:
         """Return one mail.
 
@@ -294,13 +311,14 @@ class Outbox:
             raise self._missing(name, " that no process is sending")
 
     def retry(self, states: Collection[OutboxState]) -> None:
-        """Have this alerter's mails sent again that failed, or that may have arrived.
+        """Have what waits, and this alerter's mails in these states, tried again now.
 
         Raises:
             LedgerError: The database cannot be used.
         """
 
         def wait(transaction: Transaction) -> None:
+            transaction.execute(_RETRY, alerter=self._alerter, state="waiting")
             for state in {"unknown", "failed"} & set(states):
                 transaction.execute(
                     "UPDATE mails SET created = {now} WHERE alerter = :alerter AND id IN "
@@ -336,7 +354,7 @@ class Outbox:
         email = without_missing_files(email)
         claim = Claim(
             self._engine,
-            secrets.token_hex(8),
+            _new_name(),
             self._alerter,
             policy,
             email,
@@ -368,7 +386,7 @@ class Outbox:
         Raises:
             LedgerError: The database cannot be used.
         """
-        name = secrets.token_hex(8)
+        name = _new_name()
         email = without_missing_files(email)
         claim = Claim(self._engine, name, self._alerter, policy, email, envelope)
         if isinstance(fates, Fate):
@@ -376,54 +394,57 @@ class Outbox:
         claim.settle(fates)
         return name
 
-    def waiting(self, most: int, *, rested: bool = False) -> Sequence[str]:
-        """Return the names of this alerter's mails that wait, the oldest first.
+    def claim(self, most: int, seconds: float) -> Sequence[str]:
+        """Claim this alerter's mails that are due, the oldest first.
+
+        Each has then to be given to `start` or `unclaim`.
 
         Args:
-            most: How many names to return at most.
-            rested: Whether to leave out those that failed recently.
+            most: How many to claim at most.
+            seconds: How long the delivery of one may take.
+
+        Returns:
+            Their names.
 
         Raises:
             LedgerError: The database cannot be used.
         """
-        rows = self._engine.run(
-            lambda transaction: transaction.rows(
-                _WAITING,
-                alerter=self._alerter,
-                early=0.0 if rested else _LONGEST_REST,
-                most=most,
-            )
-        )
-        return [str(row[0]) for row in rows]
+        mine = {"mine": self._engine.owner, "seconds": seconds + self._margin}
 
-    def claim(self, name: str, seconds: float) -> Claim | None:
-        """Take a waiting mail, unless somebody else has, or it cannot be read.
+        def take(transaction: Transaction) -> list[str]:
+            due = transaction.rows(_DUE, alerter=self._alerter, most=most)
+            return [mail for (mail,) in due if transaction.rows(_CLAIM, mail=mail, **mine)]
+
+        return self._engine.run(take)
+
+    def start(self, name: str, seconds: float) -> Claim | None:
+        """Return a claimed mail, from now on held as being sent.
 
         Args:
             name: The mail.
             seconds: How long its delivery may take.
 
+        Returns:
+            The mail; None if the claim was lost meanwhile, or the mail cannot be read.
+
         Raises:
             LedgerError: The database cannot be used.
         """
-        owner = self._engine.owner
         lease = seconds + self._margin
+        key = {"mail": name, "mine": self._engine.owner}
 
-        def take(transaction: Transaction) -> tuple[tuple[str, str], list[Sequence[Any]], str]:
-            mails = transaction.rows(_LOCK, mail=name, alerter=self._alerter)
-            if not mails:
-                return ("", ""), [], ""
-            rows = transaction.rows(_CLAIM, mail=name, owner=owner, seconds=lease)
-            (sender, policy, size) = mails[0]
-            content = ""
-            if rows and size <= _LONGEST_CONTENT:
-                content = transaction.rows(_CONTENT, mail=name)[0][0]
-            return (sender, policy), sorted(rows, key=lambda row: row[1]), content
+        def begin(transaction: Transaction) -> tuple[list[Sequence[Any]], list[Sequence[Any]]]:
+            rows = transaction.rows(_START, seconds=lease, **key)
+            return rows, transaction.rows(_LOAD, mail=name, longest=_LONGEST_CONTENT)
 
-        (sender, policy), rows, content = self._engine.run(take)
+        rows, mails = self._engine.run(begin)
         if not rows:
             return None
+        rows.sort(key=lambda row: row[1])
         try:
+            if not mails:
+                raise Unreadable("it is too large")
+            sender, policy, content = mails[0]
             email = _load(content)
             envelope = _envelope(sender, [row[0] for row in rows])
             if policy not in ("at_most_once", "at_least_once"):
@@ -440,7 +461,17 @@ class Outbox:
             envelope,
             seconds=lease,
             tries=max(row[2] for row in rows),
+            sending=True,
         )
+
+    def unclaim(self, names: Sequence[str]) -> None:
+        """Let go of claimed mails that were not started.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        keys = [{"mail": name, "mine": self._engine.owner} for name in names]
+        self._engine.run(lambda transaction: transaction.each(_UNCLAIM, keys))
 
     def recover(self) -> None:
         """Recover what dead processes left behind; give up on what is too old.
@@ -695,10 +726,13 @@ def _tell_unknown(rows: Sequence[Sequence[str]]) -> None:
             )
 
 
+def _new_name() -> str:
+    """Return a name that sorts by age."""
+    return f"{time.time_ns() // 1000:013x}{secrets.token_hex(4)}"
+
+
 def _load(content: str) -> Email:
     try:
-        if not content:
-            raise Unreadable("it is too large")
         return _Content.model_validate_json(content).email
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]

@@ -179,11 +179,11 @@ def test_mails_of_another_alerter_are_left_alone(
 ) -> None:
     """An alerter flushes its own mails only, and a list shows whose each is."""
     mine, theirs = Ledger(location, alerter="mine"), Ledger(location, alerter="theirs")
-    name = theirs.outbox.add(email, email.envelope, "at_most_once", WAITS)
+    theirs.outbox.add(email, email.envelope, "at_most_once", WAITS)
     theirs.outbox.add(email, email.envelope, "at_most_once", Fate("failed"))
     one = scripted()
     assert mailer_of(one, ledger=mine).flush(also=["failed"]) == []
-    assert mine.outbox.claim(name, 30) is None
+    assert mine.outbox.claim(10, 30) == []
     assert one.requests == []
     assert {item.alerter for item in mine.outbox.list()} == {"theirs"}
     assert len(mailer_of(one, ledger=theirs).flush()) == 1
@@ -250,11 +250,13 @@ def test_who_lost_the_lease_lets_go(email: Email, location: str, change: Change)
     one, two = Ledger(location), Ledger(location)
     claim = one.outbox.begin(email, email.envelope, "at_most_once", 30, waits=True)
     change("UPDATE deliveries SET lease = 0")
-    other = two.outbox.claim(claim.name, 30)
-    assert other is not None
+    assert two.outbox.claim(10, 30) == [claim.name]
     assert not claim.renew()
     claim.settle(dict.fromkeys(EVERYBODY, WAITS))
     assert states(two) == ["claimed"]
+    other = two.outbox.start(claim.name, 30)
+    assert other is not None
+    assert states(two) == ["sending"]
     other.settle(dict.fromkeys(EVERYBODY, Fate("failed")))
     assert states(two) == ["failed"]
     one.close()

@@ -1,7 +1,7 @@
 -- SQLite and PostgreSQL both run this. Moments are seconds since 1970, by the database's clock.
 
 CREATE TABLE mails (
-    id TEXT PRIMARY KEY,
+    id TEXT PRIMARY KEY,                -- sorts by age
     alerter TEXT NOT NULL,              -- whose mail it is: nobody else sends it
     policy TEXT NOT NULL,               -- at_most_once or at_least_once
     created DOUBLE PRECISION NOT NULL,
@@ -9,7 +9,6 @@ CREATE TABLE mails (
     subject TEXT NOT NULL,              -- for lists
     content TEXT NOT NULL               -- the mail as JSON, attachments included
 );
-CREATE INDEX mails_by_age ON mails (alerter, created, id);
 
 -- Who has still to get a mail. A row goes when its mail is delivered.
 CREATE TABLE deliveries (
