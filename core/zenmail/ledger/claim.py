@@ -36,10 +36,8 @@ _LONGEST_REST = 900.0
 _BEGIN = """INSERT INTO under_way
 (slot, id, alerter, policy, created, sender, subject, content, recipients, owner, lease)
 VALUES (:slot, :mail, :alerter, :policy, {now}, :sender, :subject, :content, :recipients, :mine,
-{now} + :seconds) ON CONFLICT DO NOTHING RETURNING slot"""
-_END = (
-    "DELETE FROM under_way WHERE slot = :slot AND owner = :mine AND id = :mail RETURNING slot"
-)
+{now} + :seconds) ON CONFLICT DO NOTHING RETURNING slot{quick}"""
+_END = "DELETE FROM under_way WHERE slot = :slot AND owner = :mine AND id = :mail RETURNING slot{quick}"
 _MAIL = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
 VALUES (:mail, :alerter, :policy, {now}, :sender, :subject, :content)
 ON CONFLICT DO NOTHING"""
@@ -198,7 +196,7 @@ class Claim:
     def _quietly(
         self, state: OutboxState, recipients: Sequence[str], doubtful: Sequence[str] = ()
     ) -> bool:
-        # The note is for a crash; that it cannot be taken is no reason not to send.
+        # The note is for a crash; the mail is sent without it, too.
         try:
             if self._slot:
                 fates = dict.fromkeys(doubtful, Fate("sending"))

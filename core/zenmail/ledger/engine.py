@@ -2,7 +2,7 @@
 
 Statements name their parameters ``:name``. ``{now}`` is the database's clock in seconds since
 1970, ``{lock}`` locks the row that a SELECT returns, ``{skip_locked}`` passes over rows that
-others have locked.
+others have locked, ``{quick}`` at the end of RETURNING does not wait for PostgreSQL's disk.
 """
 
 from __future__ import annotations
@@ -221,9 +221,16 @@ class Engine(ABC):
     @abstractmethod
     def _connect(self) -> Any: ...
 
-    @abstractmethod
     def _transaction(
         self, connection: Any, survives: Survives = "process"
+    ) -> contextlib.AbstractContextManager[Any]:
+        if survives == "statement":
+            return contextlib.nullcontext(connection.cursor())
+        return self._several(connection, survives)
+
+    @abstractmethod
+    def _several(
+        self, connection: Any, survives: Survives
     ) -> contextlib.AbstractContextManager[Any]: ...
 
     @abstractmethod
@@ -254,7 +261,7 @@ def _migrations() -> list[list[str]]:
 @functools.lru_cache(maxsize=256)
 def _for_sqlite(sql: str) -> str:
     now = "((julianday('now') - 2440587.5) * 86400.0)"
-    return sql.format(now=now, lock="", skip_locked="")
+    return sql.format(now=now, lock="", skip_locked="", quick="")
 
 
 @functools.lru_cache(maxsize=256)
@@ -263,6 +270,8 @@ def _for_postgres(sql: str) -> str:
         now="extract(epoch FROM clock_timestamp())::float8",
         lock="FOR UPDATE",
         skip_locked="FOR UPDATE SKIP LOCKED",
+        # Not for the session, which a pool of connections may lend to others.
+        quick=", set_config('synchronous_commit', 'off', true)",
     )
     return _PARAMETER.sub(r"%(\1)s", filled)
 
@@ -328,13 +337,6 @@ class SQLite(Engine):
             connection.close()
             raise
         return connection
-
-    def _transaction(
-        self, connection: Any, survives: Survives = "process"
-    ) -> contextlib.AbstractContextManager[Any]:
-        if survives == "statement":
-            return contextlib.nullcontext(connection.cursor())
-        return self._several(connection, survives)
 
     @contextlib.contextmanager
     def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
@@ -421,10 +423,10 @@ class PostgreSQL(Engine):
         return super()._version(connection) if table else 0
 
     @contextlib.contextmanager
-    def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
+    def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
         # The statements travel together with BEGIN and COMMIT.
         with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
-            if survives in ("statement", "nothing"):
+            if survives == "nothing":
                 cursor.execute("SET LOCAL synchronous_commit = off")
             yield cursor
 
