@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal, NamedTuple, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import ConfigDict, ValidationError, model_validator
 
 from ..address import parse_mailbox
 from ..clean import clean_line
 from ..composing.shorten import without_missing_files
 from ..email import Email, Envelope
 from ..errors import ConfigurationError, LedgerError
+from ..model import LateModel
 from ..retry import DeliveryPolicy
 from .engine import Engine, Survives, Transaction
 
@@ -100,12 +101,10 @@ d.transport, d.reason, d.code
 FROM mails m JOIN deliveries d ON d.mail = m.id WHERE m.id = :mail ORDER BY d.position"""
 
 
-class _Content(BaseModel):
+class _Content(LateModel):
     """How a mail is written down."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
-    )
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     email: Email
 
