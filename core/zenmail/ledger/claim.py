@@ -37,7 +37,8 @@ _BEGIN = """INSERT INTO under_way
 (slot, id, alerter, policy, created, sender, subject, content, recipients, owner, lease)
 VALUES (:slot, :mail, :alerter, :policy, {now}, :sender, :subject, :content, :recipients, :mine,
 {now} + :seconds) ON CONFLICT DO NOTHING RETURNING slot{quick}"""
-_END = "DELETE FROM under_way WHERE slot = :slot AND owner = :mine AND id = :mail RETURNING slot{quick}"
+_END = """DELETE FROM under_way WHERE slot = :slot AND owner = :mine AND id = :mail
+RETURNING slot{quick}"""
 _MAIL = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
 VALUES (:mail, :alerter, :policy, {now}, :sender, :subject, :content)
 ON CONFLICT DO NOTHING"""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import ConfigDict, ValidationError, model_validator
 
 from ..address import parse_mailbox
 from ..clean import clean_line
 from ..email import Email, Envelope
 from ..errors import ConfigurationError
+from ..model import LateModel
 
 __all__ = ["Unreadable", "dump_email", "load_email", "load_envelope"]
 
@@ -18,10 +19,8 @@ class Unreadable(Exception):
     """The entry is corrupt or foreign and cannot be sent."""
 
 
-class _Content(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
-    )
+class _Content(LateModel):
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     email: Email
 

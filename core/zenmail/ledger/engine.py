@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from ..clean import clean_line
 from ..errors import ConfigurationError, LedgerError, MissingExtra
+from ..patterns import pattern
 from ..runtime.forks import close_before_fork, defer_forks, reset_after_fork
 
 __all__ = ["Engine", "Survives", "Transaction", "open_engine"]
@@ -34,7 +35,7 @@ Row = Sequence[Any]
 Survives = Literal["statement", "nothing", "process", "machine"]
 """Whose end a transaction survives: a promise costs time. ``statement`` is a single one."""
 
-_PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
+_PARAMETER = pattern(r"(?<!:):([a-z_]+)")
 # Seconds that a restart of the database is waited for; then it is left alone for a while.
 _PATIENCE = 5.0
 _REST = 15.0
