@@ -263,7 +263,7 @@ class Mailer:
         return [*flushed, *self._alerts.send_all()]
 
     def send_due(
-        self, time_for_one: Callable[[], Deadline | None], *, limit: int | None = None
+        self, time_for_one: Callable[[], Deadline | None], *, ahead: bool = False
     ) -> Iterator[Receipt]:
         """Send the digests and the mails in the ledger that are due; a `Worker` calls it.
 
@@ -272,14 +272,15 @@ class Mailer:
 
         Args:
             time_for_one: Returns the deadline of the next mail, or None to stop.
-            limit: How many mails to try at most.
+            ahead: Whether the next mail may be started before time_for_one returns, which
+                saves a transaction.
 
         Yields:
             The outcome of each.
         """
         if not self._dry_run:
             yield from self._alerts.send_overdue(time_for_one)
-            yield from self._resend(time_for_one, limit)
+            yield from self._resend(time_for_one, None, ahead=ahead)
 
     def backlog(self) -> tuple[int, float]:
         """Return how many mails wait in the ledger, and for how many seconds the oldest has.
@@ -295,6 +296,7 @@ class Mailer:
         limit: int | None,
         *,
         proven: bool = False,
+        ahead: bool = False,
     ) -> Iterator[Receipt]:
         return self._spooler.flush(
             self._dispatcher.resend,
@@ -302,6 +304,7 @@ class Mailer:
             seconds=self.deadline,
             limit=limit,
             proven=proven,
+            ahead=ahead,
         )
 
     def _send_waiting(self, deadline: Deadline) -> None:
