@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -14,6 +13,7 @@ from zenmail import (
     TemporaryFailure,
     UnknownOutcome,
 )
+from zenmail.patterns import pattern
 
 from .advice import failure, too_many_recipients
 from .dialogue import Capabilities, Dialogue, Flight, command
@@ -24,7 +24,7 @@ __all__ = ["ChunkingBroken", "Transaction"]
 
 # Above this size it is worth a round trip to know first that somebody will get the mail.
 _ONE_FLIGHT = 256 * 1024
-_ADDRESS = re.compile(
+_ADDRESS = pattern(
     r'\A(?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[^\x00-\x20\x7f<>"]+)@[^\x00-\x20\x7f<>"]+\Z'
 )
 # What a server says that does not know BDAT although it announced it.

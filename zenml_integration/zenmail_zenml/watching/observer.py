@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 from zenml.client import Client
@@ -327,6 +326,8 @@ def _usual_duration(run: PipelineRunResponse) -> float | None:
         size=_HISTORY,
         hydrate=True,
     )
+    from statistics import median
+
     times = [elapsed(item.start_time, item.end_time) for item in page.items if item.end_time]
     known = [seconds for seconds in times if seconds is not None]
     return median(known) if len(known) >= _MIN_HISTORY else None
