@@ -54,7 +54,7 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 
     def run(server: SMTPServer) -> Any:
         done = subprocess.run(
-            [sys.executable, _PROGRAM, "failure", str(server.port), server.ca_file],
+            [sys.executable, _PROGRAM, "failure", str(server.port), str(server.ca_file)],
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
