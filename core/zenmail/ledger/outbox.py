@@ -35,7 +35,6 @@ from .claim import (
     OutboxState,
     delivery_row,
     log_unknown,
-    start,
 )
 from .content import Unreadable, load_email, load_envelope
 from .engine import Engine, Transaction
@@ -43,6 +42,7 @@ from .engine import Engine, Transaction
 __all__ = ["Outbox", "OutboxEntry", "OutboxItem"]
 
 _logger = logging.getLogger(__name__)
+_LONGEST_CONTENT = 256 * 1024 * 1024
 _CUT_SHORT = "The process that was sending it died. It may have arrived."
 
 _LIST = """SELECT id, alerter, created, sender, subject, length(content), recipient,
@@ -59,8 +59,13 @@ _DUE = """SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
 AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}"""
 _CLAIM = """UPDATE deliveries SET owner = :mine, lease = {now} + :seconds
 WHERE mail = :mail AND state = 'waiting' AND lease <= {now} RETURNING mail"""
-_UNCLAIM = """UPDATE deliveries SET state = 'waiting', owner = '', lease = 0
-WHERE mail = :mail AND owner = :mine AND state IN ('waiting', 'sending')"""
+_START = """UPDATE deliveries SET state = 'sending', lease = {now} + :seconds
+WHERE mail = :mail AND owner = :mine AND state = 'waiting'
+RETURNING recipient, position, tries"""
+_LOAD = """SELECT sender, policy, content FROM mails
+WHERE id = :mail AND length(content) <= :longest"""
+_UNCLAIM = """UPDATE deliveries SET owner = '', lease = 0
+WHERE mail = :mail AND owner = :mine AND state = 'waiting'"""
 _SET_ASIDE = """UPDATE deliveries SET state = 'aside', owner = '', lease = 0, reason = :why,
 code = 'aside' WHERE mail = :mail AND owner = :mine"""
 _BACKLOG = """SELECT count(DISTINCT m.id), {now} - min(m.created) FROM mails m
@@ -330,13 +335,12 @@ class Outbox:
 
         return self._engine.run(take)
 
-    def start(self, name: str, seconds: float, *, after: Claim | None = None) -> Claim | None:
+    def start(self, name: str, seconds: float) -> Claim | None:
         """Return a claimed mail, from now on held as being sent.
 
         Args:
             name: The mail.
             seconds: How long its delivery may take.
-            after: The mail that was to be followed by this one, if it was.
 
         Returns:
             The mail; None if the claim was lost meanwhile, or the mail cannot be read.
@@ -345,13 +349,16 @@ class Outbox:
             LedgerError: The database cannot be used.
         """
         lease = seconds + self._margin
-        mine = self._engine.owner
-        rows, mails = (after and after.followed) or self._engine.run(
-            lambda t: start(t, name, mine, lease)
+        key = {"mail": name, "mine": self._engine.owner}
+        rows, mails = self._engine.run(
+            lambda t: (
+                t.rows(_START, seconds=lease, **key),
+                t.rows(_LOAD, mail=name, longest=_LONGEST_CONTENT),
+            )
         )
         if not rows:
             return None
-        rows = sorted(rows, key=lambda row: row[1])
+        rows.sort(key=lambda row: row[1])
         try:
             if not mails:
                 raise Unreadable("it is too large")
@@ -376,7 +383,7 @@ class Outbox:
         )
 
     def unclaim(self, names: Sequence[str]) -> None:
-        """Let go of claimed mails that were not tried.
+        """Let go of claimed mails that were not started.
 
         Raises:
             LedgerError: The database cannot be used.

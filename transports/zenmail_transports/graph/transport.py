@@ -93,7 +93,8 @@ class GraphTransport:
         for address in envelope.recipients:
             if not address.isascii():
                 tally.refused[address] = (
-                    "Microsoft Graph accepts only ASCII before the @ of a recipient's address."
+                    "Only ASCII letters can stand before the @ in the headers that Microsoft "
+                    "Graph takes its recipients from."
                 )
         return tally.receipt()
 
@@ -103,7 +104,7 @@ class GraphTransport:
         content = addressed(request.email, part)
         if len(content) > _BYTES:
             failure = MailTooLarge(
-                f"The mail has {len(content)} bytes; Microsoft Graph accepts at most {_BYTES}.",
+                f"The mail has {len(content)} bytes; Microsoft Graph takes {_BYTES}.",
                 remedy="Attach less, or link to it.",
             )
             # Less what the Bcc adds.
@@ -166,15 +167,15 @@ class _Tally:
         failure, notes = self.failure, []
         if self.narrowed:
             notes.append(
-                "The headers name only the mail's actual recipients, because Microsoft Graph "
-                "delivers to everybody they name."
+                "The mail names only those it goes to: Microsoft Graph delivers to everybody "
+                "whom the headers name."
             )
         return Receipt(
             accepted=tuple(self.accepted),
             refused=self.refused,
             deferred=self.deferred,
             unknown=self.unknown,
-            detail=failure.message if failure else "Microsoft Graph accepted the mail.",
+            detail=failure.message if failure else "Microsoft Graph took the mail.",
             code=failure.code if failure else "",
             remedy=failure.remedy if failure else "",
             notes=tuple(notes),

@@ -327,7 +327,7 @@ class Relay:
 
         Raises:
             ConfigurationError: The token source is unusable.
-            DeliveryError: No token was issued.
+            DeliveryError: There is no token.
         """
         options = self._options
         if options.oauth:

@@ -75,7 +75,7 @@ class MicrosoftOptions(TransportOptions):
         if self.refresh_token is None and not (self.tenant or self.authority):
             raise ValueError("client credentials need the tenant")
         if self.authority and not self.authority.startswith("https://"):
-            raise ValueError("authority must start with https://")
+            raise ValueError("authority starts with https://")
         return self
 
 
@@ -108,14 +108,14 @@ def fetch_token(request: TokenRequest) -> AccessToken:
             answer = _ask(msal, options, credential, request, session)
         except (RequestException, MsalServiceError) as error:
             raise TemporaryFailure(
-                f"Microsoft issued no token: {type(error).__name__}.",
+                f"Microsoft gives no token: {type(error).__name__}.",
                 code="oauth-unreachable",
-                remedy="Check the network between here and login.microsoftonline.com.",
+                remedy="Look at the network between here and login.microsoftonline.com.",
             ) from None
         except (ValueError, KeyError):
             # msal cannot find, or read, the directory's description.
             raise PermanentFailure(
-                "Microsoft issued no token: the tenant is unknown.",
+                "Microsoft gives no token: it knows no such tenant.",
                 code="oauth-refused",
                 remedy="Check the option tenant, or authority.",
             ) from None
@@ -170,7 +170,7 @@ def _credential(options: MicrosoftOptions) -> str | dict[str, str] | None:
     found = _read_certificate(options.certificate, options.certificate_password)
     if found is None:
         raise OptionsError(
-            "certificate contains no certificate with a usable private key.",
+            "certificate holds no certificate with a private key that opens.",
             transport="microsoft",
             remedy="Give a PEM file with both, or its text, and certificate_password if the "
             "key has one.",
@@ -227,14 +227,12 @@ def _failure(answer: Mapping[str, Any]) -> PermanentFailure | TemporaryFailure:
     text = clean_line(said.splitlines()[0] if said else error, limit=300)
     if error in _HEALS:
         return TemporaryFailure(
-            f"Microsoft issued no token: {text}",
+            f"Microsoft gives no token: {text}",
             code="oauth-unreachable",
-            remedy="Try again later: Microsoft's login is having problems.",
+            remedy="Wait: Microsoft's login has trouble.",
         )
     match = re.match(r"AADSTS\d+", text)
-    remedy = _REMEDIES.get(
-        match[0] if match else "", "Look up the error in Microsoft's documentation."
-    )
+    remedy = _REMEDIES.get(match[0] if match else "", "Look the error up at Microsoft.")
     return PermanentFailure(
-        f"Microsoft issued no token: {text}", code="oauth-refused", remedy=remedy
+        f"Microsoft gives no token: {text}", code="oauth-refused", remedy=remedy
     )
