@@ -16,7 +16,7 @@ from .delivery import Delivery
 from .secrecy import Secrecy
 
 if TYPE_CHECKING:
-    from ..ledger.claim import OutboxState
+    from ..ledger.claim import Claim, OutboxState
     from ..ledger.outbox import Outbox
 
 __all__ = ["Spooler"]
@@ -74,7 +74,7 @@ class Spooler:
         return replace(delivery, spooled=name)
 
     def _not_noted(self, delivery: Delivery, error: LedgerError) -> Delivery:
-        trouble = f"The mail was not noted down: {error.message}"
+        trouble = f"The mail could not be recorded in the ledger: {error.message}"
         _logger.warning("%s", trouble)
         return replace(delivery, trouble=trouble)
 
@@ -176,6 +176,7 @@ class Spooler:
         seconds: float,
         limit: int | None = None,
         proven: bool = False,
+        ahead: bool = False,
     ) -> Iterator[Receipt]:
         """Send what is due, the oldest first, until two in a row fail.
 
@@ -185,10 +186,13 @@ class Spooler:
             seconds: How far off such a deadline is at most.
             limit: How many mails to try at most.
             proven: Whether the transports have just delivered another mail.
+            ahead: Whether the next mail may be started before its time has come, to save a
+                transaction.
         """
         if self._outbox is None:
             return
         claimed: list[str] = []
+        claim: Claim | None = None
         failures = 0
         try:
             self._outbox.recover()
@@ -198,9 +202,11 @@ class Spooler:
                     claimed += self._outbox.claim(most, seconds)
                 if not claimed or (deadline := time_for_one()) is None:
                     break
-                claim = self._outbox.start(claimed.pop(0), deadline.remaining())
+                claim = self._outbox.start(claimed[0], deadline.remaining(), after=claim)
+                del claimed[0]
                 if claim is None:
                     continue
+                claim.following = claimed[0] if claimed and ahead else ""
                 limit = None if limit is None else limit - 1
                 delivery = Delivery(
                     claim.email,
@@ -224,7 +230,7 @@ class Spooler:
                 failures = 0 if receipt.accepted or receipt.refused else failures + 1
                 yield receipt
         except LedgerError as error:
-            _logger.error("What waits cannot be sent: %s", error.message)
+            _logger.error("The waiting mails could not be sent: %s", error.message)
         finally:
             self._unclaim(claimed)
 

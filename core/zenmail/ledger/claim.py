@@ -24,11 +24,13 @@ __all__ = [
     "OutboxState",
     "delivery_row",
     "log_unknown",
+    "start",
 ]
 
 OutboxState = Literal["waiting", "claimed", "sending", "unknown", "failed", "aside"]
 
 _logger = logging.getLogger(__name__)
+_LONGEST_CONTENT = 256 * 1024 * 1024
 # How long a mail that failed rests, in seconds; doubled with each try.
 _FIRST_REST = 15.0
 _LONGEST_REST = 900.0
@@ -53,6 +55,11 @@ code = excluded.code
 WHERE deliveries.owner = :mine"""
 _MARK = """UPDATE deliveries SET state = :state, lease = {now} + :seconds
 WHERE mail = :mail AND recipient = :recipient AND owner = :mine RETURNING recipient"""
+_START = """UPDATE deliveries SET state = 'sending', lease = {now} + :seconds
+WHERE mail = :mail AND owner = :mine AND state = 'waiting'
+RETURNING recipient, position, tries"""
+_LOAD = """SELECT sender, policy, content FROM mails
+WHERE id = :mail AND length(content) <= :longest"""
 _FORGET = "DELETE FROM deliveries WHERE mail = :mail AND recipient = :recipient"
 FORGET_MAIL = """DELETE FROM mails WHERE id = :mail
 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE mail = :mail)"""
@@ -64,6 +71,9 @@ WHERE {which} RETURNING mail, recipient, state"""
 _LET_GO_OF_MINE = LET_GO.replace(
     "{doubt}", "state = 'sending' AND :policy = 'at_most_once'"
 ).replace("{which}", "mail = :mail AND owner = :mine")
+
+
+Started = tuple[list[Sequence[Any]], list[Sequence[Any]]]
 
 
 class Fate(NamedTuple):
@@ -100,14 +110,22 @@ def delivery_row(mail: str, recipient: str, position: int, fate: Fate) -> dict[s
     }
 
 
+def start(transaction: Transaction, name: str, mine: str, seconds: float) -> Started:
+    """Mark a claimed mail as being sent; return its rows of `deliveries` and of `mails`."""
+    return (
+        transaction.rows(_START, mail=name, mine=mine, seconds=seconds),
+        transaction.rows(_LOAD, mail=name, longest=_LONGEST_CONTENT),
+    )
+
+
 def log_unknown(rows: Sequence[Sequence[str]]) -> None:
     """Log which of these mails, recipients and states may have arrived."""
     for mail, recipient, state in rows:
         if state == "unknown":
             _logger.error(
                 "Mail %s to %s may have arrived: its delivery was cut short. Under "
-                "at_most_once it is not sent again; have it sent with 'zenmail outbox flush "
-                "--unknown', or drop it.",
+                "at_most_once it is not sent again; resend it with 'zenmail outbox "
+                "flush --unknown', or drop it.",
                 clean_line(mail),
                 clean_line(recipient),
             )
@@ -122,7 +140,12 @@ class Claim:
         envelope: Who has still to get it.
         policy: What to do with it when this process dies while sending.
         tries: How often it was tried out of the outbox.
+        following: Name of a claimed mail to start in the transaction that settles this one.
+        followed: What `start` returned for it.
     """
+
+    following = ""
+    followed: Started | None = None
 
     def __init__(
         self,
@@ -269,8 +292,10 @@ class Claim:
             transaction.each(_FORGET, gone)
             if not kept:
                 transaction.execute(FORGET_MAIL, mail=self.name)
+            if self.following and not held:
+                self.followed = start(transaction, self.following, self._owner, self._seconds)
 
-        survives: Survives = "nothing"
+        survives: Survives = "process" if self.following else "nothing"
         if kept:
             survives = "process" if held else "machine"
         self._engine.run(write, survives=survives)

@@ -329,8 +329,8 @@ class SQLite(Engine):
             check_same_thread=False,
         )
         try:
-            # Most mails fit one page.
-            connection.execute("PRAGMA page_size = 16384")
+            # A mail is some ten thousand characters.
+            connection.execute("PRAGMA page_size = 8192")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             self._migrate(connection)

@@ -35,6 +35,7 @@ from .claim import (
     OutboxState,
     delivery_row,
     log_unknown,
+    start,
 )
 from .content import Unreadable, load_email, load_envelope
 from .engine import Engine, Transaction
@@ -42,7 +43,6 @@ from .engine import Engine, Transaction
 __all__ = ["Outbox", "OutboxEntry", "OutboxItem"]
 
 _logger = logging.getLogger(__name__)
-_LONGEST_CONTENT = 256 * 1024 * 1024
 _CUT_SHORT = "The process that was sending it died. It may have arrived."
 
 _LIST = """SELECT id, alerter, created, sender, subject, length(content), recipient,
@@ -59,13 +59,8 @@ _DUE = """SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
 AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}"""
 _CLAIM = """UPDATE deliveries SET owner = :mine, lease = {now} + :seconds
 WHERE mail = :mail AND state = 'waiting' AND lease <= {now} RETURNING mail"""
-_START = """UPDATE deliveries SET state = 'sending', lease = {now} + :seconds
-WHERE mail = :mail AND owner = :mine AND state = 'waiting'
-RETURNING recipient, position, tries"""
-_LOAD = """SELECT sender, policy, content FROM mails
-WHERE id = :mail AND length(content) <= :longest"""
-_UNCLAIM = """UPDATE deliveries SET owner = '', lease = 0
-WHERE mail = :mail AND owner = :mine AND state = 'waiting'"""
+_UNCLAIM = """UPDATE deliveries SET state = 'waiting', owner = '', lease = 0
+WHERE mail = :mail AND owner = :mine AND state IN ('waiting', 'sending')"""
 _SET_ASIDE = """UPDATE deliveries SET state = 'aside', owner = '', lease = 0, reason = :why,
 code = 'aside' WHERE mail = :mail AND owner = :mine"""
 _BACKLOG = """SELECT count(DISTINCT m.id), {now} - min(m.created) FROM mails m
@@ -335,12 +330,13 @@ class Outbox:
 
         return self._engine.run(take)
 
-    def start(self, name: str, seconds: float) -> Claim | None:
+    def start(self, name: str, seconds: float, *, after: Claim | None = None) -> Claim | None:
         """Return a claimed mail, from now on held as being sent.
 
         Args:
             name: The mail.
             seconds: How long its delivery may take.
+            after: The mail that was to be followed by this one, if it was.
 
         Returns:
             The mail; None if the claim was lost meanwhile, or the mail cannot be read.
@@ -349,16 +345,13 @@ class Outbox:
             LedgerError: The database cannot be used.
         """
         lease = seconds + self._margin
-        key = {"mail": name, "mine": self._engine.owner}
-        rows, mails = self._engine.run(
-            lambda t: (
-                t.rows(_START, seconds=lease, **key),
-                t.rows(_LOAD, mail=name, longest=_LONGEST_CONTENT),
-            )
+        mine = self._engine.owner
+        rows, mails = (after and after.followed) or self._engine.run(
+            lambda t: start(t, name, mine, lease)
         )
         if not rows:
             return None
-        rows.sort(key=lambda row: row[1])
+        rows = sorted(rows, key=lambda row: row[1])
         try:
             if not mails:
                 raise Unreadable("it is too large")
@@ -383,7 +376,7 @@ class Outbox:
         )
 
     def unclaim(self, names: Sequence[str]) -> None:
-        """Let go of claimed mails that were not started.
+        """Let go of claimed mails that were not tried.
 
         Raises:
             LedgerError: The database cannot be used.

@@ -40,7 +40,6 @@ CREATE TABLE deliveries (
     code TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (mail, recipient)
 );
-CREATE INDEX deliveries_by_lease ON deliveries (state, lease);
 
 -- The alerts of one run to one set of recipients.
 CREATE TABLE storms (
