@@ -397,7 +397,7 @@ class ContentBuilder:
             if name == clean_text(given):
                 headers[given] = value
             else:
-                self.note("A header is left out, because its name holds a secret.")
+                self.note("A header was left out because its name contains a secret.")
         return headers
 
     def _attachments(self) -> tuple[Attachment, ...]:
