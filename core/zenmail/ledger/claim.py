@@ -38,7 +38,9 @@ _LONGEST_REST = 900.0
 _BEGIN = """INSERT INTO under_way
 (slot, id, alerter, policy, created, sender, subject, content, recipients, owner, lease)
 VALUES (:slot, :mail, :alerter, :policy, {now}, :sender, :subject, :content, :recipients, :mine,
-{now} + :seconds) ON CONFLICT DO NOTHING RETURNING slot{quick}"""
+{now} + :seconds)
+ON CONFLICT (slot) DO UPDATE SET lease = excluded.lease WHERE under_way.id = excluded.id
+RETURNING slot{quick}"""
 _END = """DELETE FROM under_way WHERE slot = :slot AND owner = :mine AND id = :mail
 RETURNING slot{quick}"""
 _MAIL = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
