@@ -10,6 +10,8 @@ __all__ = ["Told"]
 class Told:
     """Events that a mail has been sent about.
 
+    Every method raises `LedgerError` when the database cannot be used.
+
     Args:
         engine: The database.
         alerter: Whose mails they are.
@@ -24,9 +26,6 @@ class Told:
 
         Args:
             event: What names it everywhere and for ever, such as ``run-id:failed``.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
 
         def insert(transaction: Transaction) -> bool:
@@ -43,11 +42,7 @@ class Told:
         return self._engine.run(insert)
 
     def release(self, event: str) -> None:
-        """Let somebody else claim an event whose mail could not be sent.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Let somebody else claim an event whose mail could not be sent."""
         self._engine.run(
             lambda transaction: transaction.execute(
                 "DELETE FROM told WHERE alerter = :alerter AND event = :event",
