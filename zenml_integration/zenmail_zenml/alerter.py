@@ -175,7 +175,7 @@ class SMTPEmailAlerter(BaseAlerter):
         Raises:
             ConfigurationError: The configuration is wrong; nothing was sent.
         """
-        return self._deliver(context, alert, None, "")[0]
+        return self._deliver(context, alert, None, "", explained=True)[0]
 
     def settings_in(self, context: RunContext) -> Resolved:
         """Return the settings in force for a step or run.

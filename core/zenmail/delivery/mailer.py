@@ -395,7 +395,7 @@ def _seconds(deadline: float) -> float:
         return deadline
     raise ConfigurationError(
         f"The deadline is {clean_line(as_text(deadline), limit=40)} seconds.",
-        remedy="Give a number above 0, and no more than a day's 86,400.",
+        remedy="Give a number above 0 and at most 86,400, a day.",
     )
 
 
@@ -405,7 +405,7 @@ def _pairs(fallbacks: Sequence[Fallback]) -> list[tuple[str, Mapping[str, Any]]]
         return [(item, {}) if isinstance(item, str) else (item[0], item[1]) for item in items]
     except (TypeError, LookupError):
         raise ConfigurationError(
-            "A fallback is a name, or a pair of name and options.",
+            "A fallback must be a name, or a pair of name and options.",
             remedy='Give such as ["console", ("file", {"folder": "mails"})].',
         ) from None
 

@@ -74,7 +74,7 @@ class Spooler:
         return replace(delivery, spooled=name)
 
     def _not_noted(self, delivery: Delivery, error: LedgerError) -> Delivery:
-        trouble = f"The mail was not noted down: {error.message}"
+        trouble = f"The mail could not be recorded in the ledger: {error.message}"
         _logger.warning("%s", trouble)
         return replace(delivery, trouble=trouble)
 
@@ -230,7 +230,7 @@ class Spooler:
                 failures = 0 if receipt.accepted or receipt.refused else failures + 1
                 yield receipt
         except LedgerError as error:
-            _logger.error("What waits cannot be sent: %s", error.message)
+            _logger.error("The waiting mails could not be sent: %s", error.message)
         finally:
             self._unclaim(claimed)
 

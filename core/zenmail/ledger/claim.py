@@ -126,8 +126,8 @@ def log_unknown(rows: Sequence[Sequence[str]]) -> None:
         if state == "unknown":
             _logger.error(
                 "Mail %s to %s may have arrived: its delivery was cut short. Under "
-                "at_most_once it is not sent again; have it sent with 'zenmail outbox flush "
-                "--unknown', or drop it.",
+                "at_most_once it is not sent again; resend it with 'zenmail outbox "
+                "flush --unknown', or drop it.",
                 clean_line(mail),
                 clean_line(recipient),
             )

@@ -352,7 +352,7 @@ def test_a_ledger_that_fails_stops_no_mail(
     receipt = mailer_of(scripted(), ledger=ledger).send(email)
     assert receipt.delivered
     assert "under_way" in " ".join(receipt.notes)
-    assert caplog.text.count("not noted down") == 1
+    assert caplog.text.count("could not be recorded") == 1
     mailer = mailer_of(scripted(BUSY), ledger=ledger, deadline=0.3)
     assert mailer.send(email).outcome == "deferred"
     assert mailer.flush() == []
