@@ -190,7 +190,7 @@ class SMTPEmailAlerter(BaseAlerter):
         """
         started = time.monotonic()
         receipt, shown, settings = self._deliver(
-            context, alert, None, self._scopes(context, alert, None), started
+            context, alert, None, self._scopes(context, alert, None), started, explained=True
         )
         return receipt, as_metadata(receipt, shown, settings.bcc)
 

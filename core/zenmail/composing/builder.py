@@ -335,7 +335,7 @@ class ContentBuilder:
         writer.writerow(table.columns)
         kept = 0
         for row in table.rows:
-            if stream.tell() > _LARGEST_CSV * self._limits.rows / Limits.rows:
+            if stream.tell() > _LARGEST_CSV * self._limits.rows / Limits().rows:
                 break
             writer.writerow(row)
             kept += 1

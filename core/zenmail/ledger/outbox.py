@@ -133,6 +133,8 @@ class OutboxEntry(OutboxItem):
 class Outbox:
     """The mails of a ledger.
 
+    Every method raises `LedgerError` when the database cannot be used.
+
     Args:
         engine: The database.
         alerter: Whose mails this one adds and sends.
@@ -151,19 +153,14 @@ class Outbox:
     # --- for people
 
     def list(self) -> Sequence[OutboxItem]:
-        """Return all mails of all alerters, the oldest first.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
-        return _items(self._engine.run(lambda t: t.rows(_LIST_ALL)))
+        """Return all mails of all alerters, the oldest first."""
+        return _items(self._engine.statement(_LIST_ALL))
 
     def show(self, name: str) -> OutboxEntry:
         """Return one mail.
 
         Raises:
             ConfigurationError: There is none of this name, or it cannot be read.
-            LedgerError: The database cannot be used.
         """
         rows, contents = self._engine.run(
             lambda t: (
@@ -186,7 +183,6 @@ class Outbox:
 
         Raises:
             ConfigurationError: There is none of this name, or a process is sending it.
-            LedgerError: The database cannot be used.
         """
 
         def delete(transaction: Transaction) -> bool:
@@ -211,20 +207,12 @@ class Outbox:
         )
 
     def backlog(self) -> tuple[int, float]:
-        """Return how many of this alerter's mails wait, and the age of the oldest in seconds.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
-        ((count, age),) = self._engine.run(lambda t: t.rows(_BACKLOG, alerter=self._alerter))
+        """Return how many of this alerter's mails wait, and the oldest one's age in seconds."""
+        ((count, age),) = self._engine.statement(_BACKLOG, alerter=self._alerter)
         return count, age or 0.0
 
     def retry(self, states: Collection[OutboxState]) -> None:
-        """Have what waits, and this alerter's mails in these states, tried again now.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Have what waits, and this alerter's mails in these states, tried again now."""
 
         def wait(transaction: Transaction) -> None:
             for state in {"unknown", "failed"} & set(states):
@@ -253,9 +241,6 @@ class Outbox:
             policy: What to do with it when this process dies while sending.
             seconds: How long its delivery may take.
             waits: Whether other mails come first.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         claim = self._new_claim(email, envelope, policy, seconds)
         if waits:
@@ -281,9 +266,6 @@ class Outbox:
 
         Returns:
             Its name.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         if isinstance(fates, Fate):
             fates = dict.fromkeys(envelope.recipients, fates)
@@ -318,9 +300,6 @@ class Outbox:
 
         Returns:
             Their names.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         mine = {"mine": self._engine.owner, "seconds": seconds + self._margin}
 
@@ -340,9 +319,6 @@ class Outbox:
 
         Returns:
             The mail; None if the claim was lost meanwhile, or the mail cannot be read.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         lease = seconds + self._margin
         mine = self._engine.owner
@@ -376,11 +352,7 @@ class Outbox:
         )
 
     def unclaim(self, names: Sequence[str]) -> None:
-        """Let go of claimed mails that were not tried.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Let go of claimed mails that were not tried."""
         keys = [{"mail": name, "mine": self._engine.owner} for name in names]
         self._engine.run(lambda t: t.each(_UNCLAIM, keys))
 
@@ -396,11 +368,7 @@ class Outbox:
         )
 
     def recover(self) -> None:
-        """Recover what dead processes left behind; give up on what is too old.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Recover what dead processes left behind; give up on what is too old."""
         days = self._max_age / 86400.0
         values: dict[str, Any] = {"alerter": self._alerter}
 

@@ -12,6 +12,8 @@ __all__ = ["Told"]
 class Told:
     """Events that a mail has been sent about, or is being sent.
 
+    Every method raises `LedgerError` when the database cannot be used.
+
     Args:
         engine: The database.
         alerter: Whose mails they are.
@@ -30,9 +32,6 @@ class Told:
 
         Returns:
             "mine" for one caller at a time, and for nobody once the event has been told.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
 
         def take(transaction: Transaction) -> Literal["mine", "busy", "told"]:
@@ -56,19 +55,11 @@ class Told:
         return self._engine.run(take)
 
     def settle(self, event: str) -> None:
-        """Note that the event has been told.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Note that the event has been told."""
         self._execute("UPDATE told SET lease = NULL WHERE {mine}", event)
 
     def release(self, event: str) -> None:
-        """Let somebody else claim an event whose mail could not be sent.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Let somebody else claim an event whose mail could not be sent."""
         self._execute("DELETE FROM told WHERE {mine} AND lease IS NOT NULL", event)
 
     def _execute(self, sql: str, event: str) -> None:
