@@ -62,7 +62,7 @@ WHERE mail = :mail AND state = 'waiting' AND lease <= {now} RETURNING mail"""
 _UNCLAIM = """UPDATE deliveries SET state = 'waiting', owner = '', lease = 0
 WHERE mail = :mail AND owner = :mine AND state IN ('waiting', 'sending')"""
 _SET_ASIDE = """UPDATE deliveries SET state = 'aside', owner = '', lease = 0, reason = :why,
-code = 'aside' WHERE mail = :mail AND owner = :mine"""
+code = :code WHERE mail = :mail AND owner = :mine"""
 _BACKLOG = """SELECT count(DISTINCT m.id), {now} - min(m.created) FROM mails m
 JOIN deliveries d ON d.mail = m.id WHERE m.alerter = :alerter AND d.state = 'waiting'"""
 _OF_MINE = "mail IN (SELECT id FROM mails WHERE alerter = :alerter)"
@@ -79,7 +79,7 @@ _RECOVER = LET_GO.replace(
     "{doubt}",
     "(SELECT m.policy FROM mails m WHERE m.id = deliveries.mail) = 'at_most_once'",
 ).replace("{which}", f"state = 'sending' AND lease <= {{now}} AND {_OF_MINE}")
-_EXPIRE = """UPDATE deliveries SET state = 'failed', code = 'expired', reason = :why || reason
+_EXPIRE = """UPDATE deliveries SET state = 'failed', code = :code, reason = :why || reason
 WHERE state = 'waiting' AND lease <= {now} AND mail IN (SELECT m.id FROM mails m
 WHERE m.alerter = :alerter AND m.created < {now} - :max_age)
 RETURNING mail, recipient, reason"""
@@ -358,7 +358,9 @@ class Outbox:
 
     def _set_aside(self, name: str, why: str) -> None:
         mine = self._engine.owner
-        self._engine.run(lambda t: t.execute(_SET_ASIDE, mail=name, mine=mine, why=why))
+        self._engine.run(
+            lambda t: t.execute(_SET_ASIDE, mail=name, mine=mine, why=why, code="aside")
+        )
         _logger.error(
             "Mail %s in the ledger %s cannot be read and is not sent: %s. List it with "
             "'zenmail outbox list'.",
@@ -381,7 +383,9 @@ class Outbox:
                 transaction.execute("DELETE FROM under_way WHERE slot = :slot", slot=slot)
                 left += [(mail, row["recipient"], row["state"]) for row in deliveries]
             why = f"Older than {days:g} days. "
-            return left, transaction.rows(_EXPIRE, max_age=self._max_age, why=why, **values)
+            return left, transaction.rows(
+                _EXPIRE, max_age=self._max_age, why=why, code="expired", **values
+            )
 
         left, expired = self._engine.run(update)
         log_unknown(left)
@@ -400,9 +404,11 @@ def _deliveries(mail: str, policy: str, recipients: str) -> list[dict[str, Any]]
     """Return the rows for a mail whose first sender died."""
     everybody = _names(recipients)
     if not everybody:
-        return [delivery_row(mail, "", 0, Fate("aside", reason="its recipients are corrupt"))]
-    doubt = policy == "at_most_once"
-    fate = Fate("unknown", reason=_CUT_SHORT, code="unknown") if doubt else Fate("waiting")
+        fate = Fate("aside", reason="its recipients are corrupt", code="aside")
+        return [delivery_row(mail, "", 0, fate)]
+    fate = Fate("waiting")
+    if policy == "at_most_once":
+        fate = Fate("unknown", reason=_CUT_SHORT, code="unknown")
     return [delivery_row(mail, one, position, fate) for position, one in enumerate(everybody)]
 
 
