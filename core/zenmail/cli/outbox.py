@@ -177,7 +177,7 @@ def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> floa
     has the connections. Mails under way are finished before it ends. Any number of workers may
     share a ledger.
 
-    Exit status: 0.
+    Exit status: 0; with --once 1 if a mail could not be sent.
     """,
 )
 @_ledger
@@ -198,7 +198,9 @@ def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> floa
 )
 @click.option("--once", is_flag=True, help="Send what is due now, then end.")
 @click.option("--json", "as_json", is_flag=True, help="Log as lines of JSON.")
+@click.pass_context
 def work(
+    ctx: click.Context,
     ledger: str | None,
     alerter: str | None,
     mailer: MailerOptions,
@@ -216,7 +218,9 @@ def work(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with stored.mailer(ledger=location) as opened:
-        Worker(opened, connections=connections, rate=rate).run(stop, once=once)
+        worker = Worker(opened, connections=connections, rate=rate)
+        worker.run(stop, once=once)
+    ctx.exit(1 if once and worker.failed else 0)
 
 
 def _log_to_stderr(as_json: bool) -> None:
