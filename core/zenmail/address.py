@@ -11,6 +11,7 @@ from itertools import islice
 
 from .clean import clean_line
 from .errors import AddressError
+from .patterns import pattern
 from .runtime.forks import defer_forks
 
 __all__ = ["ADDRESS_REMEDY", "Mailbox", "parse_mailbox", "split_addresses", "split_valid"]
@@ -19,7 +20,7 @@ __all__ = ["ADDRESS_REMEDY", "Mailbox", "parse_mailbox", "split_addresses", "spl
 # letter-digit-hyphen labels. A label with "--" in third place is left to IDNA.
 _ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 _LABEL = "(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_PLAIN = re.compile(
+_PLAIN = pattern(
     rf"(?=.{{1,64}}@)({_ATEXT}+(?:\.{_ATEXT}+)*)@((?:{_LABEL}\.)+(?!..--)[A-Za-z]{{2,63}})"
 )
 _LONGEST = 254
@@ -38,12 +39,12 @@ _SPECIAL_USE = (
     "test",
 )
 _RESERVED_SUFFIX = ".example.com"
-_SEPARATOR = re.compile(r'[,;\n\r\["]')
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_MARK = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[<>@,;\r\n]', re.DOTALL)
-_GROUP = re.compile(r'[^:;,"<@\[]*:')
+_SEPARATOR = pattern(r'[,;\n\r\["]')
+_QUOTED = pattern(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_MARK = pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[<>@,;\r\n]', re.DOTALL)
+_GROUP = pattern(r'[^:;,"<@\[]*:')
 # RFC 5322, 3.2.3: what a display name without quotation marks cannot hold.
-_SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
+_SPECIALS = pattern(r'[()<>\[\]:;@\\,."]')
 ADDRESS_REMEDY = "Write it as name@example.com or 'Name <name@example.com>'."
 
 

@@ -7,7 +7,6 @@ component is registered or updated, and by the alerter when it sends.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Dict, List, Optional, Union  # noqa: UP035
 
@@ -21,11 +20,13 @@ from zenml.utils.secret_utils import (
     parse_secret_reference,
 )
 
+from zenmail.patterns import pattern
+
 __all__ = ["SMTPEmailAlerterConfig", "SMTPEmailAlerterSettings"]
 
 _HIDDEN = frozenset({"ledger", "password", "transport_options", "fallback_options"})
 
-_REFERENCE = re.compile(r"\{\{[^{}]{1,400}\}\}")
+_REFERENCE = pattern(r"\{\{[^{}]{1,400}\}\}")
 
 # Any value may be a `{{secret.key}}` reference instead, which is a str; ZenML refuses
 # references for fields with validators. It also wants typing's own names, not `X | None`,
@@ -47,6 +48,8 @@ class SMTPEmailAlerterSettings(BaseSettings):
 
     Each description ends in the default, unless there is none.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     transport: _Text = Field(
         default=None, description="Transport that sends the mails. Default: smtp."
@@ -169,8 +172,8 @@ class SMTPEmailAlerterSettings(BaseSettings):
     )
     explain: _Number = Field(
         default=None,
-        description="Seconds for a hook to ask ZenML why it failed and since when; 0 asks "
-        "nothing. Default: 2.",
+        description="Seconds a hook may spend asking ZenML why and since when its pipeline "
+        "fails; 0 turns it off. Default: 2.",
     )
     runbooks: _Mapping = Field(
         default=None,

@@ -50,9 +50,7 @@ __all__ = ["preview"]
     help="Folder for the files.  [default: a new temporary folder]",
 )
 @click.option("--list", "listed", is_flag=True, help="List the kinds.")
-@click.option(
-    "--open/--no-open", "opened", default=True, help="Open the HTML in the browser, or do not."
-)
+@click.option("--open/--no-open", "opened", default=True, help="Open the HTML in the browser.")
 def preview(
     kind: str | None,
     source: Path | None,
@@ -97,7 +95,7 @@ def _read(source: Path) -> Alert:
         raise Failure(f"{source} is not JSON: {error}.", exit_code=2) from error
     if not isinstance(values, dict):
         raise Failure(
-            f"{source} holds no JSON object.",
+            f"{source} does not contain a JSON object.",
             remedy='Write it like {"title": "Step failed", "severity": "error"}.',
             exit_code=2,
         )

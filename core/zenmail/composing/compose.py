@@ -14,6 +14,7 @@ from ..address import parse_mailbox, split_valid
 from ..addressing import Addressing
 from ..clean import as_text, clean_line
 from ..errors import ConfigurationError, TemplateError
+from ..patterns import pattern
 from ..runtime.forks import defer_forks
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _revealed(secrets: Any) -> tuple[str, ...]:
     elif not isinstance(secrets, Iterable) or isinstance(secrets, memoryview):
         raise ConfigurationError(
             f"Among the secrets is a {type(secrets).__name__}.",
-            remedy="Give a list of the values as texts.",
+            remedy="Give a list of strings.",
         )
     return tuple(value for item in secrets for value in _revealed(item))
 
@@ -243,7 +244,7 @@ def _list_id(given: str) -> str:
     return list_id_for(given) if given else ""
 
 
-_LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
+_LIST_ID = pattern(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
 
 
 def list_id_for(pipeline: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import re
 import threading
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from markupsafe import Markup
 
 from ..errors import TemplateError
+from ..patterns import pattern
 from ..runtime.forks import defer_forks
 from ..runtime.timeouts import CallTimedOut, call_with_timeout
 from .content import Content
@@ -223,7 +223,7 @@ def _sandbox(templates: str) -> Environment:
 _PADDING_METHODS: Final = frozenset(
     {"center", "expandtabs", "format", "format_map", "ljust", "replace", "rjust", "zfill"}
 )
-_WIDE_FORMAT: Final = re.compile(r"%[^A-Za-z]*(?:\d{5}|\*)")
+_WIDE_FORMAT: Final = pattern(r"%[^A-Za-z]*(?:\d{5}|\*)")
 
 
 def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:

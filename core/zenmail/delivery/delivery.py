@@ -10,7 +10,7 @@ from ..email import Email, Envelope
 from ..retry import DeliveryPolicy
 
 if TYPE_CHECKING:
-    from ..ledger.outbox import Claim
+    from ..ledger.claim import Claim
 
 __all__ = ["Delivery", "Origin"]
 

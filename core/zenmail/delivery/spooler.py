@@ -16,7 +16,8 @@ from .delivery import Delivery
 from .secrecy import Secrecy
 
 if TYPE_CHECKING:
-    from ..ledger.outbox import Outbox, OutboxState
+    from ..ledger.claim import Claim, OutboxState
+    from ..ledger.outbox import Outbox
 
 __all__ = ["Spooler"]
 
@@ -62,7 +63,7 @@ class Spooler:
 
     def spool(self, delivery: Delivery) -> Delivery:
         """Leave a mail to the outbox, for whoever drains it; say why if that fails."""
-        from ..ledger.outbox import Fate
+        from ..ledger.claim import Fate
 
         assert self._outbox is not None
         try:
@@ -73,7 +74,7 @@ class Spooler:
         return replace(delivery, spooled=name)
 
     def _not_noted(self, delivery: Delivery, error: LedgerError) -> Delivery:
-        trouble = f"The mail was not noted down: {error.message}"
+        trouble = f"The mail could not be recorded in the ledger: {error.message}"
         _logger.warning("%s", trouble)
         return replace(delivery, trouble=trouble)
 
@@ -86,7 +87,7 @@ class Spooler:
 
     def give_up(self, delivery: Delivery, why: str) -> None:
         """Leave a mail that will not be tried now to the outbox."""
-        from ..ledger.outbox import Fate
+        from ..ledger.claim import Fate
 
         try:
             if delivery.claim is not None:
@@ -111,7 +112,7 @@ class Spooler:
             receipt = _noting(receipt, delivery.trouble)
         if self._outbox is None:
             return receipt
-        from ..ledger.outbox import Fate
+        from ..ledger.claim import Fate
 
         flushing = delivery.origin == "flush"
         proven = delivery.proven or receipt.delivered
@@ -175,6 +176,7 @@ class Spooler:
         seconds: float,
         limit: int | None = None,
         proven: bool = False,
+        ahead: bool = False,
     ) -> Iterator[Receipt]:
         """Send what is due, the oldest first, until two in a row fail.
 
@@ -184,10 +186,13 @@ class Spooler:
             seconds: How far off such a deadline is at most.
             limit: How many mails to try at most.
             proven: Whether the transports have just delivered another mail.
+            ahead: Whether the next mail may be started before its time has come, to save a
+                transaction.
         """
         if self._outbox is None:
             return
         claimed: list[str] = []
+        claim: Claim | None = None
         failures = 0
         try:
             self._outbox.recover()
@@ -197,9 +202,11 @@ class Spooler:
                     claimed += self._outbox.claim(most, seconds)
                 if not claimed or (deadline := time_for_one()) is None:
                     break
-                claim = self._outbox.start(claimed.pop(0), deadline.remaining())
+                claim = self._outbox.start(claimed[0], deadline.remaining(), after=claim)
+                del claimed[0]
                 if claim is None:
                     continue
+                claim.following = claimed[0] if claimed and ahead else ""
                 limit = None if limit is None else limit - 1
                 delivery = Delivery(
                     claim.email,
@@ -223,7 +230,7 @@ class Spooler:
                 failures = 0 if receipt.accepted or receipt.refused else failures + 1
                 yield receipt
         except LedgerError as error:
-            _logger.error("What waits cannot be sent: %s", error.message)
+            _logger.error("The waiting mails could not be sent: %s", error.message)
         finally:
             self._unclaim(claimed)
 

@@ -15,7 +15,7 @@ import pytest
 from click.testing import Result
 
 from zenmail import Email, Ledger
-from zenmail.ledger.outbox import Fate
+from zenmail.ledger.claim import Fate
 from zenmail.testing.smtp_server import Delay, SMTPServer
 
 Run = Callable[..., Result]

@@ -25,7 +25,7 @@ from zenmail import (
     TemporaryFailure,
     UnknownOutcome,
 )
-from zenmail.ledger.outbox import Fate
+from zenmail.ledger.claim import Fate
 
 Make = Callable[..., Any]
 Change = Callable[..., list[Any]]
@@ -235,6 +235,7 @@ def test_mails_are_taken_up_when_the_lease_ends(
         ledger.outbox.drop(claim.name)
     assert states(ledger) == ["claimed" if waits else "sending"]
     change("UPDATE deliveries SET lease = 0")
+    change("UPDATE under_way SET lease = 0")
     receipts = mailer.flush()
     if expected == "delivered":
         assert [receipt.outcome for receipt in receipts] == ["delivered"]
@@ -268,8 +269,7 @@ def test_a_database_that_forgot_the_mail_is_told_again(
 ) -> None:
     """What a server lost in a crash is written anew when the mail is kept."""
     claim = ledger.outbox.begin(email, email.envelope, "at_most_once", 30)
-    change("DELETE FROM mails")
-    change("DELETE FROM deliveries")
+    change("DELETE FROM under_way")
     claim.settle({D: WAITS})
     assert ledger.outbox.show(claim.name).recipients == (D,)
 
@@ -348,10 +348,11 @@ def test_a_ledger_that_fails_stops_no_mail(
     """Without its tables the mail is delivered all the same; receipt and log say why."""
     ledger.outbox.list()
     change("DROP TABLE deliveries")
+    change("DROP TABLE under_way")
     receipt = mailer_of(scripted(), ledger=ledger).send(email)
     assert receipt.delivered
-    assert "deliveries" in " ".join(receipt.notes)
-    assert caplog.text.count("not noted down") == 1
+    assert "under_way" in " ".join(receipt.notes)
+    assert caplog.text.count("could not be recorded") == 1
     mailer = mailer_of(scripted(BUSY), ledger=ledger, deadline=0.3)
     assert mailer.send(email).outcome == "deferred"
     assert mailer.flush() == []
@@ -413,20 +414,24 @@ def test_a_location_that_is_none(place: Any) -> None:
 def test_an_event_is_claimed_once(location: str) -> None:
     """Of many who saw one event, one may mail it; when that failed, one other."""
     ledgers = [Ledger(location) for _ in range(4)]
-    claims: list[bool] = []
+    claims: list[str] = []
 
     def claim(ledger: Ledger) -> None:
-        claims.extend(ledger.told.claim(f"run-{number}:failed") for number in range(20))
+        claims.extend(ledger.told.claim(f"run-{number}:failed", 60.0) for number in range(20))
 
     threads = [threading.Thread(target=claim, args=(ledger,)) for ledger in ledgers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert claims.count(True) == 20
+    assert claims.count("mine") == 20
     ledgers[0].told.release("run-3:failed")
-    assert ledgers[1].told.claim("run-3:failed")
-    assert not ledgers[0].told.claim("run-3:failed")
+    assert ledgers[1].told.claim("run-3:failed", 0.0) == "mine"
+    assert ledgers[0].told.claim("run-3:failed", 60.0) == "mine", "the first one died"
+    assert ledgers[1].told.claim("run-3:failed", 60.0) == "busy"
+    ledgers[0].told.settle("run-3:failed")
+    ledgers[0].told.release("run-3:failed")
+    assert ledgers[1].told.claim("run-3:failed", 0.0) == "told"
     for ledger in ledgers:
         ledger.close()
 

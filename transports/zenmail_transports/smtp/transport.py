@@ -9,7 +9,6 @@ from zenmail import Check, Receipt, SendRequest, VerifyRequest, hookimpl
 
 from .options import SMTPOptions
 from .relay import Relay
-from .verify import verify
 
 __all__ = ["SMTPTransport"]
 
@@ -45,6 +44,8 @@ class SMTPTransport:
     @hookimpl
     def verify_transport(self, request: VerifyRequest[SMTPOptions]) -> Iterable[Check]:
         """Check the server phase by phase, without sending."""
+        from .verify import verify
+
         return verify(self._relay(request.options), request)
 
     @hookimpl
