@@ -49,6 +49,8 @@ class SMTPEmailAlerterSettings(BaseSettings):
     Each description ends in the default, unless there is none.
     """
 
+    model_config = ConfigDict(defer_build=True)
+
     transport: _Text = Field(
         default=None, description="Transport that sends the mails. Default: smtp."
     )
