@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -156,7 +156,7 @@ class Spooler:
 
     def flush(
         self,
-        resend: Callable[[Delivery], Receipt],
+        resend: Callable[[Sequence[Delivery]], list[Receipt]],
         time_for_one: Callable[[], Deadline | None],
         limit: int | None = None,
         *,
@@ -202,7 +202,7 @@ class Spooler:
 
     def _resend(
         self,
-        resend: Callable[[Delivery], Receipt],
+        resend: Callable[[Sequence[Delivery]], list[Receipt]],
         claim: Claim,
         deadline: Deadline,
         *,
@@ -211,7 +211,7 @@ class Spooler:
         delivery = Delivery(
             claim.email, claim.envelope, deadline, claim.policy, "flush", claim, proven=proven
         )
-        receipt = resend(delivery)
+        (receipt,) = resend([delivery])
         waits = receipt.outcome in ("delivered", "spooled")
         _logger.log(
             logging.INFO if waits else logging.ERROR,
