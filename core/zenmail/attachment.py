@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +20,13 @@ from pydantic import (
 from .clean import clean_line
 from .errors import ConfigurationError
 from .model import Model
+from .patterns import pattern
 
 __all__ = ["Attachment"]
 
 _LONGEST_FILENAME = 200
 _MIME_NAME = "[A-Za-z0-9!#$&^_.+-]{1,127}"  # RFC 6838, 4.2
-_CONTENT_TYPE = re.compile(
+_CONTENT_TYPE = pattern(
     rf"{_MIME_NAME}/{_MIME_NAME}"
     rf'(?: *; *{_MIME_NAME}=(?:{_MIME_NAME}|"[ !#-\[\]-~]{{0,200}}"))*'
 )

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
@@ -29,14 +29,11 @@ from zenmail.model import describe_validation
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import build_alert
-from .alerts.explain import explain_alert
-from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context
 from .alerts.standard_hooks import parse_hook_text
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import record
 from .mailers import mailers
-from .requirements import requirements_for
 from .settings import (
     Resolved,
     SecretReader,
@@ -45,6 +42,9 @@ from .settings import (
     resolve,
     stored_secrets,
 )
+
+if TYPE_CHECKING:
+    from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 
 __all__ = ["SMTPEmailAlerter"]
 
@@ -77,6 +77,8 @@ class SMTPEmailAlerter(BaseAlerter):
     @property
     def requirements(self) -> set[str]:
         """What a step's image needs: zenmail and the packages of the selected transports."""
+        from .requirements import requirements_for
+
         raw = self.config.raw()
         names = [raw.get("transport", "smtp"), *split_addresses(raw.get("fallback_transport"))]
         sources = [
@@ -173,7 +175,7 @@ class SMTPEmailAlerter(BaseAlerter):
         Raises:
             ConfigurationError: The configuration is wrong; nothing was sent.
         """
-        return self._deliver(context, alert, None, "")[0]
+        return self._deliver(context, alert, None, "", explained=True)[0]
 
     def settings_in(self, context: RunContext) -> Resolved:
         """Return the settings in force for a step or run.
@@ -201,7 +203,7 @@ class SMTPEmailAlerter(BaseAlerter):
         return [
             self.config.raw(),
             context.settings(self.name, self.flavor),
-            message.settings if isinstance(message, AlerterMessage) else {},
+            _settings_of(message),
             params.settings() if params is not None else {},
         ]
 
@@ -232,6 +234,8 @@ class SMTPEmailAlerter(BaseAlerter):
             info = settings.include_pipeline_info
             given = message
             if explained and isinstance(given, Alert):
+                from .alerts.explain import explain_alert
+
                 given = explain_alert(
                     given,
                     context,
@@ -333,8 +337,12 @@ def _seconds(deadline: Any) -> float:
     return seconds if 0 < seconds < threading.TIMEOUT_MAX else _DEFAULT_DEADLINE
 
 
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0]
+def _settings_of(message: object) -> Mapping[str, Any]:
+    if message is None or isinstance(message, str | Alert):
+        return {}
+    from .alerts.message import AlerterMessage
+
+    return message.settings if isinstance(message, AlerterMessage) else {}
 
 
 def _token_sources(options: Any) -> list[str]:
@@ -358,7 +366,11 @@ def _as_parameters(
     Raises:
         ConfigurationError: A parameter is invalid.
     """
-    if params is None or isinstance(params, SMTPEmailAlerterParameters):
+    if params is None:
+        return None
+    from .alerts.message import SMTPEmailAlerterParameters
+
+    if isinstance(params, SMTPEmailAlerterParameters):
         return params
     if not isinstance(params, Mapping):
         known = set(SMTPEmailAlerterParameters.model_fields)
@@ -379,7 +391,7 @@ def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
     Raises:
         DeliveryError: It was not delivered and ``on_delivery_failure`` is "raise".
     """
-    if receipt.outcome in ("delivered", "skipped", "queued"):
+    if receipt.ok:
         for note in receipt.notes:
             _logger.info("E-mail %r: %s", subject, note)
         return True

@@ -7,7 +7,6 @@ component is registered or updated, and by the alerter when it sends.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Dict, List, Optional, Union  # noqa: UP035
 
@@ -21,11 +20,13 @@ from zenml.utils.secret_utils import (
     parse_secret_reference,
 )
 
+from zenmail.patterns import pattern
+
 __all__ = ["SMTPEmailAlerterConfig", "SMTPEmailAlerterSettings"]
 
 _HIDDEN = frozenset({"ledger", "password", "transport_options", "fallback_options"})
 
-_REFERENCE = re.compile(r"\{\{[^{}]{1,400}\}\}")
+_REFERENCE = pattern(r"\{\{[^{}]{1,400}\}\}")
 
 # Any value may be a `{{secret.key}}` reference instead, which is a str; ZenML refuses
 # references for fields with validators. It also wants typing's own names, not `X | None`,
@@ -145,8 +146,9 @@ class SMTPEmailAlerterSettings(BaseSettings):
     )
     delivery: _Text = Field(
         default=None,
-        description="Wait until each mail is delivered (now) or send it from a thread "
-        "(background). Default: now.",
+        description="Wait until each mail is delivered (now), send it from a thread "
+        "(background), or leave it in the ledger for zenmail outbox work to send (queue). "
+        "Default: now.",
     )
     delivery_policy: _Text = Field(
         default=None,

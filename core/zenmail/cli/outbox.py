@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .app import Failure
 from .mailer_options import MailerOptions, mailer_options
-from .stored import from_options, read_alerter
+from .stored import StoredAlerter, from_options, read_alerter
 
 if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
@@ -43,7 +47,7 @@ _alerter = click.option(
     short_help="Look after mails that wait.",
     help="""Look after the mails that could not be delivered yet.
 
-    They are in a ledger: the one that --ledger names, or that of an alerter of ZenML's, which
+    They are in a ledger: the one that --ledger names, or that of a ZenML alerter, which
     --alerter names; by default the active stack's.
 
     \b
@@ -51,6 +55,7 @@ _alerter = click.option(
       zenmail outbox list --ledger=alerts.db
       zenmail outbox show 3f00000000000000
       zenmail outbox flush --alerter=email_alerter
+      zenmail outbox work --alerter=email_alerter --rate=30/min
       zenmail outbox drop --failed --ledger=alerts.db
     """,
 )
@@ -115,8 +120,10 @@ def show(name: str, ledger: str | None, alerter: str | None, raw: bool) -> None:
 @_alerter
 @mailer_options
 @click.option("--limit", type=click.IntRange(min=1), help="Send at most this many.")
-@click.option("--unknown", is_flag=True, help="Send those, too, that may have arrived.")
-@click.option("--failed", is_flag=True, help="Send those, too, that failed.")
+@click.option(
+    "--unknown", is_flag=True, help="Also resend mails that may already have arrived."
+)
+@click.option("--failed", is_flag=True, help="Also resend mails that failed.")
 @click.pass_context
 def flush(
     ctx: click.Context,
@@ -127,14 +134,10 @@ def flush(
     unknown: bool,
     failed: bool,
 ) -> None:
-    """Send the mails and print what became of each."""
+    """Send the mails and print the outcome of each."""
     from rich.console import Console
 
-    if alerter and mailer.given:
-        raise click.UsageError("Name an alerter or a transport, not both.")
-    stored = from_options(mailer) if mailer.given else read_alerter(alerter)
-    location = ledger or stored.ledger
-    _ledger_of(location, stored.name)
+    stored, location = _sender(ledger, alerter, mailer)
     also = [state for state, wanted in (("unknown", unknown), ("failed", failed)) if wanted]
     with (
         stored.mailer(ledger=location) as opened,
@@ -146,6 +149,102 @@ def flush(
     delivered = sum(receipt.delivered for receipt in receipts)
     click.echo(f"{delivered} of {len(receipts)} mails were delivered.")
     ctx.exit(0 if delivered == len(receipts) else 1)
+
+
+_PER_MINUTE = {"s": 60.0, "min": 1.0, "h": 1 / 60, "d": 1 / 1440}
+
+
+def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """Return the mails a minute."""
+    if text is None:
+        return None
+    number, _slash, unit = text.partition("/")
+    if not (
+        number.isascii()
+        and number.isdecimal()
+        and int(number)
+        and (unit or "min") in _PER_MINUTE
+    ):
+        raise click.BadParameter(f"{text!r} is not a rate such as 30/min or 500/h.")
+    return int(number) * _PER_MINUTE[unit or "min"]
+
+
+@outbox.command(
+    short_help="Keep sending what waits.",
+    help="""Send what waits, and what comes in, until stopped by SIGTERM or Ctrl-C.
+
+    It serves alerters with delivery=queue: their processes only write mails down, and this one
+    has the connections. Mails under way are finished before it ends. Any number of workers may
+    share a ledger.
+
+    Exit status: 0.
+    """,
+)
+@_ledger
+@_alerter
+@mailer_options
+@click.option(
+    "--rate",
+    metavar="N/UNIT",
+    callback=_parse_rate,
+    help="Send at most this many per s, min, h or d, such as 30/min.",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many mails to send at the same time.",
+)
+@click.option("--once", is_flag=True, help="Send what is due now, then end.")
+@click.option("--json", "as_json", is_flag=True, help="Log as lines of JSON.")
+def work(
+    ledger: str | None,
+    alerter: str | None,
+    mailer: MailerOptions,
+    rate: float | None,
+    connections: int,
+    once: bool,
+    as_json: bool,
+) -> None:
+    """Run a worker."""
+    from ..delivery.worker import Worker
+
+    stored, location = _sender(ledger, alerter, mailer)
+    _log_to_stderr(as_json)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with stored.mailer(ledger=location) as opened:
+        Worker(opened, connections=connections, rate=rate).run(stop, once=once)
+
+
+def _log_to_stderr(as_json: bool) -> None:
+    """Log what the worker does."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        _JSONLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    )
+    logger = logging.getLogger("zenmail")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+class _JSONLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, timezone.utc)
+        line = {
+            "time": moment.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **{
+                name: value
+                for name, value in vars(record).items()
+                if name in ("mail", "health")
+            },
+        }
+        return json.dumps(line)
 
 
 @outbox.command(short_help="Delete mails.")
@@ -169,6 +268,18 @@ def drop(
     for name in chosen:
         box.drop(name)
     click.echo(f"{len(chosen)} mails deleted.")
+
+
+def _sender(
+    ledger: str | None, alerter: str | None, mailer: MailerOptions
+) -> tuple[StoredAlerter, str]:
+    """Return what sends the mails, and the ledger that they are in."""
+    if alerter and mailer.given:
+        raise click.UsageError("Name an alerter or a transport, not both.")
+    stored = from_options(mailer) if mailer.given else read_alerter(alerter)
+    location = ledger or stored.ledger
+    _ledger_of(location, stored.name)
+    return stored, location
 
 
 def _open(ledger: str | None, alerter: str | None) -> Ledger:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import islice
@@ -13,6 +12,7 @@ from typing import Any, Final
 from ..alert import Alert
 from ..attachment import Attachment
 from ..clean import clean_line, clean_text
+from ..patterns import pattern
 from ..redaction.names import Secrecy, is_secret
 from ..redaction.redact import Redactor
 from .content import Content
@@ -42,7 +42,7 @@ _LONGEST_HEADER: Final = 900
 _SCREEN: Final = 1500
 _SCREEN_LINES: Final = 40
 _PREHEADER: Final = 140
-_PARAGRAPH: Final = re.compile(r"\n[ \t]*\n")
+_PARAGRAPH: Final = pattern(r"\n[ \t]*\n")
 _NOTHING: Final = Rendered("", "")
 _FIRST_FACTS: Final = 8
 _MOST_PICTURES: Final = 100
@@ -51,7 +51,7 @@ _MOST_COLUMNS: Final = 200
 _MOST_ROWS: Final = 1000
 _LARGEST_CSV: Final = 40_000
 _SCALARS: Final = (str, int, float, bool, type(None))
-_MARKS: Final = re.compile(r"^[ #>*`_-]+|[*`_ ]+$")
+_MARKS: Final = pattern(r"^[ #>*`_-]+|[*`_ ]+$")
 
 _Section = tuple[str, Sequence[tuple[str, str]]]
 

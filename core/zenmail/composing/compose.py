@@ -14,6 +14,7 @@ from ..address import parse_mailbox, split_valid
 from ..addressing import Addressing
 from ..clean import as_text, clean_line
 from ..errors import ConfigurationError, TemplateError
+from ..patterns import pattern
 from ..runtime.forks import defer_forks
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def compose_addressed(
 
 
 def require_alert(value: object) -> None:
-    """See to it that a caller who knows no types gave an alert.
+    """Check that an untyped caller gave an alert.
 
     Raises:
         ConfigurationError: It is something else.
@@ -154,7 +155,7 @@ def require_alert(value: object) -> None:
 
     if not isinstance(value, Alert):
         raise ConfigurationError(
-            f"A {type(value).__name__} is no alert.",
+            f"Expected an Alert, got {type(value).__name__}.",
             remedy='Make one: Alert(title="...", body="...").',
         )
 
@@ -242,7 +243,7 @@ def _list_id(given: str) -> str:
     return list_id_for(given) if given else ""
 
 
-_LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
+_LIST_ID = pattern(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
 
 
 def list_id_for(pipeline: str) -> str:

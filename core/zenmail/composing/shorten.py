@@ -7,12 +7,13 @@ from html import escape
 
 from ..attachment import Attachment
 from ..email import Email
+from ..patterns import pattern
 
 __all__ = ["shorten", "without_missing_files"]
 
 # What is left of the text when the server does not say how much it takes.
 _CAUTIOUS = 32 * 1024
-_BODY_TAG = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_BODY_TAG = pattern(r"<body\b[^>]*>", re.IGNORECASE)
 
 
 def shorten(email: Email, limit: int) -> Email | None:

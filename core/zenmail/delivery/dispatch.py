@@ -15,7 +15,7 @@ from ..deadline import Deadline
 from ..email import Email
 from ..errors import AddressError, LedgerError
 from ..plugins import PluginHost
-from ..receipt import Receipt
+from ..receipt import Outcome, Receipt
 from ..retry import Retry
 from .attempts import Attempts, Route, send_together
 from .delivery import Delivery, Origin
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Dispatcher"]
 
 _logger = logging.getLogger(__name__)
+_MOST_AT_ONCE = 50
 
 
 class Dispatcher:
@@ -42,6 +43,7 @@ class Dispatcher:
         retry: How hard each mail is tried.
         redirect: Who gets the mail in place of its recipients, if somebody does.
         queue: What delivers in the background, if anything does.
+        spools: Whether mails are left to the outbox, for a worker to send.
         dry_run: Whether to do everything but send.
         in_spare_time: What to do, until the deadline, once a mail has been taken over.
     """
@@ -56,6 +58,7 @@ class Dispatcher:
         retry: Retry,
         redirect: Redirect | None = None,
         queue: Background | None = None,
+        spools: bool = False,
         dry_run: bool = False,
         in_spare_time: Callable[[Deadline], object] = lambda deadline: None,
     ) -> None:
@@ -66,21 +69,34 @@ class Dispatcher:
         self._retry = retry
         self._redirect = redirect
         self._queue = queue
+        self._spools = spools
         self._dry_run = dry_run
         self._in_spare_time = in_spare_time
 
     def send(self, email: Email, deadline: Deadline, origin: Origin = "send") -> Receipt:
-        """Send a mail, or leave it to the background queue."""
+        """Send a mail, or leave it to the outbox or the background queue."""
         email = self._plugins.before_send(email, email.envelope)
         delivery = Delivery(email, email.envelope, deadline, self._retry.policy, origin)
         delivery = self._redirected(delivery)
         if self._dry_run:
-            return self._told(delivery, self._skipped(delivery))
+            return self._told(
+                delivery, self._left(delivery, "skipped", "A dry run: nothing was sent.")
+            )
+        if self._spools and origin != "overdue":
+            delivery = self._spooler.spool(delivery)
+            if delivery.spooled:
+                return self._left(delivery, "spooled", "A worker will send it.")
+            return self._deliver(delivery)
         queue = self._queue if origin == "send" else None
         delivery = self._spooler.note_down(delivery, waits=queue is not None)
         if queue is not None and self._enqueue(queue, delivery):
-            return self._queued(delivery)
+            return self._left(delivery, "queued", "The background delivery has it.")
         return self._deliver(delivery)
+
+    @property
+    def most_at_once(self) -> int:
+        """How many mails `resend` had best be given."""
+        return _MOST_AT_ONCE if self._routes[0].transport.sends_together else 1
 
     def resend(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         """Send mails that come out of the outbox, at once if the first transport can."""
@@ -204,19 +220,12 @@ class Dispatcher:
             seconds=seconds,
         )
 
-    def _skipped(self, delivery: Delivery) -> Receipt:
+    def _left(self, delivery: Delivery, outcome: Outcome, detail: str) -> Receipt:
         return Receipt(
-            outcome="skipped",
-            detail="A dry run: nothing was sent.",
-            message_id=delivery.email.message_id,
-            transport=self._routes[0].name,
-        )
-
-    def _queued(self, delivery: Delivery) -> Receipt:
-        return Receipt(
-            outcome="queued",
-            detail="The background delivery has it.",
+            outcome=outcome,
+            detail=detail,
             message_id=delivery.email.message_id,
             transport=self._routes[0].name,
             notes=(delivery.trouble,) if delivery.trouble else (),
+            spooled=delivery.spooled,
         )

@@ -2,7 +2,7 @@
 
 Statements name their parameters ``:name``. ``{now}`` is the database's clock in seconds since
 1970, ``{lock}`` locks the row that a SELECT returns, ``{skip_locked}`` passes over rows that
-others have locked.
+others have locked, ``{quick}`` at the end of RETURNING does not wait for PostgreSQL's disk.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from urllib.parse import urlsplit
 
 from ..clean import clean_line
 from ..errors import ConfigurationError, LedgerError, MissingExtra
+from ..patterns import pattern
 from ..runtime.forks import close_before_fork, defer_forks, reset_after_fork
 
 __all__ = ["Engine", "Survives", "Transaction", "open_engine"]
 
 _Result = TypeVar("_Result")
 Row = Sequence[Any]
-Survives = Literal["nothing", "process", "machine"]
-"""Whose end a transaction survives: a promise costs time."""
+Survives = Literal["statement", "nothing", "process", "machine"]
+"""Whose end a transaction survives: a promise costs time. ``statement`` is a single one."""
 
-_PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
+_PARAMETER = pattern(r"(?<!:):([a-z_]+)")
 # Seconds that a restart of the database is waited for; then it is left alone for a while.
 _PATIENCE = 5.0
 _REST = 15.0
@@ -135,6 +136,14 @@ class Engine(ABC):
         finally:
             self._inside.discard(me)
 
+    def statement(self, sql: str, **values: Any) -> list[Row]:
+        """Execute one statement that returns rows; its result survives this process.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        return self.run(lambda t: t.rows(sql, **values), survives="statement")
+
     def _persist(self, work: Callable[[Transaction], _Result], survives: Survives) -> _Result:
         started = time.monotonic()
         pause = 0.02
@@ -213,9 +222,16 @@ class Engine(ABC):
     @abstractmethod
     def _connect(self) -> Any: ...
 
-    @abstractmethod
     def _transaction(
         self, connection: Any, survives: Survives = "process"
+    ) -> contextlib.AbstractContextManager[Any]:
+        if survives == "statement":
+            return contextlib.nullcontext(connection.cursor())
+        return self._several(connection, survives)
+
+    @abstractmethod
+    def _several(
+        self, connection: Any, survives: Survives
     ) -> contextlib.AbstractContextManager[Any]: ...
 
     @abstractmethod
@@ -246,7 +262,7 @@ def _migrations() -> list[list[str]]:
 @functools.lru_cache(maxsize=256)
 def _for_sqlite(sql: str) -> str:
     now = "((julianday('now') - 2440587.5) * 86400.0)"
-    return sql.format(now=now, lock="", skip_locked="")
+    return sql.format(now=now, lock="", skip_locked="", quick="")
 
 
 @functools.lru_cache(maxsize=256)
@@ -255,6 +271,8 @@ def _for_postgres(sql: str) -> str:
         now="extract(epoch FROM clock_timestamp())::float8",
         lock="FOR UPDATE",
         skip_locked="FOR UPDATE SKIP LOCKED",
+        # Not for the session, which a pool of connections may lend to others.
+        quick=", set_config('synchronous_commit', 'off', true)",
     )
     return _PARAMETER.sub(r"%(\1)s", filled)
 
@@ -311,6 +329,8 @@ class SQLite(Engine):
             check_same_thread=False,
         )
         try:
+            # Most mails fit one page.
+            connection.execute("PRAGMA page_size = 16384")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             self._migrate(connection)
@@ -320,7 +340,7 @@ class SQLite(Engine):
         return connection
 
     @contextlib.contextmanager
-    def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
+    def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
         # The page cache outlives a process, not the machine.
         if survives == "machine":
             connection.execute("PRAGMA synchronous = FULL")
@@ -345,7 +365,8 @@ class SQLite(Engine):
         return (self._sqlite3.Error, OSError)
 
     def _patience(self, error: Exception) -> float:
-        return 0.0  # SQLite itself has waited for the lock
+        # The switch to WAL does not wait for a lock, as everything else in SQLite does.
+        return _QUEUE_PATIENCE / 4 if "locked" in str(error) else 0.0
 
 
 class PostgreSQL(Engine):
@@ -397,8 +418,13 @@ class PostgreSQL(Engine):
             raise
         return connection
 
+    def _version(self, connection: Any) -> int:
+        # psycopg may log a warning of what fails in a pipeline, as a missing table would.
+        (table,) = connection.execute("SELECT to_regclass('zenmail_ledger')").fetchone()
+        return super()._version(connection) if table else 0
+
     @contextlib.contextmanager
-    def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
+    def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
         # The statements travel together with BEGIN and COMMIT.
         with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
             if survives == "nothing":
@@ -428,7 +454,7 @@ def open_engine(location: str | os.PathLike[str]) -> Engine:
     """Return the engine for a path, a URL or ``:memory:``.
 
     Raises:
-        ConfigurationError: It is none of these, or what it needs is not installed.
+        ConfigurationError: The location is not one of these, or a package it needs is missing.
     """
     try:
         text = os.fsdecode(location)

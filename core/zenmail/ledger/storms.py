@@ -13,18 +13,19 @@ and none has to remember anything:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from ..addressing import Addressing
 from ..alert import Alert, Severity
 from ..clean import clean_line, clean_text
+from ..model import LateModel
+from ..patterns import pattern
 from .engine import Engine, Transaction
 
 __all__ = ["Digest", "Storms", "fingerprint"]
@@ -39,14 +40,20 @@ _TIME_TO_SEND = 90.0
 
 _PROBLEMS = frozenset({"error", "critical"})
 _RANK: dict[Severity, int] = {"info": 0, "success": 0, "warning": 1, "error": 2, "critical": 3}
-_VARIABLE = re.compile(
+_VARIABLE = pattern(
     r"0x[0-9a-f]+|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b"
     r"|[0-9]+(?:[.:][0-9]+)*"
 )
-_FRAME = re.compile(r'File "([^"\n]*)", line [0-9]+, in ([^\n]*)')
+_FRAME = pattern(r'File "([^"\n]*)", line [0-9]+, in ([^\n]*)')
 
 
-class _Group(BaseModel):
+class _Record(LateModel):
+    """What is written into the database, by this version or another."""
+
+    model_config = ConfigDict(frozen=False, extra="ignore")
+
+
+class _Group(_Record):
     """Alerts with the same error."""
 
     what: str
@@ -55,7 +62,7 @@ class _Group(BaseModel):
     examples: list[str] = Field(default_factory=list)
 
 
-class _Held(BaseModel):
+class _Held(_Record):
     """What is held back."""
 
     groups: dict[str, _Group] = Field(default_factory=dict)
@@ -90,7 +97,7 @@ class _Held(BaseModel):
             setattr(self, name, getattr(self, name) or getattr(other, name))
 
 
-class _State(BaseModel):
+class _State(_Record):
     """What is known of one run and its recipients, apart from what the columns say."""
 
     addressing: Addressing
@@ -164,8 +171,8 @@ class Digest:
 def fingerprint(alert: Alert, hide: Callable[[str], str] = str) -> tuple[str, str]:
     """Return what alerts of the same error have in common, and how to call it.
 
-    Numbers, addresses and ids are left out of account; the place where the exception was
-    raised is not.
+    Numbers, addresses and ids are ignored; the place where the exception was raised
+    is not.
 
     Args:
         alert: What happened.

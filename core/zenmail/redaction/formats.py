@@ -266,11 +266,11 @@ _ALPHABETS: Final = {
     "x": r"[A-Za-z0-9_.~-]",
     "b": "[A-Za-z0-9+/_-]",
     "d": "[0-9]",
-    # With a digit within the first characters, and one part that is no word.
+    # With a digit within the first characters, and one part that is not a word.
     "r": r"(?=[\w-]{0,60}?(?:[0-9][a-zA-Z]{1,6}[0-9]|[a-z][A-Z]{1,2}[a-z]?[0-9A-Z]))[\w-]",
 }
 _BLANK: Final = re.compile(r"\{(\w)(\d+)(?:-(\d+)|(\+))?\}")
-# What goes on is no token of that length; a full stop or "=" ends a sentence or begins none.
+# A longer run is a different token; a full stop or "=" ends a sentence or begins none.
 _END: Final = r"(?![A-Za-z0-9_-])"
 _SHORTEST: Final = 20
 _BREAKS: Final = str.maketrans(dict.fromkeys("/\"'(),;=<>[]{}|", " "))

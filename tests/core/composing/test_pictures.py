@@ -170,7 +170,7 @@ def test_only_four_formats_are_decoded(kind: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("subprocess.Popen", lambda *given, **_: started.append(given))
     pictures, notes = load_pictures([Image(source=stream.getvalue())])
     assert not pictures
-    assert "no PNG, JPEG, GIF or WebP" in notes[0]
+    assert "not a readable PNG, JPEG, GIF or WebP" in notes[0]
     assert not started
 
 

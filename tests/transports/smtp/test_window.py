@@ -6,6 +6,8 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,14 +15,22 @@ from zenmail import (
     Deadline,
     Email,
     Envelope,
+    Ledger,
+    Mailer,
     PermanentFailure,
+    PluginHost,
     Receipt,
+    Retry,
     SendRequest,
     TemporaryFailure,
+    TransportOptions,
     UnknownOutcome,
+    Worker,
     ZenmailError,
+    hookimpl,
 )
-from zenmail.testing.smtp_server import Cut, Delay, Inject, Phase, SMTPServer
+from zenmail.retry import DeliveryPolicy
+from zenmail.testing.smtp_server import Cut, Delay, Drop, Inject, Phase, SMTPServer
 from zenmail_transports.smtp import SMTPOptions, SMTPTransport
 from zenmail_transports.smtp.dialogue import Capabilities
 from zenmail_transports.smtp.replies import Reply
@@ -48,7 +58,7 @@ def mails(count: int) -> list[Email]:
 
 
 def send_all(
-    client: Client, server: SMTPServer, emails: Sequence[Email], **options: object
+    client: Client, server: SMTPServer, emails: Sequence[Email], **options: Any
 ) -> list[Receipt | ZenmailError]:
     """Send mails at once."""
     return client.transport.send_emails(
@@ -150,13 +160,8 @@ def test_loss_leaves_unknown_what_was_sent(count: int) -> None:
 def test_421_in_any_place_ends_all_that_follow(count: int) -> None:
     """A server that says goodbye has not taken what it has not answered."""
     said, _ = judged([*ONE, OK, *ONE, OK, *ONE])
-    answers = [[*ONE, OK, *ONE, OK, *ONE][:count], BYE]
-    lost = Lost(
-        TemporaryFailure("It broke."),
-        [*answers[0], BYE],
-        sent=True,
-        handed_over=len(said),
-    )
+    answers = [*[*ONE, OK, *ONE, OK, *ONE][:count], BYE]
+    lost = Lost(TemporaryFailure("It broke."), answers, sent=True, handed_over=len(said))
     answered = (count >= 3) + (count >= 7)
     assert judged(lost)[1] == ["accepted"] * answered + ["not taken"] * (3 - answered)
 
@@ -328,3 +333,94 @@ def test_window_cut_at_every_byte(
     assert {"accepted", "unknown"} == {name for name, _ in found}
     with capsys.disabled():
         print(f"\n{cases} cuts of what is {side}: {dict(found)}")
+
+
+# --- out of the ledger
+
+
+def queued(server: SMTPServer, ledger: Path, emails: Sequence[Email], **more: Any) -> Mailer:
+    """Leave mails in a ledger; return a mailer that sends them."""
+    with Mailer(
+        "smtp", options=server.options(), ledger=ledger, delivery="queue", **more
+    ) as mailer:
+        for email in emails:
+            assert mailer.send(email).outcome == "spooled"
+    return Mailer("smtp", options=server.options(), ledger=ledger, deadline=20.0)
+
+
+def test_worker_has_mails_in_flight(start: Start, tmp_path: Path) -> None:
+    """A worker sends what waits in windows over one connection, in order, and once each."""
+    server = start(extensions=CHUNKING)
+    with queued(server, tmp_path / "ledger.db", mails(60)) as mailer:
+        assert Worker(mailer).drain() == 60
+        assert mailer.backlog()[0] == 0
+    assert [mail.recipients for mail in server.mails] == [
+        [f"r{number}@example.com"] for number in range(60)
+    ]
+    assert server.connections == 1
+    assert sum(line.text == b"RSET" for line in server.transcript) > 30
+
+
+def test_worker_with_a_rate_sends_one_at_a_time(start: Start, tmp_path: Path) -> None:
+    """Mails that are spread over time do not wait for each other."""
+    server = start(extensions=CHUNKING)
+    with queued(server, tmp_path / "ledger.db", mails(12)) as mailer:
+        assert Worker(mailer, rate=60_000).drain() == 12
+    assert not any(line.text == b"RSET" for line in server.transcript)
+
+
+@pytest.mark.parametrize("policy", ["at_most_once", "at_least_once"])
+def test_policy_decides_on_each_mail_in_flight(
+    start: Start, tmp_path: Path, policy: DeliveryPolicy
+) -> None:
+    """What was in flight when the connection died is sent again only under at_least_once."""
+    server = start(extensions=CHUNKING)
+    # The first three are answered, then the connection dies before the answer to the ninth.
+    server.on("dot", Delay(0.0), times=8)
+    server.on("dot", Drop(), times=1)
+    ledger = tmp_path / "ledger.db"
+    with queued(server, ledger, mails(12), retry=Retry(policy=policy)) as mailer:
+        worker = Worker(mailer)
+        worker.drain()
+        waiting = Ledger(ledger).outbox.list()
+        unknown = [one.recipients for one in waiting if one.state == "unknown"]
+        mailer.flush()
+    there = copies(server)
+    assert len(server.mails) >= 9
+    if policy == "at_most_once":
+        assert unknown
+        assert max(there.values()) == 1
+    else:
+        assert not unknown
+        assert there.keys() == {f"r{number}@example.com" for number in range(12)}
+        assert not Ledger(ledger).outbox.list()
+
+
+@pytest.mark.parametrize("answers", [[], ["nonsense"] * 2, ValueError("odd")])
+def test_transport_that_breaks_the_rules(
+    tmp_path: Path, answers: list[Any] | Exception
+) -> None:
+    """What a transport says of several mails and nobody understands is an unknown outcome."""
+
+    class Odd:
+        @hookimpl
+        def transport_options(self) -> type[TransportOptions]:
+            return TransportOptions
+
+        @hookimpl
+        def send_email(self, request: SendRequest[TransportOptions]) -> Receipt:
+            return Receipt(accepted=request.envelope.recipients)
+
+        @hookimpl
+        def send_emails(self, requests: Sequence[SendRequest[TransportOptions]]) -> Any:
+            if isinstance(answers, Exception):
+                raise answers
+            return answers
+
+    plugins = PluginHost()
+    plugins.register_transport("odd", Odd())
+    mailer = Mailer("odd", ledger=tmp_path / "ledger.db", delivery="queue", plugins=plugins)
+    for email in mails(3):
+        mailer.send(email)
+    # The first goes alone, the others together.
+    assert [one.outcome for one in mailer.flush()] == ["delivered", "unknown", "unknown"]

@@ -19,7 +19,8 @@ from zenmail_zenml import (
     smtp_email_alerter_success_hook,
 )
 from zenmail_zenml.alerts import explain
-from zenmail_zenml.alerts.changes import Change, rank
+from zenmail_zenml.alerts.causes import rank
+from zenmail_zenml.alerts.changes import Change
 from zenmail_zenml.alerts.explain import Explanation, explain_failure
 from zenmail_zenml.alerts.history import History
 from zenmail_zenml.alerts.next_steps import find_runbook
@@ -153,7 +154,9 @@ def test_a_store_that_is_slow_costs_no_more_than_the_time_box(
             answered.set()
             raise RuntimeError
 
-    run: Any = SimpleNamespace(index=1, snapshot=None, pipeline=SimpleNamespace(id="1"))
+    run: Any = SimpleNamespace(
+        index=1, project_id="1", snapshot=None, pipeline=SimpleNamespace(id="1")
+    )
     client: Any = Slow()
     explained = explain_failure(
         run, None, client, seconds=0.1, error="Boom", runbooks={"Boom": "https://a.example/"}

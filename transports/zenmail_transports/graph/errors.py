@@ -16,6 +16,7 @@ from zenmail import (
     UnknownOutcome,
 )
 from zenmail.clean import clean_line
+from zenmail.patterns import pattern
 
 if TYPE_CHECKING:
     from requests import Response
@@ -62,10 +63,10 @@ _ANSWERS = {
     "ResourceNotFound": _MAILBOX,
 }
 _BY_STATUS = {403: _PERMISSION, 404: _MAILBOX}
-_QUOTA = re.compile("SubmissionQuota|QuotaExceeded|ExceededMessageLimit", re.I)
+_QUOTA = pattern("SubmissionQuota|QuotaExceeded|ExceededMessageLimit", re.I)
 # What OpenSSL says while the connection is made; it may also be lost in the mail.
-_HANDSHAKE = re.compile("certificate|handshake|wrong.version|unsupported.protocol", re.I)
-_TOO_LARGE = re.compile("MessageSizeExceeded|maximum request length", re.I)
+_HANDSHAKE = pattern("certificate|handshake|wrong.version|unsupported.protocol", re.I)
+_TOO_LARGE = pattern("MessageSizeExceeded|maximum request length", re.I)
 
 
 def answer_error(answer: Response) -> DeliveryError:

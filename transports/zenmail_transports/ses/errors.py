@@ -15,6 +15,7 @@ from zenmail import (
     UnknownOutcome,
 )
 from zenmail.clean import clean_line
+from zenmail.patterns import pattern
 
 __all__ = ["TooManyNames", "UnverifiedIdentities", "translated"]
 
@@ -97,7 +98,7 @@ _UNREACHED = {
     "EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "ConnectionError",
 }  # fmt: skip
 # What OpenSSL says while the connection is made; later the mail may be on its way.
-_HANDSHAKE = re.compile("certificate|handshake|wrong version|unsupported protocol|alert", re.I)
+_HANDSHAKE = pattern("certificate|handshake|wrong version|unsupported protocol|alert", re.I)
 
 
 def _unsent(error: Exception) -> DeliveryError:
@@ -159,10 +160,10 @@ _ANSWERS = {
     "RequestExpired": _CREDENTIALS,
     "OptInRequired": ("ses-credentials", "Switch SES on for this account and region."),
 }
-_THROTTLED = re.compile("TooManyRequests|Throttl|RequestLimitExceeded|SlowDown")
-_TOO_LONG = re.compile(r"length is more than (\d+) bytes")
-_TOO_MANY = re.compile("too many recipients|recipient count exceeds", re.I)
-_UNKNOWN_IDENTITIES = re.compile(r"identities failed the check in region [\w-]+: (.+)")
+_THROTTLED = pattern("TooManyRequests|Throttl|RequestLimitExceeded|SlowDown")
+_TOO_LONG = pattern(r"length is more than (\d+) bytes")
+_TOO_MANY = pattern("too many recipients|recipient count exceeds", re.I)
+_UNKNOWN_IDENTITIES = pattern(r"identities failed the check in region [\w-]+: (.+)")
 
 
 def _answered(response: Mapping[str, Any]) -> DeliveryError:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import re
 import ssl
 
 from zenmail import DeliveryError, MailTooLarge, PermanentFailure, TemporaryFailure
+from zenmail.patterns import pattern
 
 from .replies import Reply
 
@@ -110,15 +110,15 @@ _BY_PHASE = {
 }
 
 
-_ABOUT_EHLO = re.compile(r"\b(?:helo|ehlo)\b")
-_ABOUT_UNICODE = re.compile(r"smtputf8|internationali[sz]ed|non-?ascii")
-_ABOUT_LOGIN = re.compile(
+_ABOUT_EHLO = pattern(r"\b(?:helo|ehlo)\b")
+_ABOUT_UNICODE = pattern(r"smtputf8|internationali[sz]ed|non-?ascii")
+_ABOUT_LOGIN = pattern(
     r"authentication (?:is )?(?:required|needed|mandatory)|requires authentication|"
     r"(?:must|need to|have to|please) (?:first )?(?:log ?in|authenticate|be authenticated)|"
     r"not (?:logged in|authenticated)|unauthenticated"
 )
-_ABOUT_CLIENT_CERTIFICATE = re.compile(r"client certificate|certificate required")
-_ABOUT_QUOTA = re.compile(
+_ABOUT_CLIENT_CERTIFICATE = pattern(r"client certificate|certificate required")
+_ABOUT_QUOTA = pattern(
     r"quota ?exceeded.*submission|submission ?quota ?exceeded|credits exceeded|"
     r"(?:daily|hourly|monthly)\b.{0,40}\b(?:limit|quota)\b.{0,20}(?:exceeded|reached)|"
     r"(?:exceeded|reached).{0,40}\b(?:daily|hourly|monthly)\b.{0,40}\b(?:limit|quota)|"
@@ -215,7 +215,7 @@ def failure(
         )
     if reply.temporary:
         return TemporaryFailure(
-            f"The server puts the {_NAMES[phase]} off: {reply}",
+            f"The server asked to retry the {_NAMES[phase]} later: {reply}",
             code="quota" if quota_used_up(reply) else f"{phase}-deferred",
             remedy=remedy,
         )

@@ -8,12 +8,12 @@ without a socket.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from zenmail import PermanentFailure
+from zenmail.patterns import pattern
 
 from .advice import advise, failure
 from .replies import Reply
@@ -31,7 +31,7 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = pattern(r"[\x00-\x1f\x7f]")
 
 
 class Flight(NamedTuple):

@@ -61,7 +61,7 @@ _MOST_IN_WINDOW = 20
 
 @dataclass
 class _Outcome:
-    """What became of each recipient, over the transactions of one mail."""
+    """The outcome for each recipient, over the transactions of one mail."""
 
     accepted: list[str]
     refused: dict[str, Reply | str]
@@ -75,7 +75,7 @@ class _Outcome:
         return bool(self.accepted or self.refused or self.deferred or self.unknown)
 
     def fail(self, envelope: Envelope, error: DeliveryError) -> None:
-        """Take note that a later transaction failed, for the recipients that were left."""
+        """Record that a later transaction failed, for the remaining recipients."""
         if isinstance(error, UnknownOutcome):
             self.unknown.update(dict.fromkeys(envelope.recipients, error.message))
         elif isinstance(error, PermanentFailure) and error.code != "quota":
@@ -109,7 +109,7 @@ class Relay:
 
     @property
     def context(self) -> ssl.SSLContext | None:
-        """The TLS context, built once in each process; None when there is to be no TLS.
+        """The TLS context, built once in each process; None without TLS.
 
         Raises:
             OptionsError: A certificate file is unusable.
@@ -225,7 +225,7 @@ class Relay:
             outcome.unknown.update(transaction.unknown)
             outcome.final = transaction.final or outcome.final
             # RFC 5321, 4.5.3.1.10: a server that takes no more recipients at a time is
-            # given the rest in a transaction of their own; that is no second try.
+            # given the rest in a transaction of their own; that is not a retry.
             rest = [
                 address
                 for address, reply in transaction.deferred.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -14,6 +13,7 @@ from zenmail import (
     TemporaryFailure,
     UnknownOutcome,
 )
+from zenmail.patterns import pattern
 
 from .advice import failure, too_many_recipients
 from .dialogue import Capabilities, Dialogue, Flight, command
@@ -24,7 +24,7 @@ __all__ = ["ChunkingBroken", "Transaction"]
 
 # Above this size it is worth a round trip to know first that somebody will get the mail.
 _ONE_FLIGHT = 256 * 1024
-_ADDRESS = re.compile(
+_ADDRESS = pattern(
     r'\A(?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[^\x00-\x20\x7f<>"]+)@[^\x00-\x20\x7f<>"]+\Z'
 )
 # What a server says that does not know BDAT although it announced it.
@@ -32,7 +32,7 @@ _NOT_IMPLEMENTED = frozenset({500, 501, 502, 503, 504})
 
 
 class Transaction:
-    """One mail to some recipients, and what became of it.
+    """One mail to some recipients, and its outcome.
 
     On a connection that is not known to work, the end of the mail is held back until the
     server has answered all that comes before it: whatever breaks until then, nobody has the
@@ -195,7 +195,7 @@ class Transaction:
         return None
 
     def _note(self, recipients: list[str], replies: Sequence[Reply]) -> None:
-        """Take note of the replies to MAIL and, as far as they go, to RCPT."""
+        """Record the replies to MAIL and, as far as they go, to RCPT."""
         if replies and not replies[0].positive:
             self.closing = replies[0].code == 421
             raise self._failure(replies[0], "sender")

@@ -16,7 +16,6 @@ from zenmail import (
 
 from .options import SMTPOptions
 from .relay import Relay
-from .verify import verify
 
 __all__ = ["SMTPTransport"]
 
@@ -59,6 +58,8 @@ class SMTPTransport:
     @hookimpl
     def verify_transport(self, request: VerifyRequest[SMTPOptions]) -> Iterable[Check]:
         """Check the server phase by phase, without sending."""
+        from .verify import verify
+
         return verify(self._relay(request.options), request)
 
     @hookimpl

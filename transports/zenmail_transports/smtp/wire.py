@@ -119,7 +119,7 @@ def connect(
     """Return a connected socket to the first address that answers (RFC 8305, simplified).
 
     Args:
-        addresses: Where to try. That one, and those that were tried in vain, are taken out.
+        addresses: Where to try. The one that answers, and those that failed, are removed.
         host: The server's name, for messages.
         port: The server's port.
         deadline: The moment by which to give up.
@@ -279,7 +279,7 @@ class Wire:
         self._socket.close()
 
     def say_goodbye(self) -> None:
-        """Send QUIT if that takes no time; the answer is nobody's business."""
+        """Send QUIT if that takes no time, and do not wait for the answer."""
         with suppress(OSError):
             self._socket.send(b"QUIT\r\n")
 
@@ -326,7 +326,7 @@ class Wire:
     def exchange(
         self, pieces: Iterable[bytes], replies: int, what: str, deadline: Deadline
     ) -> list[Reply]:
-        """Send some bytes and read so many replies.
+        """Send some bytes and read this many replies.
 
         Args:
             pieces: What to send.
@@ -393,7 +393,7 @@ class Wire:
     ) -> None:
         for block in _blocks(pieces):
             # Looking at the clock for each block keeps a fast reader from outliving it. Once
-            # the last one is sent, only the answer tells what became of the mail.
+            # the last one is sent, only the answer tells the outcome.
             if deadline.expired:
                 raise TimeoutError
             view = memoryview(block)

@@ -23,6 +23,7 @@ from zenmail import (
     hookimpl,
 )
 from zenmail.clean import clean_line
+from zenmail.patterns import pattern
 from zenmail.runtime.forks import defer_forks
 
 from .http import session_until
@@ -177,8 +178,8 @@ def _credential(options: MicrosoftOptions) -> str | dict[str, str] | None:
     return found
 
 
-_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-_KEY = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
+_CERTIFICATE = pattern("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_KEY = pattern(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
 
 
 def _read_certificate(secret: SecretStr, password: SecretStr | None) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""Asks ZenML again and again what became of its runs, and mails what nobody has told."""
+"""Asks ZenML regularly how its runs ended, and mails what has not been mailed yet."""
 
 from __future__ import annotations
 
