@@ -44,7 +44,7 @@ def measure(
         env=environment,
         check=True,
     )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])["seconds"]
     return found
 
 

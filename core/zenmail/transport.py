@@ -100,7 +100,8 @@ FetchToken = Callable[[str, TokenRequest], AccessToken]
 
 def _no_source(source: str, request: TokenRequest) -> AccessToken:
     raise UnknownTransport(
-        f"No token source is called {source!r}: the request came from no Mailer."
+        f"No token source is called {source!r}: fetch_token works only in requests "
+        "made by a Mailer."
     )
 
 
@@ -206,7 +207,7 @@ class Transport:
             raise BrokenTransport(
                 f"transport_options() fails: {type(error).__name__}: {error}",
                 transport=self.name,
-                remedy=f"Tell the authors of {self.name!r}.",
+                remedy=f"Report it to the authors of {self.name!r}.",
             ) from error
         if not (inspect.isclass(options) and issubclass(options, TransportOptions)):
             raise BrokenTransport(
@@ -263,7 +264,7 @@ class Transport:
     def _no_receipt(self, returned: object) -> UnknownOutcome:
         return UnknownOutcome(
             f"The transport {self.name!r} returned {type(returned).__name__}, not a "
-            "zenmail.Receipt: whether it sent the mail, nobody knows.",
+            "zenmail.Receipt. It is unknown whether it sent the mail.",
             code="transport-broken",
             transport=self.name,
             remedy=f"Ask the authors of the transport {self.name!r} to return a receipt.",
@@ -300,4 +301,6 @@ class Transport:
 
     def _complain(self, error: Exception) -> None:
         # Its text may hold anything, a secret included.
-        _logger.warning("Transport %r does not close: %s.", self.name, type(error).__name__)
+        _logger.warning(
+            "Transport %r could not be closed: %s.", self.name, type(error).__name__
+        )

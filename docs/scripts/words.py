@@ -40,6 +40,9 @@ PHRASES = {
     r"\b[Ll]ook whether\b": "check whether",
     r"\bfor the sake of\b": "for",
     r"\bthere is to be\b": "wanted",
+    r"\bmakes no sense\b": "is invalid",
+    r"\bthose, too\b": "also",
+    r"\btakes no (?:mail|password|address|sender)s?\b": "does not accept",
     r"\ba caller who knows no\b": "an untyped caller",
 }
 

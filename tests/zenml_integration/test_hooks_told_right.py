@@ -16,6 +16,7 @@ from zenmail_zenml import (
     smtp_email_alerter_failure_hook,
     smtp_email_alerter_success_hook,
 )
+from zenmail_zenml.lineage import recording
 
 pytestmark = pytest.mark.zenml
 
@@ -107,6 +108,7 @@ def test_nobody_learns_of_bcc_from_the_metadata(
         hooked()
 
     run: Any = with_bcc()
+    recording.close()
     (mail,) = server.mails
     assert "hidden@example.com" in mail.recipients
     recorded = Client().get_pipeline_run(run.id).steps["quiet"].run_metadata

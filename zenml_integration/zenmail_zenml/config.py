@@ -49,6 +49,8 @@ class SMTPEmailAlerterSettings(BaseSettings):
     Each description ends in the default, unless there is none.
     """
 
+    model_config = ConfigDict(defer_build=True)
+
     transport: _Text = Field(
         default=None, description="Transport that sends the mails. Default: smtp."
     )
@@ -170,8 +172,8 @@ class SMTPEmailAlerterSettings(BaseSettings):
     )
     explain: _Number = Field(
         default=None,
-        description="Seconds for a hook to ask ZenML why it failed and since when; 0 asks "
-        "nothing. Default: 2.",
+        description="Seconds a hook may spend asking ZenML why and since when its pipeline "
+        "fails; 0 turns it off. Default: 2.",
     )
     runbooks: _Mapping = Field(
         default=None,

@@ -27,8 +27,8 @@ _STATES = {
     "waiting": "is sent with the next alert, or by flush",
     "claimed": "a process has taken it",
     "sending": "a process is sending it",
-    "unknown": "may have arrived: look, then flush --unknown or drop it",
-    "failed": "refused for good, or too old",
+    "unknown": "may have arrived: check, then flush --unknown or drop it",
+    "failed": "rejected permanently, or too old",
     "aside": "cannot be read and is never sent",
 }
 _ledger = click.option(
@@ -39,13 +39,13 @@ _ledger = click.option(
     help="The ledger: the path of an SQLite file, or postgresql://user@host/database.",
 )
 _alerter = click.option(
-    "--alerter", metavar="NAME", help="Use the ledger of this alerter of ZenML's."
+    "--alerter", metavar="NAME", help="Use the ledger of this alerter in ZenML."
 )
 
 
 @click.group(
-    short_help="Look after mails that wait.",
-    help="""Look after the mails that could not be delivered yet.
+    short_help="Manage waiting mails.",
+    help="""Manage the mails that could not be delivered yet.
 
     They are in a ledger: the one that --ledger names, or that of a ZenML alerter, which
     --alerter names; by default the active stack's.
@@ -92,7 +92,7 @@ def list_mails(ledger: str | None, alerter: str | None, as_json: bool) -> None:
 @click.argument("name")
 @_ledger
 @_alerter
-@click.option("--raw", is_flag=True, help="Print the mail as it travels.")
+@click.option("--raw", is_flag=True, help="Print the raw mail.")
 def show(name: str, ledger: str | None, alerter: str | None, raw: bool) -> None:
     """Show one mail, by the name that list prints."""
     entry = _open(ledger, alerter).outbox.show(name)
@@ -104,16 +104,16 @@ def show(name: str, ledger: str | None, alerter: str | None, raw: bool) -> None:
     click.echo(f"To: {', '.join(entry.recipients)}")
     click.echo(f"Since: {entry.created.isoformat(sep=' ', timespec='seconds')}")
     click.echo(f"Tries: {entry.tries}")
-    click.echo(f"Reason: {entry.reason or 'none noted'}")
+    click.echo(f"Reason: {entry.reason or 'none recorded'}")
     click.echo(f"Message-ID: {entry.email.message_id}\n\n{entry.email.text}")
 
 
 @outbox.command(
-    short_help="Send what waits.",
-    help="""Send what waits, the oldest first, through the alerter, or through a transport
-    given here.
+    short_help="Send the waiting mails.",
+    help="""Send the waiting mails, oldest first, through the alerter or a transport given
+    here.
 
-    Exit status: 0 when nothing waits any more, 1 when something could not be sent.
+    Exit status: 0 when no mail is waiting any more, 1 when one could not be sent.
     """,
 )
 @_ledger
@@ -141,7 +141,7 @@ def flush(
     also = [state for state, wanted in (("unknown", unknown), ("failed", failed)) if wanted]
     with (
         stored.mailer(ledger=location) as opened,
-        Console(stderr=True).status("Sending what waits ..."),
+        Console(stderr=True).status("Sending the waiting mails ..."),
     ):
         receipts = opened.flush(limit=limit, also=also)  # type: ignore[arg-type]
     for receipt in receipts:
@@ -177,7 +177,7 @@ def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> floa
     has the connections. Mails under way are finished before it ends. Any number of workers may
     share a ledger.
 
-    Exit status: 0.
+    Exit status: 0; with --once 1 if a mail could not be sent.
     """,
 )
 @_ledger
@@ -198,7 +198,9 @@ def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> floa
 )
 @click.option("--once", is_flag=True, help="Send what is due now, then end.")
 @click.option("--json", "as_json", is_flag=True, help="Log as lines of JSON.")
+@click.pass_context
 def work(
+    ctx: click.Context,
     ledger: str | None,
     alerter: str | None,
     mailer: MailerOptions,
@@ -216,7 +218,9 @@ def work(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with stored.mailer(ledger=location) as opened:
-        Worker(opened, connections=connections, rate=rate).run(stop, once=once)
+        worker = Worker(opened, connections=connections, rate=rate)
+        worker.run(stop, once=once)
+    ctx.exit(1 if once and worker.failed else 0)
 
 
 def _log_to_stderr(as_json: bool) -> None:
@@ -251,8 +255,8 @@ class _JSONLines(logging.Formatter):
 @click.argument("names", nargs=-1)
 @_ledger
 @_alerter
-@click.option("--failed", is_flag=True, help="Delete all that failed.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--failed", is_flag=True, help="Delete all failed mails.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def drop(
     names: Sequence[str], ledger: str | None, alerter: str | None, failed: bool, yes: bool
 ) -> None:

@@ -34,7 +34,7 @@ __all__ = ["preview"]
 )
 @click.argument("kind", required=False)
 @click.option("--variant", metavar="NAME", default="plain", show_default=True,
-              help="Which content to fill in.")  # fmt: skip
+              help="Content of the example.")  # fmt: skip
 @click.option(
     "--alert",
     "source",
@@ -52,9 +52,7 @@ __all__ = ["preview"]
     help="Folder for the files.  [default: a new temporary folder]",
 )
 @click.option("--list", "listed", is_flag=True, help="List the kinds and variants.")
-@click.option(
-    "--open/--no-open", "opened", default=True, help="Open the HTML in the browser, or do not."
-)
+@click.option("--open/--no-open", "opened", default=True, help="Open the HTML in the browser.")
 def preview(
     kind: str | None,
     variant: str,
@@ -102,7 +100,7 @@ def _read(source: Path) -> Alert:
         raise Failure(f"{source} is not JSON: {error}.", exit_code=2) from error
     if not isinstance(values, dict):
         raise Failure(
-            f"{source} holds no JSON object.",
+            f"{source} does not contain a JSON object.",
             remedy='Write it like {"title": "Step failed", "severity": "error"}.',
             exit_code=2,
         )

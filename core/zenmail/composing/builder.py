@@ -335,7 +335,7 @@ class ContentBuilder:
         writer.writerow(table.columns)
         kept = 0
         for row in table.rows:
-            if stream.tell() > _LARGEST_CSV * self._limits.rows / Limits.rows:
+            if stream.tell() > _LARGEST_CSV * self._limits.rows / Limits().rows:
                 break
             writer.writerow(row)
             kept += 1
@@ -397,7 +397,7 @@ class ContentBuilder:
             if name == clean_text(given):
                 headers[given] = value
             else:
-                self.note("A header is left out, because its name holds a secret.")
+                self.note("A header was left out because its name contains a secret.")
         return headers
 
     def _attachments(self) -> tuple[Attachment, ...]:

@@ -173,7 +173,7 @@ def _revealed(secrets: Any) -> tuple[str, ...]:
     elif not isinstance(secrets, Iterable) or isinstance(secrets, memoryview):
         raise ConfigurationError(
             f"Among the secrets is a {type(secrets).__name__}.",
-            remedy="Give a list of the values as texts.",
+            remedy="Give a list of strings.",
         )
     return tuple(value for item in secrets for value in _revealed(item))
 

@@ -63,7 +63,7 @@ def without_missing_files(email: Email) -> Email:
     if not gone:
         return email
     kept = tuple(item for item in email.attachments if item not in gone)
-    return _noted(email.replace(attachments=kept), f"{_left_out(gone)} Gone from the disk.")
+    return _noted(email.replace(attachments=kept), f"{_left_out(gone)} No longer on disk.")
 
 
 def _left_out(attachments: tuple[Attachment, ...]) -> str:

@@ -293,7 +293,7 @@ class Attempts:
         named = {*refused, *deferred, *unknown, *accepted}
         if strangers := sorted(named - given):
             self._note(
-                f"The transport {name!r} speaks of recipients it was not given: "
+                f"The transport {name!r} reported recipients it was not given: "
                 f"{', '.join(strangers[:5])}."
             )
         reasons: list[str] = []
@@ -314,7 +314,7 @@ class Attempts:
                 self.accepted[address] = None
                 continue
             else:
-                why = f"The transport {name!r} says nothing of this recipient."
+                why = f"The transport {name!r} did not report on this recipient."
                 self._mark_unknown(address, why)
                 # It came back, so sending again would only repeat what it did.
                 self._not_retried.add(address)
@@ -546,7 +546,7 @@ def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
         raise UnknownOutcome(
             "The transport did not return by the deadline.",
             code="deadline",
-            remedy="Raise the deadline, or look at what the transport waits for.",
+            remedy="Raise the deadline, or check what the transport is waiting for.",
         ) from None
 
 

@@ -80,7 +80,7 @@ class Dispatcher:
         delivery = self._redirected(delivery)
         if self._dry_run:
             return self._told(
-                delivery, self._left(delivery, "skipped", "A dry run: nothing was sent.")
+                delivery, self._left(delivery, "skipped", "Dry run: nothing was sent.")
             )
         if self._spools and origin != "overdue":
             delivery = self._spooler.spool(delivery)
@@ -90,7 +90,7 @@ class Dispatcher:
         queue = self._queue if origin == "send" else None
         delivery = self._spooler.note_down(delivery, waits=queue is not None)
         if queue is not None and self._enqueue(queue, delivery):
-            return self._left(delivery, "queued", "The background delivery has it.")
+            return self._left(delivery, "queued", "Queued for background delivery.")
         return self._deliver(delivery)
 
     @property
@@ -150,7 +150,7 @@ class Dispatcher:
                 )
 
         def give_up() -> None:
-            self._spooler.give_up(delivery, "The process ended before its turn came.")
+            self._spooler.give_up(delivery, "The process ended before the mail was sent.")
 
         size = delivery.email.size() if delivery.claim is None else 0
         return queue.submit(work, give_up, size=size)

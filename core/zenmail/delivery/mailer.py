@@ -263,11 +263,7 @@ class Mailer:
         return [*flushed, *self._alerts.send_all()]
 
     def send_due(
-        self,
-        time_for_one: Callable[[], Deadline | None],
-        *,
-        limit: int | None = None,
-        paced: bool = False,
+        self, time_for_one: Callable[[], Deadline | None], *, ahead: bool = False
     ) -> Iterator[Receipt]:
         """Send the digests and the mails in the ledger that are due; a `Worker` calls it.
 
@@ -276,15 +272,15 @@ class Mailer:
 
         Args:
             time_for_one: Returns the deadline of the next mail, or None to stop.
-            limit: How many mails to try at most.
-            paced: Whether ``time_for_one`` waits, so that mails go one at a time.
+            ahead: Whether ``time_for_one`` does not wait, so that the next mail may be started
+                with the one before.
 
         Yields:
             The outcome of each.
         """
         if not self._dry_run:
             yield from self._alerts.send_overdue(time_for_one)
-            yield from self._resend(time_for_one, limit, paced=paced)
+            yield from self._resend(time_for_one, None, ahead=ahead)
 
     def backlog(self) -> tuple[int, float]:
         """Return how many mails wait in the ledger, and for how many seconds the oldest has.
@@ -300,7 +296,7 @@ class Mailer:
         limit: int | None,
         *,
         proven: bool = False,
-        paced: bool = False,
+        ahead: bool = False,
     ) -> Iterator[Receipt]:
         return self._spooler.flush(
             self._dispatcher.resend,
@@ -308,7 +304,8 @@ class Mailer:
             seconds=self.deadline,
             limit=limit,
             proven=proven,
-            at_once=1 if paced else self._dispatcher.most_at_once,
+            ahead=ahead,
+            at_once=self._dispatcher.most_at_once if ahead or proven else 1,
         )
 
     def _send_waiting(self, deadline: Deadline) -> None:
@@ -399,7 +396,7 @@ def _seconds(deadline: float) -> float:
         return deadline
     raise ConfigurationError(
         f"The deadline is {clean_line(as_text(deadline), limit=40)} seconds.",
-        remedy="Give a number above 0, and no more than a day's 86,400.",
+        remedy="Give a number above 0 and at most 86,400, a day.",
     )
 
 
@@ -409,7 +406,7 @@ def _pairs(fallbacks: Sequence[Fallback]) -> list[tuple[str, Mapping[str, Any]]]
         return [(item, {}) if isinstance(item, str) else (item[0], item[1]) for item in items]
     except (TypeError, LookupError):
         raise ConfigurationError(
-            "A fallback is a name, or a pair of name and options.",
+            "A fallback must be a name, or a pair of name and options.",
             remedy='Give such as ["console", ("file", {"folder": "mails"})].',
         ) from None
 

@@ -16,7 +16,7 @@ from .delivery import Delivery
 from .secrecy import Secrecy
 
 if TYPE_CHECKING:
-    from ..ledger.claim import OutboxState
+    from ..ledger.claim import Claim, OutboxState
     from ..ledger.outbox import Outbox
 
 __all__ = ["Spooler"]
@@ -76,7 +76,7 @@ class Spooler:
         return replace(delivery, spooled=name)
 
     def _not_noted(self, delivery: Delivery, error: LedgerError) -> Delivery:
-        trouble = f"The mail was not noted down: {error.message}"
+        trouble = f"The mail could not be recorded in the ledger: {error.message}"
         _logger.warning("%s", trouble)
         return replace(delivery, trouble=trouble)
 
@@ -178,6 +178,7 @@ class Spooler:
         seconds: float,
         limit: int | None = None,
         proven: bool = False,
+        ahead: bool = False,
         at_once: int = 1,
     ) -> Iterator[Receipt]:
         """Send what is due, the oldest first, until two in a row fail.
@@ -188,12 +189,15 @@ class Spooler:
             seconds: How far off such a deadline is at most.
             limit: How many mails to try at most.
             proven: Whether the transports have just delivered another mail.
+            ahead: Whether the next mail may be started before its time has come, to save a
+                transaction.
             at_once: How many mails to send at once, at most. The first goes alone; as long
                 as all goes well and fast, twice as many follow each time.
         """
         if self._outbox is None:
             return
         claimed: list[str] = []
+        before: Claim | None = None
         failures = 0
         number = 1
         stopped = False
@@ -215,12 +219,16 @@ class Spooler:
                         stopped = True
                         break
                     try:
-                        claim = self._outbox.start(claimed.pop(0), deadline.remaining())
+                        claim = self._outbox.start(
+                            claimed[0], deadline.remaining(), after=before
+                        )
                     except LedgerError:
                         if not deliveries:
                             raise
                         stopped = True  # those that were started are to be sent even so
                         break
+                    del claimed[0]
+                    before = None
                     if claim is None:
                         continue
                     delivery = Delivery(
@@ -234,6 +242,10 @@ class Spooler:
                     )
                     deliveries.append(delivery)
                     size += claim.email.size()
+                if deliveries:
+                    before = deliveries[-1].claim
+                if before is not None:
+                    before.following = claimed[0] if claimed and ahead else ""
                 limit = None if limit is None else limit - len(deliveries)
                 receipts = resend(deliveries)
                 fast = time.monotonic() - started < seconds / 10
@@ -244,7 +256,7 @@ class Spooler:
                     yield receipt
                 number = min(2 * number, at_once) if fast and not failures else 1
         except LedgerError as error:
-            _logger.error("What waits cannot be sent: %s", error.message)
+            _logger.error("The waiting mails could not be sent: %s", error.message)
         finally:
             self._unclaim(claimed)
 

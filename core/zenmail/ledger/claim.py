@@ -24,11 +24,13 @@ __all__ = [
     "OutboxState",
     "delivery_row",
     "log_unknown",
+    "start",
 ]
 
 OutboxState = Literal["waiting", "claimed", "sending", "unknown", "failed", "aside"]
 
 _logger = logging.getLogger(__name__)
+_LONGEST_CONTENT = 256 * 1024 * 1024
 # How long a mail that failed rests, in seconds; doubled with each try.
 _FIRST_REST = 15.0
 _LONGEST_REST = 900.0
@@ -36,7 +38,9 @@ _LONGEST_REST = 900.0
 _BEGIN = """INSERT INTO under_way
 (slot, id, alerter, policy, created, sender, subject, content, recipients, owner, lease)
 VALUES (:slot, :mail, :alerter, :policy, {now}, :sender, :subject, :content, :recipients, :mine,
-{now} + :seconds) ON CONFLICT DO NOTHING RETURNING slot{quick}"""
+{now} + :seconds)
+ON CONFLICT (slot) DO UPDATE SET lease = excluded.lease WHERE under_way.id = excluded.id
+RETURNING slot{quick}"""
 _END = """DELETE FROM under_way WHERE slot = :slot AND owner = :mine AND id = :mail
 RETURNING slot{quick}"""
 _MAIL = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
@@ -53,6 +57,11 @@ code = excluded.code
 WHERE deliveries.owner = :mine"""
 _MARK = """UPDATE deliveries SET state = :state, lease = {now} + :seconds
 WHERE mail = :mail AND recipient = :recipient AND owner = :mine RETURNING recipient"""
+_START = """UPDATE deliveries SET state = 'sending', lease = {now} + :seconds
+WHERE mail = :mail AND owner = :mine AND state = 'waiting'
+RETURNING recipient, position, tries"""
+_LOAD = """SELECT sender, policy, content FROM mails
+WHERE id = :mail AND length(content) <= :longest"""
 _FORGET = "DELETE FROM deliveries WHERE mail = :mail AND recipient = :recipient"
 FORGET_MAIL = """DELETE FROM mails WHERE id = :mail
 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE mail = :mail)"""
@@ -64,6 +73,9 @@ WHERE {which} RETURNING mail, recipient, state"""
 _LET_GO_OF_MINE = LET_GO.replace(
     "{doubt}", "state = 'sending' AND :policy = 'at_most_once'"
 ).replace("{which}", "mail = :mail AND owner = :mine")
+
+
+Started = tuple[list[Sequence[Any]], list[Sequence[Any]]]
 
 
 class Fate(NamedTuple):
@@ -100,14 +112,22 @@ def delivery_row(mail: str, recipient: str, position: int, fate: Fate) -> dict[s
     }
 
 
+def start(transaction: Transaction, name: str, mine: str, seconds: float) -> Started:
+    """Mark a claimed mail as being sent; return its rows of `deliveries` and of `mails`."""
+    return (
+        transaction.rows(_START, mail=name, mine=mine, seconds=seconds),
+        transaction.rows(_LOAD, mail=name, longest=_LONGEST_CONTENT),
+    )
+
+
 def log_unknown(rows: Sequence[Sequence[str]]) -> None:
     """Log which of these mails, recipients and states may have arrived."""
     for mail, recipient, state in rows:
         if state == "unknown":
             _logger.error(
                 "Mail %s to %s may have arrived: its delivery was cut short. Under "
-                "at_most_once it is not sent again; have it sent with 'zenmail outbox flush "
-                "--unknown', or drop it.",
+                "at_most_once it is not sent again; resend it with 'zenmail outbox "
+                "flush --unknown', or drop it.",
                 clean_line(mail),
                 clean_line(recipient),
             )
@@ -116,13 +136,20 @@ def log_unknown(rows: Sequence[Sequence[str]]) -> None:
 class Claim:
     """A mail of the outbox that this process has taken.
 
+    Every method raises `LedgerError` when the database cannot be used.
+
     Attributes:
         name: The mail's name.
         email: The mail.
         envelope: Who has still to get it.
         policy: What to do with it when this process dies while sending.
         tries: How often it was tried out of the outbox.
+        following: Name of a claimed mail to start in the transaction that settles this one.
+        followed: What `start` returned for it.
     """
+
+    following = ""
+    followed: Started | None = None
 
     def __init__(
         self,
@@ -151,11 +178,7 @@ class Claim:
         self._noted = envelope.recipients
 
     def begin(self) -> None:
-        """Write the mail down, as being sent for the first time.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Write the mail down, as being sent for the first time."""
         values = {
             "mine": self._owner,
             "seconds": self._seconds,
@@ -169,19 +192,11 @@ class Claim:
         self._sending = True
 
     def wait(self) -> None:
-        """Write the mail down, as one that this process is going to send.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Write the mail down, as one that this process is going to send."""
         self._write(dict.fromkeys(self.envelope.recipients, Fate("waiting")), held=True)
 
     def renew(self) -> bool:
-        """Return whether this process still has the mail; its lease starts afresh.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Return whether this process still has the mail; its lease starts afresh."""
         return self._mark("sending", self._noted)
 
     def started(self) -> None:
@@ -235,9 +250,6 @@ class Claim:
         Args:
             fates: What happens to each who has not got it.
             tried: Whether it was tried out of the outbox.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         self.tries += tried
         if not fates and self._slot and self._engine.statement(_END, **self._key()):
@@ -269,8 +281,10 @@ class Claim:
             transaction.each(_FORGET, gone)
             if not kept:
                 transaction.execute(FORGET_MAIL, mail=self.name)
+            if self.following and not held:
+                self.followed = start(transaction, self.following, self._owner, self._seconds)
 
-        survives: Survives = "nothing"
+        survives: Survives = "process" if self.following else "nothing"
         if kept:
             survives = "process" if held else "machine"
         self._engine.run(write, survives=survives)
@@ -290,11 +304,7 @@ class Claim:
         }
 
     def abandon(self, why: str) -> None:
-        """Let go of the mail in the middle of its delivery.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Let go of the mail in the middle of its delivery."""
         why = f"{why} It may have arrived."
         if self._slot:
             doubt = self.policy == "at_most_once"

@@ -64,7 +64,8 @@ def check_header_name(name: str) -> str:
     folded = name.lower()
     if folded in _OWN_HEADERS or folded.startswith(("content-", "resent-")):
         raise ConfigurationError(
-            f"The header {name!r} is zenmail's own.", remedy="Use the argument for it instead."
+            f"The header {name!r} is set by zenmail.",
+            remedy="Use the corresponding argument instead.",
         )
     return name
 

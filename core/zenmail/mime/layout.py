@@ -70,7 +70,8 @@ class EncodedFile:
                         yield _base64(block)
             except (OSError, EOFError) as error:
                 raise TemporaryFailure(
-                    f"The attachment {attachment.filename!r} changed on the way: {error}.",
+                    f"The attachment {attachment.filename!r} changed while it was "
+                    f"being sent: {error}.",
                     code="attachment-changed",
                 ) from error
 

@@ -43,7 +43,7 @@ def test_the_browser_is_opened_on_the_html(
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("{", "is not JSON"), ("[]", "no JSON object"), ('{"titel": "x"}', "'titel'")],
+    [("{", "is not JSON"), ("[]", "not contain a JSON object"), ('{"titel": "x"}', "'titel'")],
 )
 def test_a_wrong_alert_is_a_users_error(
     zenmail: Run, tmp_path: Path, text: str, says: str

@@ -59,7 +59,7 @@ def test_a_ledger_that_fails_stops_no_queued_mail(
     one = scripted()
     receipt = mailer_of(one, ledger=tmp_path, delivery="queue").send(email)
     assert receipt.delivered
-    assert "not noted down" in receipt.notes[0]
+    assert "could not be recorded" in receipt.notes[0]
     assert len(one.requests) == 1
 
 

@@ -352,7 +352,7 @@ def test_a_ledger_that_fails_stops_no_mail(
     receipt = mailer_of(scripted(), ledger=ledger).send(email)
     assert receipt.delivered
     assert "under_way" in " ".join(receipt.notes)
-    assert caplog.text.count("not noted down") == 1
+    assert caplog.text.count("could not be recorded") == 1
     mailer = mailer_of(scripted(BUSY), ledger=ledger, deadline=0.3)
     assert mailer.send(email).outcome == "deferred"
     assert mailer.flush() == []
@@ -414,20 +414,24 @@ def test_a_location_that_is_none(place: Any) -> None:
 def test_an_event_is_claimed_once(location: str) -> None:
     """Of many who saw one event, one may mail it; when that failed, one other."""
     ledgers = [Ledger(location) for _ in range(4)]
-    claims: list[bool] = []
+    claims: list[str] = []
 
     def claim(ledger: Ledger) -> None:
-        claims.extend(ledger.told.claim(f"run-{number}:failed") for number in range(20))
+        claims.extend(ledger.told.claim(f"run-{number}:failed", 60.0) for number in range(20))
 
     threads = [threading.Thread(target=claim, args=(ledger,)) for ledger in ledgers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert claims.count(True) == 20
+    assert claims.count("mine") == 20
     ledgers[0].told.release("run-3:failed")
-    assert ledgers[1].told.claim("run-3:failed")
-    assert not ledgers[0].told.claim("run-3:failed")
+    assert ledgers[1].told.claim("run-3:failed", 0.0) == "mine"
+    assert ledgers[0].told.claim("run-3:failed", 60.0) == "mine", "the first one died"
+    assert ledgers[1].told.claim("run-3:failed", 60.0) == "busy"
+    ledgers[0].told.settle("run-3:failed")
+    ledgers[0].told.release("run-3:failed")
+    assert ledgers[1].told.claim("run-3:failed", 0.0) == "told"
     for ledger in ledgers:
         ledger.close()
 

@@ -151,7 +151,7 @@ def upgrade(capabilities: Capabilities, port: int) -> Dialogue[None]:
     if reply.code != 220:
         if reply.permanent:
             raise PermanentFailure(
-                f"The server offers STARTTLS and refuses it: {reply}",
+                f"The server offers STARTTLS but refused it: {reply}",
                 code="starttls-missing",
                 remedy=advise(reply, "starttls"),
             )
@@ -172,5 +172,5 @@ def command(*words: str) -> bytes:
     """
     line = " ".join(filter(None, words))
     if _CONTROL.search(line):
-        raise PermanentFailure("A command would hold a control character.", code="address")
+        raise PermanentFailure("A command would contain a control character.", code="address")
     return line.encode("utf-8") + b"\r\n"

@@ -205,7 +205,7 @@ class SMTPOptions(TransportOptions):
             raise ValueError("there is a username and neither a password nor oauth")
         if self.username and self.security == "none" and not self.allow_insecure_login:
             raise ValueError(
-                "security 'none' would send the password for everybody to read; use "
+                "security 'none' would send the password unencrypted; use "
                 "'starttls' or 'tls', or set allow_insecure_login to true if you must"
             )
         return self
@@ -256,7 +256,7 @@ def build_context(options: SMTPOptions) -> ssl.SSLContext:
 
 def _unusable(option: str, path: Path | None, error: OSError) -> OptionsError:
     if isinstance(error, ssl.SSLError):
-        reason = "holds no certificate in PEM form that can be read"
+        reason = "contains no readable PEM certificate"
     else:
         reason = f"cannot be read: {error.strerror or error}"
     return OptionsError(

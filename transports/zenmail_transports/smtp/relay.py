@@ -404,7 +404,7 @@ class Relay:
 
         Raises:
             ConfigurationError: The token source is unusable.
-            DeliveryError: There is no token.
+            DeliveryError: No token was issued.
         """
         options = self._options
         if options.oauth:

@@ -111,7 +111,7 @@ class Session:
                 # Whoever sits in between wants his words taken for the server's
                 # (CVE-2011-0411 and its kin).
                 raise PermanentFailure(
-                    "Something was sent in clear after STARTTLS, before TLS was on.",
+                    "Unencrypted data arrived after STARTTLS, before TLS was established.",
                     code="starttls-injection",
                     remedy="Somebody may be tampering with the connection; use security='tls' "
                     "with port 465.",

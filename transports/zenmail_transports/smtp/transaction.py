@@ -116,15 +116,15 @@ class Transaction:
         limit = capabilities.size
         if limit and self._size > limit:
             error = MailTooLarge(
-                f"The mail has {self._size:,} bytes; the server takes {limit:,}.",
-                remedy="Send smaller attachments, or a link to them.",
+                f"The mail has {self._size:,} bytes; the server accepts at most {limit:,}.",
+                remedy="Send smaller attachments, or links to them.",
             )
             error.limit = limit
             raise error
         unicode = "SMTPUTF8" in capabilities
         if not unicode and not envelope.sender.isascii():
             raise PermanentFailure(
-                f"The server takes no address outside ASCII, as the sender's "
+                f"The server does not support non-ASCII addresses, such as the sender's "
                 f"{envelope.sender!r} is (SMTPUTF8, RFC 6531).",
                 code="smtputf8",
                 remedy="Use a sender address in ASCII.",
@@ -135,7 +135,7 @@ class Transaction:
                 self.refused[address] = "The address is invalid."
             elif not unicode and not address.isascii():
                 self.refused[address] = (
-                    "The server takes no address outside ASCII (SMTPUTF8, RFC 6531)."
+                    "The server does not support non-ASCII addresses (SMTPUTF8, RFC 6531)."
                 )
             else:
                 recipients.append(address)
@@ -305,7 +305,7 @@ class Transaction:
     @staticmethod
     def _check_chunking(reply: Reply) -> None:
         if reply.code in _NOT_IMPLEMENTED:
-            raise ChunkingBroken(f"The server announces CHUNKING and refuses it: {reply}")
+            raise ChunkingBroken(f"The server announces CHUNKING but refused it: {reply}")
 
     def _judge_loss(self, lost: Lost, answers: Sequence[Reply], asked: Iterable[str]) -> None:
         """Find the server's answer to the mail in what came before the connection broke.
@@ -346,7 +346,7 @@ class Transaction:
         if phase == "body" and not (reply.temporary or reply.permanent):
             self._lose(
                 UnknownOutcome(
-                    f"The server's answer to the mail makes no sense: {reply}",
+                    f"The server gave an invalid answer to the mail: {reply}",
                     code="protocol",
                     remedy="It may have arrived; check with the recipient.",
                 ),
@@ -402,7 +402,7 @@ def _exactly(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
         raise TemporaryFailure(
             "An attachment changed while it was being sent.",
             code="attachment-changed",
-            remedy="Attach files that nobody writes to any more.",
+            remedy="Attach files that are no longer being written.",
         )
 
 

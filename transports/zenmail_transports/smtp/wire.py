@@ -308,7 +308,7 @@ class Wire:
                     self._wait(selectors.EVENT_WRITE, deadline)
         except TimeoutError:
             raise DeadlineExceeded(
-                f"{self._host}:{self._port} does not finish the TLS handshake.",
+                f"{self._host}:{self._port} did not finish the TLS handshake.",
                 remedy=_PORTS,
             ) from None
         except OSError as error:
@@ -345,14 +345,14 @@ class Wire:
                 self._await(got, 1, deadline)
                 raise EOFError
             if not self._reader.empty:
-                raise BadReply("more than was asked for")
+                raise BadReply("more data than expected")
             self._send(pieces, got, replies, deadline)
             sent = True
             self._await(got, replies, deadline)
             # Whether the last of several is the answer to the last command, then nobody
             # knows; but a server may say goodbye.
             if replies > 1 and not (self._reader.empty or self._reader.starts_with(b"421")):
-                raise BadReply("more than was asked for")
+                raise BadReply("more data than expected")
             return got
         except TimeoutError:
             failure: DeliveryError = DeadlineExceeded(

@@ -175,7 +175,7 @@ def running_late(
     if max_duration is not None:
         if seconds <= max_duration:
             return None
-        limit = f"It may take {duration(max_duration)} (max_duration)."
+        limit = f"Its limit is {duration(max_duration)} (max_duration)."
     else:
         usual = _usual_duration(run)
         if usual is None or seconds <= _LATE_FACTOR * usual:
@@ -219,7 +219,7 @@ def silent(run: PipelineRunResponse, now: datetime, patience: float) -> RunEvent
         run,
         detail=f"The last sign of life was {duration(quiet)} ago.{where} Its process was "
         "probably killed or lost its connection.",
-        next_steps=("Look at the process or pod that ran it, such as for lack of memory.",),
+        next_steps=("Check the process or pod that ran it, for example for lack of memory.",),
     )
 
 
