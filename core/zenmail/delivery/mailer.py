@@ -259,7 +259,7 @@ class Mailer:
         if self._dry_run:
             return []
         self._spooler.retry(also)
-        flushed = self._resend(lambda: Deadline.after(self.deadline), limit)
+        flushed = self._resend(lambda: Deadline.after(self.deadline), limit, ahead=True)
         return [*flushed, *self._alerts.send_all()]
 
     def send_due(

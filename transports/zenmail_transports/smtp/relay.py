@@ -54,7 +54,7 @@ _TOKEN_MARGIN = 60.0
 # The time of which NOOP on a connection that was idle gets a phase, in seconds.
 _PATIENCE = 5.0
 # A mail larger than this, in bytes, or to more recipients travels alone: it is worth the wait
-# to know what became of the one before.
+# to know the outcome of the one before.
 _LARGEST_IN_WINDOW = 64 * 1024
 _MOST_IN_WINDOW = 20
 
@@ -189,7 +189,7 @@ class Relay:
 
         Args:
             request: The mail.
-            verdict: What became of it in the company of others, if it has been sent.
+            verdict: Its outcome in a flight with others, if it has been sent.
 
         Raises:
             DeliveryError: It concerns every recipient alike.

@@ -1,4 +1,4 @@
-"""Several mails in one flight (RFC 2920, RFC 3030), and what became of each."""
+"""Several mails in one flight (RFC 2920, RFC 3030), and the outcome of each."""
 
 from __future__ import annotations
 
