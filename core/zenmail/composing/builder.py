@@ -311,8 +311,7 @@ class ContentBuilder:
         safe: list[Table] = []
         for title, source in islice(tables.items(), limits.tables):
             try:
-                table = to_table(title, source, rows=limits.rows, columns=_MOST_COLUMNS)
-                whole = self._safe_table(table)
+                whole = self._table(title, source, limits.rows)
                 shown = fit(whole, limits.columns)
                 if len(shown.columns) < len(whole.columns):
                     self._attach_csv(title, source, len(safe))
@@ -328,8 +327,7 @@ class ContentBuilder:
 
     def _attach_csv(self, title: str, source: object, number: int) -> None:
         """Attach a table that is too wide for the mail."""
-        table = to_table(title, source, rows=_MOST_ROWS, columns=_MOST_COLUMNS, exact=True)
-        table = self._safe_table(table)
+        table = self._table(title, source, _MOST_ROWS, exact=True)
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\r\n")
         writer.writerow(table.columns)
@@ -348,7 +346,15 @@ class ContentBuilder:
         extent = f"The first {kept:,} rows" if cut else "All rows and columns"
         self.note(f'{extent} of "{table.title}" are attached as {name}.')
 
-    def _safe_table(self, table: Table) -> Table:
+    def _table(self, title: str, source: object, rows: int, *, exact: bool = False) -> Table:
+        table = to_table(
+            title,
+            source,
+            rows=rows,
+            columns=_MOST_COLUMNS,
+            exact=exact,
+            pass_through=self._pass_through,
+        )
         secrecies: list[Secrecy] = [self._shield.secrecy_of(name) for name in table.columns]
         headings = [name.lower() for name in table.columns]
         named = next((at for at in range(len(headings)) if headings[at] in _NAMES), 0)

@@ -57,11 +57,7 @@ _PRE = (
     f'<pre class="k" dir="ltr" style="margin:0 0 12px;padding:12px;border-radius:6px;{_CODE};'
     'line-height:1.5;white-space:pre-wrap;overflow-wrap:anywhere;text-align:left">'
 )
-_PRE_ALIGNED = (
-    f'<pre class="k" dir="ltr" tabindex="0" style="margin:0 0 12px;padding:12px;'
-    f"border-radius:6px;{_CODE};line-height:1.5;white-space:pre;overflow-x:auto;"
-    'text-align:left">'
-)
+_PRE_ALIGNED = _PRE.replace('class="k"', 'class="k y" tabindex="0"')
 _COLUMNS = pattern(r"\S {2,}\S")
 _CELL = "padding:6px 10px;border:1px solid #d5dae1;vertical-align:top;overflow-wrap:anywhere"
 
