@@ -1,6 +1,6 @@
-"""Proves what is said about watching: ``python -m benchmarks.watching kills|frozen|calls``.
+"""Proves what is said about watching: ``python -m benchmarks.watching kills|frozen|handler``.
 
-Needs the extras of zenml's server for ``frozen`` and ``calls``.
+Needs the extras of zenml's server for ``frozen``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,8 @@ for line in sys.stdin:
         finally:
             os._exit(0)
     print(child, flush=True)
-    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    print("ended", flush=True)
     os.waitpid(child, 0)
+    print("ended", flush=True)
 """
 
 
@@ -100,8 +99,8 @@ class Runs:
             while not self._began.exists() and time.time() < started + 120:
                 time.sleep(0.01)
             time.sleep(kill_after)
-            # Until it is waited for, nobody else has its number.
-            os.kill(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have ended well
+                os.kill(child, signal.SIGKILL)
         self._next_line()
         return time.time()
 
@@ -232,9 +231,54 @@ def _read(world: worlds.World) -> Any:
     return json.loads(done.stdout.partition("RESULT")[2])
 
 
+def frozen() -> None:
+    """Count calls to ZenML's server, and freeze it at each; print what it took."""
+    script = Path(__file__).with_name("frozen.py")
+    with _world("rest") as world:
+        assert world.server is not None
+        (world.folder / script.name).write_text(script.read_text())
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", script.name],
+            cwd=world.folder,
+            env={**world.environment, "SERVER": str(world.server.pid)},
+            capture_output=True,
+            text=True,
+        )
+        result = done.stdout.partition("RESULT")[2].partition("END")[0]
+        print(result or done.stdout[-3000:] + done.stderr[-3000:])
+
+
+def handler(events: int) -> None:
+    """Print how long the handler keeps ZenML waiting, in milliseconds."""
+    import logging
+    from types import SimpleNamespace
+    from uuid import uuid4
+
+    from zenml.dispatcher import PipelineRunStatusUpdate
+
+    from zenmail_zenml.watching.handler import RunAlerts
+
+    logging.disable()
+    alerts = RunAlerts()
+    times = []
+    for _ in range(events):
+        run = SimpleNamespace(id=uuid4(), status=SimpleNamespace(value="failed"))
+        event = PipelineRunStatusUpdate.model_construct(run=run, previous_status="running")
+        started = time.perf_counter()
+        alerts.handle_event(event)
+        times.append(1000 * (time.perf_counter() - started))
+    times.sort()
+    middle, rare = times[events // 2], times[events * 99 // 100]
+    print(f"p50 {middle:.3f} ms, p99 {rare:.3f} ms, worst {times[-1]:.3f} ms")
+    os._exit(0)
+
+
 @contextmanager
 def _world(kind: str, **options: bool) -> Iterator[worlds.World]:
-    with tempfile.TemporaryDirectory() as folder, SMTPServer() as mail:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        SMTPServer() as mail,
+    ):
         world = worlds.make_world(Path(folder), mail, kind, **options)
         try:
             yield world
@@ -245,7 +289,7 @@ def _world(kind: str, **options: bool) -> Iterator[worlds.World]:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["kills", "frozen", "calls"])
+    parser.add_argument("what", choices=["kills", "frozen", "handler"])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--good", type=int, default=300)
     parser.add_argument("--interval", type=float, default=2.0)
@@ -253,6 +297,10 @@ def main() -> None:
     given = parser.parse_args()
     if given.what == "kills":
         kills(given.kills, given.good, given.interval, given.silent_after)
+    elif given.what == "frozen":
+        frozen()
+    else:
+        handler(1000)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ _MAY_BE_IMPORTED = """
 """
 # Which belong to other mails, other transports, or commands.
 _MAY_NOT = """
-    zenmail.cli* zenmail.testing* zenmail.composing.gallery zenmail.delivery.background
+    zenmail.cli* zenmail.testing* zenmail.composing.gallery
     zenmail_transports.smtp.verify zenmail_zenml.alerts.changes zenmail_zenml.alerts.message
     zenmail_zenml.cli* zenmail_zenml.requirements zenmail_zenml.watching.watcher
 """

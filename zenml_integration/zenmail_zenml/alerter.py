@@ -28,7 +28,7 @@ from zenmail.model import describe_validation
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import build_alert
-from .alerts.run_context import PASS_THROUGH, RunContext, current_context
+from .alerts.run_context import PASS_THROUGH, RunContext, current_context, running_steps
 from .alerts.standard_hooks import parse_hook_text
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import as_metadata, evidence_of, record
@@ -43,6 +43,8 @@ from .settings import (
 )
 
 if TYPE_CHECKING:
+    from zenml.config.step_run_info import StepRunInfo
+
     from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 
 __all__ = ["SMTPEmailAlerter"]
@@ -89,6 +91,28 @@ class SMTPEmailAlerter(BaseAlerter):
             [source for source in sources if not is_secret_reference(source)],
         )
 
+    @property
+    def patience(self) -> float:
+        """The deadline of the component, in seconds, before its secrets are known."""
+        return _seconds(self.config.deadline)
+
+    def prepare_step_run(self, info: StepRunInfo) -> None:
+        """Remember the step, for threads of it that post without its context.
+
+        Args:
+            info: The step that ZenML is about to run in this process.
+        """
+        running_steps.add(info)
+
+    def cleanup_step_run(self, info: StepRunInfo, step_failed: bool) -> None:
+        """Forget the step.
+
+        Args:
+            info: The step.
+            step_failed: Whether it failed.
+        """
+        running_steps.remove(info)
+
     def post(
         self,
         message: str | AlerterMessage | Alert | None = None,
@@ -115,7 +139,13 @@ class SMTPEmailAlerter(BaseAlerter):
             # Here, where the exception that the text is about is still being handled.
             message = Alert(**stock)
             event = "failed" if message.severity == "error" else ""
-        return self.post_about(current_context(), message, params, event=event)
+        started = time.monotonic()
+        patience = _seconds(_setting("deadline", params, self.config))
+        try:
+            context = call_with_timeout(current_context, patience)
+        except CallTimedOut:
+            context = RunContext()
+        return self.post_about(context, message, params, event=event, started=started)
 
     def post_about(
         self,

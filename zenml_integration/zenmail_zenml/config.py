@@ -196,6 +196,20 @@ class SMTPEmailAlerterSettings(BaseSettings):
         "its usual duration, if run_alerts names late.",
     )
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Check the settings of a step or pipeline when ZenML compiles it, not at the alert.
+
+        Raises:
+            ConfigurationError: A value is invalid.
+        """
+        # A component must load whatever is stored, and a post obeys on_delivery_failure.
+        if type(self) is SMTPEmailAlerterSettings:
+            from .settings import resolve
+
+            given = self.model_dump(exclude_none=True).items()
+            known = {name: value for name, value in given if not is_secret_reference(value)}
+            resolve(known, replace=lambda value: value)
+
     @property
     def required_secrets(self) -> set[SecretReference]:
         """The secrets that are referred to, also in lists and in options."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from zenmail_zenml.settings import Resolved, resolve, stored_secrets
 from zenmail_zenml.watching.claims import RunClaims, was_told
 from zenmail_zenml.watching.observer import RunEvent, end_of, running_late, silent
 from zenmail_zenml.watching.teller import Teller
+from zenmail_zenml.watching.watcher import Watcher
 
 pytestmark = pytest.mark.zenml
 
@@ -112,8 +114,6 @@ def test_a_mail_that_is_not_taken_is_tried_again(
 
 def test_late_and_silent_are_judged_by_the_clock(run: Any) -> None:
     """A run is late after `max_duration`, and silent after its patience; not before."""
-    from datetime import timedelta
-
     soon, later = run.start_time + timedelta(seconds=5), run.start_time + timedelta(hours=1)
     assert running_late(run, soon, 60.0) is None
     late = running_late(run, later, 60.0)
@@ -212,3 +212,14 @@ def test_a_warm_alert_reads_no_secret(
     assert alerter.post("x") is False
     assert alerter.post("x") is not None
     assert len(asked) == 2
+
+
+def test_a_watcher_sends_what_waits_in_the_ledger(alerter: Any, server: SMTPServer) -> None:
+    """A mail left in the queue goes with the watcher's next look."""
+    assert alerter.post("queued", {"delivery": "queue"}) is True
+    assert server.mails == []
+    teller = Teller("test", alerter=alerter.name)
+    watcher = Watcher(teller, lookback=timedelta(0), patience=86_400.0)
+    assert watcher.look().sent == 1
+    assert [str(mail.message["Subject"]) for mail in server.mails] == ["queued"]
+    assert watcher.look().sent == 0

@@ -83,7 +83,7 @@ def watch(
     def show(found: Round) -> None:
         click.echo(
             f"{found.ended} ended, {found.running} running, {found.told} told, "
-            f"{found.waiting} waiting"
+            f"{found.waiting} waiting, {found.sent} sent from the ledger"
         )
         for trouble in found.troubles:
             click.echo(trouble, err=True)

@@ -17,7 +17,9 @@ from .claims import Claims, LedgerClaims, RunClaims, was_told
 from .observer import hooked_failure
 
 if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse
+    from collections.abc import Sequence
+
+    from zenml.models import ComponentResponse, PipelineRunResponse
 
     from zenmail import Alert, Receipt
 
@@ -39,6 +41,10 @@ class RunAlerter(Protocol):
 
     def settings_in(self, context: RunContext) -> Resolved:
         """Return the settings in force for a run."""
+        ...
+
+    def work_queue(self) -> int:
+        """Send the mails that wait in the alerter's ledger; return how many."""
         ...
 
     def deliver(self, alert: Alert, context: RunContext) -> tuple[Receipt, dict[str, Any]]:
@@ -71,11 +77,16 @@ class Teller:
         else:
             stack = run.stack
             models = stack.components.get(kind, []) if stack is not None else []
-        return [
-            cast(RunAlerter, StackComponent.from_model(model))
-            for model in models
-            if model.flavor_name == _FLAVOR
-        ]
+        return _load(models)
+
+    def all_alerters(self) -> list[RunAlerter]:
+        """Return every e-mail alerter that tells about runs."""
+        kind = StackComponentType.ALERTER
+        if self._alerter is not None:
+            models = [Client().get_stack_component(kind, self._alerter)]
+        else:
+            models = list(Client().list_stack_components(type=kind, size=1000).items)
+        return _load(models)
 
     def tell(self, event: RunEvent, *, hooks_are_over: bool = False) -> bool:
         """Mail an event, unless nobody wants it or it has been told.
@@ -136,6 +147,14 @@ class Teller:
                 if receipt.outcome != "deferred":
                     told = {**(told or {}), **delivery}
         return told
+
+
+def _load(models: Sequence[ComponentResponse]) -> list[RunAlerter]:
+    return [
+        cast(RunAlerter, StackComponent.from_model(model))
+        for model in models
+        if model.flavor_name == _FLAVOR
+    ]
 
 
 def _claims_in(alerter: RunAlerter, settings: Resolved) -> Claims:
