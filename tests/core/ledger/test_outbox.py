@@ -250,7 +250,7 @@ def test_mails_are_taken_up_when_the_lease_ends(
 def test_recipients_that_cannot_be_read_are_set_aside(
     email: Email, ledger: Ledger, change: Change, damage: str
 ) -> None:
-    """What a dead process was sending is kept for people when nobody knows who was to get it."""
+    """What a dead process was sending is kept, even if nobody knows who was to get it."""
     claim = ledger.outbox.begin(email, email.envelope, "at_least_once", 30)
     change("UPDATE under_way SET lease = 0, recipients = :damage", damage=damage)
     assert states(ledger) == ["sending"]
