@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -237,14 +237,38 @@ class Transport:
         """
         receipt = self._hook.send_email(request=request)
         if not isinstance(receipt, Receipt):
-            raise UnknownOutcome(
-                f"The transport {self.name!r} returned {type(receipt).__name__}, not a "
-                "zenmail.Receipt. It is unknown whether it sent the mail.",
-                code="transport-broken",
-                transport=self.name,
-                remedy=f"Ask the authors of the transport {self.name!r} to return a receipt.",
-            )
+            raise self._no_receipt(receipt)
         return receipt
+
+    @property
+    def sends_together(self) -> bool:
+        """Whether the transport can send several mails at once."""
+        return bool(self._hook.send_emails.get_hookimpls())
+
+    def send_together(
+        self, requests: Sequence[SendRequest[Any]]
+    ) -> list[Receipt | ZenmailError]:
+        """Call the transport's ``send_emails``; whatever it raises passes through.
+
+        Raises:
+            UnknownOutcome: It returned something else than an answer for each.
+        """
+        answers = self._hook.send_emails(requests=requests)
+        if not isinstance(answers, Sequence) or len(answers) != len(requests):
+            raise self._no_receipt(answers)
+        return [
+            one if isinstance(one, Receipt | ZenmailError) else self._no_receipt(one)
+            for one in answers
+        ]
+
+    def _no_receipt(self, returned: object) -> UnknownOutcome:
+        return UnknownOutcome(
+            f"The transport {self.name!r} returned {type(returned).__name__}, not a "
+            "zenmail.Receipt. It is unknown whether it sent the mail.",
+            code="transport-broken",
+            transport=self.name,
+            remedy=f"Ask the authors of the transport {self.name!r} to return a receipt.",
+        )
 
     def verify(self, request: VerifyRequest[Any]) -> Iterator[Check]:
         """Call the transport's ``verify_transport``; what it raises is a failed check.

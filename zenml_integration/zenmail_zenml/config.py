@@ -49,6 +49,8 @@ class SMTPEmailAlerterSettings(BaseSettings):
     Each description ends in the default, unless there is none.
     """
 
+    model_config = ConfigDict(defer_build=True)
+
     transport: _Text = Field(
         default=None, description="Transport that sends the mails. Default: smtp."
     )
@@ -193,6 +195,20 @@ class SMTPEmailAlerterSettings(BaseSettings):
         description="Seconds a run may take before it is mailed as late. Default: three times "
         "its usual duration, if run_alerts names late.",
     )
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Check the settings of a step or pipeline when ZenML compiles it, not at the alert.
+
+        Raises:
+            ConfigurationError: A value is invalid.
+        """
+        # A component must load whatever is stored, and a post obeys on_delivery_failure.
+        if type(self) is SMTPEmailAlerterSettings:
+            from .settings import resolve
+
+            given = self.model_dump(exclude_none=True).items()
+            known = {name: value for name, value in given if not is_secret_reference(value)}
+            resolve(known, replace=lambda value: value)
 
     @property
     def required_secrets(self) -> set[SecretReference]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -158,15 +160,10 @@ def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> floa
     """Return the mails a minute."""
     if text is None:
         return None
-    number, _slash, unit = text.partition("/")
-    if not (
-        number.isascii()
-        and number.isdecimal()
-        and int(number)
-        and (unit or "min") in _PER_MINUTE
-    ):
+    found = re.fullmatch(r"([0-9]*[1-9][0-9]*)(?:/(s|min|h|d))?", text)
+    if found is None:
         raise click.BadParameter(f"{text!r} is not a rate such as 30/min or 500/h.")
-    return int(number) * _PER_MINUTE[unit or "min"]
+    return int(found[1]) * _PER_MINUTE[found[2] or "min"]
 
 
 @outbox.command(
@@ -177,7 +174,7 @@ def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> floa
     has the connections. Mails under way are finished before it ends. Any number of workers may
     share a ledger.
 
-    Exit status: 0.
+    Exit status: 0; with --once 1 if a mail could not be sent.
     """,
 )
 @_ledger
@@ -198,7 +195,9 @@ def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> floa
 )
 @click.option("--once", is_flag=True, help="Send what is due now, then end.")
 @click.option("--json", "as_json", is_flag=True, help="Log as lines of JSON.")
+@click.pass_context
 def work(
+    ctx: click.Context,
     ledger: str | None,
     alerter: str | None,
     mailer: MailerOptions,
@@ -211,24 +210,47 @@ def work(
     from ..delivery.worker import Worker
 
     stored, location = _sender(ledger, alerter, mailer)
-    _log_to_stderr(as_json)
+    with (
+        _until_told() as stop,
+        _log_to_stderr(as_json),
+        stored.mailer(ledger=location) as opened,
+    ):
+        worker = Worker(opened, connections=connections, rate=rate)
+        worker.run(stop, once=once)
+    ctx.exit(1 if once and worker.failed else 0)
+
+
+@contextmanager
+def _until_told() -> Iterator[threading.Event]:
+    """Give an event that SIGTERM and Ctrl-C set."""
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with stored.mailer(ledger=location) as opened:
-        Worker(opened, connections=connections, rate=rate).run(stop, once=once)
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
-def _log_to_stderr(as_json: bool) -> None:
+@contextmanager
+def _log_to_stderr(as_json: bool) -> Iterator[None]:
     """Log what the worker does."""
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        _JSONLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    )
+    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(_JSONLines() if as_json else text)
     logger = logging.getLogger("zenmail")
+    before = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+_FIELDS = ("mail", "health")
 
 
 class _JSONLines(logging.Formatter):
@@ -238,13 +260,9 @@ class _JSONLines(logging.Formatter):
             "time": moment.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
-            **{
-                name: value
-                for name, value in vars(record).items()
-                if name in ("mail", "health")
-            },
         }
-        return json.dumps(line)
+        fields = vars(record)
+        return json.dumps(line | {name: fields[name] for name in _FIELDS if name in fields})
 
 
 @outbox.command(short_help="Delete mails.")

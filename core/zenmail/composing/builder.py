@@ -236,6 +236,8 @@ class ContentBuilder:
             if secrecy or type(value) not in _SCALARS:
                 value = self._shield.mask(value, secrecy)
                 if inner := plain_mapping(value):
+                    if label == "Parameters" and self._alert.changed:
+                        inner = _changed_first(inner, self._alert.changed)
                     sections.append((self._safe.one(label, limits.cell), self._section(inner)))
                     continue
             pairs.append((label, self._format(value)))
@@ -311,8 +313,7 @@ class ContentBuilder:
         safe: list[Table] = []
         for title, source in islice(tables.items(), limits.tables):
             try:
-                table = to_table(title, source, rows=limits.rows, columns=_MOST_COLUMNS)
-                whole = self._safe_table(table)
+                whole = self._table(title, source, limits.rows)
                 shown = fit(whole, limits.columns)
                 if len(shown.columns) < len(whole.columns):
                     self._attach_csv(title, source, len(safe))
@@ -328,14 +329,13 @@ class ContentBuilder:
 
     def _attach_csv(self, title: str, source: object, number: int) -> None:
         """Attach a table that is too wide for the mail."""
-        table = to_table(title, source, rows=_MOST_ROWS, columns=_MOST_COLUMNS, exact=True)
-        table = self._safe_table(table)
+        table = self._table(title, source, _MOST_ROWS, exact=True)
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\r\n")
         writer.writerow(table.columns)
         kept = 0
         for row in table.rows:
-            if stream.tell() > _LARGEST_CSV * self._limits.rows / Limits.rows:
+            if stream.tell() > _LARGEST_CSV * self._limits.rows / Limits().rows:
                 break
             writer.writerow(row)
             kept += 1
@@ -348,7 +348,15 @@ class ContentBuilder:
         extent = f"The first {kept:,} rows" if cut else "All rows and columns"
         self.note(f'{extent} of "{table.title}" are attached as {name}.')
 
-    def _safe_table(self, table: Table) -> Table:
+    def _table(self, title: str, source: object, rows: int, *, exact: bool = False) -> Table:
+        table = to_table(
+            title,
+            source,
+            rows=rows,
+            columns=_MOST_COLUMNS,
+            exact=exact,
+            pass_through=self._pass_through,
+        )
         secrecies: list[Secrecy] = [self._shield.secrecy_of(name) for name in table.columns]
         headings = [name.lower() for name in table.columns]
         named = next((at for at in range(len(headings)) if headings[at] in _NAMES), 0)
@@ -455,6 +463,12 @@ class ContentBuilder:
                 )
             )
         return view
+
+
+def _changed_first(parameters: Mapping[Any, Any], changed: Sequence[str]) -> Mapping[Any, Any]:
+    first = {f"{name} (changed)": parameters[name] for name in changed if name in parameters}
+    others = {name: value for name, value in parameters.items() if name not in changed}
+    return {**first, **others}
 
 
 def _honest(label: str, url: str) -> str:

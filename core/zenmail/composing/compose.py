@@ -36,8 +36,11 @@ _IMPORTANCE: Final[dict[str, Literal["high"]]] = {"critical": "high", "error": "
 _SMALLER: Final = (0.5, 0.25, 0.1, 0.03)
 _HTML_LIMIT: Final = 60_000
 _MAIL_LIMIT: Final = 100_000
-# Below this, no encoding can bring a mail near its limit.
-_SMALL: Final = 24_000
+# Below this many characters, no encoding can bring a mail near its limit: base64 makes four
+# bytes of three, and no character has more than four.
+_SMALL: Final = 16_000
+# Of ASCII text, base64 makes 37 % more; the header fields take the rest.
+_SMALL_ASCII: Final = 60_000
 
 
 def compose(
@@ -134,8 +137,7 @@ def compose_addressed(
             importance=_IMPORTANCE.get(alert.severity, "normal"),
             date=alert.occurred_at,
         )
-        own = len(text) + (len(html) if html and builder.html is None else 0)
-        return email, (own < _SMALL and not builder.spilled_files) or _fits(email, builder)
+        return email, _fits(email, builder)
 
     email, fits = draft(1.0)
     for scale in _SMALLER:
@@ -214,15 +216,14 @@ def _parts(
 
 def _fits(email: Email, builder: ContentBuilder) -> bool:
     """Whether the mail, without what the alert brought itself, is within its limits."""
-    brought = () if builder.html is None else (builder.html,)
-    if not brought and email.html and len(email.html.encode("utf-8")) > _HTML_LIMIT:
+    html = (email.html or "") if builder.html is None else ""
+    spilled = builder.spilled_files
+    size = len(email.text) + len(html) + sum(len(file.content or b"") for file in spilled)
+    if size < (_SMALL_ASCII if email.text.isascii() and html.isascii() else _SMALL):
+        return True
+    if len(html.encode("utf-8")) > _HTML_LIMIT:
         return False
-    slim = email.model_copy(
-        update={
-            "attachments": tuple(builder.spilled_files),
-            **({"html": None} if brought else {}),
-        }
-    )
+    slim = email.model_copy(update={"attachments": tuple(spilled), "html": html or None})
     return slim.size() <= _MAIL_LIMIT
 
 

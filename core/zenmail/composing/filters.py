@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Variables", "jinja_settings", "prepared"]
 
 _TITLE_SIZES: Final = ((22, "g1"), (38, "g2"))
+_TRENDS: Final = {"good": " better", "bad": " worse", "": ""}
 
 
 def jinja_settings() -> dict[str, Any]:
@@ -66,8 +67,7 @@ def _columns(
 
 
 def _metric_rows(metrics: Iterable[Metric]) -> list[list[str]]:
-    words = {"good": ", better", "bad": ", worse", "": ""}
-    rows = [[*metric[:3], metric.change + words[metric.trend]] for metric in metrics]
+    rows = [[*metric[:3], metric.change + _TRENDS[metric.trend]] for metric in metrics]
     return [["Metric", "Value", "Baseline", "Change"], *rows]
 
 
@@ -85,17 +85,16 @@ def _other_lines(text: str) -> str:
     return text[len(_first_line(text)) :]
 
 
-def _unbroken(text: str) -> Markup:
-    """Return a change whose numbers are not broken, though the line may be between them."""
-    amount, _, share = text.rpartition(" (")
-    if not amount:
-        return _PIECE.format(Markup(""), text)
-    # A phone has room for the share alone.
-    return Markup(" ").join([_PIECE.format(_WIDE, amount), _PIECE.format("", f"({share}")])
-
-
-_PIECE: Final = Markup('<span {}style="white-space:nowrap">{}</span>')
-_WIDE: Final = Markup('class="w" ')
+def _change(metric: Metric) -> Markup:
+    """Return a change without a break in its numbers; a phone shows the share alone."""
+    # As references, or the whole page would have to be encoded for two characters.
+    text = str(escape(metric.change)).replace("\u25b2", "&#9650;").replace("\u25bc", "&#9660;")
+    amount, found, share = text.partition(" (")
+    wide = f'<span class="w"\nstyle="white-space:nowrap">{amount}<br></span>\n' if found else ""
+    rest = share.replace(")", "", 1) if found else text
+    return Markup(  # noqa: S704 - escaped
+        f'{wide}<span style="white-space:nowrap">{rest}</span>{_TRENDS[metric.trend]}'
+    )
 
 
 _FILTERS: Final[dict[str, Any]] = {
@@ -107,7 +106,7 @@ _FILTERS: Final[dict[str, Any]] = {
     "size": _size,
     "first_line": _first_line,
     "other_lines": _other_lines,
-    "unbroken": _unbroken,
+    "change": _change,
     "metric_rows": _metric_rows,
 }
 _TESTS: Final = {"web_address": is_web_address}

@@ -57,11 +57,7 @@ _PRE = (
     f'<pre class="k" dir="ltr" style="margin:0 0 12px;padding:12px;border-radius:6px;{_CODE};'
     'line-height:1.5;white-space:pre-wrap;overflow-wrap:anywhere;text-align:left">'
 )
-_PRE_ALIGNED = (
-    f'<pre class="k" dir="ltr" tabindex="0" style="margin:0 0 12px;padding:12px;'
-    f"border-radius:6px;{_CODE};line-height:1.5;white-space:pre;overflow-x:auto;"
-    'text-align:left">'
-)
+_PRE_ALIGNED = _PRE.replace('class="k"', 'class="k y" tabindex="0"')
 _COLUMNS = pattern(r"\S {2,}\S")
 _CELL = "padding:6px 10px;border:1px solid #d5dae1;vertical-align:top;overflow-wrap:anywhere"
 
@@ -190,6 +186,10 @@ def _same(url: str) -> str:
     return url
 
 
+# From here on, scripts write no spaces between words.
+_CJK = "\u2e80"
+
+
 def _emphasis(state: StateInline, silent: bool) -> bool:
     """Treat asterisks as marks only where a writer would put them: around whole words."""
     from markdown_it.rules_inline.state_inline import Delimiter
@@ -203,13 +203,13 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     opens = (
         not after.isspace()
         and after not in "*/.,;:!?)]}|\\"
-        and (before.isspace() or before in "([{\"'>-\u2013\u2014_:|")
+        and (before.isspace() or before in "([{\"'>-\u2013\u2014_:|" or before >= _CJK)
     )
     closes = (
         not before.isspace()
         and before not in "*/([{|\\"
         and not (
-            after.isalnum()
+            (after.isalnum() and after < _CJK)
             or after in "_/\\*"
             or (after == "." and source[start + length + 1 : start + length + 2].isalnum())
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from ..errors import AddressError, LedgerError
 from ..plugins import PluginHost
 from ..receipt import Outcome, Receipt
 from ..retry import Retry
-from .attempts import Attempts, Route
+from .attempts import Attempts, Route, send_together
 from .delivery import Delivery, Origin
 from .secrecy import Secrecy
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Dispatcher"]
 
 _logger = logging.getLogger(__name__)
+_MOST_AT_ONCE = 50
 
 
 class Dispatcher:
@@ -92,13 +93,31 @@ class Dispatcher:
             return self._left(delivery, "queued", "Queued for background delivery.")
         return self._deliver(delivery)
 
-    def resend(self, delivery: Delivery) -> Receipt:
-        """Send a mail that comes out of the outbox."""
-        return self._deliver(self._redirected(delivery))
+    @property
+    def most_at_once(self) -> int:
+        """How many mails `resend` had best be given."""
+        return _MOST_AT_ONCE if self._routes[0].transport.sends_together else 1
 
-    def _deliver(self, delivery: Delivery) -> Receipt:
+    def resend(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        """Send mails that come out of the outbox, at once if the first transport can."""
+        mails = [self._redirected(delivery) for delivery in deliveries]
+        attempts = [self._attempts(mail) for mail in mails]
+        with self._abandoned_if_interrupted(mails):
+            send_together(
+                [
+                    (one, mail.deadline.share(len(self._routes)))
+                    for one, mail in zip(attempts, mails, strict=True)
+                ],
+                self._routes[0],
+                self._secrecy.fetch_token,
+                self._plugins.pass_through,
+            )
+            return [self._deliver(mail, one) for one, mail in zip(attempts, mails, strict=True)]
+
+    def _deliver(self, delivery: Delivery, attempts: Attempts | None = None) -> Receipt:
         started = time.monotonic()
-        attempts = self._attempt(delivery)
+        attempts = attempts or self._attempts(delivery)
+        self._attempt(delivery, attempts)
         receipt = self._receipt(delivery, attempts, time.monotonic() - started)
         receipt = self._spooler.settle(delivery, attempts, receipt)
         self._told(delivery, receipt)
@@ -136,16 +155,18 @@ class Dispatcher:
         size = delivery.email.size() if delivery.claim is None else 0
         return queue.submit(work, give_up, size=size)
 
-    def _attempt(self, delivery: Delivery) -> Attempts:
-        attempts = Attempts(
+    def _attempts(self, delivery: Delivery) -> Attempts:
+        return Attempts(
             without_missing_files(delivery.email),
             delivery.envelope,
             delivery.policy,
             pass_through=self._plugins.pass_through,
             progress=delivery.claim,
         )
+
+    def _attempt(self, delivery: Delivery, attempts: Attempts) -> None:
         rounds = 1 if delivery.origin == "flush" else self._retry.max_attempts
-        try:
+        with self._abandoned_if_interrupted([delivery]):
             attempts.run(
                 self._routes,
                 delivery.deadline,
@@ -153,12 +174,17 @@ class Dispatcher:
                 rounds=rounds,
                 hide=self._secrecy.tidy,
             )
+
+    @contextlib.contextmanager
+    def _abandoned_if_interrupted(self, deliveries: Sequence[Delivery]) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
-            if delivery.claim is not None:
-                with contextlib.suppress(LedgerError):
-                    delivery.claim.abandon("Its delivery was interrupted.")
+            for delivery in deliveries:
+                if delivery.claim is not None:
+                    with contextlib.suppress(LedgerError):
+                        delivery.claim.abandon("Its delivery was interrupted.")
             raise
-        return attempts
 
     def _told(self, delivery: Delivery, receipt: Receipt) -> Receipt:
         self._plugins.after_send(receipt, delivery.email)

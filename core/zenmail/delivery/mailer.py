@@ -259,7 +259,7 @@ class Mailer:
         if self._dry_run:
             return []
         self._spooler.retry(also)
-        flushed = self._resend(lambda: Deadline.after(self.deadline), limit)
+        flushed = self._resend(lambda: Deadline.after(self.deadline), limit, ahead=True)
         return [*flushed, *self._alerts.send_all()]
 
     def send_due(
@@ -272,8 +272,8 @@ class Mailer:
 
         Args:
             time_for_one: Returns the deadline of the next mail, or None to stop.
-            ahead: Whether the next mail may be started before time_for_one returns, which
-                saves a transaction.
+            ahead: Whether ``time_for_one`` does not wait, so that the next mail may be started
+                with the one before.
 
         Yields:
             The outcome of each.
@@ -305,6 +305,7 @@ class Mailer:
             limit=limit,
             proven=proven,
             ahead=ahead,
+            at_once=self._dispatcher.most_at_once if ahead or proven else 1,
         )
 
     def _send_waiting(self, deadline: Deadline) -> None:

@@ -73,12 +73,14 @@ class Worker:
         """
         pause = interval
         while not stop.is_set():
-            self._report()
             delivered, failed = self.delivered, self.failed
-            self._drain(stop)
+            # It logs a ledger that cannot be used, once for each look.
+            usable = self._report()
+            if usable:
+                self._drain(stop)
             if once:
                 break
-            failing = self.failed > failed and self.delivered == delivered
+            failing = not usable or (self.failed > failed and self.delivered == delivered)
             pause = min(2 * pause, _LONGEST_PAUSE) if failing else interval
             stop.wait(pause)
         self._next_report = 0.0
@@ -104,7 +106,8 @@ class Worker:
             with self._lock:
                 self.delivered += bool(receipt.accepted)
                 self.failed += not receipt.accepted
-            self._report()
+            if time.monotonic() >= self._next_report:
+                self._report()
 
     def _turn(self, stop: threading.Event) -> Deadline | None:
         """Wait until another mail may be sent; return its deadline, or None to stop."""
@@ -115,21 +118,23 @@ class Worker:
             return None
         return Deadline.after(self._mailer.deadline)
 
-    def _report(self) -> None:
-        with self._lock:
-            now = time.monotonic()
-            if now < self._next_report:
-                return
-            self._next_report = now + _HEALTH_INTERVAL
+    def _report(self) -> bool:
+        """Log the health when it is time; return whether the ledger can be used."""
         health = {"delivered": self.delivered, "failed": self.failed}
         try:
             waiting, oldest = self._mailer.backlog()
         except LedgerError as error:
             _logger.error("Not healthy: %s", error.message, extra={"health": health})
-            return
-        health |= {"waiting": waiting, "oldest_seconds": round(oldest)}
-        _logger.info(
-            "Healthy: %d delivered, %d failed, %d waiting, the oldest for %d seconds.",
-            *health.values(),
-            extra={"health": health},
-        )
+            return False
+        with self._lock:
+            now = time.monotonic()
+            due = now >= self._next_report
+            self._next_report = now + _HEALTH_INTERVAL if due else self._next_report
+        if due:
+            health |= {"waiting": waiting, "oldest_seconds": round(oldest)}
+            _logger.info(
+                "Healthy: %d delivered, %d failed, %d waiting, the oldest for %d seconds.",
+                *health.values(),
+                extra={"health": health},
+            )
+        return True

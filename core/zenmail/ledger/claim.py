@@ -38,7 +38,9 @@ _LONGEST_REST = 900.0
 _BEGIN = """INSERT INTO under_way
 (slot, id, alerter, policy, created, sender, subject, content, recipients, owner, lease)
 VALUES (:slot, :mail, :alerter, :policy, {now}, :sender, :subject, :content, :recipients, :mine,
-{now} + :seconds) ON CONFLICT DO NOTHING RETURNING slot{quick}"""
+{now} + :seconds)
+ON CONFLICT (slot) DO UPDATE SET lease = excluded.lease WHERE under_way.id = excluded.id
+RETURNING slot{quick}"""
 _END = """DELETE FROM under_way WHERE slot = :slot AND owner = :mine AND id = :mail
 RETURNING slot{quick}"""
 _MAIL = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
@@ -134,6 +136,8 @@ def log_unknown(rows: Sequence[Sequence[str]]) -> None:
 class Claim:
     """A mail of the outbox that this process has taken.
 
+    Every method raises `LedgerError` when the database cannot be used.
+
     Attributes:
         name: The mail's name.
         email: The mail.
@@ -174,11 +178,7 @@ class Claim:
         self._noted = envelope.recipients
 
     def begin(self) -> None:
-        """Write the mail down, as being sent for the first time.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Write the mail down, as being sent for the first time."""
         values = {
             "mine": self._owner,
             "seconds": self._seconds,
@@ -192,19 +192,11 @@ class Claim:
         self._sending = True
 
     def wait(self) -> None:
-        """Write the mail down, as one that this process is going to send.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Write the mail down, as one that this process is going to send."""
         self._write(dict.fromkeys(self.envelope.recipients, Fate("waiting")), held=True)
 
     def renew(self) -> bool:
-        """Return whether this process still has the mail; its lease starts afresh.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Return whether this process still has the mail; its lease starts afresh."""
         return self._mark("sending", self._noted)
 
     def started(self) -> None:
@@ -258,9 +250,6 @@ class Claim:
         Args:
             fates: What happens to each who has not got it.
             tried: Whether it was tried out of the outbox.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         self.tries += tried
         if not fates and self._slot and self._engine.statement(_END, **self._key()):
@@ -315,11 +304,7 @@ class Claim:
         }
 
     def abandon(self, why: str) -> None:
-        """Let go of the mail in the middle of its delivery.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Let go of the mail in the middle of its delivery."""
         why = f"{why} It may have arrived."
         if self._slot:
             doubt = self.policy == "at_most_once"

@@ -56,11 +56,6 @@ class Ledger:
     def __repr__(self) -> str:
         return f"Ledger({self.name!r})"
 
-    @property
-    def durable(self) -> bool:
-        """Whether it outlives this process."""
-        return self._engine.durable
-
     def close(self) -> None:
         """Close its connections; it can be used again."""
         self._engine.close()

@@ -62,7 +62,7 @@ WHERE mail = :mail AND state = 'waiting' AND lease <= {now} RETURNING mail"""
 _UNCLAIM = """UPDATE deliveries SET state = 'waiting', owner = '', lease = 0
 WHERE mail = :mail AND owner = :mine AND state IN ('waiting', 'sending')"""
 _SET_ASIDE = """UPDATE deliveries SET state = 'aside', owner = '', lease = 0, reason = :why,
-code = 'aside' WHERE mail = :mail AND owner = :mine"""
+code = :code WHERE mail = :mail AND owner = :mine"""
 _BACKLOG = """SELECT count(DISTINCT m.id), {now} - min(m.created) FROM mails m
 JOIN deliveries d ON d.mail = m.id WHERE m.alerter = :alerter AND d.state = 'waiting'"""
 _OF_MINE = "mail IN (SELECT id FROM mails WHERE alerter = :alerter)"
@@ -79,7 +79,7 @@ _RECOVER = LET_GO.replace(
     "{doubt}",
     "(SELECT m.policy FROM mails m WHERE m.id = deliveries.mail) = 'at_most_once'",
 ).replace("{which}", f"state = 'sending' AND lease <= {{now}} AND {_OF_MINE}")
-_EXPIRE = """UPDATE deliveries SET state = 'failed', code = 'expired', reason = :why || reason
+_EXPIRE = """UPDATE deliveries SET state = 'failed', code = :code, reason = :why || reason
 WHERE state = 'waiting' AND lease <= {now} AND mail IN (SELECT m.id FROM mails m
 WHERE m.alerter = :alerter AND m.created < {now} - :max_age)
 RETURNING mail, recipient, reason"""
@@ -133,6 +133,8 @@ class OutboxEntry(OutboxItem):
 class Outbox:
     """The mails of a ledger.
 
+    Every method raises `LedgerError` when the database cannot be used.
+
     Args:
         engine: The database.
         alerter: Whose mails this one adds and sends.
@@ -151,19 +153,14 @@ class Outbox:
     # --- for people
 
     def list(self) -> Sequence[OutboxItem]:
-        """Return all mails of all alerters, the oldest first.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
-        return _items(self._engine.run(lambda t: t.rows(_LIST_ALL)))
+        """Return all mails of all alerters, the oldest first."""
+        return _items(self._engine.statement(_LIST_ALL))
 
     def show(self, name: str) -> OutboxEntry:
         """Return one mail.
 
         Raises:
             ConfigurationError: There is none of this name, or it cannot be read.
-            LedgerError: The database cannot be used.
         """
         rows, contents = self._engine.run(
             lambda t: (
@@ -186,7 +183,6 @@ class Outbox:
 
         Raises:
             ConfigurationError: There is none of this name, or a process is sending it.
-            LedgerError: The database cannot be used.
         """
 
         def delete(transaction: Transaction) -> bool:
@@ -211,20 +207,12 @@ class Outbox:
         )
 
     def backlog(self) -> tuple[int, float]:
-        """Return how many of this alerter's mails wait, and the age of the oldest in seconds.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
-        ((count, age),) = self._engine.run(lambda t: t.rows(_BACKLOG, alerter=self._alerter))
+        """Return how many of this alerter's mails wait, and the oldest one's age in seconds."""
+        ((count, age),) = self._engine.statement(_BACKLOG, alerter=self._alerter)
         return count, age or 0.0
 
     def retry(self, states: Collection[OutboxState]) -> None:
-        """Have what waits, and this alerter's mails in these states, tried again now.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Have what waits, and this alerter's mails in these states, tried again now."""
 
         def wait(transaction: Transaction) -> None:
             for state in {"unknown", "failed"} & set(states):
@@ -253,9 +241,6 @@ class Outbox:
             policy: What to do with it when this process dies while sending.
             seconds: How long its delivery may take.
             waits: Whether other mails come first.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         claim = self._new_claim(email, envelope, policy, seconds)
         if waits:
@@ -281,9 +266,6 @@ class Outbox:
 
         Returns:
             Its name.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         if isinstance(fates, Fate):
             fates = dict.fromkeys(envelope.recipients, fates)
@@ -318,9 +300,6 @@ class Outbox:
 
         Returns:
             Their names.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         mine = {"mine": self._engine.owner, "seconds": seconds + self._margin}
 
@@ -340,9 +319,6 @@ class Outbox:
 
         Returns:
             The mail; None if the claim was lost meanwhile, or the mail cannot be read.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         lease = seconds + self._margin
         mine = self._engine.owner
@@ -376,17 +352,15 @@ class Outbox:
         )
 
     def unclaim(self, names: Sequence[str]) -> None:
-        """Let go of claimed mails that were not tried.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Let go of claimed mails that were not tried."""
         keys = [{"mail": name, "mine": self._engine.owner} for name in names]
         self._engine.run(lambda t: t.each(_UNCLAIM, keys))
 
     def _set_aside(self, name: str, why: str) -> None:
         mine = self._engine.owner
-        self._engine.run(lambda t: t.execute(_SET_ASIDE, mail=name, mine=mine, why=why))
+        self._engine.run(
+            lambda t: t.execute(_SET_ASIDE, mail=name, mine=mine, why=why, code="aside")
+        )
         _logger.error(
             "Mail %s in the ledger %s cannot be read and is not sent: %s. List it with "
             "'zenmail outbox list'.",
@@ -396,11 +370,7 @@ class Outbox:
         )
 
     def recover(self) -> None:
-        """Recover what dead processes left behind; give up on what is too old.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Recover what dead processes left behind; give up on what is too old."""
         days = self._max_age / 86400.0
         values: dict[str, Any] = {"alerter": self._alerter}
 
@@ -413,7 +383,9 @@ class Outbox:
                 transaction.execute("DELETE FROM under_way WHERE slot = :slot", slot=slot)
                 left += [(mail, row["recipient"], row["state"]) for row in deliveries]
             why = f"Older than {days:g} days. "
-            return left, transaction.rows(_EXPIRE, max_age=self._max_age, why=why, **values)
+            return left, transaction.rows(
+                _EXPIRE, max_age=self._max_age, why=why, code="expired", **values
+            )
 
         left, expired = self._engine.run(update)
         log_unknown(left)
@@ -432,9 +404,11 @@ def _deliveries(mail: str, policy: str, recipients: str) -> list[dict[str, Any]]
     """Return the rows for a mail whose first sender died."""
     everybody = _names(recipients)
     if not everybody:
-        return [delivery_row(mail, "", 0, Fate("aside", reason="its recipients are corrupt"))]
-    doubt = policy == "at_most_once"
-    fate = Fate("unknown", reason=_CUT_SHORT, code="unknown") if doubt else Fate("waiting")
+        fate = Fate("aside", reason="its recipients are corrupt", code="aside")
+        return [delivery_row(mail, "", 0, fate)]
+    fate = Fate("waiting")
+    if policy == "at_most_once":
+        fate = Fate("unknown", reason=_CUT_SHORT, code="unknown")
     return [delivery_row(mail, one, position, fate) for position, one in enumerate(everybody)]
 
 

@@ -223,6 +223,8 @@ def _describe(alert: Alert, hide: Callable[[str], str]) -> _Held:
 class Storms:
     """Decides which alerts are sent alone, and hands out the digests of the others.
 
+    Every method raises `LedgerError` when the database cannot be used.
+
     Args:
         engine: The database.
         alerter: Whose alerts they are.
@@ -249,9 +251,6 @@ class Storms:
             limit: How many alerts of a run are sent alone.
             hide: Takes secrets out of what is written down; told whether to look for what is
                 secret by its name or shape, too.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         # A run's summary comes once, and is what the reader waits for.
         if not alert.thread or alert.steps:
@@ -267,7 +266,7 @@ class Storms:
                 _BEGIN,
                 id=key,
                 alerter=self._alerter,
-                thread=_storable(alert.thread),
+                thread=clean_text(alert.thread),
                 sole=self._engine.owner,
                 content=fresh.dump(),
             )
@@ -294,43 +293,23 @@ class Storms:
         return self._engine.run(count)
 
     def finish(self, thread: str) -> list[Digest]:
-        """Take all that is held back of a run, for whichever recipients.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
-        return self._take("thread = :thread", thread=_storable(thread))
+        """Take all that is held back of a run, for whichever recipients."""
+        return self._take("thread = :thread", thread=clean_text(thread))
 
     def take_due(self) -> list[Digest]:
-        """Take what is held back of runs that have been quiet for a while.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Take what is held back of runs that have been quiet for a while."""
         return self._take(_DUE, quiet=_QUIET)
 
     def take_own(self) -> list[Digest]:
-        """Take what is due, and what is held back of runs in which no other process posted.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Take what is due, and what is held back of runs in which no other process posted."""
         return self._take(f"({_DUE} OR sole = :me)", quiet=_QUIET, me=self._engine.owner)
 
     def take_all(self) -> list[Digest]:
-        """Take all that is held back.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Take all that is held back."""
         return self._take("held > 0")
 
     def settle(self, digest: Digest, *, sent: bool) -> None:
-        """Forget what a digest stood for, or hold it back again if it could not be sent.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Forget what a digest stood for, or hold it back again if it could not be sent."""
 
         def update(transaction: Transaction) -> None:
             rows = transaction.rows(
@@ -356,11 +335,8 @@ class Storms:
     def _take(self, condition: str, **values: Any) -> list[Digest]:
         def take(transaction: Transaction) -> list[Digest]:
             taken = []
-            rows = transaction.rows(
-                _HELD.format(condition=condition),
-                alerter=self._alerter,
-                **values,
-            )
+            held = _HELD.format(condition=condition)
+            rows = transaction.rows(held, alerter=self._alerter, **values)
             for key, thread, content in rows:
                 state = _load(content)
                 if state is None:
@@ -416,7 +392,3 @@ def _load(content: str) -> _State | None:
         return state
     except (ValidationError, ValueError, TypeError, RecursionError):
         return None
-
-
-def _storable(thread: str) -> str:
-    return clean_text(thread)

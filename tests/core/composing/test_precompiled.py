@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader
 from zenmail import compose
 from zenmail.composing import precompiled, render
 from zenmail.composing.filters import jinja_settings, prepared
-from zenmail.composing.gallery import samples
+from zenmail.composing.samples import sample, sample_names
 
 pytestmark = pytest.mark.once
 
@@ -38,8 +38,8 @@ def test_they_render_what_jinja_renders(monkeypatch: pytest.MonkeyPatch) -> None
         return [
             (mail.text, mail.html)
             for mail in (
-                compose(alert, sender="a@example.com", to=["b@example.com"])
-                for _, alert in samples()
+                compose(sample(name), sender="a@example.com", to=["b@example.com"])
+                for name in sample_names()
             )
         ]
 

@@ -414,20 +414,24 @@ def test_a_location_that_is_none(place: Any) -> None:
 def test_an_event_is_claimed_once(location: str) -> None:
     """Of many who saw one event, one may mail it; when that failed, one other."""
     ledgers = [Ledger(location) for _ in range(4)]
-    claims: list[bool] = []
+    claims: list[str] = []
 
     def claim(ledger: Ledger) -> None:
-        claims.extend(ledger.told.claim(f"run-{number}:failed") for number in range(20))
+        claims.extend(ledger.told.claim(f"run-{number}:failed", 60.0) for number in range(20))
 
     threads = [threading.Thread(target=claim, args=(ledger,)) for ledger in ledgers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert claims.count(True) == 20
+    assert claims.count("mine") == 20
     ledgers[0].told.release("run-3:failed")
-    assert ledgers[1].told.claim("run-3:failed")
-    assert not ledgers[0].told.claim("run-3:failed")
+    assert ledgers[1].told.claim("run-3:failed", 0.0) == "mine"
+    assert ledgers[0].told.claim("run-3:failed", 60.0) == "mine", "the first one died"
+    assert ledgers[1].told.claim("run-3:failed", 60.0) == "busy"
+    ledgers[0].told.settle("run-3:failed")
+    ledgers[0].told.release("run-3:failed")
+    assert ledgers[1].told.claim("run-3:failed", 0.0) == "told"
     for ledger in ledgers:
         ledger.close()
 

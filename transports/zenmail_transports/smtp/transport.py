@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from zenmail import Check, Receipt, SendRequest, VerifyRequest, hookimpl
+from zenmail import (
+    Check,
+    Receipt,
+    SendRequest,
+    VerifyRequest,
+    ZenmailError,
+    hookimpl,
+)
 
 from .options import SMTPOptions
 from .relay import Relay
@@ -40,6 +47,13 @@ class SMTPTransport:
             UnknownOutcome: The connection was lost after the mail and before the answer.
         """
         return self._relay(request.options).send(request)
+
+    @hookimpl
+    def send_emails(
+        self, requests: Sequence[SendRequest[SMTPOptions]]
+    ) -> list[Receipt | ZenmailError]:
+        """Send several mails, all with the same options, over one connection."""
+        return self._relay(requests[0].options).send_all(requests)
 
     @hookimpl
     def verify_transport(self, request: VerifyRequest[SMTPOptions]) -> Iterable[Check]:

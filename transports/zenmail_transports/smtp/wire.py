@@ -48,13 +48,27 @@ class Lost(Exception):
         failure: What to raise when it is certain that the mail was not taken.
         replies: The replies that came before.
         sent: Whether the last byte of what was to be sent had been handed over.
+        handed_over: How many bytes of it had been.
     """
 
-    def __init__(self, failure: DeliveryError, replies: list[Reply], *, sent: bool) -> None:
+    def __init__(
+        self,
+        failure: DeliveryError,
+        replies: list[Reply],
+        *,
+        sent: bool,
+        handed_over: int = 0,
+    ) -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.replies = replies
         self.sent = sent
+        self.handed_over = handed_over
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the replies can be matched with what was sent."""
+        return self.failure.code != "protocol"
 
 
 def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
@@ -209,6 +223,7 @@ class Wire:
         self._host = host
         self._port = port
         self._reader = ReplyReader()
+        self._handed_over = 0
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -324,6 +339,7 @@ class Wire:
         """
         got: list[Reply] = []
         sent = False
+        self._handed_over = 0
         try:
             if self._reader.starts_with(b"421"):
                 self._await(got, 1, deadline)
@@ -359,7 +375,7 @@ class Wire:
             self._collect(got, replies)
         if got and got[-1].code == 421 and (not sent or len(got) < replies):
             failure = failure_for(got[-1], "greeting")
-        raise Lost(failure, got, sent=sent)
+        raise Lost(failure, got, sent=sent, handed_over=self._handed_over)
 
     def _await(self, got: list[Reply], wanted: int, deadline: Deadline) -> None:
         while True:
@@ -383,7 +399,9 @@ class Wire:
             view = memoryview(block)
             while view:
                 try:
-                    view = view[self._socket.send(view) :]
+                    taken = self._socket.send(view)
+                    self._handed_over += taken
+                    view = view[taken:]
                     continue
                 except (BlockingIOError, ssl.SSLWantWriteError):
                     ready = self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE, deadline)

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from zenmail.cli.stored import waiting
+
 from .client import open_client
 
 __all__ = ["watch"]
@@ -67,7 +69,8 @@ def watch(
     silent_after: float,
 ) -> None:
     """Watch runs."""
-    open_client()
+    with waiting("Connecting to ZenML (importing ZenML takes some seconds)"):
+        open_client()
     from ..watching.teller import Teller
     from ..watching.watcher import Round, Watcher
 
@@ -80,7 +83,7 @@ def watch(
     def show(found: Round) -> None:
         click.echo(
             f"{found.ended} ended, {found.running} running, {found.told} told, "
-            f"{found.waiting} waiting"
+            f"{found.waiting} waiting, {found.sent} sent from the ledger"
         )
         for trouble in found.troubles:
             click.echo(trouble, err=True)

@@ -56,10 +56,11 @@ CREATE TABLE storms (
 );
 CREATE INDEX storms_by_thread ON storms (alerter, thread);
 
--- Events that somebody has been told of.
+-- Events that somebody has been told of, or is being told.
 CREATE TABLE told (
     alerter TEXT NOT NULL,
     event TEXT NOT NULL,
     created DOUBLE PRECISION NOT NULL,
+    lease DOUBLE PRECISION,             -- until when somebody is telling it; NULL once told
     PRIMARY KEY (alerter, event)
 );
