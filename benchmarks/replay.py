@@ -61,7 +61,7 @@ def fails(kind: str, number: int, chance: random.Random) -> bool:
 
 
 def replay(name: str, kind: str, chance: random.Random) -> Counter[str]:
-    """Return what the mails of one pipeline said, and what they should have said but did not."""
+    """Count what the mails of one pipeline said, and those that were wrong."""
     client: Any = Runs()
     found: Counter[str] = Counter()
     incident, streak = "", 0

@@ -1,23 +1,32 @@
-"""A month of simulated runs: each incident is opened, continued and closed by the right mails."""
+"""A month of simulated runs: the right mails open, continue and close each incident."""
 
 from __future__ import annotations
 
-import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 pytestmark = [pytest.mark.zenml, pytest.mark.once]
 
+_ROOT = Path(__file__).parents[2]
 
-@pytest.mark.parametrize(
-    ("kind", "failures", "incidents"),
-    [("steady", 0, 0), ("broken for a week", 28, 1), ("recovering", 12, 4)],
-)
-def test_incidents_are_opened_and_closed(kind: str, failures: int, incidents: int) -> None:
+
+def test_incidents_are_opened_and_closed() -> None:
     """Every failure is mailed, the first opens an incident, and the recovery closes it."""
-    from benchmarks.replay import replay
-
-    found = replay("pipeline", kind, random.Random(1))
-    assert found["wrong"] == found["still open"] == 0
-    assert found["failures mailed"] == failures
-    assert found["incidents opened"] == found["incidents closed"] == incidents
+    if not (_ROOT / "benchmarks" / "replay.py").exists():
+        pytest.skip("the benchmarks are not beside the tests")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "benchmarks.replay"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line.strip("| ").split("|") for line in done.stdout.splitlines()[-4:]]
+    found = {line[0].strip(): [int(cell) for cell in line[1:]] for line in lines}
+    assert found["10 steady"] == [0, 0, 0, 0, 0]
+    assert found["10 broken for a week"] == [280, 10, 10, 0, 0]
+    assert found["10 recovering"] == [120, 40, 40, 0, 0]
