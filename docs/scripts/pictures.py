@@ -64,7 +64,9 @@ def _load(path: Path) -> Image.Image:
 
 def _save(image: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.quantize(48, dither=Image.Dither.NONE).save(path, optimize=True)
+    image.quantize(144, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
 
 
 if __name__ == "__main__":

@@ -236,6 +236,8 @@ class ContentBuilder:
             if secrecy or type(value) not in _SCALARS:
                 value = self._shield.mask(value, secrecy)
                 if inner := plain_mapping(value):
+                    if label == "Parameters" and self._alert.changed:
+                        inner = _changed_first(inner, self._alert.changed)
                     sections.append((self._safe.one(label, limits.cell), self._section(inner)))
                     continue
             pairs.append((label, self._format(value)))
@@ -461,6 +463,12 @@ class ContentBuilder:
                 )
             )
         return view
+
+
+def _changed_first(parameters: Mapping[Any, Any], changed: Sequence[str]) -> Mapping[Any, Any]:
+    first = {f"{name} (changed)": parameters[name] for name in changed if name in parameters}
+    others = {name: value for name, value in parameters.items() if name not in changed}
+    return {**first, **others}
 
 
 def _honest(label: str, url: str) -> str:

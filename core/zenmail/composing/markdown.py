@@ -186,6 +186,10 @@ def _same(url: str) -> str:
     return url
 
 
+# From here on, scripts write no spaces between words.
+_CJK = "\u2e80"
+
+
 def _emphasis(state: StateInline, silent: bool) -> bool:
     """Treat asterisks as marks only where a writer would put them: around whole words."""
     from markdown_it.rules_inline.state_inline import Delimiter
@@ -199,13 +203,13 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     opens = (
         not after.isspace()
         and after not in "*/.,;:!?)]}|\\"
-        and (before.isspace() or before in "([{\"'>-\u2013\u2014_:|")
+        and (before.isspace() or before in "([{\"'>-\u2013\u2014_:|" or before >= _CJK)
     )
     closes = (
         not before.isspace()
         and before not in "*/([{|\\"
         and not (
-            after.isalnum()
+            (after.isalnum() and after < _CJK)
             or after in "_/\\*"
             or (after == "." and source[start + length + 1 : start + length + 2].isalnum())
         )

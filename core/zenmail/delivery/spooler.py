@@ -192,7 +192,7 @@ class Spooler:
             ahead: Whether the next mail may be started before its time has come, to save a
                 transaction.
             at_once: How many mails to send at once, at most. The first goes alone; as long
-                as all goes well and fast, twice as many follow each time.
+                as all goes well and fast, four times as many follow each time.
         """
         if self._outbox is None:
             return
@@ -254,7 +254,7 @@ class Spooler:
                     proven = proven or bool(receipt.accepted)
                     failures = 0 if receipt.accepted or receipt.refused else failures + 1
                     yield receipt
-                number = min(2 * number, at_once) if fast and not failures else 1
+                number = min(4 * number, at_once) if fast and not failures else 1
         except LedgerError as error:
             _logger.error("The waiting mails could not be sent: %s", error.message)
         finally:

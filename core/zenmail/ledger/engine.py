@@ -331,8 +331,8 @@ class SQLite(Engine):
             check_same_thread=False,
         )
         try:
-            # A mail is some ten thousand characters.
-            connection.execute("PRAGMA page_size = 8192")
+            # Most mails fit one page.
+            connection.execute("PRAGMA page_size = 16384")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             self._migrate(connection)

@@ -266,7 +266,7 @@ class Storms:
                 _BEGIN,
                 id=key,
                 alerter=self._alerter,
-                thread=_storable(alert.thread),
+                thread=clean_text(alert.thread),
                 sole=self._engine.owner,
                 content=fresh.dump(),
             )
@@ -294,7 +294,7 @@ class Storms:
 
     def finish(self, thread: str) -> list[Digest]:
         """Take all that is held back of a run, for whichever recipients."""
-        return self._take("thread = :thread", thread=_storable(thread))
+        return self._take("thread = :thread", thread=clean_text(thread))
 
     def take_due(self) -> list[Digest]:
         """Take what is held back of runs that have been quiet for a while."""
@@ -335,11 +335,8 @@ class Storms:
     def _take(self, condition: str, **values: Any) -> list[Digest]:
         def take(transaction: Transaction) -> list[Digest]:
             taken = []
-            rows = transaction.rows(
-                _HELD.format(condition=condition),
-                alerter=self._alerter,
-                **values,
-            )
+            held = _HELD.format(condition=condition)
+            rows = transaction.rows(held, alerter=self._alerter, **values)
             for key, thread, content in rows:
                 state = _load(content)
                 if state is None:
@@ -395,7 +392,3 @@ def _load(content: str) -> _State | None:
         return state
     except (ValidationError, ValueError, TypeError, RecursionError):
         return None
-
-
-def _storable(thread: str) -> str:
-    return clean_text(thread)

@@ -76,3 +76,24 @@ def test_local_time_stands_beside_utc(hour: int, time_zone: str, shown: str) -> 
     )
     assert f"{shown}, sent by zenmail" in email.text
     assert f"{shown}, sent by" in (email.html or "")
+
+
+def test_changed_parameters_come_first_behind_the_traceback() -> None:
+    """However many there are, those that changed are shown and say so."""
+    parameters = {f"p{number:02}": number for number in range(60)}
+    email = compose(
+        Alert(
+            title="x",
+            severity="error",
+            facts={"Parameters": parameters},
+            traceback="Traceback (most recent call last):\nKeyError: 1",
+            changed=("p55", "gone"),
+        ),
+        sender="a@example.com",
+        to="b@example.com",
+    )
+    traceback, _, rest = email.text.partition("KeyError: 1")
+    assert "p55" not in traceback
+    assert rest.index("p55 (changed): 55") < rest.index("p00: 0")
+    assert rest.count("p55") == 1
+    assert "gone" not in email.text

@@ -246,6 +246,20 @@ def test_mails_are_taken_up_when_the_lease_ends(
         assert "It may have arrived" in ledger.outbox.show(claim.name).reason
 
 
+@pytest.mark.parametrize("damage", ["", "{", "[]", '"b@example.com"', "null"])
+def test_recipients_that_cannot_be_read_are_set_aside(
+    email: Email, ledger: Ledger, change: Change, damage: str
+) -> None:
+    """What a dead process was sending is kept, even if nobody knows who was to get it."""
+    claim = ledger.outbox.begin(email, email.envelope, "at_least_once", 30)
+    change("UPDATE under_way SET lease = 0, recipients = :damage", damage=damage)
+    assert states(ledger) == ["sending"]
+    ledger.outbox.recover()
+    assert states(ledger) == ["aside"]
+    ledger.outbox.drop(claim.name)
+    assert states(ledger) == []
+
+
 def test_who_lost_the_lease_lets_go(email: Email, location: str, change: Change) -> None:
     """A process that comes back from the dead neither sends nor overwrites what others did."""
     one, two = Ledger(location), Ledger(location)

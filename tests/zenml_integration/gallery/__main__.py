@@ -128,7 +128,8 @@ def as_json(alert: Any, home: str) -> Any:
     text = re.sub(
         r"/[^\"\\ ]*/site-packages/", "/app/.venv/lib/python3.12/site-packages/", text
     )
-    return json.loads(text)
+    # pandas writes a date as a moment.
+    return json.loads(text.replace("T00:00:00.000", ""))
 
 
 def keep(folder: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from .planted import Regression
 
-__all__ = ["CHURN"]
+__all__ = ["CHURN", "CHURN_UNCHANGED"]
 
 _DECOYS: tuple[tuple[str, str], ...] = (
     ("slack-sdk==3.27.1", "slack-sdk==3.28.0"),
@@ -404,3 +404,25 @@ def _with_decoys(number: int, planted: Regression) -> Regression:
 
 CHURN = tuple(_with_decoys(number, planted) for number, planted in enumerate(_CAUSES))
 assert len(CHURN) == 50
+CHURN_UNCHANGED = tuple(
+    Regression(
+        f"{type(error).__name__} in {step}", step, (), error=error, project="project_churn.txt"
+    )
+    for step, error in (
+        ("fetch_events", ConnectionResetError("Connection reset by peer")),
+        ("fetch_events", TimeoutError("canceling statement due to statement timeout")),
+        ("fetch_events", RuntimeError("deadlock detected")),
+        ("fetch_events", PermissionError("401 Unauthorized")),
+        ("join_contracts", MemoryError("Unable to allocate 2.1 GiB")),
+        ("join_contracts", KeyError("id")),
+        ("join_contracts", OSError(28, "No space left on device")),
+        ("fit_churn", RuntimeError("CUDA error: an illegal memory access was encountered")),
+        ("fit_churn", FloatingPointError("loss is nan")),
+        ("fit_churn", ModuleNotFoundError("No module named 'lightgbm'")),
+        ("calibrate", AssertionError("calibration error 0.21 exceeds 0.2")),
+        ("calibrate", ZeroDivisionError("division by zero")),
+        ("announce", RuntimeError("The server responded with: {'error': 'ratelimited'}")),
+        ("announce", ConnectionError("503 Service Unavailable")),
+        ("announce", FileNotFoundError("template.html")),
+    )
+)

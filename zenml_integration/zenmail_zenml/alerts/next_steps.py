@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from shlex import quote
 from typing import TYPE_CHECKING, Any
+
+from zenmail.redaction.names import secrecy_of
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse, StepRunResponse
@@ -27,22 +30,23 @@ def rerun_command(run: PipelineRunResponse, snapshot: Any) -> tuple[str, ...]:
         run: The run that failed.
         snapshot: Its snapshot.
     """
-    stack = run.stack.name if run.stack is not None else ""
     if snapshot.is_dynamic:
         # It goes on where the run failed.
         return (f"Retry it: zenml pipeline runs retry {run.id}",)
     source = snapshot.pipeline_spec.source if snapshot.pipeline_spec is not None else None
     if source is None:
         return ()
-    if run.config.parameters:
-        given = ", ".join(f"{key}={value!r}" for key, value in run.config.parameters.items())
-        code = f"from {source.module} import {source.attribute} as run; run({given})"
-        return (f"Run it again, in the project's folder: python -c {quote(code)}",)
-    where = f" --stack {quote(stack)}" if stack else ""
-    return (
-        f"Run it again, in the project's folder: "
-        f"zenml pipeline run {source.import_path}{where}",
-    )
+    command = f"zenml pipeline run {source.import_path}"
+    if run.stack is not None:
+        command += f" --stack {quote(run.stack.name)}"
+    parameters = {
+        name: f"<{name}>" if secrecy_of(name) else value
+        for name, value in (run.config.parameters or {}).items()
+    }
+    if parameters:
+        given = quote(json.dumps({"parameters": parameters}, default=str))
+        command = f"echo {given} > rerun.yaml && {command} -c rerun.yaml"
+    return (f"Run it again, in the project's folder: {command}",)
 
 
 def find_runbook(error: str, runbooks: Mapping[str, str]) -> str:
