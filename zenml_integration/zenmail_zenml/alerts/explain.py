@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import platform
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -130,6 +131,8 @@ def explain_alert(
                 else client.active_stack
             ),
         )
+        if context.step is not None and not context.stack:
+            found.facts["Host"] = platform.node()  # the hook runs where the step ran
     values = found.fields()
     if found.repeated:
         values["subject"] = f"{alert.subject or alert.title} ({found.repeated})"
@@ -183,7 +186,7 @@ def explain_failure(
             found.next_steps = _runbook(reason, runbooks)
         current = steps.get(name, failed)
         if current is not None and find_stack is not None:
-            found.log = _try(lambda: read_log_tail(current, find_stack()), ())
+            found.log = _try(lambda: read_log_tail(current, find_stack(), traceback=report), ())
         found.next_steps += _try(lambda: log_command(current), ())
         snapshot = asked_snapshot.result()
         if snapshot is not None:
