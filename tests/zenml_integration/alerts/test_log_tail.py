@@ -71,3 +71,7 @@ def test_a_long_log_is_read_from_its_end(tmp_path: Path) -> None:
     log = "".join(f"\x1b[33mline {number}\x1b[0m\n" for number in range(20_000))
     lines = tail(f"{log}{'x' * 400}\n", tmp_path)
     assert lines == (*(f"line {number}" for number in range(19_981, 20_000)), "x" * 300)
+    # Of a line that is not read whole, redaction could not tell what it holds.
+    assert tail("".join(f"{name * 30_000}\n" for name in "abc"), tmp_path) == tuple(
+        name * 300 for name in "bc"
+    )
