@@ -91,7 +91,7 @@ def first_mail(port: int, certificates: Certificates, *, rounds: int) -> str:
     }
     busy: dict[str, list[float]] = {name: [] for name in _SENDING}
     absent = set()
-    with _as_installed() as environment:
+    with as_installed() as environment:
         for turn in range(rounds + 1):
             for name, script in scripts.items():
                 if name in absent:
@@ -131,7 +131,7 @@ def _used_by_children() -> float:
 
 
 @contextmanager
-def _as_installed() -> Iterator[dict[str, str]]:
+def as_installed() -> Iterator[dict[str, str]]:
     """Give an environment in which every module is compiled once, as an installer does.
 
     Otherwise those that run from their source would be compiled at each start, where the
@@ -145,7 +145,7 @@ def _as_installed() -> Iterator[dict[str, str]]:
 def imports(*, rounds: int) -> str:
     """Return the table of import times, each in a fresh process."""
     found: dict[str, list[float]] = {name: [] for name in _IMPORTS}
-    with _as_installed() as environment:
+    with as_installed() as environment:
         environment["ZENML_ANALYTICS_OPT_IN"] = "false"
         for turn in range(rounds + 1):
             for name, (before, what) in _IMPORTS.items():

@@ -113,3 +113,9 @@ def _error_shown(error: BaseException) -> Iterator[str | bytes]:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Name a test by a text that is no Unicode in its escapes: workers exchange UTF-8."""
     return None if not isinstance(val, str) or val.isprintable() else ascii(val)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files whose tests take long, so that no worker waits for another's."""
+    long = {item.path for item in items for name in ("once", "zenml") if name in item.keywords}
+    items.sort(key=lambda item: item.path not in long)

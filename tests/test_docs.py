@@ -58,6 +58,8 @@ def _blocks(*languages: str) -> list[Block]:
                 body = "".join(
                     line.removeprefix(found[1]) for line in found[3].splitlines(keepends=True)
                 )
+                if included := re.fullmatch(r'--8<-- "(.+)"\n', body):
+                    body = (ROOT / "examples" / included[1]).read_text(encoding="utf-8")
                 line = text.count("\n", 0, found.start()) + 1
                 blocks.append(Block(page, line, found[2], body))
     return blocks

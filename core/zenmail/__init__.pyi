@@ -9,6 +9,7 @@ from .composing.compose import compose as compose
 from .deadline import Deadline as Deadline
 from .delivery.mailer import Mailer as Mailer
 from .delivery.redirect import Redirect as Redirect
+from .delivery.worker import Worker as Worker
 from .email import Email as Email
 from .email import Envelope as Envelope
 from .errors import AddressError as AddressError

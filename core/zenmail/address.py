@@ -11,6 +11,7 @@ from itertools import islice
 
 from .clean import clean_line
 from .errors import AddressError
+from .patterns import pattern
 from .runtime.forks import defer_forks
 
 __all__ = ["ADDRESS_REMEDY", "Mailbox", "parse_mailbox", "split_addresses", "split_valid"]
@@ -19,7 +20,7 @@ __all__ = ["ADDRESS_REMEDY", "Mailbox", "parse_mailbox", "split_addresses", "spl
 # letter-digit-hyphen labels. A label with "--" in third place is left to IDNA.
 _ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 _LABEL = "(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_PLAIN = re.compile(
+_PLAIN = pattern(
     rf"(?=.{{1,64}}@)({_ATEXT}+(?:\.{_ATEXT}+)*)@((?:{_LABEL}\.)+(?!..--)[A-Za-z]{{2,63}})"
 )
 _LONGEST = 254
@@ -38,11 +39,12 @@ _SPECIAL_USE = (
     "test",
 )
 _RESERVED_SUFFIX = ".example.com"
-_SEPARATOR = re.compile(r'[,;\n\r\["]')
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_GROUP = re.compile(r'[^:;,"<@\[]*:')
+_SEPARATOR = pattern(r'[,;\n\r\["]')
+_QUOTED = pattern(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_MARK = pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[<>@,;\r\n]', re.DOTALL)
+_GROUP = pattern(r'[^:;,"<@\[]*:')
 # RFC 5322, 3.2.3: what a display name without quotation marks cannot hold.
-_SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
+_SPECIALS = pattern(r'[()<>\[\]:;@\\,."]')
 ADDRESS_REMEDY = "Write it as name@example.com or 'Name <name@example.com>'."
 
 
@@ -224,26 +226,22 @@ def _split_text(text: str) -> tuple[str, ...]:
             listed = None
         if isinstance(listed, list) and all(isinstance(item, str) for item in listed):
             return split_addresses(listed)
-    parts, separators, start = [], "", 0
-    quoted = angled = escaped = addressed = False
-    for position, character in enumerate(text):
-        if escaped:
-            escaped = False
-        elif quoted:
-            escaped = character == "\\"
-            quoted = character != '"'
-        elif character == '"':
-            quoted = True
-        elif character == "@":
+    parts: list[str] = []
+    separators: list[str] = []
+    start = 0
+    angled = addressed = False
+    for found in _MARK.finditer(text):
+        mark = found[0]
+        if mark == "@":
             addressed = True
-        elif character in "<>":
-            angled = character == "<"
-        elif not angled and (character in ",;" or (addressed and character in "\r\n")):
-            parts.append(text[start:position].strip())
-            separators += character
-            start, addressed = position + 1, False
+        elif mark in "<>":
+            angled = mark == "<"
+        elif not angled and (mark in ",;" or (addressed and mark in "\r\n")):
+            parts.append(text[start : found.start()].strip())
+            separators.append(mark)
+            start, addressed = found.end(), False
     parts.append(text[start:].strip())
-    whole = _join_names(parts, separators + ";")
+    whole = _join_names(parts, [*separators, ";"])
     if len(whole) < len(parts) and ";" not in separators:
         raise AddressError(
             f"{clean_line(text, limit=200)!r} has a comma in a name without quotation marks.",
@@ -252,7 +250,7 @@ def _split_text(text: str) -> tuple[str, ...]:
     return tuple(part for part in whole if part)
 
 
-def _join_names(parts: list[str], separators: str) -> list[str]:
+def _join_names(parts: list[str], separators: list[str]) -> list[str]:
     """Put together what a comma in a name took apart: ``Doe, Jane <jane@x.example>``.
 
     Outlook writes names like that, and semicolons between them.

@@ -97,6 +97,7 @@ class Alert(Model):
         body_format: How to read the body.
         severity: How bad it is; decides colour and importance.
         facts: Label to value, shown as a table: pipeline, run, step, parameters.
+        changed: Names of the parameters that differ from the last good run's.
         error: The exception's type and message, or "".
         traceback: The traceback, verbatim, or "".
         next_steps: What the reader should do, one sentence each.
@@ -126,6 +127,7 @@ class Alert(Model):
     body_format: Literal["markdown", "plain"] = "markdown"
     severity: Severity = "info"
     facts: dict[Text, Any] = Field(default_factory=dict)
+    changed: Annotated[tuple[Text, ...], BeforeValidator(_as_sentences)] = ()
     error: Text = ""
     traceback: Text = ""
     next_steps: Annotated[tuple[Text, ...], BeforeValidator(_as_sentences)] = ()
@@ -157,6 +159,7 @@ class Alert(Model):
             body_format: Literal["markdown", "plain"] = "markdown",
             severity: Severity = "info",
             facts: Mapping[str, Any] = ...,
+            changed: str | Iterable[str] = (),
             error: object = "",
             traceback: object = "",
             next_steps: str | Iterable[str] = (),

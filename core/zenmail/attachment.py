@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +20,13 @@ from pydantic import (
 from .clean import clean_line
 from .errors import ConfigurationError
 from .model import Model
+from .patterns import pattern
 
 __all__ = ["Attachment"]
 
 _LONGEST_FILENAME = 200
 _MIME_NAME = "[A-Za-z0-9!#$&^_.+-]{1,127}"  # RFC 6838, 4.2
-_CONTENT_TYPE = re.compile(
+_CONTENT_TYPE = pattern(
     rf"{_MIME_NAME}/{_MIME_NAME}"
     rf'(?: *; *{_MIME_NAME}=(?:{_MIME_NAME}|"[ !#-\[\]-~]{{0,200}}"))*'
 )
@@ -100,7 +100,7 @@ class Attachment(Model):
         value = value.removeprefix("<").removesuffix(">")
         if not (value.isascii() and value.isprintable()) or {*value} & set(' <>"\\'):
             raise ConfigurationError(
-                "A content_id holds something that a header cannot.",
+                "content_id has a character that a header cannot contain.",
                 remedy="Use letters, digits, dots and hyphens.",
             )
         return value
@@ -156,8 +156,8 @@ class Attachment(Model):
         """Return the note that travels in place of a file that cannot be read."""
         return Attachment(
             filename=f"{self.filename}.txt",
-            content=f"{self.filename} was to be attached here, and could not be read when "
-            f"the mail was sent: {error.strerror or error}.\n",
+            content=f"{self.filename} should have been attached here, but could not be read "
+            f"when the mail was sent: {error.strerror or error}.\n",
         )
 
 
@@ -185,7 +185,7 @@ def _check_content_type(value: str) -> str:
     value = value.strip()
     if not _CONTENT_TYPE.fullmatch(value) or value.lower().startswith("multipart/"):
         raise ConfigurationError(
-            f"{value[:200]!r} is not the MIME type of an attachment.",
+            f"{value[:200]!r} is not a valid MIME type.",
             remedy="Write it like text/csv, or leave it out.",
         )
     return value

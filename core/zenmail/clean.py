@@ -5,27 +5,27 @@ Every function here takes time in proportion to the text, whatever the text is.
 
 from __future__ import annotations
 
-import re
+from .patterns import pattern
 
 __all__ = ["as_text", "clean_line", "clean_text"]
 
 # ECMA-48: control sequences, operating system commands (bounded, so that a stray
 # introducer cannot swallow a message) and the other escapes.
-_ANSI = re.compile(
+_ANSI = pattern(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c\r\n]{0,4096}(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]*[0-Z\\-~]"
 )
-_LINE_END = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_LINE_END = pattern("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 # Controls, and the overrides and isolates that make a text read other than it is
 # stored (CVE-2021-42574); the marks that Hebrew and Arabic need (U+200E, U+200F) stay.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_FORBIDDEN = pattern("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_SURROGATE = pattern("[\ud800-\udfff]")
 # All that any of the above is about. The set of what is plain would take milliseconds to
 # compile, and every import would pay for it.
-_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNFIT = pattern("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _ASCII_FORBIDDEN = bytes((*range(9), *range(11, 32), 127))
-_BREAK = re.compile("[\t\n]+")
+_BREAK = pattern("[\t\n]+")
 
 
 def as_text(value: object) -> str:

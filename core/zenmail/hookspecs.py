@@ -6,7 +6,7 @@ host calls the one that the user selected. The others are middleware around ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -14,6 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     from .alert import Alert
     from .email import Email, Envelope
+    from .errors import ZenmailError
     from .receipt import Receipt
     from .tokens import AccessToken, TokenRequest
     from .transport import Check, SendRequest, TransportOptions, VerifyRequest
@@ -37,6 +38,17 @@ class TransportSpec:
 
         Return who was accepted, refused and deferred; or raise `TemporaryFailure`,
         `PermanentFailure` or `UnknownOutcome`. Anything else counts as temporary.
+        """
+
+    @hookspec(firstresult=True)
+    def send_emails(  # type: ignore[empty-body]
+        self, requests: Sequence[SendRequest[Any]]
+    ) -> Sequence[Receipt | ZenmailError]:
+        """Send several mails in less time than one after the other takes.
+
+        All have the same options. Return for each, in order, what ``send_email`` would have
+        returned or raised; or raise as it does, for all of them. Anything else that is
+        raised leaves the outcome of all of them unknown.
         """
 
     @hookspec(firstresult=True)

@@ -63,7 +63,7 @@ class Middleware:
                         f"Its {caller.name} is a hook wrapper; zenmail calls middleware one "
                         "by one, so there is nothing to wrap.",
                         transport=name,
-                        remedy="Take wrapper=True away.",
+                        remedy="Remove wrapper=True.",
                     )
 
     def before_render(self, alert: Alert) -> Alert:
@@ -131,7 +131,7 @@ class Middleware:
         finally:
             if (took := time.monotonic() - started) > _LONG:
                 _logger.warning(
-                    "Plugin %r took %.1f s of the time that the alert has.",
+                    "Plugin %r used %.1f s of the alert's deadline.",
                     implementation.plugin_name,
                     took,
                 )

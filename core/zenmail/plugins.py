@@ -131,7 +131,7 @@ class PluginHost:
         offers = [offer for offer in self.installed(group) if offer.name == name]
         if name in self._disabled:
             raise UnknownTransport(
-                f"{name!r} is disabled.", remedy="Take it out of ZENMAIL_DISABLE_PLUGINS."
+                f"{name!r} is disabled.", remedy="Remove it from ZENMAIL_DISABLE_PLUGINS."
             )
         if len(offers) > 1:
             owners = " and ".join(f"{offer.distribution} {offer.version}" for offer in offers)
@@ -265,7 +265,7 @@ class PluginHost:
             raise BrokenTransport(
                 f"It does not start: {type(error).__name__}: {error}",
                 transport=name,
-                remedy=f"Tell the authors of {name!r}.",
+                remedy=f"Report it to the authors of {name!r}.",
             ) from error
 
     def load_middleware(self) -> Middleware:

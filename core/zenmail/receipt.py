@@ -85,18 +85,24 @@ class Receipt(Model):
         """Whether the mail was accepted for every recipient."""
         return self.outcome == "delivered"
 
+    @property
+    def ok(self) -> bool:
+        """Whether the mail was delivered, left to a worker, or skipped on purpose."""
+        left_to_a_worker = self.outcome == "spooled" and not self.deferred
+        return left_to_a_worker or self.outcome in ("delivered", "skipped", "queued")
+
     def raise_for_outcome(self) -> Receipt:
-        """Raise unless the mail was delivered, queued, or skipped on purpose.
+        """Raise unless the receipt is ``ok``.
 
         Returns:
             The receipt itself.
 
         Raises:
             PermanentFailure: The mail, or a recipient, was rejected.
-            TemporaryFailure: The mail, or a recipient, was deferred, or the mail was spooled.
+            TemporaryFailure: The mail, or a recipient, was deferred.
             UnknownOutcome: The mail was sent, but the server never confirmed it.
         """
-        if self.outcome in ("delivered", "skipped", "queued"):
+        if self.ok:
             return self
         error = self._error_type()(
             f"{self.describe()}.",

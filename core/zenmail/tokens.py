@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +10,11 @@ from typing import Any
 from pydantic import SecretStr
 
 from .deadline import Deadline
+from .patterns import pattern
 
 __all__ = ["AccessToken", "TokenRequest", "hide_secret_options"]
 
-_SECRET_NAME = re.compile(
+_SECRET_NAME = pattern(
     r"(?:secret|token|password|key|assertion|credential|service_account|certificate)"
     r"(?!.*_(?:url|uri|file|path)\Z)"
 )

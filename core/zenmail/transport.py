@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -100,7 +100,8 @@ FetchToken = Callable[[str, TokenRequest], AccessToken]
 
 def _no_source(source: str, request: TokenRequest) -> AccessToken:
     raise UnknownTransport(
-        f"No token source is called {source!r}: the request came from no Mailer."
+        f"No token source is called {source!r}: fetch_token works only in requests "
+        "made by a Mailer."
     )
 
 
@@ -206,7 +207,7 @@ class Transport:
             raise BrokenTransport(
                 f"transport_options() fails: {type(error).__name__}: {error}",
                 transport=self.name,
-                remedy=f"Tell the authors of {self.name!r}.",
+                remedy=f"Report it to the authors of {self.name!r}.",
             ) from error
         if not (inspect.isclass(options) and issubclass(options, TransportOptions)):
             raise BrokenTransport(
@@ -236,14 +237,38 @@ class Transport:
         """
         receipt = self._hook.send_email(request=request)
         if not isinstance(receipt, Receipt):
-            raise UnknownOutcome(
-                f"The transport {self.name!r} returned {type(receipt).__name__}, not a "
-                "zenmail.Receipt: whether it sent the mail, nobody knows.",
-                code="transport-broken",
-                transport=self.name,
-                remedy=f"Ask the authors of the transport {self.name!r} to return a receipt.",
-            )
+            raise self._no_receipt(receipt)
         return receipt
+
+    @property
+    def sends_together(self) -> bool:
+        """Whether the transport can send several mails at once."""
+        return bool(self._hook.send_emails.get_hookimpls())
+
+    def send_together(
+        self, requests: Sequence[SendRequest[Any]]
+    ) -> list[Receipt | ZenmailError]:
+        """Call the transport's ``send_emails``; whatever it raises passes through.
+
+        Raises:
+            UnknownOutcome: It returned something else than an answer for each.
+        """
+        answers = self._hook.send_emails(requests=requests)
+        if not isinstance(answers, Sequence) or len(answers) != len(requests):
+            raise self._no_receipt(answers)
+        return [
+            one if isinstance(one, Receipt | ZenmailError) else self._no_receipt(one)
+            for one in answers
+        ]
+
+    def _no_receipt(self, returned: object) -> UnknownOutcome:
+        return UnknownOutcome(
+            f"The transport {self.name!r} returned {type(returned).__name__}, not a "
+            "zenmail.Receipt. It is unknown whether it sent the mail.",
+            code="transport-broken",
+            transport=self.name,
+            remedy=f"Ask the authors of the transport {self.name!r} to return a receipt.",
+        )
 
     def verify(self, request: VerifyRequest[Any]) -> Iterator[Check]:
         """Call the transport's ``verify_transport``; what it raises is a failed check.
@@ -276,4 +301,6 @@ class Transport:
 
     def _complain(self, error: Exception) -> None:
         # Its text may hold anything, a secret included.
-        _logger.warning("Transport %r does not close: %s.", self.name, type(error).__name__)
+        _logger.warning(
+            "Transport %r could not be closed: %s.", self.name, type(error).__name__
+        )

@@ -14,24 +14,24 @@ from PIL import Image
 
 IMAGES = Path(__file__).resolve().parents[1] / "images"
 EIGHT = (
-    "step-failed",
+    "failure",
     "raised-from",
     "exception-group",
     "stock-hook",
-    "run-failed",
+    "run-summary",
     "report",
     "aligned-text",
     "hebrew",
 )
 SINGLE = {
-    "failure": "step-failed-700-light",
-    "failure-dark": "step-failed-700-dark",
-    "failure-phone": "step-failed-375-light",
-    "run-summary": "run-failed-700-light",
+    "failure": "failure-700-light",
+    "failure-dark": "failure-700-dark",
+    "failure-phone": "failure-375-light",
+    "run-summary": "run-summary-700-light",
     "report": "report-700-light",
-    "success": "run-completed-700-light",
+    "success": "success-700-light",
 }
-_TALLEST, _GAP = 1100, 12
+_GAP = 12
 
 
 def single(after: Path) -> None:
@@ -59,13 +59,14 @@ def compare(before: Path, after: Path) -> None:
 
 
 def _load(path: Path) -> Image.Image:
-    image = Image.open(path).convert("RGB")
-    return image.crop((0, 0, image.width, min(image.height, _TALLEST)))
+    return Image.open(path).convert("RGB")
 
 
 def _save(image: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.quantize(48, dither=Image.Dither.NONE).save(path, optimize=True)
+    image.quantize(144, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
 
 
 if __name__ == "__main__":

@@ -130,8 +130,8 @@ def test_slow_middleware_is_named(
     host.register_middleware("slow", Slow())
     with Mailer("memory", plugins=host) as mailer:
         assert mailer.send(make_email()).delivered
-    (said,) = [record.getMessage() for record in caplog.records if "took" in record.message]
-    assert said.startswith("Plugin 'slow' took ")
+    (said,) = [record.getMessage() for record in caplog.records if "used" in record.message]
+    assert said.startswith("Plugin 'slow' used ")
 
 
 def test_middleware_that_returns_nonsense_is_named(

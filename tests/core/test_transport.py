@@ -116,4 +116,4 @@ def test_trouble_while_closing_is_logged(
     host.register_transport("bad", Unclosable)
     with Mailer("bad", plugins=host) as mailer:
         assert mailer.send(make_email()).delivered
-    assert "'bad' does not close: OSError." in caplog.text
+    assert "'bad' could not be closed: OSError." in caplog.text

@@ -94,7 +94,7 @@ def test_a_maildir_is_read_by_the_standard_library(tmp_path: Path) -> None:
 
 def test_a_maildir_keeps_no_envelope(tmp_path: Path) -> None:
     """Asking for both is refused before anything is sent."""
-    with pytest.raises(OptionsError, match="no place for the envelope"):
+    with pytest.raises(OptionsError, match="cannot store the envelope"):
         Mailer("file", options={"folder": tmp_path, "format": "maildir", "keep_envelope": True})
 
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from zenmail import ConfigurationError
 from zenmail.cli.fields import describe_fields
-from zenmail_zenml import SMTPEmailAlerterFlavor, SMTPEmailAlerterSettings
+from zenmail_zenml import (
+    SMTPEmailAlerterFlavor,
+    SMTPEmailAlerterParameters,
+    SMTPEmailAlerterSettings,
+)
+from zenmail_zenml.config import SMTPEmailAlerterConfig
 from zenmail_zenml.settings import Resolved
 
 pytestmark = pytest.mark.zenml
@@ -52,3 +58,14 @@ def test_every_secret_is_known_before_a_run_starts() -> None:
         "nested",
         "json",
     }
+
+
+def test_settings_are_checked_when_they_are_given() -> None:
+    """A step's wrong setting is an error before the run, and a reference to a secret is not."""
+    with pytest.raises(ConfigurationError, match="deadline"):
+        SMTPEmailAlerterSettings.model_validate({"deadline": "soon"})
+    with pytest.raises(ConfigurationError, match="on_delivery_failure"):
+        SMTPEmailAlerterSettings(on_delivery_failure="shout")
+    SMTPEmailAlerterSettings(deadline="{{mail.deadline}}", recipient_email="{{mail.to}}")
+    SMTPEmailAlerterConfig(deadline="soon")
+    SMTPEmailAlerterParameters(deadline="soon")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
@@ -14,6 +16,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from zenmail.testing.smtp_server import SMTPServer
+
+from .conftest import USER
 
 pytestmark = [pytest.mark.zenml, pytest.mark.once]
 
@@ -186,3 +192,135 @@ def test_third_party_transport(
     (line,) = map(json.loads, file.read_text(encoding="utf-8").splitlines())
     assert line["subject"] == "Sent by a transport of our own"
     assert line["to"] == ["default@example.com"]
+
+
+def test_recipe_only_on_failure(example: Callable[[str], ModuleType], mailbox: Any) -> None:
+    """The step that completes sends nothing."""
+    with pytest.raises(Exception, match=r"train|Loss"):
+        example("recipes/only_on_failure.py").nightly()
+    (mail,) = mailbox()
+    assert "Loss is NaN after 48211 rows" in _text_of(mail)
+
+
+def test_recipe_two_teams(example: Callable[[str], ModuleType], mailbox: Any) -> None:
+    """Each team gets the mail about its step."""
+    example("recipes/two_teams.py").nightly()
+    to = {mail["To"]: mail["Subject"] for mail in mailbox()}
+    assert {*to} == {"data@example.com", "default@example.com"}
+    assert to["data@example.com"].startswith("[data]")
+    assert "train" in to["default@example.com"]
+
+
+@pytest.mark.parametrize(("stage", "sent"), [("staging", 0), ("production", 1)])
+def test_recipe_mute_in_staging(
+    example: Callable[[str], ModuleType],
+    mailbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    sent: int,
+) -> None:
+    """Only production mails."""
+    monkeypatch.setenv("STAGE", stage)
+    example("recipes/mute_in_staging.py").run()
+    assert len(mailbox()) == sent
+
+
+def test_recipe_one_mail_a_day(example: Callable[[str], ModuleType], mailbox: Any) -> None:
+    """The mail counts the runs that ended since yesterday, and lists them."""
+    example("staging_redirect.py").forecast()
+    earlier = len(mailbox())
+    example("recipes/one_mail_a_day.py").daily_digest()
+    (mail,) = mailbox()[earlier:]
+    assert "runs since yesterday" in mail["Subject"]
+    assert "forecast" in _text_of(mail)
+    assert "completed" in _text_of(mail)
+
+
+def test_recipe_ci(
+    example: Callable[[str], ModuleType], server: SMTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failing command is mailed with what it printed; its status is passed on."""
+    variables = {
+        "SMTP_SERVER": "localhost", "SMTP_PORT": str(server.port), "SMTP_USERNAME": USER,
+        "SMTP_PASSWORD": server.users[USER], "SMTP_CA_FILE": str(server.ca_file),
+    }  # fmt: skip
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    main = example("recipes/ci.py").main
+    assert main([sys.executable, "-c", "pass"]) == 0
+    assert main([sys.executable, "-c", "raise SystemExit('no disk')"]) == 1
+    (mail,) = server.mails
+    assert b"no disk" in mail.content
+
+
+def test_recipe_notebook_and_threads(
+    example: Callable[[str], ModuleType], mailbox: Any
+) -> None:
+    """Each thread's mail is delivered."""
+    assert example("recipes/notebook_and_threads.py").main() == [True] * 3
+    assert {mail["Subject"].split()[0] for mail in mailbox()} == {"baseline", "small", "large"}
+
+
+def test_recipe_several_alerters(
+    example: Callable[[str], ModuleType], mailbox: Any, tmp_path: Path
+) -> None:
+    """The team gets one mail, on call the other."""
+    from zenml.client import Client
+    from zenml.enums import StackComponentType
+
+    kind, folder = StackComponentType.ALERTER, tmp_path / "oncall"
+    configuration: dict[str, Any] = {
+        "transport": "file", "transport_options": {"folder": str(folder)},
+        "sender_email": "alerts@example.com", "recipient_email": "oncall@example.com",
+    }  # fmt: skip
+    Client().create_stack_component("oncall_alerter", "smtp_email", kind, configuration)
+    try:
+        example("recipes/several_alerters.py").monitoring()
+    finally:
+        Client().delete_stack_component("oncall_alerter", kind)
+    assert [mail["To"] for mail in mailbox()] == ["default@example.com"]
+    assert [mail["To"] for mail in _read(folder)] == ["oncall@example.com"]
+
+
+def test_recipe_from_airflow(example: Callable[[str], ModuleType], mailbox: Any) -> None:
+    """The message goes to its own recipient, as Markdown."""
+    example("recipes/from_airflow.py").daily()
+    (mail,) = mailbox()
+    assert mail["To"] == "boss@example.com"
+    assert "<strong>loaded</strong>" in _text_of(mail, "html")
+
+
+def test_recipe_from_prefect(example: Callable[[str], ModuleType], mailbox: Any) -> None:
+    """Subject and recipient are those of the call."""
+    example("recipes/from_prefect.py").daily()
+    (mail,) = mailbox()
+    assert (mail["To"], mail["Subject"]) == ("boss@example.com", "Load done")
+
+
+def test_recipe_from_smtplib(example: Callable[[str], ModuleType], server: SMTPServer) -> None:
+    """It returns who did not get the mail."""
+    server.on("rcpt", "550 5.1.1 No such user", times=1)
+    options = server.options(username=USER, password=server.users[USER])
+    send_mail = example("recipes/from_smtplib.py").send_mail
+    to = ["gone@example.com", "team@example.com"]
+    assert send_mail("Done", "12 rows were added.", to, options) == ["gone@example.com"]
+    assert server.mails[0].recipients == ["team@example.com"]
+
+
+def test_recipe_testing_alerts() -> None:
+    """Its tests pass in a pytest of their own."""
+    path = EXAMPLES / "recipes/test_alerts.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--noconftest",
+               "-c", os.devnull, "--rootdir", str(path.parent), str(path)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "2 passed" in done.stdout, done.stdout
+
+
+def test_recipe_kubernetes_with_the_watcher() -> None:
+    """The pod's command is one that zenmail takes."""
+    from zenmail_zenml.cli.watch import watch
+
+    deployment = (EXAMPLES / "watching/deployment.yaml").read_text(encoding="utf-8")
+    command = re.search(r"command: \[zenmail, watch, (.+)\]", deployment)
+    assert command is not None
+    watch.make_context("watch", command[1].split(", "))

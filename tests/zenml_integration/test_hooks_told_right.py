@@ -1,5 +1,7 @@
 """What the hooks say when a step is retried, stopped, or part of a dynamic run."""
 
+import threading
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from zenml import pipeline, step
 from zenml.client import Client
 from zenml.config.retry_config import StepRetryConfig
+from zenml.enums import StackComponentType
 
 from zenmail.testing.smtp_server import SMTPServer
 from zenmail_zenml import (
@@ -16,6 +19,8 @@ from zenmail_zenml import (
     smtp_email_alerter_failure_hook,
     smtp_email_alerter_success_hook,
 )
+from zenmail_zenml.alerts.run_context import RunContext
+from zenmail_zenml.lineage import recording
 
 pytestmark = pytest.mark.zenml
 
@@ -107,6 +112,7 @@ def test_nobody_learns_of_bcc_from_the_metadata(
         hooked()
 
     run: Any = with_bcc()
+    recording.close()
     (mail,) = server.mails
     assert "hidden@example.com" in mail.recipients
     recorded = Client().get_pipeline_run(run.id).steps["quiet"].run_metadata
@@ -152,3 +158,97 @@ def test_text_for_another_alerter_holds_no_secret_and_names_the_run(
 def guarded(api_key: str = "hunter2hunter2") -> None:
     """Fail and say too much."""
     raise ValueError(f"api_key={api_key}")
+
+
+@step
+def post_from_a_thread() -> None:
+    """Post from a thread that has none of the step's context."""
+    alerter: Any = Client().active_stack.alerter
+    thread = threading.Thread(target=alerter.post, args=["from a thread"])
+    thread.start()
+    thread.join()
+
+
+def test_a_thread_of_a_step_posts_as_the_step(alerter: Any, server: SMTPServer) -> None:
+    """Its mail names run and step, takes the step's settings, and joins the conversation."""
+    settings = {"alerter": {"recipient_email": "step@example.com"}}
+    posting = post_from_a_thread.with_options(
+        settings=settings, on_success=smtp_email_alerter_success_hook
+    )
+
+    @pipeline(enable_cache=False)
+    def threaded() -> None:
+        posting()
+
+    run: Any = threaded()
+    from_thread, from_hook = server.mails
+    assert from_thread.recipients == ["step@example.com"]
+    body = from_thread.message.get_body(("plain",))
+    assert body is not None
+    assert run.name in body.get_content()
+    assert from_thread.message["References"] == from_hook.message["References"] is not None
+
+
+@step
+def promises_a_number() -> int:
+    """Return what was not promised."""
+    return "text"  # type: ignore[return-value]
+
+
+def test_a_failure_after_the_success_hook_is_told_as_well(
+    alerter: Any, server: SMTPServer
+) -> None:
+    """ZenML stores outputs after the hook: the failure follows in the same conversation."""
+    pytest.importorskip("zenml.dispatcher")
+    hooked = promises_a_number.with_options(on_success=smtp_email_alerter_success_hook)
+
+    @pipeline(enable_cache=False)
+    def contradicted() -> None:
+        hooked()
+
+    with pytest.raises(Exception, match="promises_a_number"):
+        contradicted()
+    for _ in range(300):
+        if len(server.mails) > 1:
+            break
+        time.sleep(0.2)
+    completed, failed = server.mails
+    assert completed.message["Subject"] == "Completed: promises_a_number · contradicted"
+    assert failed.message["Subject"].startswith("Failed: ")
+    assert failed.message["References"] == completed.message["References"] is not None
+
+
+def test_each_of_two_alerters_has_its_own_settings(
+    register: Callable[..., Any], server: SMTPServer
+) -> None:
+    """The settings of a step for one alerter do not reach the other."""
+    if version("zenml") < "0.94.3":
+        pytest.skip("a stack has one alerter")
+    server.users.clear()
+    smtp = {"smtp_server": "localhost", "smtp_port": server.port}
+    smtp["smtp_ca_file"] = str(server.ca_file)
+    first, second = register(**smtp), register(**smtp)
+    client = Client()
+    client.update_stack(
+        client.active_stack_model.id,
+        component_updates={StackComponentType.ALERTER: [first.id, second.id]},
+    )
+    components = [item for item in client.active_stack.all_components if item.name != "default"]
+    both: list[Any] = [item for item in components if item.type.value == "alerter"]
+    assert len(both) == 2
+    settings: dict[str, Any] = {
+        f"alerter:{alerter.name}": {"recipient_email": f"{alerter.name}@example.com"}
+        for alerter in both
+    }
+
+    @pipeline(enable_cache=False, settings=settings)
+    def two_alerters() -> None:
+        quiet()
+
+    run: Any = two_alerters()
+    context = RunContext(run=client.get_pipeline_run(run.id))
+    for alerter in both:
+        assert alerter.post_about(context, "x")
+    assert [mail.recipients for mail in server.mails] == [
+        [f"{alerter.name}@example.com"] for alerter in both
+    ]

@@ -8,6 +8,7 @@ from zenml import pipeline, step
 from zenml.client import Client
 
 from zenmail.testing.smtp_server import SMTPServer
+from zenmail_zenml.lineage import recording
 
 pytestmark = pytest.mark.zenml
 
@@ -29,6 +30,7 @@ def test_what_was_mailed_is_in_the_metadata(alerter: Any, server: SMTPServer) ->
         post_partly()
 
     finished: Any = recorded()
+    recording.close()
     run = Client().get_pipeline_run(finished.id)
     metadata: dict[str, Any] = run.steps["post_partly"].run_metadata
     (entry,) = [value for name, value in metadata.items() if name.startswith("email-")]

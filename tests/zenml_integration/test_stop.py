@@ -60,8 +60,8 @@ def test_sigterm_during_a_send_ends_the_run(
     from zenml.client import Client
 
     server.on("banner", Hang())
-    configuration = {"smtp_server": "127.0.0.1", "smtp_port": server.port, "deadline": 120.0}
-    register(**configuration)
+    # The end of the process would wait for a mail about the failed run, too.
+    register(smtp_server="127.0.0.1", smtp_port=server.port, deadline=120.0, run_alerts=[])
     name = f"stopped-{step}-{watched}"
     script = zenml_store / f"{name.replace('-', '_')}.py"
     source = SCRIPT.format(step=step, name=name)

@@ -110,7 +110,7 @@ def _print(
         terminal.flush()
     except (OSError, ValueError) as error:
         raise TemporaryFailure(
-            f"The terminal does not take the mail: {error}",
+            f"The terminal cannot print the mail: {error}",
             code="console-closed",
             remedy="Choose the other stream, or the file transport.",
         ) from error

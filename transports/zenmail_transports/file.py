@@ -54,13 +54,13 @@ class FileOptions(TransportOptions):
         if not str(value) or str(value) == ".":
             raise ValueError("give the folder's path")
         if "\0" in str(value):
-            raise ValueError("a path holds no NUL character")
+            raise ValueError("a path cannot contain a NUL character")
         return value.expanduser()
 
     @model_validator(mode="after")
     def _check(self) -> FileOptions:
         if self.keep_envelope and self.format == "maildir":
-            raise ValueError("a maildir has no place for the envelope; choose format eml")
+            raise ValueError("a maildir cannot store the envelope; choose format eml")
         return self
 
 

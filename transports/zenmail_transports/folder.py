@@ -219,7 +219,7 @@ def _failure(error: OSError, path: Path) -> PermanentFailure | TemporaryFailure:
         )
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return PermanentFailure(
-            f"{path} is a link, or no folder.",
+            f"{path} is a link or not a folder.",
             code="folder-unsafe",
             remedy="Choose a real folder; links are not followed.",
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ValidationError
 from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
@@ -29,14 +28,11 @@ from zenmail.model import describe_validation
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import build_alert
-from .alerts.explain import explain_alert
-from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
-from .alerts.run_context import PASS_THROUGH, RunContext, current_context
+from .alerts.run_context import PASS_THROUGH, RunContext, current_context, running_steps
 from .alerts.standard_hooks import parse_hook_text
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
-from .lineage import record
-from .mailers import mailers
-from .requirements import requirements_for
+from .lineage import as_metadata, evidence_of, record
+from .mailers import ledger_location, mailers
 from .settings import (
     Resolved,
     SecretReader,
@@ -46,13 +42,17 @@ from .settings import (
     stored_secrets,
 )
 
+if TYPE_CHECKING:
+    from zenml.config.step_run_info import StepRunInfo
+
+    from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
+
 __all__ = ["SMTPEmailAlerter"]
 
 _logger = logging.getLogger(__name__)
 _MAX_SUBJECT = 4000
 _DEFAULT_DEADLINE: float = Resolved.model_fields["deadline"].default
-# A mail that took its whole deadline is recorded all the same.
-_LEAST_RECORDING = 0.5
+_Answer = TypeVar("_Answer")
 # Nobody else needs to tell what such a mail says.
 _TAKEN_OVER = frozenset({"delivered", "partial", "unknown", "queued", "spooled"})
 
@@ -77,6 +77,8 @@ class SMTPEmailAlerter(BaseAlerter):
     @property
     def requirements(self) -> set[str]:
         """What a step's image needs: zenmail and the packages of the selected transports."""
+        from .requirements import requirements_for
+
         raw = self.config.raw()
         names = [raw.get("transport", "smtp"), *split_addresses(raw.get("fallback_transport"))]
         sources = [
@@ -88,6 +90,28 @@ class SMTPEmailAlerter(BaseAlerter):
             [name for name in names if not is_secret_reference(name)],
             [source for source in sources if not is_secret_reference(source)],
         )
+
+    @property
+    def patience(self) -> float:
+        """The deadline of the component, in seconds, before its secrets are known."""
+        return _seconds(self.config.deadline)
+
+    def prepare_step_run(self, info: StepRunInfo) -> None:
+        """Remember the step, for threads of it that post without its context.
+
+        Args:
+            info: The step that ZenML is about to run in this process.
+        """
+        running_steps.add(info)
+
+    def cleanup_step_run(self, info: StepRunInfo, step_failed: bool) -> None:
+        """Forget the step.
+
+        Args:
+            info: The step.
+            step_failed: Whether it failed.
+        """
+        running_steps.remove(info)
 
     def post(
         self,
@@ -115,7 +139,13 @@ class SMTPEmailAlerter(BaseAlerter):
             # Here, where the exception that the text is about is still being handled.
             message = Alert(**stock)
             event = "failed" if message.severity == "error" else ""
-        return self.post_about(current_context(), message, params, event=event)
+        started = time.monotonic()
+        patience = _seconds(_setting("deadline", params, self.config))
+        try:
+            context = call_with_timeout(current_context, patience)
+        except CallTimedOut:
+            context = RunContext()
+        return self.post_about(context, message, params, event=event, started=started)
 
     def post_about(
         self,
@@ -125,6 +155,7 @@ class SMTPEmailAlerter(BaseAlerter):
         *,
         event: str = "",
         explained: bool = False,
+        started: float | None = None,
     ) -> bool:
         """Send a mail about a step or run; see `post`.
 
@@ -136,13 +167,24 @@ class SMTPEmailAlerter(BaseAlerter):
                 its way nobody else tells about that.
             explained: Whether to add what ZenML knows about the cause, within the seconds of
                 the setting ``explain``, which are part of the deadline.
+            started: When the deadline began, by `time.monotonic`; None for now.
         """
-        strict = _on_failure(params, self.config.on_delivery_failure) == "raise"
+        started = time.monotonic() if started is None else started
+        strict = _setting("on_delivery_failure", params, self.config) == "raise"
         try:
-            scopes = self._scopes(context, message, _as_parameters(params))
+            parameters = _as_parameters(params)
+            limit = Deadline(started + _seconds(_setting("deadline", params, self.config)))
+            scopes = _ask_zenml(lambda: self._scopes(context, message, parameters), limit)
             strict = layer(scopes).get("on_delivery_failure") == "raise"
             receipt, shown, settings = self._deliver(
-                context, message, params, event, explained=explained
+                context, message, parameters, scopes, started, explained=explained
+            )
+            record(
+                context,
+                as_metadata(receipt, shown, settings.bcc),
+                on_run={evidence_of(event): {"by": "hook"}}
+                if event and receipt.outcome in _TAKEN_OVER
+                else {},
             )
             return _report(receipt, shown, settings)
         except PASS_THROUGH:
@@ -167,13 +209,34 @@ class SMTPEmailAlerter(BaseAlerter):
             _logger.error("An e-mail was not sent: %s", lost, exc_info=error)
             return False
 
-    def deliver(self, alert: Alert, context: RunContext) -> Receipt:
+    def deliver(self, alert: Alert, context: RunContext) -> tuple[Receipt, dict[str, Any]]:
         """Send an alert about a run that is seen from outside.
+
+        Returns:
+            The receipt, and it as metadata, which the caller records.
 
         Raises:
             ConfigurationError: The configuration is wrong; nothing was sent.
         """
-        return self._deliver(context, alert, None, "")[0]
+        started = time.monotonic()
+        receipt, shown, settings = self._deliver(
+            context, alert, None, self._scopes(context, alert, None), started, explained=True
+        )
+        return receipt, as_metadata(receipt, shown, settings.bcc)
+
+    def work_queue(self) -> int:
+        """Send the mails that wait in the alerter's ledger; return how many.
+
+        Raises:
+            ConfigurationError: The configuration is wrong.
+        """
+        from zenmail.delivery.worker import Worker
+
+        settings = self.settings_in(RunContext())
+        if ledger_location(settings) == "off":
+            return 0
+        with mailers.lease(settings, self._session(settings), alerter=self.name) as mailer:
+            return Worker(mailer).drain()
 
     def settings_in(self, context: RunContext) -> Resolved:
         """Return the settings in force for a step or run.
@@ -201,7 +264,7 @@ class SMTPEmailAlerter(BaseAlerter):
         return [
             self.config.raw(),
             context.settings(self.name, self.flavor),
-            message.settings if isinstance(message, AlerterMessage) else {},
+            _settings_of(message),
             params.settings() if params is not None else {},
         ]
 
@@ -213,25 +276,25 @@ class SMTPEmailAlerter(BaseAlerter):
         self,
         context: RunContext,
         message: object,
-        params: BaseAlerterStepParameters | None,
-        event: str,
+        parameters: SMTPEmailAlerterParameters | None,
+        scopes: list[Mapping[str, Any]],
+        started: float,
         *,
         explained: bool = False,
     ) -> tuple[Receipt, str, Resolved]:
-        """Send a mail and record it, by the deadline.
+        """Send a mail by the deadline.
 
         Returns:
             The receipt, the subject as the log may show it, and the settings.
         """
-        started = time.monotonic()
-        parameters = _as_parameters(params)
-        scopes = self._scopes(context, message, parameters)
 
         def prepare() -> tuple[Resolved, Alert, Any]:
             settings = self._resolve(scopes)
             info = settings.include_pipeline_info
             given = message
             if explained and isinstance(given, Alert):
+                from .alerts.explain import explain_alert
+
                 given = explain_alert(
                     given,
                     context,
@@ -241,23 +304,13 @@ class SMTPEmailAlerter(BaseAlerter):
             alert = build_alert(given, parameters, context, include_pipeline_info=info)
             return settings, alert, self._session(settings)
 
-        try:
-            settings, alert, session = call_with_timeout(
-                prepare, _seconds(layer(scopes).get("deadline"))
-            )
-        except CallTimedOut:
-            raise TimeoutError("ZenML did not answer by the deadline.") from None
+        limit = Deadline(started + _seconds(layer(scopes).get("deadline")))
+        settings, alert, session = _ask_zenml(prepare, limit)
         deadline = Deadline(started + settings.deadline)
         subject = (parameters.subject if parameters is not None else None) or ""
         receipt, shown = self._send(alert, subject, settings, session, deadline)
         if not receipt.delivered:
             stored_secrets.forget()  # one may have changed
-        told = event if receipt.outcome in _TAKEN_OVER else ""
-        with contextlib.suppress(CallTimedOut):
-            call_with_timeout(
-                lambda: record(receipt, shown, context, told=told, hidden=settings.bcc),
-                max(deadline.remaining(), _LEAST_RECORDING),
-            )
         return receipt, shown, settings
 
     def _send(
@@ -317,11 +370,22 @@ def _tell_about_local_runs() -> None:
         _logger.debug("Runs are not observed: %s: %s", type(error).__name__, error)
 
 
-def _on_failure(params: object, default: object) -> object:
-    """Return ``on_delivery_failure`` where the parameters themselves may be wrong."""
-    name = "on_delivery_failure"
+def _setting(name: str, params: object, config: SMTPEmailAlerterConfig) -> Any:
+    """Return a setting before ZenML is asked, where the parameters may be wrong."""
     own = params.get(name) if isinstance(params, Mapping) else getattr(params, name, None)
-    return own or default
+    return own or getattr(config, name)
+
+
+def _ask_zenml(call: Callable[[], _Answer], deadline: Deadline) -> _Answer:
+    """Return what a call returns that asks ZenML.
+
+    Raises:
+        TimeoutError: It has not returned by the deadline.
+    """
+    try:
+        return call_with_timeout(call, deadline.remaining())
+    except CallTimedOut:
+        raise TimeoutError("ZenML did not answer by the deadline.") from None
 
 
 def _seconds(deadline: Any) -> float:
@@ -333,8 +397,12 @@ def _seconds(deadline: Any) -> float:
     return seconds if 0 < seconds < threading.TIMEOUT_MAX else _DEFAULT_DEADLINE
 
 
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0]
+def _settings_of(message: object) -> Mapping[str, Any]:
+    if message is None or isinstance(message, str | Alert):
+        return {}
+    from .alerts.message import AlerterMessage
+
+    return message.settings if isinstance(message, AlerterMessage) else {}
 
 
 def _token_sources(options: Any) -> list[str]:
@@ -358,7 +426,11 @@ def _as_parameters(
     Raises:
         ConfigurationError: A parameter is invalid.
     """
-    if params is None or isinstance(params, SMTPEmailAlerterParameters):
+    if params is None:
+        return None
+    from .alerts.message import SMTPEmailAlerterParameters
+
+    if isinstance(params, SMTPEmailAlerterParameters):
         return params
     if not isinstance(params, Mapping):
         known = set(SMTPEmailAlerterParameters.model_fields)
@@ -379,7 +451,7 @@ def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
     Raises:
         DeliveryError: It was not delivered and ``on_delivery_failure`` is "raise".
     """
-    if receipt.outcome in ("delivered", "skipped", "queued"):
+    if receipt.ok:
         for note in receipt.notes:
             _logger.info("E-mail %r: %s", subject, note)
         return True

@@ -7,7 +7,6 @@ component is registered or updated, and by the alerter when it sends.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Dict, List, Optional, Union  # noqa: UP035
 
@@ -21,11 +20,13 @@ from zenml.utils.secret_utils import (
     parse_secret_reference,
 )
 
+from zenmail.patterns import pattern
+
 __all__ = ["SMTPEmailAlerterConfig", "SMTPEmailAlerterSettings"]
 
 _HIDDEN = frozenset({"ledger", "password", "transport_options", "fallback_options"})
 
-_REFERENCE = re.compile(r"\{\{[^{}]{1,400}\}\}")
+_REFERENCE = pattern(r"\{\{[^{}]{1,400}\}\}")
 
 # Any value may be a `{{secret.key}}` reference instead, which is a str; ZenML refuses
 # references for fields with validators. It also wants typing's own names, not `X | None`,
@@ -47,6 +48,8 @@ class SMTPEmailAlerterSettings(BaseSettings):
 
     Each description ends in the default, unless there is none.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     transport: _Text = Field(
         default=None, description="Transport that sends the mails. Default: smtp."
@@ -145,8 +148,9 @@ class SMTPEmailAlerterSettings(BaseSettings):
     )
     delivery: _Text = Field(
         default=None,
-        description="Wait until each mail is delivered (now) or send it from a thread "
-        "(background). Default: now.",
+        description="Wait until each mail is delivered (now), send it from a thread "
+        "(background), or leave it in the ledger for zenmail outbox work to send (queue). "
+        "Default: now.",
     )
     delivery_policy: _Text = Field(
         default=None,
@@ -168,8 +172,8 @@ class SMTPEmailAlerterSettings(BaseSettings):
     )
     explain: _Number = Field(
         default=None,
-        description="Seconds for a hook to ask ZenML why it failed and since when; 0 asks "
-        "nothing. Default: 2.",
+        description="Seconds a hook may spend asking ZenML why and since when its pipeline "
+        "fails; 0 turns it off. Default: 2.",
     )
     runbooks: _Mapping = Field(
         default=None,
@@ -191,6 +195,20 @@ class SMTPEmailAlerterSettings(BaseSettings):
         description="Seconds a run may take before it is mailed as late. Default: three times "
         "its usual duration, if run_alerts names late.",
     )
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Check the settings of a step or pipeline when ZenML compiles it, not at the alert.
+
+        Raises:
+            ConfigurationError: A value is invalid.
+        """
+        # A component must load whatever is stored, and a post obeys on_delivery_failure.
+        if type(self) is SMTPEmailAlerterSettings:
+            from .settings import resolve
+
+            given = self.model_dump(exclude_none=True).items()
+            known = {name: value for name, value in given if not is_secret_reference(value)}
+            resolve(known, replace=lambda value: value)
 
     @property
     def required_secrets(self) -> set[SecretReference]:

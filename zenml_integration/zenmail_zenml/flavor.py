@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
+from urllib.parse import quote
 
 from zenml.alerter.base_alerter import BaseAlerterFlavor
 from zenml.models import ServiceConnectorRequirements
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["SMTPEmailAlerterFlavor", "is_email_alerter"]
 
 
+_LOGO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#431d93" '
+    'stroke-width="2"><rect x="2" y="4" width="20" height="16" rx="2"/>'
+    '<path d="m2 7 10 7 10-7"/></svg>'
+)
+
+
 class SMTPEmailAlerterFlavor(BaseAlerterFlavor):
     """Alerts by e-mail, through any of zenmail's transports."""
 
@@ -29,6 +37,21 @@ class SMTPEmailAlerterFlavor(BaseAlerterFlavor):
     def display_name(self) -> str:
         """The flavor's name in the dashboard."""
         return "SMTP Email"
+
+    @property
+    def docs_url(self) -> str:
+        """Where the documentation is."""
+        return "https://pypi.org/project/zenmail/"
+
+    @property
+    def sdk_docs_url(self) -> str:
+        """Where the documentation of the classes is."""
+        return self.docs_url
+
+    @property
+    def logo_url(self) -> str:
+        """An envelope for the dashboard, without a request to anybody's server."""
+        return f"data:image/svg+xml,{quote(_LOGO)}"
 
     @property
     def service_connector_requirements(self) -> ServiceConnectorRequirements:

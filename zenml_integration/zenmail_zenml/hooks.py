@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -19,6 +20,7 @@ from zenmail import Alert
 from zenmail.composing.headline import NAME, shortened, subject_line
 from zenmail.composing.values import duration
 from zenmail.redaction.redact import Redactor
+from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import build_alert
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context, read_or_default
@@ -37,6 +39,8 @@ __all__ = [
 ]
 
 _logger = logging.getLogger(__name__)
+# Seconds to find the alerter, which knows its own deadline.
+_PATIENCE = 30.0
 
 
 def smtp_email_alerter_failure_hook(exception: BaseException) -> None:
@@ -120,23 +124,31 @@ def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> Non
         KeyboardInterrupt: ZenML stopped or interrupted the run. ZenML swallows its own
             exceptions for that when they leave a hook.
     """
+    started = time.monotonic()
     try:
-        alerter = _find_alerter()
+        alerter = call_with_timeout(_find_alerter, _PATIENCE)
         if alerter is None:
             _logger.warning(
                 "No e-mail was sent because the active stack has no alerter. Add one: "
                 "zenml stack update -al <ALERTER>"
             )
             return
-        context = current_context().refreshed()
-        alert = make(context)
+        patience = alerter.patience if is_email_alerter(alerter) else _PATIENCE
+
+        def prepare() -> tuple[RunContext, Alert | None]:
+            context = current_context().refreshed()
+            return context, make(context)
+
+        context, alert = call_with_timeout(prepare, started + patience - time.monotonic())
         if alert is None:
             return
         if is_email_alerter(alerter):
             told = event if context.step is None or event == "failed" else ""
-            alerter.post_about(context, alert, event=told, explained=True)
+            alerter.post_about(context, alert, event=told, explained=True, started=started)
         else:
             alerter.post(_as_text(alert, context))
+    except CallTimedOut:
+        _logger.error("A hook could not send its e-mail: ZenML did not answer in time.")
     except PASS_THROUGH as stop:
         raise KeyboardInterrupt(str(stop)) from stop
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from zenml.enums import MetadataResourceTypes
@@ -12,47 +13,48 @@ from zenml.models import RunMetadataRequest, RunMetadataResource
 
 from zenmail import Receipt
 from zenmail.address import parse_mailbox
+from zenmail.delivery.background import Background
 
-from .alerts.run_context import PASS_THROUGH, RunContext
+from .alerts.run_context import RunContext
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["evidence_of", "record", "record_on_run"]
+__all__ = ["as_metadata", "evidence_of", "record", "record_on_run", "recording"]
 
 _logger = logging.getLogger(__name__)
+recording = Background(10.0)
+"""Writes the records, for which no step waits."""
 
 
 def record(
-    receipt: Receipt,
-    subject: str,
-    context: RunContext,
-    *,
-    told: str = "",
-    hidden: Collection[str] = (),
+    context: RunContext, values: dict[str, Any], *, on_run: Mapping[str, Any] | None = None
 ) -> None:
-    """Record a delivery under ``email-`` and the start of its message ID.
+    """Write metadata in a thread, which the process waits for at its end, but not for long.
 
     A failure is logged at DEBUG and otherwise ignored.
 
     Args:
-        receipt: The receipt of the mail.
-        subject: Its subject.
-        context: The step, or else the run, to record it for.
-        told: The event of the run that the mail told, or "".
-        hidden: Recipients that nobody is to know of.
+        context: The step, or else the run, to write it on.
+        values: The metadata by name.
+        on_run: What to write on the run even where there is a step.
     """
     run = context.run
     if run is None:
         return
-    try:
-        if told:
-            record_on_run(run.id, run.project_id, {evidence_of(told): {"by": "hook"}})
-        record_on(context, _as_metadata(receipt, subject, hidden))
-    except PASS_THROUGH:
-        raise
-    except Exception as error:
-        _logger.debug("Could not record the delivery: %s: %s", type(error).__name__, error)
+    if context.step is None:
+        values = {**(on_run or {}), **values}
+
+    def write(_: object) -> None:
+        try:
+            if on_run and context.step is not None:
+                record_on_run(run.id, run.project_id, dict(on_run))
+            record_on(context, values)
+        except Exception as error:
+            _logger.debug("Could not record a delivery: %s: %s", type(error).__name__, error)
+
+    here = copy_context()
+    recording.submit(lambda deadline: here.run(write, deadline), lambda: None)
 
 
 def record_on(context: RunContext, values: dict[str, Any]) -> None:
@@ -102,7 +104,14 @@ def _write(resource: RunMetadataResource, project: UUID, values: dict[str, Any])
     Client().zen_store.create_run_metadata(request)
 
 
-def _as_metadata(receipt: Receipt, subject: str, hidden: Collection[str]) -> dict[str, Any]:
+def as_metadata(receipt: Receipt, subject: str, hidden: Collection[str]) -> dict[str, Any]:
+    """Return a delivery as metadata, under ``email-`` and the start of its message ID.
+
+    Args:
+        receipt: The receipt of the mail.
+        subject: Its subject.
+        hidden: Recipients that nobody is to know of.
+    """
     unseen = {parse_mailbox(item).address for item in hidden}
 
     def seen(outcomes: Mapping[str, str]) -> dict[str, str]:

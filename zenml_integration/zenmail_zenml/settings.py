@@ -11,9 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -25,7 +23,7 @@ from zenmail.address import Mailbox, parse_mailbox, split_addresses
 from zenmail.addressing import as_time_zone
 from zenmail.clean import clean_line
 from zenmail.errors import AddressError, ConfigurationError, OptionsError
-from zenmail.model import describe_validation
+from zenmail.model import LateModel, describe_validation
 
 __all__ = [
     "RUN_ALERTS",
@@ -199,10 +197,8 @@ Addresses = Annotated[tuple[str, ...], BeforeValidator(split_addresses)]
 Options = Annotated[dict[str, Any], BeforeValidator(as_mapping)]
 
 
-class Resolved(BaseModel):
+class Resolved(LateModel):
     """The settings in force for one post; see `SMTPEmailAlerterSettings` for each."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     transport: str = Field(default="smtp", min_length=1)
     transport_options: Options = Field(default_factory=dict, repr=False)
@@ -230,7 +226,7 @@ class Resolved(BaseModel):
     dry_run: bool = False
     ledger: SecretStr | None = None
     on_delivery_failure: Literal["log", "raise"] = "log"
-    delivery: Literal["now", "background"] = "now"
+    delivery: Literal["now", "background", "queue"] = "now"
     delivery_policy: Literal["at_most_once", "at_least_once"] = "at_most_once"
     max_alerts_per_run: int | None = Field(default=None, ge=1)
     templates: str = ""

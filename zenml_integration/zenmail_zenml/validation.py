@@ -69,6 +69,11 @@ def _check(raw: Mapping[str, Any]) -> None:
         replace=lambda value: value,
     )
     _check_addresses(raw, settings)
+    if settings.delivery == "queue" and raw.get("ledger") == "off":
+        raise ConfigurationError(
+            "delivery is queue, and there is no ledger to queue mails in.",
+            remedy="Add --ledger=postgresql://user:password@host/database.",
+        )
     host = PluginHost()
     if not is_secret_reference(raw.get("transport")):
         if is_secret_reference(raw.get("transport_options")):

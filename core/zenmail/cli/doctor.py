@@ -75,7 +75,7 @@ def doctor(
 ) -> None:
     """Print what each phase found, and what to do about the first that failed."""
     if sum(map(bool, (argument, alerter, every, mailer.given))) > 1:
-        raise click.UsageError("Give one of ALERTER, --alerter, --all and a transport.")
+        raise click.UsageError("Give only one of ALERTER, --alerter, --all or a transport.")
     if every:
         ctx.exit(0 if _report_all(mailer, send=send, as_json=as_json) else 1)
     stored = from_options(mailer) if mailer.given else read_alerter(argument or alerter)
@@ -101,7 +101,7 @@ def _report_all(mailer: MailerOptions, *, send: bool, as_json: bool) -> bool:
     if as_json:
         click.echo(json.dumps(found, indent=2))
     elif not rows:
-        click.echo("There is no alerter. Create one: zenmail register")
+        click.echo("No alerter is registered. Create one: zenmail register")
     elif failures:
         click.echo(f"\nTo see what to do: zenmail doctor {failures[0]}")
     return not failures
@@ -227,7 +227,9 @@ def _verify(mailer: Mailer, email: Email | None, note: Callable[[str, Check], No
 
     for name, checks in mailer.verify(email, report=note).items():
         if not checks:
-            detail = "This transport cannot check itself. Add --send to see whether it works."
+            detail = (
+                "This transport has no checks of its own. Add --send to try it with a mail."
+            )
             note(name, Check("verify", "skipped", detail))
 
 

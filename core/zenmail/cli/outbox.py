@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .app import Failure
 from .mailer_options import MailerOptions, mailer_options
-from .stored import from_options, read_alerter
+from .stored import StoredAlerter, from_options, read_alerter
 
 if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
@@ -23,8 +29,8 @@ _STATES = {
     "waiting": "is sent with the next alert, or by flush",
     "claimed": "a process has taken it",
     "sending": "a process is sending it",
-    "unknown": "may have arrived: look, then flush --unknown or drop it",
-    "failed": "refused for good, or too old",
+    "unknown": "may have arrived: check, then flush --unknown or drop it",
+    "failed": "rejected permanently, or too old",
     "aside": "cannot be read and is never sent",
 }
 _ledger = click.option(
@@ -35,15 +41,15 @@ _ledger = click.option(
     help="The ledger: the path of an SQLite file, or postgresql://user@host/database.",
 )
 _alerter = click.option(
-    "--alerter", metavar="NAME", help="Use the ledger of this alerter of ZenML's."
+    "--alerter", metavar="NAME", help="Use the ledger of this alerter in ZenML."
 )
 
 
 @click.group(
-    short_help="Look after mails that wait.",
-    help="""Look after the mails that could not be delivered yet.
+    short_help="Manage waiting mails.",
+    help="""Manage the mails that could not be delivered yet.
 
-    They are in a ledger: the one that --ledger names, or that of an alerter of ZenML's, which
+    They are in a ledger: the one that --ledger names, or that of a ZenML alerter, which
     --alerter names; by default the active stack's.
 
     \b
@@ -51,6 +57,7 @@ _alerter = click.option(
       zenmail outbox list --ledger=alerts.db
       zenmail outbox show 3f00000000000000
       zenmail outbox flush --alerter=email_alerter
+      zenmail outbox work --alerter=email_alerter --rate=30/min
       zenmail outbox drop --failed --ledger=alerts.db
     """,
 )
@@ -87,7 +94,7 @@ def list_mails(ledger: str | None, alerter: str | None, as_json: bool) -> None:
 @click.argument("name")
 @_ledger
 @_alerter
-@click.option("--raw", is_flag=True, help="Print the mail as it travels.")
+@click.option("--raw", is_flag=True, help="Print the raw mail.")
 def show(name: str, ledger: str | None, alerter: str | None, raw: bool) -> None:
     """Show one mail, by the name that list prints."""
     entry = _open(ledger, alerter).outbox.show(name)
@@ -99,24 +106,26 @@ def show(name: str, ledger: str | None, alerter: str | None, raw: bool) -> None:
     click.echo(f"To: {', '.join(entry.recipients)}")
     click.echo(f"Since: {entry.created.isoformat(sep=' ', timespec='seconds')}")
     click.echo(f"Tries: {entry.tries}")
-    click.echo(f"Reason: {entry.reason or 'none noted'}")
+    click.echo(f"Reason: {entry.reason or 'none recorded'}")
     click.echo(f"Message-ID: {entry.email.message_id}\n\n{entry.email.text}")
 
 
 @outbox.command(
-    short_help="Send what waits.",
-    help="""Send what waits, the oldest first, through the alerter, or through a transport
-    given here.
+    short_help="Send the waiting mails.",
+    help="""Send the waiting mails, oldest first, through the alerter or a transport given
+    here.
 
-    Exit status: 0 when nothing waits any more, 1 when something could not be sent.
+    Exit status: 0 when no mail is waiting any more, 1 when one could not be sent.
     """,
 )
 @_ledger
 @_alerter
 @mailer_options
 @click.option("--limit", type=click.IntRange(min=1), help="Send at most this many.")
-@click.option("--unknown", is_flag=True, help="Send those, too, that may have arrived.")
-@click.option("--failed", is_flag=True, help="Send those, too, that failed.")
+@click.option(
+    "--unknown", is_flag=True, help="Also resend mails that may already have arrived."
+)
+@click.option("--failed", is_flag=True, help="Also resend mails that failed.")
 @click.pass_context
 def flush(
     ctx: click.Context,
@@ -127,18 +136,14 @@ def flush(
     unknown: bool,
     failed: bool,
 ) -> None:
-    """Send the mails and print what became of each."""
+    """Send the mails and print the outcome of each."""
     from rich.console import Console
 
-    if alerter and mailer.given:
-        raise click.UsageError("Name an alerter or a transport, not both.")
-    stored = from_options(mailer) if mailer.given else read_alerter(alerter)
-    location = ledger or stored.ledger
-    _ledger_of(location, stored.name)
+    stored, location = _sender(ledger, alerter, mailer)
     also = [state for state, wanted in (("unknown", unknown), ("failed", failed)) if wanted]
     with (
         stored.mailer(ledger=location) as opened,
-        Console(stderr=True).status("Sending what waits ..."),
+        Console(stderr=True).status("Sending the waiting mails ..."),
     ):
         receipts = opened.flush(limit=limit, also=also)  # type: ignore[arg-type]
     for receipt in receipts:
@@ -148,12 +153,124 @@ def flush(
     ctx.exit(0 if delivered == len(receipts) else 1)
 
 
+_PER_MINUTE = {"s": 60.0, "min": 1.0, "h": 1 / 60, "d": 1 / 1440}
+
+
+def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """Return the mails a minute."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"([0-9]*[1-9][0-9]*)(?:/(s|min|h|d))?", text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is not a rate such as 30/min or 500/h.")
+    return int(found[1]) * _PER_MINUTE[found[2] or "min"]
+
+
+@outbox.command(
+    short_help="Keep sending what waits.",
+    help="""Send what waits, and what comes in, until stopped by SIGTERM or Ctrl-C.
+
+    It serves alerters with delivery=queue: their processes only write mails down, and this one
+    has the connections. Mails under way are finished before it ends. Any number of workers may
+    share a ledger.
+
+    Exit status: 0; with --once 1 if a mail could not be sent.
+    """,
+)
+@_ledger
+@_alerter
+@mailer_options
+@click.option(
+    "--rate",
+    metavar="N/UNIT",
+    callback=_parse_rate,
+    help="Send at most this many per s, min, h or d, such as 30/min.",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many mails to send at the same time.",
+)
+@click.option("--once", is_flag=True, help="Send what is due now, then end.")
+@click.option("--json", "as_json", is_flag=True, help="Log as lines of JSON.")
+@click.pass_context
+def work(
+    ctx: click.Context,
+    ledger: str | None,
+    alerter: str | None,
+    mailer: MailerOptions,
+    rate: float | None,
+    connections: int,
+    once: bool,
+    as_json: bool,
+) -> None:
+    """Run a worker."""
+    from ..delivery.worker import Worker
+
+    stored, location = _sender(ledger, alerter, mailer)
+    with (
+        _until_told() as stop,
+        _log_to_stderr(as_json),
+        stored.mailer(ledger=location) as opened,
+    ):
+        worker = Worker(opened, connections=connections, rate=rate)
+        worker.run(stop, once=once)
+    ctx.exit(1 if once and worker.failed else 0)
+
+
+@contextmanager
+def _until_told() -> Iterator[threading.Event]:
+    """Give an event that SIGTERM and Ctrl-C set."""
+    stop = threading.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _log_to_stderr(as_json: bool) -> Iterator[None]:
+    """Log what the worker does."""
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(_JSONLines() if as_json else text)
+    logger = logging.getLogger("zenmail")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+_FIELDS = ("mail", "health")
+
+
+class _JSONLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, timezone.utc)
+        line = {
+            "time": moment.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        fields = vars(record)
+        return json.dumps(line | {name: fields[name] for name in _FIELDS if name in fields})
+
+
 @outbox.command(short_help="Delete mails.")
 @click.argument("names", nargs=-1)
 @_ledger
 @_alerter
-@click.option("--failed", is_flag=True, help="Delete all that failed.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--failed", is_flag=True, help="Delete all failed mails.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def drop(
     names: Sequence[str], ledger: str | None, alerter: str | None, failed: bool, yes: bool
 ) -> None:
@@ -169,6 +286,18 @@ def drop(
     for name in chosen:
         box.drop(name)
     click.echo(f"{len(chosen)} mails deleted.")
+
+
+def _sender(
+    ledger: str | None, alerter: str | None, mailer: MailerOptions
+) -> tuple[StoredAlerter, str]:
+    """Return what sends the mails, and the ledger that they are in."""
+    if alerter and mailer.given:
+        raise click.UsageError("Name an alerter or a transport, not both.")
+    stored = from_options(mailer) if mailer.given else read_alerter(alerter)
+    location = ledger or stored.ledger
+    _ledger_of(location, stored.name)
+    return stored, location
 
 
 def _open(ledger: str | None, alerter: str | None) -> Ledger:

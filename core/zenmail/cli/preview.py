@@ -21,8 +21,8 @@ __all__ = ["preview"]
     short_help="See what a mail looks like.",
     help="""See what a mail looks like: write it as HTML, text and .eml, and open the HTML.
 
-    KIND is the kind of mail to make up an example of, success by default. With --alert the
-    mail is made from a JSON file that holds the fields of an alert. Nothing is sent.
+    KIND is one of the mails that ZenML runs sent, success by default. With --alert the mail
+    is made from a JSON file that holds the fields of an alert. Nothing is sent.
 
     \b
     Examples:
@@ -33,8 +33,6 @@ __all__ = ["preview"]
     """,
 )
 @click.argument("kind", required=False)
-@click.option("--variant", metavar="NAME", default="plain", show_default=True,
-              help="Which content to fill in.")  # fmt: skip
 @click.option(
     "--alert",
     "source",
@@ -51,13 +49,10 @@ __all__ = ["preview"]
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the files.  [default: a new temporary folder]",
 )
-@click.option("--list", "listed", is_flag=True, help="List the kinds and variants.")
-@click.option(
-    "--open/--no-open", "opened", default=True, help="Open the HTML in the browser, or do not."
-)
+@click.option("--list", "listed", is_flag=True, help="List the kinds.")
+@click.option("--open/--no-open", "opened", default=True, help="Open the HTML in the browser.")
 def preview(
     kind: str | None,
-    variant: str,
     source: Path | None,
     templates: str | None,
     output: Path | None,
@@ -65,27 +60,25 @@ def preview(
     opened: bool,
 ) -> None:
     """Write an alert's mail into a folder and open it."""
-    from ..composing import gallery
+    from ..composing import samples
 
+    kinds = samples.sample_names()
     if listed:
-        click.echo(f"Kinds:    {', '.join(gallery.KINDS)}")
-        click.echo(f"Variants: {', '.join(gallery.VARIANTS)}")
+        click.echo("\n".join(kinds))
         return
     if source is not None:
         if kind is not None:
             raise click.UsageError("Give KIND or --alert, not both.")
         alert, name = _read(source), source.stem
     else:
-        kind = kind or "success"
-        for word, known in ((kind, gallery.KINDS), (variant, gallery.VARIANTS)):
-            if word not in known:
-                raise Failure(
-                    f"There is no {word!r}.", remedy=f"There are: {', '.join(known)}.",
-                    exit_code=2,
-                )  # fmt: skip
-        alert, name = gallery.sample(kind, variant), f"{kind}-{variant}"
+        name = kind or "success"
+        if name not in kinds:
+            raise Failure(
+                f"There is no {name!r}.", remedy=f"There are: {', '.join(kinds)}.", exit_code=2
+            )
+        alert = samples.sample(name)
     folder = (output or Path(tempfile.mkdtemp(prefix="zenmail-preview-"))).absolute()
-    written = gallery.preview(alert, folder, name=name, templates=templates)
+    written = samples.preview(alert, folder, name=name, templates=templates)
     for path in written:
         if path is not None:
             click.echo(path)
@@ -102,7 +95,7 @@ def _read(source: Path) -> Alert:
         raise Failure(f"{source} is not JSON: {error}.", exit_code=2) from error
     if not isinstance(values, dict):
         raise Failure(
-            f"{source} holds no JSON object.",
+            f"{source} does not contain a JSON object.",
             remedy='Write it like {"title": "Step failed", "severity": "error"}.',
             exit_code=2,
         )

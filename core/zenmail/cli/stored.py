@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
+from threading import Timer
 from typing import TYPE_CHECKING, Protocol, cast
 
 import click
@@ -145,16 +146,14 @@ def _store() -> AlerterStore:
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Say on standard error what is waited for: with a spinner on a terminal, else a line."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if console.is_terminal:
-        with console.status(f"{what} ..."):
-            yield
-    else:
-        click.echo(f"{what} ...", err=True)
+    """Say on standard error what is waited for, once that has taken a second."""
+    timer = Timer(1.0, click.echo, (f"{what} ...",), {"err": True})
+    timer.daemon = True
+    timer.start()
+    try:
         yield
+    finally:
+        timer.cancel()
 
 
 def from_options(mailer: MailerOptions) -> StoredAlerter:

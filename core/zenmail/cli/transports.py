@@ -34,7 +34,7 @@ class _Found:
 
 @click.command(
     short_help="List transports and their options.",
-    help="""List the transports: who offers them, and which options they take.
+    help="""List the transports, the packages that provide them, and their options.
 
     With NAME, show one transport's options with their types and defaults.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import islice
@@ -13,6 +12,7 @@ from typing import Any, Final
 from ..alert import Alert
 from ..attachment import Attachment
 from ..clean import clean_line, clean_text
+from ..patterns import pattern
 from ..redaction.names import Secrecy, is_secret
 from ..redaction.redact import Redactor
 from .content import Content
@@ -42,7 +42,7 @@ _LONGEST_HEADER: Final = 900
 _SCREEN: Final = 1500
 _SCREEN_LINES: Final = 40
 _PREHEADER: Final = 140
-_PARAGRAPH: Final = re.compile(r"\n[ \t]*\n")
+_PARAGRAPH: Final = pattern(r"\n[ \t]*\n")
 _NOTHING: Final = Rendered("", "")
 _FIRST_FACTS: Final = 8
 _MOST_PICTURES: Final = 100
@@ -51,7 +51,7 @@ _MOST_COLUMNS: Final = 200
 _MOST_ROWS: Final = 1000
 _LARGEST_CSV: Final = 40_000
 _SCALARS: Final = (str, int, float, bool, type(None))
-_MARKS: Final = re.compile(r"^[ #>*`_-]+|[*`_ ]+$")
+_MARKS: Final = pattern(r"^[ #>*`_-]+|[*`_ ]+$")
 
 _Section = tuple[str, Sequence[tuple[str, str]]]
 
@@ -236,6 +236,8 @@ class ContentBuilder:
             if secrecy or type(value) not in _SCALARS:
                 value = self._shield.mask(value, secrecy)
                 if inner := plain_mapping(value):
+                    if label == "Parameters" and self._alert.changed:
+                        inner = _changed_first(inner, self._alert.changed)
                     sections.append((self._safe.one(label, limits.cell), self._section(inner)))
                     continue
             pairs.append((label, self._format(value)))
@@ -311,8 +313,7 @@ class ContentBuilder:
         safe: list[Table] = []
         for title, source in islice(tables.items(), limits.tables):
             try:
-                table = to_table(title, source, rows=limits.rows, columns=_MOST_COLUMNS)
-                whole = self._safe_table(table)
+                whole = self._table(title, source, limits.rows)
                 shown = fit(whole, limits.columns)
                 if len(shown.columns) < len(whole.columns):
                     self._attach_csv(title, source, len(safe))
@@ -328,14 +329,13 @@ class ContentBuilder:
 
     def _attach_csv(self, title: str, source: object, number: int) -> None:
         """Attach a table that is too wide for the mail."""
-        table = to_table(title, source, rows=_MOST_ROWS, columns=_MOST_COLUMNS, exact=True)
-        table = self._safe_table(table)
+        table = self._table(title, source, _MOST_ROWS, exact=True)
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\r\n")
         writer.writerow(table.columns)
         kept = 0
         for row in table.rows:
-            if stream.tell() > _LARGEST_CSV * self._limits.rows / Limits.rows:
+            if stream.tell() > _LARGEST_CSV * self._limits.rows / Limits().rows:
                 break
             writer.writerow(row)
             kept += 1
@@ -348,7 +348,15 @@ class ContentBuilder:
         extent = f"The first {kept:,} rows" if cut else "All rows and columns"
         self.note(f'{extent} of "{table.title}" are attached as {name}.')
 
-    def _safe_table(self, table: Table) -> Table:
+    def _table(self, title: str, source: object, rows: int, *, exact: bool = False) -> Table:
+        table = to_table(
+            title,
+            source,
+            rows=rows,
+            columns=_MOST_COLUMNS,
+            exact=exact,
+            pass_through=self._pass_through,
+        )
         secrecies: list[Secrecy] = [self._shield.secrecy_of(name) for name in table.columns]
         headings = [name.lower() for name in table.columns]
         named = next((at for at in range(len(headings)) if headings[at] in _NAMES), 0)
@@ -397,7 +405,7 @@ class ContentBuilder:
             if name == clean_text(given):
                 headers[given] = value
             else:
-                self.note("A header is left out, because its name holds a secret.")
+                self.note("A header was left out because its name contains a secret.")
         return headers
 
     def _attachments(self) -> tuple[Attachment, ...]:
@@ -455,6 +463,12 @@ class ContentBuilder:
                 )
             )
         return view
+
+
+def _changed_first(parameters: Mapping[Any, Any], changed: Sequence[str]) -> Mapping[Any, Any]:
+    first = {f"{name} (changed)": parameters[name] for name in changed if name in parameters}
+    others = {name: value for name, value in parameters.items() if name not in changed}
+    return {**first, **others}
 
 
 def _honest(label: str, url: str) -> str:

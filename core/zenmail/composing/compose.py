@@ -14,6 +14,7 @@ from ..address import parse_mailbox, split_valid
 from ..addressing import Addressing
 from ..clean import as_text, clean_line
 from ..errors import ConfigurationError, TemplateError
+from ..patterns import pattern
 from ..runtime.forks import defer_forks
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ _IMPORTANCE: Final[dict[str, Literal["high"]]] = {"critical": "high", "error": "
 _SMALLER: Final = (0.5, 0.25, 0.1, 0.03)
 _HTML_LIMIT: Final = 60_000
 _MAIL_LIMIT: Final = 100_000
-# Below this, no encoding can bring a mail near its limit.
-_SMALL: Final = 24_000
+# Below this many characters, no encoding can bring a mail near its limit: base64 makes four
+# bytes of three, and no character has more than four.
+_SMALL: Final = 16_000
+# Of ASCII text, base64 makes 37 % more; the header fields take the rest.
+_SMALL_ASCII: Final = 60_000
 
 
 def compose(
@@ -133,8 +137,7 @@ def compose_addressed(
             importance=_IMPORTANCE.get(alert.severity, "normal"),
             date=alert.occurred_at,
         )
-        own = len(text) + (len(html) if html and builder.html is None else 0)
-        return email, (own < _SMALL and not builder.spilled_files) or _fits(email, builder)
+        return email, _fits(email, builder)
 
     email, fits = draft(1.0)
     for scale in _SMALLER:
@@ -145,7 +148,7 @@ def compose_addressed(
 
 
 def require_alert(value: object) -> None:
-    """See to it that a caller who knows no types gave an alert.
+    """Check that an untyped caller gave an alert.
 
     Raises:
         ConfigurationError: It is something else.
@@ -154,7 +157,7 @@ def require_alert(value: object) -> None:
 
     if not isinstance(value, Alert):
         raise ConfigurationError(
-            f"A {type(value).__name__} is no alert.",
+            f"Expected an Alert, got {type(value).__name__}.",
             remedy='Make one: Alert(title="...", body="...").',
         )
 
@@ -172,7 +175,7 @@ def _revealed(secrets: Any) -> tuple[str, ...]:
     elif not isinstance(secrets, Iterable) or isinstance(secrets, memoryview):
         raise ConfigurationError(
             f"Among the secrets is a {type(secrets).__name__}.",
-            remedy="Give a list of the values as texts.",
+            remedy="Give a list of strings.",
         )
     return tuple(value for item in secrets for value in _revealed(item))
 
@@ -213,15 +216,14 @@ def _parts(
 
 def _fits(email: Email, builder: ContentBuilder) -> bool:
     """Whether the mail, without what the alert brought itself, is within its limits."""
-    brought = () if builder.html is None else (builder.html,)
-    if not brought and email.html and len(email.html.encode("utf-8")) > _HTML_LIMIT:
+    html = (email.html or "") if builder.html is None else ""
+    spilled = builder.spilled_files
+    size = len(email.text) + len(html) + sum(len(file.content or b"") for file in spilled)
+    if size < (_SMALL_ASCII if email.text.isascii() and html.isascii() else _SMALL):
+        return True
+    if len(html.encode("utf-8")) > _HTML_LIMIT:
         return False
-    slim = email.model_copy(
-        update={
-            "attachments": tuple(builder.spilled_files),
-            **({"html": None} if brought else {}),
-        }
-    )
+    slim = email.model_copy(update={"attachments": tuple(spilled), "html": html or None})
     return slim.size() <= _MAIL_LIMIT
 
 
@@ -242,7 +244,7 @@ def _list_id(given: str) -> str:
     return list_id_for(given) if given else ""
 
 
-_LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
+_LIST_ID = pattern(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
 
 
 def list_id_for(pipeline: str) -> str:

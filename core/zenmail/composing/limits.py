@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 __all__ = ["Limits"]
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """The most characters, or items, of each kind that a mail holds."""
 
     title: int = 200
@@ -34,12 +33,4 @@ class Limits:
         """Return the limits multiplied by a factor below 1."""
         if factor >= 1:
             return self
-        return replace(
-            self,
-            **{
-                item.name: max(
-                    2 if (value := getattr(self, item.name)) < 100 else 80, int(value * factor)
-                )
-                for item in fields(self)
-            },
-        )
+        return Limits(*[max(2 if most < 100 else 80, int(most * factor)) for most in self])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ..patterns import pattern
+
 __all__ = ["href", "is_web_address", "true_host"]
 
-_HOST = re.compile(
+_HOST = pattern(
     r"(?:[^\s/?#@]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::\d{1,5})?(?=[/?#]|\Z)"
 )
-_ILLEGAL = re.compile(r"[\x00-\x20\"<>\\^`{|}\[\]]|%(?![0-9A-Fa-f]{2})")
+_ILLEGAL = pattern(r"[\x00-\x20\"<>\\^`{|}\[\]]|%(?![0-9A-Fa-f]{2})")
 
 
 def is_web_address(url: str) -> bool:
@@ -37,12 +39,12 @@ def href(url: str) -> str:
     return url[:start] + _ILLEGAL.sub(lambda found: f"%{ord(found[0]):02X}", url[start:])
 
 
-_ADDRESS = re.compile(
+_ADDRESS = pattern(
     r"\s*(?P<scheme>https?://)?(?:[^\s/?#@]*@)?(?:www\.)?"
     r"(?P<host>[^\s/?#@:\\]+\.[^\W\d_]{2,24}|xn--[\w.-]+)\.?(?::\d+)?(?P<path>[/?#]|\s*\Z)",
     re.IGNORECASE,
 )
-_FILE = re.compile(
+_FILE = pattern(
     r".*\.(?:py|md|txt|json|ya?ml|csv|html?|ipynb|pkl|parquet|toml|log|zip|gz|sh|png|jpe?g|pdf"
     r"|pt|bin|onnx|ckpt|cfg|ini|sql|rs|so)\Z",
     re.IGNORECASE,

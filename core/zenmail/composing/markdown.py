@@ -14,6 +14,7 @@ from html import escape as _escape
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..patterns import pattern
 from .links import href, is_web_address, true_host
 from .plaintext import aligned, wrap
 
@@ -38,14 +39,14 @@ class Rendered(NamedTuple):
 
 
 # A text without any of these needs no parser.
-_MARKED = re.compile(
+_MARKED = pattern(
     r"[*`\\\[|]|<[a-zA-Z]|^ {0,3}(?:#|>|[-+] |[-+]$|\d{1,9}[.)][ \n]|~~~|---)|^(?: {4}|\t)",
     re.MULTILINE,
 )
-_WEB = re.compile(r"https?://[^\s<>\"'`\x00-\x20]+", re.IGNORECASE)
-_PARAGRAPH_END = re.compile(r"\n[ \t]*\n\s*")
-_SPACES = re.compile(r"(?m)^ +|  +|\t")
-_WINDOWS_PATH = re.compile(r"(?<![A-Za-z])[A-Za-z]:\\|\\\\[\w.$-]+\\|\w\\\w")
+_WEB = pattern(r"https?://[^\s<>\"'`\x00-\x20]+", re.IGNORECASE)
+_PARAGRAPH_END = pattern(r"\n[ \t]*\n\s*")
+_SPACES = pattern(r"(?m)^ +|  +|\t")
+_WINDOWS_PATH = pattern(r"(?<![A-Za-z])[A-Za-z]:\\|\\\\[\w.$-]+\\|\w\\\w")
 
 _P = '<p style="margin:0 0 12px">\n'
 _CODE = (
@@ -56,12 +57,8 @@ _PRE = (
     f'<pre class="k" dir="ltr" style="margin:0 0 12px;padding:12px;border-radius:6px;{_CODE};'
     'line-height:1.5;white-space:pre-wrap;overflow-wrap:anywhere;text-align:left">'
 )
-_PRE_ALIGNED = (
-    f'<pre class="k" dir="ltr" tabindex="0" style="margin:0 0 12px;padding:12px;'
-    f"border-radius:6px;{_CODE};line-height:1.5;white-space:pre;overflow-x:auto;"
-    'text-align:left">'
-)
-_COLUMNS = re.compile(r"\S {2,}\S")
+_PRE_ALIGNED = _PRE.replace('class="k"', 'class="k y" tabindex="0"')
+_COLUMNS = pattern(r"\S {2,}\S")
 _CELL = "padding:6px 10px;border:1px solid #d5dae1;vertical-align:top;overflow-wrap:anywhere"
 
 
@@ -189,6 +186,10 @@ def _same(url: str) -> str:
     return url
 
 
+# From here on, scripts write no spaces between words.
+_CJK = "\u2e80"
+
+
 def _emphasis(state: StateInline, silent: bool) -> bool:
     """Treat asterisks as marks only where a writer would put them: around whole words."""
     from markdown_it.rules_inline.state_inline import Delimiter
@@ -202,13 +203,13 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     opens = (
         not after.isspace()
         and after not in "*/.,;:!?)]}|\\"
-        and (before.isspace() or before in "([{\"'>-\u2013\u2014_:|")
+        and (before.isspace() or before in "([{\"'>-\u2013\u2014_:|" or before >= _CJK)
     )
     closes = (
         not before.isspace()
         and before not in "*/([{|\\"
         and not (
-            after.isalnum()
+            (after.isalnum() and after < _CJK)
             or after in "_/\\*"
             or (after == "." and source[start + length + 1 : start + length + 2].isalnum())
         )

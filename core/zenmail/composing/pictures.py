@@ -123,7 +123,7 @@ def _read(source: Any) -> bytes:
         data = read()
         if isinstance(data, bytes):
             return data
-    raise _Unusable(f"a {type(source).__name__} is no picture that zenmail knows")
+    raise _Unusable(f"zenmail cannot make a picture of {type(source).__name__}")
 
 
 def figure_of(source: Any) -> Any:
@@ -216,7 +216,7 @@ def _shrink(data: bytes) -> bytes:
             image.load()
             smaller = _pil(image, image.save)
     except (OSError, Pillow.DecompressionBombError):
-        raise _Unusable("it is no PNG, JPEG, GIF or WebP that can be read") from None
+        raise _Unusable("it is not a readable PNG, JPEG, GIF or WebP file") from None
     if len(smaller) > LARGEST:
         raise _Unusable(f"it is larger than {LARGEST / 1_000_000:.1f} MB")
     return smaller

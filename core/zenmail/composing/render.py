@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import pkgutil
-import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache, wraps
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from ..errors import TemplateError
+from ..patterns import pattern
 from ..runtime.forks import defer_forks
 from ..runtime.timeouts import CallTimedOut, call_with_timeout
 from .content import Content
-from .links import href, is_web_address
-from .plaintext import aligned, wrap
+from .filters import Variables, jinja_settings, prepared
+from .precompiled import renderer
 
 if TYPE_CHECKING:
-    from jinja2 import BaseLoader, Environment, Template
-
-    from .tables import Metric
+    from jinja2 import BaseLoader, Environment
 
 __all__ = ["TEMPLATE_SECONDS", "Page", "users_loader"]
 
@@ -59,10 +56,7 @@ class Page:
         return _tidy(self._own("alert.txt"))
 
     def _own(self, name: str) -> str:
-        template = _builtin_template(name)
-        # The context is not copied, and lacks Jinja's globals, which ours does not use.
-        context = template.new_context(self._variables, shared=True)
-        return "".join(template.root_render_func(context))
+        return "".join(renderer(name)(Variables(self._variables)))
 
     def with_templates(self, templates: str | Path, name: str) -> str | None:
         """Return a part rendered with one of the user's templates.
@@ -150,7 +144,6 @@ def _reason(error: Exception) -> str:
 
 # Mail programs fill their preview with what follows, so that nothing is to follow.
 _PADDING: Final = Markup(("\n" + " &#847;" * 10) * 10)  # noqa: S704 - a constant
-_TITLE_SIZES: Final = ((22, "g1"), (38, "g2"))
 
 
 class _Tone(NamedTuple):
@@ -183,116 +176,6 @@ def _tidy(text: str) -> str:
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
     return text.strip("\n") + "\n"
-
-
-# --- zenmail's own templates
-
-
-# Jinja renders each block through a chain of generators. Our own templates, when nothing
-# extends them, do without.
-_BLOCK_TAG: Final = re.compile(r"\{% (?:block \w+|endblock) %\}\n?")
-
-
-@cache
-def _builtin() -> Environment:
-    from jinja2 import Environment, FunctionLoader
-
-    return _prepared(
-        Environment(loader=FunctionLoader(_without_blocks), **_settings())  # noqa: S701
-    )
-
-
-def _without_blocks(name: str) -> str:
-    source = pkgutil.get_data("zenmail.composing", f"templates/{name}") or b""
-    return _BLOCK_TAG.sub("", source.decode("utf-8"))
-
-
-@cache
-def _builtin_template(name: str) -> Template:
-    return _builtin().get_template(name)
-
-
-def _settings() -> dict[str, Any]:
-    from jinja2 import StrictUndefined
-
-    return {
-        "autoescape": lambda name: name is None or not name.endswith(".txt"),
-        "undefined": StrictUndefined,
-        "trim_blocks": True,
-        "lstrip_blocks": True,
-    }
-
-
-def _prepared(environment: Environment) -> Environment:
-    environment.filters["wrap"] = wrap
-    environment.filters["columns"] = _columns
-    environment.filters["pairs"] = _pairs
-    environment.filters["href"] = href
-    environment.filters["page_title"] = _page_title
-    environment.filters["size"] = _size
-    environment.filters["first_line"] = _first_line
-    environment.filters["other_lines"] = _other_lines
-    environment.filters["unbroken"] = _unbroken
-    environment.filters["metric_rows"] = _metric_rows
-    environment.tests["web_address"] = is_web_address
-    return environment
-
-
-def _pairs(rows: Iterable[tuple[str, str]], indent: str = "") -> str:
-    return "\n".join(
-        [
-            wrap(f"{name}: {value}" if name else value, f"{indent}  ", indent)
-            for name, value in rows
-        ]
-    )
-
-
-def _page_title(title: str) -> str:
-    # Validators warn above 70 characters, and count them escaped.
-    short = title[:70]
-    while len(escape(short)) > 70:
-        short = short[:-1]
-    return short
-
-
-def _columns(
-    rows: Iterable[Sequence[str]], right: Iterable[int] = (), most: int | None = None
-) -> str:
-    cells = [[" ".join(str(cell).split()) for cell in row[:most]] for row in rows]
-    return "\n".join(aligned(cells, right=frozenset(right)))
-
-
-def _metric_rows(metrics: Iterable[Metric]) -> list[list[str]]:
-    words = {"good": ", better", "bad": ", worse", "": ""}
-    rows = [[*metric[:3], metric.change + words[metric.trend]] for metric in metrics]
-    return [["Metric", "Value", "Baseline", "Change"], *rows]
-
-
-def _size(title: str) -> str:
-    """Return the class of a title that fills two lines of a phone at most."""
-    width = sum(1 if character < "\u1100" else 2 for character in title)
-    return next((name for limit, name in _TITLE_SIZES if width <= limit), "g3")
-
-
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
-
-
-def _other_lines(text: str) -> str:
-    return text[len(_first_line(text)) :]
-
-
-def _unbroken(text: str) -> Markup:
-    """Return a change whose numbers are not broken, though the line may be between them."""
-    amount, _, share = text.rpartition(" (")
-    if not amount:
-        return _PIECE.format(Markup(""), text)
-    # A phone has room for the share alone.
-    return Markup(" ").join([_PIECE.format(_WIDE, amount), _PIECE.format("", f"({share}")])
-
-
-_PIECE: Final = Markup('<span {}style="white-space:nowrap">{}</span>')
-_WIDE: Final = Markup('class="w" ')
 
 
 # --- the user's templates, in a sandbox
@@ -329,9 +212,8 @@ def _sandbox(templates: str) -> Environment:
                 return False
             return super().is_safe_attribute(obj, attr, value)
 
-    environment = _prepared(
-        Sandbox(loader=ChoiceLoader([users, PrefixLoader({"zenmail": own})]), **_settings())
-    )
+    loader = ChoiceLoader([users, PrefixLoader({"zenmail": own})])
+    environment = prepared(Sandbox(loader=loader, **jinja_settings()))
     for name in ("batch", "center", "format", "indent", "slice"):
         environment.filters[name] = _bounded(environment.filters[name])
     return environment
@@ -341,7 +223,7 @@ def _sandbox(templates: str) -> Environment:
 _PADDING_METHODS: Final = frozenset(
     {"center", "expandtabs", "format", "format_map", "ljust", "replace", "rjust", "zfill"}
 )
-_WIDE_FORMAT: Final = re.compile(r"%[^A-Za-z]*(?:\d{5}|\*)")
+_WIDE_FORMAT: Final = pattern(r"%[^A-Za-z]*(?:\d{5}|\*)")
 
 
 def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:

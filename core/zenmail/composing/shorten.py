@@ -7,12 +7,13 @@ from html import escape
 
 from ..attachment import Attachment
 from ..email import Email
+from ..patterns import pattern
 
 __all__ = ["shorten", "without_missing_files"]
 
 # What is left of the text when the server does not say how much it takes.
 _CAUTIOUS = 32 * 1024
-_BODY_TAG = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_BODY_TAG = pattern(r"<body\b[^>]*>", re.IGNORECASE)
 
 
 def shorten(email: Email, limit: int) -> Email | None:
@@ -62,7 +63,7 @@ def without_missing_files(email: Email) -> Email:
     if not gone:
         return email
     kept = tuple(item for item in email.attachments if item not in gone)
-    return _noted(email.replace(attachments=kept), f"{_left_out(gone)} Gone from the disk.")
+    return _noted(email.replace(attachments=kept), f"{_left_out(gone)} No longer on disk.")
 
 
 def _left_out(attachments: tuple[Attachment, ...]) -> str:

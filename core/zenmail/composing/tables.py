@@ -216,7 +216,13 @@ class _Grid:
 
 
 def to_table(
-    title: str, source: object, *, rows: int = 20, columns: int = 6, exact: bool = False
+    title: str,
+    source: object,
+    *,
+    rows: int = 20,
+    columns: int = 6,
+    exact: bool = False,
+    pass_through: tuple[type[BaseException], ...] = (),
 ) -> Table:
     """Return a DataFrame, mappings or sequences as a table of limited size.
 
@@ -227,8 +233,18 @@ def to_table(
         rows: The most rows to show.
         columns: The most columns to show.
         exact: Keep all digits, and leave out what stands for a missing value.
+        pass_through: Exceptions that end the program and are never caught.
     """
     grid = _grid(source, rows, columns)
+
+    def shown(value: object) -> str:
+        try:
+            return _exact(value) if exact else _cell(value)
+        except pass_through:
+            raise
+        except Exception as error:  # one cell must not cost the table
+            return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+
     right = {
         at
         for at in range(len(grid.columns))
@@ -247,7 +263,7 @@ def to_table(
     return Table(
         title,
         [_cell(name) for name in grid.columns],
-        [[_exact(value) if exact else _cell(value) for value in row] for row in grid.rows],
+        [[shown(value) for value in row] for row in grid.rows],
         frozenset(right),
         f"{' and '.join(left_out)} are not shown." if left_out else "",
     )
@@ -329,10 +345,13 @@ def _cell(value: object) -> str:
 
 
 def _grid(source: Any, limit: int, width: int) -> _Grid:
+    if type(source).__name__ == "Styler":
+        source = source.data
     shape = getattr(source, "shape", None)
     if _is_arrow(source):
         return _arrow(source, limit, width)
-    if hasattr(source, "columns") and isinstance(shape, tuple) and len(shape) == 2:
+    # In this order: a lazy frame of Polars warns when it is asked for its columns.
+    if isinstance(shape, tuple) and len(shape) == 2 and hasattr(source, "columns"):
         return _frame(source, limit, width)
     if isinstance(shape, tuple) and hasattr(source, "to_dict") and hasattr(source, "index"):
         source = source.to_dict()
@@ -340,10 +359,13 @@ def _grid(source: Any, limit: int, width: int) -> _Grid:
     if foreign is not None:
         return _grid(foreign, limit, width)
     if callable(tolist := getattr(source, "tolist", None)):
+        array = source
         source = source[:limit].tolist() if isinstance(shape, tuple) and shape else tolist()
         grid = _grid(source, limit, width)
         if isinstance(shape, tuple) and shape:
             grid.total_rows = shape[0]
+        names = getattr(getattr(array, "dtype", None), "names", None)
+        grid.columns = list(names or grid.columns)[: len(grid.columns)]
         return grid
     if isinstance(source, Mapping):
         return _from_mapping(source, limit, width)
@@ -419,6 +441,8 @@ def _from_mapping(source: Mapping[Any, Any], limit: int, width: int) -> _Grid:
             for at in range(min(limit, height))
         ]
         return _Grid([_title(name) for name in names], rows, height, len(source))
+    if values and all(isinstance(value, Mapping) for value in values):
+        return _from_rows([{"": name, **value} for name, value in source.items()], limit, width)
     pairs: list[list[object]] = [
         [_title(name), value] for name, value in islice(source.items(), limit)
     ]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ..patterns import pattern
+
 __all__ = ["TracebackView", "view_traceback"]
 
-_FRAME = re.compile(
+_FRAME = pattern(
     r'[\s|+]*File "(?P<file>[^"\n]{1,400})", line (?P<line>\d{1,9})'
     r"(?:, in (?P<where>.{1,200}))?"
 )
-_INSTALLED = re.compile(r"[/\\](?:site|dist)-packages[/\\](?P<package>[^/\\]{1,80})")
-_COMPILED = re.compile(r"^(?P<package>\w{1,80})[/\\].{1,300}\.(?:pyx|pxi)$")
-_STANDARD = re.compile(r"[/\\]lib(?:64)?[/\\]python\d|[Pp]ython[\d.]*[/\\]Lib[/\\]|^<frozen ")
+_INSTALLED = pattern(r"[/\\](?:site|dist)-packages[/\\](?P<package>[^/\\]{1,80})")
+_COMPILED = pattern(r"^(?P<package>\w{1,80})[/\\].{1,300}\.(?:pyx|pxi)$")
+_STANDARD = pattern(r"[/\\]lib(?:64)?[/\\]python\d|[Pp]ython[\d.]*[/\\]Lib[/\\]|^<frozen ")
 _NAMED_PACKAGES = 3
 _BAR = " |"
 _BEGINNING = "(most recent call last):"

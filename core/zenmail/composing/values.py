@@ -25,6 +25,7 @@ _LONGEST_BYTES = 2000
 _MANY = 20
 _DEEP = 4
 _MIDNIGHT = time()
+_NUMPY_TIMES = ("m", "M")
 _MISSING = frozenset({"NAType", "NaTType", "MaskedConstant"})
 
 
@@ -35,12 +36,15 @@ def format_value(value: object) -> str:
         return value  # type: ignore[return-value]
     if value is None or kind is bool or kind is int:
         return str(value)
+    if is_missing(value):
+        return "-"
     if kind is float:
         return format(value, ".12g")
     if isinstance(value, Enum):
         return format_value(value.value)
-    if is_missing(value):
-        return "-"
+    if getattr(getattr(value, "dtype", None), "kind", "") in _NUMPY_TIMES:
+        # A NumPy date or span, which Python knows in microseconds only.
+        return format_value(value.astype(f"{value.dtype.kind}8[us]").item())  # type: ignore[attr-defined]
     if isinstance(value, bytes | bytearray):
         return bytes(value[:_LONGEST_BYTES]).decode("utf-8", "backslashreplace")
     if isinstance(value, datetime):
@@ -112,6 +116,8 @@ def number_in(value: object) -> int | float | None:
     """Return a number of any kind as Python's own, or None; NumPy's and PyTorch's, too."""
     if isinstance(value, bool | str | bytes):
         return None
+    if getattr(getattr(value, "dtype", None), "kind", "") in _NUMPY_TIMES:
+        return None  # a span of time is an integer to NumPy
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..address import ADDRESS_REMEDY, parse_mailbox, split_valid
@@ -15,6 +15,7 @@ from ..email import Email
 from ..errors import AddressError, LedgerError, ZenmailError
 from ..plugins import PluginHost
 from ..receipt import Receipt
+from .delivery import Origin
 from .dispatch import Dispatcher
 from .secrecy import Secrecy
 
@@ -72,21 +73,21 @@ class Alerts:
         digests = self._taken(lambda storms: storms.finish(thread)) if thread else []
         return self._send_digests(digests, deadline)
 
-    def send_overdue(self, time_for_one: Callable[[], Deadline | None]) -> None:
+    def send_overdue(self, time_for_one: Callable[[], Deadline | None]) -> Iterator[Receipt]:
         """Send the digests of runs that have been quiet for a while."""
-        if time_for_one() is None:
-            return
         for digest in self._taken(lambda storms: storms.take_due()):
             deadline = time_for_one()
             if deadline is None:
                 self._settle(digest, sent=False)
             else:
-                self._send_digest(digest, deadline)
+                yield self._send_digest(digest, deadline, "overdue")
 
     def send_all(self) -> list[Receipt]:
         """Send the digests of all runs."""
-        digests = self._taken(lambda storms: storms.take_all())
-        return [self._send_digest(item, Deadline.after(self._seconds)) for item in digests]
+        return [
+            self._send_digest(digest, Deadline.after(self._seconds), "overdue")
+            for digest in self._taken(lambda storms: storms.take_all())
+        ]
 
     def close(self, deadline: Deadline) -> None:
         """Send the digests that are due, and those of runs that nobody else takes part in."""
@@ -151,16 +152,16 @@ class Alerts:
 
     def _send_digests(self, digests: Sequence[Digest], deadline: Deadline) -> list[Receipt]:
         return [
-            self._send_digest(digest, deadline.share(len(digests) - index))
+            self._send_digest(digest, deadline.share(len(digests) - index), "digest")
             for index, digest in enumerate(digests)
         ]
 
-    def _send_digest(self, digest: Digest, deadline: Deadline) -> Receipt:
+    def _send_digest(self, digest: Digest, deadline: Deadline, origin: Origin) -> Receipt:
         sent = False
         try:
             alert = self._plugins.before_render(digest.alert())
             email = self._compose(alert, digest.addressing)
-            receipt = self._dispatcher.send(email, deadline, "digest")
+            receipt = self._dispatcher.send(email, deadline, origin)
             sent = receipt.outcome != "deferred"
         except ZenmailError as error:
             # It cannot be composed, now or later; the log is the last to hear of it.
@@ -170,7 +171,7 @@ class Alerts:
             )
         finally:
             self._settle(digest, sent=sent)
-        if not receipt.delivered:
+        if not receipt.ok:
             _logger.error(
                 "The digest of %d alerts of %s to %s: %s. %s",
                 digest.total,

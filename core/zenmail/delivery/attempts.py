@@ -27,7 +27,7 @@ from ..retry import DeliveryPolicy
 from ..runtime.timeouts import CallTimedOut, call_with_timeout
 from ..transport import FetchToken, SendRequest, Transport, TransportOptions
 
-__all__ = ["Attempts", "Progress", "Route", "call_transport", "within"]
+__all__ = ["Attempts", "Progress", "Route", "call_transport", "send_together", "within"]
 
 _logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.25
@@ -122,6 +122,7 @@ class Attempts:
         self.remedy = ""
         self._pass_through = pass_through
         self._progress = progress
+        self._early: Receipt | DeliveryError | None = None
         self._notes: list[str] = []
         self._unknown: dict[str, str] = {}
         self._not_retried: set[str] = set()
@@ -206,11 +207,7 @@ class Attempts:
         self, index: int, route: Route, deadline: Deadline, fetch_token: FetchToken
     ) -> None:
         offered = self._offer(index)
-        everybody = len(offered) == len(self.envelope.recipients)
-        envelope = self.envelope if everybody else self.envelope.to(offered)
-        request = SendRequest(self.email, envelope, route.options, deadline, fetch_token)
-        if self._progress is not None:
-            self._progress.started()
+        request = self.request(offered, route, deadline, fetch_token)
         before = deadline.remaining()
         try:
             receipt = self._call(route, request)
@@ -231,10 +228,27 @@ class Attempts:
             doubtful = [address for address in self._unknown if address in self._not_retried]
             self._progress.answered(self._remaining, doubtful)
 
+    def request(
+        self, offered: Sequence[str], route: Route, deadline: Deadline, fetch_token: FetchToken
+    ) -> SendRequest[Any]:
+        """Return what the transport is given, which will be called next."""
+        everybody = len(offered) == len(self.envelope.recipients)
+        envelope = self.envelope if everybody else self.envelope.to(offered)
+        if self._progress is not None:
+            self._progress.started()
+        return SendRequest(self.email, envelope, route.options, deadline, fetch_token)
+
+    def answer_first_call(self, answer: Receipt | DeliveryError) -> None:
+        """Take what the first transport has said already in place of calling it."""
+        self._early = answer
+
     def _call(self, route: Route, request: SendRequest[Any]) -> Receipt:
         self.attempts += 1
         try:
-            return call_transport(route.transport, request, self._pass_through)
+            early, self._early = self._early, None
+            if isinstance(early, DeliveryError):
+                raise early
+            return early or call_transport(route.transport, request, self._pass_through)
         except MailTooLarge as error:
             shorter = shorten(self.email, error.limit)
             if shorter is None:
@@ -279,7 +293,7 @@ class Attempts:
         named = {*refused, *deferred, *unknown, *accepted}
         if strangers := sorted(named - given):
             self._note(
-                f"The transport {name!r} speaks of recipients it was not given: "
+                f"The transport {name!r} reported recipients it was not given: "
                 f"{', '.join(strangers[:5])}."
             )
         reasons: list[str] = []
@@ -300,7 +314,7 @@ class Attempts:
                 self.accepted[address] = None
                 continue
             else:
-                why = f"The transport {name!r} says nothing of this recipient."
+                why = f"The transport {name!r} did not report on this recipient."
                 self._mark_unknown(address, why)
                 # It came back, so sending again would only repeat what it did.
                 self._not_retried.add(address)
@@ -451,9 +465,7 @@ def _guarded(
     except leaving:
         raise
     except ZenmailError as error:
-        raise PermanentFailure(
-            error.message, code=error.code, transport=transport.name, remedy=error.remedy
-        ) from error
+        raise _permanent(error, transport) from error
     except foreign as error:
         # Not cut to size: half a secret is not known for one any more.
         what = " ".join(traceback.format_exception_only(error)).strip()
@@ -464,6 +476,61 @@ def _guarded(
             remedy="If it keeps happening, report it to the authors of the transport "
             f"{transport.name!r}.",
         ) from error
+
+
+def _permanent(error: ZenmailError, transport: Transport) -> PermanentFailure:
+    return PermanentFailure(
+        error.message, code=error.code, transport=transport.name, remedy=error.remedy
+    )
+
+
+def send_together(
+    deliveries: Sequence[tuple[Attempts, Deadline]],
+    route: Route,
+    fetch_token: FetchToken,
+    pass_through: tuple[type[BaseException], ...] = (),
+) -> None:
+    """Make the first call for several mails one, if the transport can.
+
+    What it says of each is the answer to that mail's first call.
+
+    Args:
+        deliveries: The mails, and when the first transport has to have answered.
+        route: The first transport.
+        fetch_token: For transports that log in with OAuth 2.
+        pass_through: Exceptions that always leave.
+    """
+    transport = route.transport
+    if len(deliveries) < 2 or not transport.sends_together:
+        return
+    requests = [
+        attempts.request(attempts.envelope.recipients, route, deadline, fetch_token)
+        for attempts, deadline in deliveries
+    ]
+    answers: Sequence[Receipt | ZenmailError]
+    try:
+        if route.options.keeps_deadline:
+            answers = transport.send_together(requests)
+        else:
+            last = max((one.deadline for one in requests), key=lambda one: one.expires_at)
+            answers = within(last, lambda: transport.send_together(requests))
+    except pass_through:
+        raise
+    except DeliveryError as error:
+        answers = [error] * len(requests)
+    except Exception as error:
+        what = " ".join(traceback.format_exception_only(error)).strip()
+        failure = UnknownOutcome(
+            f"The transport {transport.name!r} failed: {what}",
+            code="transport-exception",
+            transport=transport.name,
+            remedy="The mail may have arrived; check with the recipient.",
+        )
+        answers = [failure] * len(requests)
+    for (attempts, _), answer in zip(deliveries, answers, strict=True):
+        if not isinstance(answer, Receipt | DeliveryError):
+            answer = _permanent(answer, transport)
+        attempts.answer_first_call(answer)
 
 
 def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
@@ -479,7 +546,7 @@ def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
         raise UnknownOutcome(
             "The transport did not return by the deadline.",
             code="deadline",
-            remedy="Raise the deadline, or look at what the transport waits for.",
+            remedy="Raise the deadline, or check what the transport is waiting for.",
         ) from None
 
 

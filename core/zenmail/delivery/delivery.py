@@ -10,11 +10,11 @@ from ..email import Email, Envelope
 from ..retry import DeliveryPolicy
 
 if TYPE_CHECKING:
-    from ..ledger.outbox import Claim
+    from ..ledger.claim import Claim
 
 __all__ = ["Delivery", "Origin"]
 
-Origin = Literal["send", "digest", "flush"]
+Origin = Literal["send", "digest", "overdue", "flush"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,10 @@ class Delivery:
         envelope: Who it is from, and who has still to get it.
         deadline: When its delivery has to end.
         policy: What to do when the answer is lost.
-        origin: Whether it was just sent, stands for held-back alerts, or comes out of the
-            outbox.
+        origin: Whether it was just sent, is a digest of the run that this process reports on,
+            is an overdue digest of any run, or comes out of the outbox.
         claim: Its entry in the outbox, if it has one.
+        spooled: Name of its entry if it was left to the outbox, or "".
         trouble: Why it has no entry although it should, or "".
         proven: Whether the transports have just delivered another mail.
     """
@@ -39,5 +40,6 @@ class Delivery:
     policy: DeliveryPolicy
     origin: Origin = "send"
     claim: Claim | None = None
+    spooled: str = ""
     trouble: str = ""
     proven: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,9 @@ from ..deadline import Deadline
 from ..email import Email
 from ..errors import AddressError, LedgerError
 from ..plugins import PluginHost
-from ..receipt import Receipt
+from ..receipt import Outcome, Receipt
 from ..retry import Retry
-from .attempts import Attempts, Route
+from .attempts import Attempts, Route, send_together
 from .delivery import Delivery, Origin
 from .secrecy import Secrecy
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Dispatcher"]
 
 _logger = logging.getLogger(__name__)
+_MOST_AT_ONCE = 50
 
 
 class Dispatcher:
@@ -42,6 +43,7 @@ class Dispatcher:
         retry: How hard each mail is tried.
         redirect: Who gets the mail in place of its recipients, if somebody does.
         queue: What delivers in the background, if anything does.
+        spools: Whether mails are left to the outbox, for a worker to send.
         dry_run: Whether to do everything but send.
         in_spare_time: What to do, until the deadline, once a mail has been taken over.
     """
@@ -56,6 +58,7 @@ class Dispatcher:
         retry: Retry,
         redirect: Redirect | None = None,
         queue: Background | None = None,
+        spools: bool = False,
         dry_run: bool = False,
         in_spare_time: Callable[[Deadline], object] = lambda deadline: None,
     ) -> None:
@@ -66,29 +69,55 @@ class Dispatcher:
         self._retry = retry
         self._redirect = redirect
         self._queue = queue
+        self._spools = spools
         self._dry_run = dry_run
         self._in_spare_time = in_spare_time
 
     def send(self, email: Email, deadline: Deadline, origin: Origin = "send") -> Receipt:
-        """Send a mail, or leave it to the background queue."""
+        """Send a mail, or leave it to the outbox or the background queue."""
         email = self._plugins.before_send(email, email.envelope)
         delivery = Delivery(email, email.envelope, deadline, self._retry.policy, origin)
         delivery = self._redirected(delivery)
         if self._dry_run:
-            return self._told(delivery, self._skipped(delivery))
+            return self._told(
+                delivery, self._left(delivery, "skipped", "Dry run: nothing was sent.")
+            )
+        if self._spools and origin != "overdue":
+            delivery = self._spooler.spool(delivery)
+            if delivery.spooled:
+                return self._left(delivery, "spooled", "A worker will send it.")
+            return self._deliver(delivery)
         queue = self._queue if origin == "send" else None
         delivery = self._spooler.note_down(delivery, waits=queue is not None)
         if queue is not None and self._enqueue(queue, delivery):
-            return self._queued(delivery)
+            return self._left(delivery, "queued", "Queued for background delivery.")
         return self._deliver(delivery)
 
-    def resend(self, delivery: Delivery) -> Receipt:
-        """Send a mail that comes out of the outbox."""
-        return self._deliver(self._redirected(delivery))
+    @property
+    def most_at_once(self) -> int:
+        """How many mails `resend` had best be given."""
+        return _MOST_AT_ONCE if self._routes[0].transport.sends_together else 1
 
-    def _deliver(self, delivery: Delivery) -> Receipt:
+    def resend(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        """Send mails that come out of the outbox, at once if the first transport can."""
+        mails = [self._redirected(delivery) for delivery in deliveries]
+        attempts = [self._attempts(mail) for mail in mails]
+        with self._abandoned_if_interrupted(mails):
+            send_together(
+                [
+                    (one, mail.deadline.share(len(self._routes)))
+                    for one, mail in zip(attempts, mails, strict=True)
+                ],
+                self._routes[0],
+                self._secrecy.fetch_token,
+                self._plugins.pass_through,
+            )
+            return [self._deliver(mail, one) for one, mail in zip(attempts, mails, strict=True)]
+
+    def _deliver(self, delivery: Delivery, attempts: Attempts | None = None) -> Receipt:
         started = time.monotonic()
-        attempts = self._attempt(delivery)
+        attempts = attempts or self._attempts(delivery)
+        self._attempt(delivery, attempts)
         receipt = self._receipt(delivery, attempts, time.monotonic() - started)
         receipt = self._spooler.settle(delivery, attempts, receipt)
         self._told(delivery, receipt)
@@ -121,21 +150,23 @@ class Dispatcher:
                 )
 
         def give_up() -> None:
-            self._spooler.give_up(delivery, "The process ended before its turn came.")
+            self._spooler.give_up(delivery, "The process ended before the mail was sent.")
 
         size = delivery.email.size() if delivery.claim is None else 0
         return queue.submit(work, give_up, size=size)
 
-    def _attempt(self, delivery: Delivery) -> Attempts:
-        attempts = Attempts(
+    def _attempts(self, delivery: Delivery) -> Attempts:
+        return Attempts(
             without_missing_files(delivery.email),
             delivery.envelope,
             delivery.policy,
             pass_through=self._plugins.pass_through,
             progress=delivery.claim,
         )
+
+    def _attempt(self, delivery: Delivery, attempts: Attempts) -> None:
         rounds = 1 if delivery.origin == "flush" else self._retry.max_attempts
-        try:
+        with self._abandoned_if_interrupted([delivery]):
             attempts.run(
                 self._routes,
                 delivery.deadline,
@@ -143,12 +174,17 @@ class Dispatcher:
                 rounds=rounds,
                 hide=self._secrecy.tidy,
             )
+
+    @contextlib.contextmanager
+    def _abandoned_if_interrupted(self, deliveries: Sequence[Delivery]) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
-            if delivery.claim is not None:
-                with contextlib.suppress(LedgerError):
-                    delivery.claim.abandon("Its delivery was interrupted.")
+            for delivery in deliveries:
+                if delivery.claim is not None:
+                    with contextlib.suppress(LedgerError):
+                        delivery.claim.abandon("Its delivery was interrupted.")
             raise
-        return attempts
 
     def _told(self, delivery: Delivery, receipt: Receipt) -> Receipt:
         self._plugins.after_send(receipt, delivery.email)
@@ -184,19 +220,12 @@ class Dispatcher:
             seconds=seconds,
         )
 
-    def _skipped(self, delivery: Delivery) -> Receipt:
+    def _left(self, delivery: Delivery, outcome: Outcome, detail: str) -> Receipt:
         return Receipt(
-            outcome="skipped",
-            detail="A dry run: nothing was sent.",
-            message_id=delivery.email.message_id,
-            transport=self._routes[0].name,
-        )
-
-    def _queued(self, delivery: Delivery) -> Receipt:
-        return Receipt(
-            outcome="queued",
-            detail="The background delivery has it.",
+            outcome=outcome,
+            detail=detail,
             message_id=delivery.email.message_id,
             transport=self._routes[0].name,
             notes=(delivery.trouble,) if delivery.trouble else (),
+            spooled=delivery.spooled,
         )

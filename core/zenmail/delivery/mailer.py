@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,17 +31,19 @@ if TYPE_CHECKING:
 
     from ..addressing import AddressingArguments
     from ..alert import Alert
+    from ..ledger.claim import OutboxState
     from ..ledger.ledger import Ledger
-    from ..ledger.outbox import OutboxState
     from ..ledger.storms import Storms
     from .background import Background
 
 __all__ = ["DeliveryMode", "Mailer"]
 
-DeliveryMode = Literal["now", "background"]
+DeliveryMode = Literal["now", "background", "queue"]
 Fallback = str | tuple[str, Mapping[str, Any]]
 
 _LONGEST_DEADLINE = 86_400.0
+# How many waiting mails a send takes along at most.
+_TAKEN_ALONG = 20
 
 
 class Mailer:
@@ -66,6 +69,7 @@ class Mailer:
         delivery: ``now``: `send` returns when the outcome is known. ``background``: it
             returns at once and a thread delivers; the process waits for that at its end,
             for no longer than the deadline, and what fails is logged and left to the ledger.
+            ``queue``: it returns once the mail is in the ledger, for a `Worker` to send.
         alerts_per_run: How many alerts with the same `Alert.thread` are sent alone; the
             rest goes into one digest. None for no limit.
         plugins: Where transports and middleware come from.
@@ -107,6 +111,12 @@ class Mailer:
         box = self._ledger.outbox if self._ledger is not None else None
         self._spooler = Spooler(box, self._secrecy)
         self._queue = _queue(delivery, self.deadline)
+        if delivery == "queue" and self._ledger is None:
+            raise ConfigurationError(
+                "delivery is queue, and there is no ledger to queue mails in.",
+                remedy="Set ledger: the path of an SQLite file, or "
+                "postgresql://user@host/database.",
+            )
         self._dry_run = dry_run
         self._dispatcher = Dispatcher(
             self._routes,
@@ -116,6 +126,7 @@ class Mailer:
             retry=retry or Retry(),
             redirect=redirect,
             queue=self._queue,
+            spools=delivery == "queue",
             dry_run=dry_run,
             in_spare_time=self._send_waiting,
         )
@@ -248,10 +259,54 @@ class Mailer:
         if self._dry_run:
             return []
         self._spooler.retry(also)
-        flushed = self._spooler.flush(
-            self._dispatcher.resend, lambda: Deadline.after(self.deadline), limit
+        flushed = self._resend(lambda: Deadline.after(self.deadline), limit, ahead=True)
+        return [*flushed, *self._alerts.send_all()]
+
+    def send_due(
+        self, time_for_one: Callable[[], Deadline | None], *, ahead: bool = False
+    ) -> Iterator[Receipt]:
+        """Send the digests and the mails in the ledger that are due; a `Worker` calls it.
+
+        Several threads may do so at once. Mails that failed lately rest, and two failures in
+        a row end it.
+
+        Args:
+            time_for_one: Returns the deadline of the next mail, or None to stop.
+            ahead: Whether ``time_for_one`` does not wait, so that the next mail may be started
+                with the one before.
+
+        Yields:
+            The outcome of each.
+        """
+        if not self._dry_run:
+            yield from self._alerts.send_overdue(time_for_one)
+            yield from self._resend(time_for_one, None, ahead=ahead)
+
+    def backlog(self) -> tuple[int, float]:
+        """Return how many mails wait in the ledger, and for how many seconds the oldest has.
+
+        Raises:
+            LedgerError: The ledger cannot be used.
+        """
+        return self._ledger.outbox.backlog() if self._ledger is not None else (0, 0.0)
+
+    def _resend(
+        self,
+        time_for_one: Callable[[], Deadline | None],
+        limit: int | None,
+        *,
+        proven: bool = False,
+        ahead: bool = False,
+    ) -> Iterator[Receipt]:
+        return self._spooler.flush(
+            self._dispatcher.resend,
+            time_for_one,
+            seconds=self.deadline,
+            limit=limit,
+            proven=proven,
+            ahead=ahead,
+            at_once=self._dispatcher.most_at_once if ahead or proven else 1,
         )
-        return flushed + self._alerts.send_all()
 
     def _send_waiting(self, deadline: Deadline) -> None:
         """Use the rest of the time of a mail that was delivered for those that wait."""
@@ -261,8 +316,9 @@ class Mailer:
             return deadline if deadline.remaining() > self.deadline / 2 else None
 
         if self._spooler.scan_due():
-            self._spooler.flush(self._dispatcher.resend, rest, in_passing=True)
-            self._alerts.send_overdue(rest)
+            deque(self._resend(rest, _TAKEN_ALONG, proven=True), maxlen=0)
+            if rest():
+                deque(self._alerts.send_overdue(rest), maxlen=0)
 
     def hide(self, text: str, *, shapes: bool = False) -> str:
         """Return a text without the secrets of the transports' options, and their tokens.
@@ -340,7 +396,7 @@ def _seconds(deadline: float) -> float:
         return deadline
     raise ConfigurationError(
         f"The deadline is {clean_line(as_text(deadline), limit=40)} seconds.",
-        remedy="Give a number above 0, and no more than a day's 86,400.",
+        remedy="Give a number above 0 and at most 86,400, a day.",
     )
 
 
@@ -350,7 +406,7 @@ def _pairs(fallbacks: Sequence[Fallback]) -> list[tuple[str, Mapping[str, Any]]]
         return [(item, {}) if isinstance(item, str) else (item[0], item[1]) for item in items]
     except (TypeError, LookupError):
         raise ConfigurationError(
-            "A fallback is a name, or a pair of name and options.",
+            "A fallback must be a name, or a pair of name and options.",
             remedy='Give such as ["console", ("file", {"folder": "mails"})].',
         ) from None
 
@@ -364,11 +420,11 @@ def _ledger(given: str | os.PathLike[str] | Ledger | None) -> Ledger | None:
 
 
 def _queue(delivery: str, seconds: float) -> Background | None:
-    if delivery == "now":
+    if delivery in ("now", "queue"):
         return None
     if delivery != "background":
         raise ConfigurationError(
-            f"Unknown delivery mode {delivery!r}.", remedy="Choose now or background."
+            f"Unknown delivery mode {delivery!r}.", remedy="Choose now, background or queue."
         )
     from .background import Background
 

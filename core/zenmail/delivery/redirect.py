@@ -37,7 +37,8 @@ class Redirect:
         self._to = tuple({_address(item).lower(): _address(item) for item in valid}.values())
         if to and not self._to:
             raise ConfigurationError(
-                "redirect_to names no address, so mail would go to its recipients.",
+                "redirect_to contains no address, so mails would go to their "
+                "original recipients.",
                 remedy="Give an address, or leave redirect_to out.",
             )
         self._allow = tuple(map(_pattern, split_addresses(allow)))
@@ -96,7 +97,7 @@ def _address(item: str) -> str:
 def _pattern(item: str) -> str:
     if "@" not in item and item != "*":
         raise ConfigurationError(
-            f"redirect_allow names {item!r}.",
+            f"redirect_allow contains {item!r}.",
             remedy="Give addresses, or patterns such as *@example.com.",
         )
     if not {*item} & set("*?["):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,15 @@ from .delivery import Delivery
 from .secrecy import Secrecy
 
 if TYPE_CHECKING:
-    from ..ledger.outbox import Claim, Outbox, OutboxState
+    from ..ledger.claim import Claim, OutboxState
+    from ..ledger.outbox import Outbox
 
 __all__ = ["Spooler"]
 
 _logger = logging.getLogger(__name__)
-_FLUSHED_IN_PASSING = 20
-_MOST_FLUSHED = 1_000_000
+_BATCH = 10
+# Bytes of the mails that are sent at once; one more may come on top.
+_MOST_AT_ONCE = 1_000_000
 # How often the sends of one process look for waiting mails, in seconds.
 _INTERVAL = 1.0
 
@@ -59,10 +60,25 @@ class Spooler:
                 waits=waits,
             )
         except LedgerError as error:
-            trouble = f"The mail was not noted down: {error.message}"
-            _logger.warning("%s", trouble)
-            return replace(delivery, trouble=trouble)
+            return self._not_noted(delivery, error)
         return replace(delivery, claim=claim)
+
+    def spool(self, delivery: Delivery) -> Delivery:
+        """Leave a mail to the outbox, for whoever drains it; say why if that fails."""
+        from ..ledger.claim import Fate
+
+        assert self._outbox is not None
+        try:
+            fate = Fate("waiting")
+            name = self._outbox.add(delivery.email, delivery.envelope, delivery.policy, fate)
+        except LedgerError as error:
+            return self._not_noted(delivery, error)
+        return replace(delivery, spooled=name)
+
+    def _not_noted(self, delivery: Delivery, error: LedgerError) -> Delivery:
+        trouble = f"The mail could not be recorded in the ledger: {error.message}"
+        _logger.warning("%s", trouble)
+        return replace(delivery, trouble=trouble)
 
     def still_ours(self, delivery: Delivery) -> bool:
         """Return whether a mail that had to wait was left to this process."""
@@ -73,7 +89,7 @@ class Spooler:
 
     def give_up(self, delivery: Delivery, why: str) -> None:
         """Leave a mail that will not be tried now to the outbox."""
-        from ..ledger.outbox import Fate
+        from ..ledger.claim import Fate
 
         try:
             if delivery.claim is not None:
@@ -98,7 +114,7 @@ class Spooler:
             receipt = _noting(receipt, delivery.trouble)
         if self._outbox is None:
             return receipt
-        from ..ledger.outbox import Fate
+        from ..ledger.claim import Fate
 
         flushing = delivery.origin == "flush"
         proven = delivery.proven or receipt.delivered
@@ -147,80 +163,122 @@ class Spooler:
         return True
 
     def retry(self, states: Collection[OutboxState]) -> None:
-        """Have the mails that are in these states wait for another try."""
+        """Have what waits, and the mails in these states, tried again now."""
         try:
-            if self._outbox is not None and states:
+            if self._outbox is not None:
                 self._outbox.retry(states)
         except LedgerError as error:
             _logger.error("%s", error.message)
 
     def flush(
         self,
-        resend: Callable[[Delivery], Receipt],
+        resend: Callable[[Sequence[Delivery]], list[Receipt]],
         time_for_one: Callable[[], Deadline | None],
-        limit: int | None = None,
         *,
-        in_passing: bool = False,
-    ) -> list[Receipt]:
-        """Send what waits, the oldest first.
+        seconds: float,
+        limit: int | None = None,
+        proven: bool = False,
+        ahead: bool = False,
+        at_once: int = 1,
+    ) -> Iterator[Receipt]:
+        """Send what is due, the oldest first, until two in a row fail.
 
         Args:
-            resend: Sends one mail.
+            resend: Sends some mails.
             time_for_one: Returns the deadline of the next mail, or None to stop.
+            seconds: How far off such a deadline is at most.
             limit: How many mails to try at most.
-            in_passing: Whether a mail has just been delivered: the transports work, and
-                those that were tried lately are left alone.
+            proven: Whether the transports have just delivered another mail.
+            ahead: Whether the next mail may be started before its time has come, to save a
+                transaction.
+            at_once: How many mails to send at once, at most. The first goes alone; as long
+                as all goes well and fast, four times as many follow each time.
         """
-        receipts: list[Receipt] = []
         if self._outbox is None:
-            return receipts
+            return
+        claimed: list[str] = []
+        before: Claim | None = None
         failures = 0
-        proven = in_passing
+        number = 1
+        stopped = False
         try:
             self._outbox.recover()
-            names = list(self._outbox.waiting(_MOST_FLUSHED, rested=in_passing))
-            if in_passing:
-                limit = _FLUSHED_IN_PASSING
-            if limit is not None and len(names) > limit:
-                # Those at the head may fail again and again; the others get their turn.
-                chosen = set(random.sample(names, limit))
-                names = [name for name in names if name in chosen]
-            for name in names:
-                deadline = time_for_one()
-                if deadline is None or failures > 1:
+            while failures < 2 and limit != 0 and not stopped:
+                if not claimed:
+                    most = max(_BATCH, number)
+                    most = most if limit is None else min(limit, most)
+                    claimed += self._outbox.claim(most, seconds)
+                if not claimed:
                     break
-                claim = self._outbox.claim(name, deadline.remaining())
-                if claim is None:
-                    continue
-                receipt = self._resend(resend, claim, deadline, proven=proven)
-                proven = proven or bool(receipt.accepted)
-                failures = 0 if receipt.accepted or receipt.refused else failures + 1
-                receipts.append(receipt)
+                deliveries: list[Delivery] = []
+                size = 0
+                started = time.monotonic()
+                while claimed and len(deliveries) < number and size < _MOST_AT_ONCE:
+                    deadline = time_for_one()
+                    if deadline is None:
+                        stopped = True
+                        break
+                    try:
+                        claim = self._outbox.start(
+                            claimed[0], deadline.remaining(), after=before
+                        )
+                    except LedgerError:
+                        if not deliveries:
+                            raise
+                        stopped = True  # those that were started are to be sent even so
+                        break
+                    del claimed[0]
+                    before = None
+                    if claim is None:
+                        continue
+                    delivery = Delivery(
+                        claim.email,
+                        claim.envelope,
+                        deadline,
+                        claim.policy,
+                        "flush",
+                        claim,
+                        proven=proven,
+                    )
+                    deliveries.append(delivery)
+                    size += claim.email.size()
+                if deliveries:
+                    before = deliveries[-1].claim
+                if before is not None:
+                    before.following = claimed[0] if claimed and ahead else ""
+                limit = None if limit is None else limit - len(deliveries)
+                receipts = resend(deliveries)
+                fast = time.monotonic() - started < seconds / 10
+                for delivery, receipt in zip(deliveries, receipts, strict=True):
+                    self._log(delivery, receipt)
+                    proven = proven or bool(receipt.accepted)
+                    failures = 0 if receipt.accepted or receipt.refused else failures + 1
+                    yield receipt
+                number = min(4 * number, at_once) if fast and not failures else 1
         except LedgerError as error:
-            _logger.error("What waits cannot be sent: %s", error.message)
-        return receipts
+            _logger.error("The waiting mails could not be sent: %s", error.message)
+        finally:
+            self._unclaim(claimed)
 
-    def _resend(
-        self,
-        resend: Callable[[Delivery], Receipt],
-        claim: Claim,
-        deadline: Deadline,
-        *,
-        proven: bool,
-    ) -> Receipt:
-        delivery = Delivery(
-            claim.email, claim.envelope, deadline, claim.policy, "flush", claim, proven=proven
-        )
-        receipt = resend(delivery)
-        waits = receipt.outcome in ("delivered", "spooled")
+    @staticmethod
+    def _log(delivery: Delivery, receipt: Receipt) -> None:
+        name = delivery.claim.name if delivery.claim is not None else ""
         _logger.log(
-            logging.INFO if waits else logging.ERROR,
-            "Mail %s out of the outbox: %s. %s",
-            claim.name,
+            logging.INFO if receipt.delivered else logging.ERROR,
+            "Mail %s out of the outbox: %s.%s",
+            name,
             receipt.describe(),
-            receipt.remedy,
+            f" {receipt.remedy}" if receipt.remedy else "",
+            extra={"mail": {"name": name, "outcome": receipt.outcome}},
         )
-        return receipt
+
+    def _unclaim(self, names: Collection[str]) -> None:
+        try:
+            if self._outbox is not None and names:
+                self._outbox.unclaim([*names])
+        except LedgerError as error:
+            # Their lease ends by itself.
+            _logger.warning("%s", error.message)
 
 
 def _sorted(
@@ -232,7 +290,8 @@ def _sorted(
     if flushing:
         # A transport that works for others and not for this mail will not take it later.
         if proven and not attempts.deferred():
-            kept = {}
+            doubtful = attempts.unknown()
+            kept = {address: why for address, why in kept.items() if address in doubtful}
         failed = _without(attempts.refused(), kept)
     return kept, _without(attempts.unknown(), kept), failed
 

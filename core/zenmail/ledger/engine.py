@@ -2,7 +2,7 @@
 
 Statements name their parameters ``:name``. ``{now}`` is the database's clock in seconds since
 1970, ``{lock}`` locks the row that a SELECT returns, ``{skip_locked}`` passes over rows that
-others have locked.
+others have locked, ``{quick}`` at the end of RETURNING does not wait for PostgreSQL's disk.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..clean import clean_line
 from ..errors import ConfigurationError, LedgerError, MissingExtra
+from ..patterns import pattern
 from ..runtime.forks import close_before_fork, defer_forks, reset_after_fork
 
 __all__ = ["Engine", "Survives", "Transaction", "open_engine"]
 
 _Result = TypeVar("_Result")
 Row = Sequence[Any]
-Survives = Literal["nothing", "process", "machine"]
-"""Whose end a transaction survives: a promise costs time."""
+Survives = Literal["statement", "nothing", "process", "machine"]
+"""Whose end a transaction survives: a promise costs time. ``statement`` is a single one."""
 
-_PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
+_PARAMETER = pattern(r"(?<!:):([a-z_]+)")
 # Seconds that a restart of the database is waited for; then it is left alone for a while.
 _PATIENCE = 5.0
 _REST = 15.0
@@ -45,31 +46,57 @@ _VERSION = "SELECT max(version) FROM zenmail_ledger"
 _VERSIONS = "CREATE TABLE IF NOT EXISTS zenmail_ledger (version INTEGER PRIMARY KEY)"
 
 
+class _Dialect(NamedTuple):
+    """What the databases spell differently."""
+
+    now: str
+    lock: str = ""
+    skip_locked: str = ""
+    quick: str = ""
+    parameter: str = r":\1"
+
+
+_SQLITE = _Dialect(now="((julianday('now') - 2440587.5) * 86400.0)")
+_POSTGRES = _Dialect(
+    now="extract(epoch FROM clock_timestamp())::float8",
+    lock="FOR UPDATE",
+    skip_locked="FOR UPDATE SKIP LOCKED",
+    # Not for the session, which a pool of connections may lend to others.
+    quick=", set_config('synchronous_commit', 'off', true)",
+    parameter=r"%(\1)s",
+)
+
+
+@functools.lru_cache(maxsize=256)
+def _translate(sql: str, dialect: _Dialect) -> str:
+    return _PARAMETER.sub(dialect.parameter, sql.format(**dialect._asdict()))
+
+
 class Transaction:
     """Statements that take effect together.
 
     Args:
         cursor: What executes them.
-        translate: Turns our SQL into the database's.
+        dialect: The database's.
     """
 
-    def __init__(self, cursor: Any, translate: Callable[[str], str]) -> None:
+    def __init__(self, cursor: Any, dialect: _Dialect) -> None:
         self._cursor = cursor
-        self._translate = translate
+        self._dialect = dialect
 
     def execute(self, sql: str, **values: Any) -> None:
         """Execute a statement that returns no rows."""
-        self._cursor.execute(self._translate(sql), values)
+        self._cursor.execute(_translate(sql, self._dialect), values)
 
     def rows(self, sql: str, **values: Any) -> list[Row]:
         """Execute a statement; return its rows."""
-        self._cursor.execute(self._translate(sql), values)
+        self._cursor.execute(_translate(sql, self._dialect), values)
         return list(self._cursor.fetchall())
 
     def each(self, sql: str, values: Sequence[Mapping[str, Any]]) -> None:
         """Execute a statement once for each set of values."""
         if values:
-            self._cursor.executemany(self._translate(sql), values)
+            self._cursor.executemany(_translate(sql, self._dialect), values)
 
 
 class Engine(ABC):
@@ -78,12 +105,14 @@ class Engine(ABC):
     Attributes:
         name: Where the database is, without a password.
         owner: What this process signs its leases with.
-        durable: Whether it outlives this process.
     """
 
     name: str
     owner: str
-    durable = True
+    _dialect: _Dialect
+    _errors: tuple[type[Exception], ...]
+    _schema_lock = "SELECT 1"
+    _password = ""
 
     def __init__(self) -> None:
         self._inside: set[int] = set()
@@ -135,13 +164,21 @@ class Engine(ABC):
         finally:
             self._inside.discard(me)
 
+    def statement(self, sql: str, **values: Any) -> list[Row]:
+        """Execute one statement that returns rows; its result survives this process.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        return self.run(lambda t: t.rows(sql, **values), survives="statement")
+
     def _persist(self, work: Callable[[Transaction], _Result], survives: Survives) -> _Result:
         started = time.monotonic()
         pause = 0.02
         while True:
             try:
                 return self._once(work, survives)
-            except self._errors() as error:
+            except self._errors as error:
                 patience = self._patience(error)
                 if time.monotonic() - started >= patience:
                     if patience:
@@ -158,7 +195,7 @@ class Engine(ABC):
             connection = self._connect()
         try:
             with self._transaction(connection, survives) as cursor:
-                result = work(Transaction(cursor, self._translate))
+                result = work(Transaction(cursor, self._dialect))
         except BaseException:
             self._discard(connection)
             raise
@@ -173,18 +210,16 @@ class Engine(ABC):
             connection.close()
 
     def _failure(self, error: Exception) -> LedgerError:
-        detail = clean_line(self._hide(str(error)) or type(error).__name__, limit=300)
+        said = str(error).replace(self._password, "********") if self._password else str(error)
+        detail = clean_line(said or type(error).__name__, limit=300)
         return LedgerError(f"The ledger {self.name} cannot be used: {detail}")
-
-    def _hide(self, text: str) -> str:
-        return text
 
     def _migrate(self, connection: Any) -> None:
         if self._version(connection) >= len(_migrations()):
             return
         try:
             self._apply_migrations(connection)
-        except self._errors():
+        except self._errors:
             # Another process may have been quicker, in spite of the lock.
             if self._version(connection) < len(_migrations()):
                 raise
@@ -192,15 +227,15 @@ class Engine(ABC):
     def _version(self, connection: Any) -> int:
         try:
             with self._transaction(connection) as cursor:
-                return Transaction(cursor, self._translate).rows(_VERSION)[0][0] or 0
-        except self._errors():
+                return Transaction(cursor, self._dialect).rows(_VERSION)[0][0] or 0
+        except self._errors:
             return 0
 
     def _apply_migrations(self, connection: Any) -> None:
         scripts = _migrations()
         with self._transaction(connection) as cursor:
-            transaction = Transaction(cursor, self._translate)
-            self._lock_schema(transaction)
+            transaction = Transaction(cursor, self._dialect)
+            transaction.execute(self._schema_lock)
             transaction.execute(_VERSIONS)
             done = transaction.rows(_VERSION)[0][0] or 0
             for version, script in enumerate(scripts[done:], start=done + 1):
@@ -213,19 +248,17 @@ class Engine(ABC):
     @abstractmethod
     def _connect(self) -> Any: ...
 
-    @abstractmethod
     def _transaction(
         self, connection: Any, survives: Survives = "process"
+    ) -> contextlib.AbstractContextManager[Any]:
+        if survives == "statement":
+            return contextlib.nullcontext(connection.cursor())
+        return self._several(connection, survives)
+
+    @abstractmethod
+    def _several(
+        self, connection: Any, survives: Survives
     ) -> contextlib.AbstractContextManager[Any]: ...
-
-    @abstractmethod
-    def _lock_schema(self, transaction: Transaction) -> None: ...
-
-    @abstractmethod
-    def _translate(self, sql: str) -> str: ...
-
-    @abstractmethod
-    def _errors(self) -> tuple[type[Exception], ...]: ...
 
     @abstractmethod
     def _patience(self, error: Exception) -> float:
@@ -243,22 +276,6 @@ def _migrations() -> list[list[str]]:
     return [[part for part in text.split(";") if part.strip()] for text in without_comments]
 
 
-@functools.lru_cache(maxsize=256)
-def _for_sqlite(sql: str) -> str:
-    now = "((julianday('now') - 2440587.5) * 86400.0)"
-    return sql.format(now=now, lock="", skip_locked="")
-
-
-@functools.lru_cache(maxsize=256)
-def _for_postgres(sql: str) -> str:
-    filled = sql.format(
-        now="extract(epoch FROM clock_timestamp())::float8",
-        lock="FOR UPDATE",
-        skip_locked="FOR UPDATE SKIP LOCKED",
-    )
-    return _PARAMETER.sub(r"%(\1)s", filled)
-
-
 class SQLite(Engine):
     """A file, or with ``:memory:`` the memory of this process.
 
@@ -266,12 +283,15 @@ class SQLite(Engine):
         path: The file; it and its folder are created for this user alone.
     """
 
+    _dialect = _SQLITE
+
     def __init__(self, path: str) -> None:
         import sqlite3  # here, where forks wait
 
         self._sqlite3 = sqlite3
+        self._errors = (sqlite3.Error, OSError)
         self.name = path
-        self.durable = path != ":memory:"
+        self._is_file = path != ":memory:"
         self._alone = threading.RLock()
         super().__init__()
 
@@ -281,24 +301,24 @@ class SQLite(Engine):
         self._alone = threading.RLock()
 
     def close(self) -> None:
-        if self.durable:
+        if self._is_file:
             super().close()
 
     def _once(self, work: Callable[[Transaction], _Result], survives: Survives) -> _Result:
-        if self.durable:
+        if self._is_file:
             return super()._once(work, survives)
         with self._alone:
             return super()._once(work, survives)
 
     def _discard(self, connection: Any) -> None:
         # What failed has been rolled back; in memory the connection is the database.
-        if self.durable:
+        if self._is_file:
             super()._discard(connection)
         else:
             self._idle.append(connection)
 
     def _connect(self) -> Any:
-        if self.durable:
+        if self._is_file:
             path = Path(self.name)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
@@ -311,6 +331,8 @@ class SQLite(Engine):
             check_same_thread=False,
         )
         try:
+            # Most mails fit one page.
+            connection.execute("PRAGMA page_size = 16384")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             self._migrate(connection)
@@ -320,7 +342,7 @@ class SQLite(Engine):
         return connection
 
     @contextlib.contextmanager
-    def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
+    def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
         # The page cache outlives a process, not the machine.
         if survives == "machine":
             connection.execute("PRAGMA synchronous = FULL")
@@ -335,17 +357,9 @@ class SQLite(Engine):
         if survives == "machine":
             connection.execute("PRAGMA synchronous = NORMAL")
 
-    def _lock_schema(self, transaction: Transaction) -> None:
-        """Do nothing: BEGIN IMMEDIATE has."""
-
-    def _translate(self, sql: str) -> str:
-        return _for_sqlite(sql)
-
-    def _errors(self) -> tuple[type[Exception], ...]:
-        return (self._sqlite3.Error, OSError)
-
     def _patience(self, error: Exception) -> float:
-        return 0.0  # SQLite itself has waited for the lock
+        # The switch to WAL does not wait for a lock, as everything else in SQLite does.
+        return _QUEUE_PATIENCE / 4 if "locked" in str(error) else 0.0
 
 
 class PostgreSQL(Engine):
@@ -354,6 +368,9 @@ class PostgreSQL(Engine):
     Args:
         url: ``postgresql://user:password@host/database``.
     """
+
+    _dialect = _POSTGRES
+    _schema_lock = "SELECT pg_advisory_xact_lock(7136521)"
 
     def __init__(self, url: str) -> None:
         try:
@@ -365,6 +382,7 @@ class PostgreSQL(Engine):
                 remedy='Install it: pip install "zenmail[postgres]"',
             ) from None
         self._psycopg = psycopg
+        self._errors = (psycopg.Error, OSError)
         self._url = url
         try:
             parts = urlsplit(url)
@@ -397,22 +415,18 @@ class PostgreSQL(Engine):
             raise
         return connection
 
+    def _version(self, connection: Any) -> int:
+        # psycopg may log a warning of what fails in a pipeline, as a missing table would.
+        (table,) = connection.execute("SELECT to_regclass('zenmail_ledger')").fetchone()
+        return super()._version(connection) if table else 0
+
     @contextlib.contextmanager
-    def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
+    def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
         # The statements travel together with BEGIN and COMMIT.
         with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
             if survives == "nothing":
                 cursor.execute("SET LOCAL synchronous_commit = off")
             yield cursor
-
-    def _lock_schema(self, transaction: Transaction) -> None:
-        transaction.execute("SELECT pg_advisory_xact_lock(7136521)")
-
-    def _translate(self, sql: str) -> str:
-        return _for_postgres(sql)
-
-    def _errors(self) -> tuple[type[Exception], ...]:
-        return (self._psycopg.Error, OSError)
 
     def _patience(self, error: Exception) -> float:
         if not isinstance(error, self._psycopg.OperationalError):
@@ -420,15 +434,12 @@ class PostgreSQL(Engine):
         full = re.search("too many|slots", str(error))
         return _QUEUE_PATIENCE if full else _PATIENCE
 
-    def _hide(self, text: str) -> str:
-        return text.replace(self._password, "********") if self._password else text
-
 
 def open_engine(location: str | os.PathLike[str]) -> Engine:
     """Return the engine for a path, a URL or ``:memory:``.
 
     Raises:
-        ConfigurationError: It is none of these, or what it needs is not installed.
+        ConfigurationError: The location is not one of these, or a package it needs is missing.
     """
     try:
         text = os.fsdecode(location)

@@ -25,8 +25,8 @@ class Ledger:
             ``:memory:``.
         alerter: Whose mails they are; those of another name are left alone.
         max_age: Seconds after which a mail that still waits counts as failed.
-        margin: Seconds after a mail's deadline that its sender may take to write down what
-            became of it. Then it counts as dead.
+        margin: Seconds after a mail's deadline that its sender may take to record
+            the outcome. Then it counts as dead.
 
     Attributes:
         name: Where it is, without a password.
@@ -55,11 +55,6 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"Ledger({self.name!r})"
-
-    @property
-    def durable(self) -> bool:
-        """Whether it outlives this process."""
-        return self._engine.durable
 
     def close(self) -> None:
         """Close its connections; it can be used again."""

@@ -1,8 +1,9 @@
 """Mails kept until they can be delivered, whichever process does it.
 
-Each recipient of a mail has a row, which says what is known:
+A mail that is sent for the first time is one row of ``under_way``, for as long as that takes.
+What is kept is in ``mails``, with a row of ``deliveries`` for each recipient, whose state is
 
-- ``waiting``: has not got the mail. A process that has taken it holds a lease on it.
+- ``waiting``: has not got the mail. A process that has claimed it holds a lease on it.
 - ``sending``: a process is sending it. When the lease ends, that process is dead.
 - ``unknown``: may have got it; under at_most_once, people decide.
 - ``failed``: was refused for good, or the mail waited for too long.
@@ -11,189 +12,128 @@ Each recipient of a mail has a row, which says what is known:
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
+import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-
-from ..address import parse_mailbox
 from ..clean import clean_line
 from ..composing.shorten import without_missing_files
 from ..email import Email, Envelope
-from ..errors import ConfigurationError, LedgerError
+from ..errors import ConfigurationError
 from ..retry import DeliveryPolicy
-from .engine import Engine, Survives, Transaction
+from .claim import (
+    DELIVERY,
+    FORGET_MAIL,
+    LET_GO,
+    Claim,
+    Fate,
+    OutboxState,
+    delivery_row,
+    log_unknown,
+    start,
+)
+from .content import Unreadable, load_email, load_envelope
+from .engine import Engine, Transaction
 
-__all__ = ["Claim", "Fate", "Outbox", "OutboxEntry", "OutboxItem", "OutboxState"]
-
-OutboxState = Literal["waiting", "claimed", "sending", "unknown", "failed", "aside"]
+__all__ = ["Outbox", "OutboxEntry", "OutboxItem"]
 
 _logger = logging.getLogger(__name__)
-_LONGEST_CONTENT = 256 * 1024 * 1024
-# How long a mail that was tried in vain rests, in seconds; doubled with each try.
-_FIRST_REST = 15.0
-_LONGEST_REST = 900.0
+_CUT_SHORT = "The process that was sending it died. It may have arrived."
 
-_MAIL = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
-VALUES (:mail, :alerter, :policy, {now}, :sender, :subject, :content)
-ON CONFLICT DO NOTHING"""
-_DELIVERY = """INSERT INTO deliveries
-(mail, recipient, position, state, owner, lease, tries, not_before, transport, reason, code)
-VALUES (:mail, :recipient, :position, :state, :owner, {now} + :seconds, :tries, {now} + :rest,
-:transport, :reason, :code)
-ON CONFLICT (mail, recipient) DO UPDATE SET
-state = excluded.state, owner = excluded.owner, lease = excluded.lease, tries = excluded.tries,
-not_before = excluded.not_before, transport = excluded.transport, reason = excluded.reason,
-code = excluded.code
-WHERE deliveries.owner = :mine"""
-_FORGET = "DELETE FROM deliveries WHERE mail = :mail AND recipient = :recipient"
-_FORGET_MAIL = """DELETE FROM mails WHERE id = :mail
-AND NOT EXISTS (SELECT 1 FROM deliveries WHERE mail = :mail)"""
-_WAITING = """SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
+_LIST = """SELECT id, alerter, created, sender, subject, length(content), recipient,
+CASE WHEN state = 'waiting' AND lease > {now} THEN 'claimed' ELSE state END,
+tries, transport, reason, code, position FROM mails JOIN deliveries ON mail = id {where}
+UNION ALL SELECT id, alerter, created, sender, subject, length(content), recipients,
+'under way', 0, '', '', '', 0 FROM under_way {where} ORDER BY id, position"""
+_LIST_ALL = _LIST.replace("{where}", "")
+_LIST_ONE = _LIST.replace("{where}", "WHERE id = :mail")
+_CONTENT = """SELECT content FROM mails WHERE id = :mail
+UNION ALL SELECT content FROM under_way WHERE id = :mail"""
+_DUE = """SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
 (SELECT 1 FROM deliveries d WHERE d.mail = m.id AND d.state = 'waiting' AND d.lease <= {now}
-AND d.not_before <= {now} + :early) ORDER BY m.created, m.id LIMIT :most"""
-_LOCK = """SELECT sender, policy, length(content) FROM mails
-WHERE id = :mail AND alerter = :alerter {skip_locked}"""
-_CLAIM = """UPDATE deliveries SET owner = :owner, lease = {now} + :seconds
-WHERE mail = :mail AND state = 'waiting' AND lease <= {now}
-RETURNING recipient, position, tries"""
-_CONTENT = "SELECT content FROM mails WHERE id = :mail"
-_MOVE = """UPDATE deliveries SET state = :state, owner = :owner, lease = 0, reason = :reason,
+AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}"""
+_CLAIM = """UPDATE deliveries SET owner = :mine, lease = {now} + :seconds
+WHERE mail = :mail AND state = 'waiting' AND lease <= {now} RETURNING mail"""
+_UNCLAIM = """UPDATE deliveries SET state = 'waiting', owner = '', lease = 0
+WHERE mail = :mail AND owner = :mine AND state IN ('waiting', 'sending')"""
+_SET_ASIDE = """UPDATE deliveries SET state = 'aside', owner = '', lease = 0, reason = :why,
 code = :code WHERE mail = :mail AND owner = :mine"""
-_ABANDON = """UPDATE deliveries SET owner = '', lease = 0,
-state = CASE WHEN state = 'sending' AND {policy} = 'at_most_once' THEN 'unknown'
-ELSE 'waiting' END,
-reason = CASE WHEN state = 'sending' AND {policy} = 'at_most_once' THEN {why} ELSE reason END,
-code = CASE WHEN state = 'sending' AND {policy} = 'at_most_once' THEN 'unknown' ELSE code END
-WHERE {which} RETURNING mail, recipient, state"""
-_POLICY = "(SELECT m.policy FROM mails m WHERE m.id = deliveries.mail)"
-_MINE = "(SELECT m.id FROM mails m WHERE m.alerter = :alerter)"
+_BACKLOG = """SELECT count(DISTINCT m.id), {now} - min(m.created) FROM mails m
+JOIN deliveries d ON d.mail = m.id WHERE m.alerter = :alerter AND d.state = 'waiting'"""
+_OF_MINE = "mail IN (SELECT id FROM mails WHERE alerter = :alerter)"
+_REJUVENATE = """UPDATE mails SET created = {now} WHERE alerter = :alerter AND id IN
+(SELECT mail FROM deliveries WHERE state = :state)"""
 _RETRY = f"""UPDATE deliveries SET state = 'waiting', not_before = 0
-WHERE state = :state AND mail IN {_MINE}"""  # noqa: S608
-_RELEASE = _ABANDON.format(policy=":policy", why=":why", which="mail = :mail AND owner = :mine")
-_RECOVER = _ABANDON.format(
-    policy=_POLICY,
-    why=":why",
-    which="state = 'sending' AND lease <= {now} AND mail IN " + _MINE,
-)
+WHERE state = :state AND {_OF_MINE}"""  # noqa: S608
+_ABANDONED = """SELECT slot, id, policy, recipients FROM under_way
+WHERE alerter = :alerter AND lease <= {now} {skip_locked}"""
+_KEEP = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
+SELECT id, alerter, policy, created, sender, subject, content FROM under_way
+WHERE slot = :slot ON CONFLICT DO NOTHING"""
+_RECOVER = LET_GO.replace(
+    "{doubt}",
+    "(SELECT m.policy FROM mails m WHERE m.id = deliveries.mail) = 'at_most_once'",
+).replace("{which}", f"state = 'sending' AND lease <= {{now}} AND {_OF_MINE}")
 _EXPIRE = """UPDATE deliveries SET state = 'failed', code = :code, reason = :why || reason
 WHERE state = 'waiting' AND lease <= {now} AND mail IN (SELECT m.id FROM mails m
 WHERE m.alerter = :alerter AND m.created < {now} - :max_age)
 RETURNING mail, recipient, reason"""
-_LIST = """SELECT m.id, m.alerter, m.created, m.subject, length(m.content), d.recipient,
-CASE WHEN d.state = 'waiting' AND d.lease > {now} THEN 'claimed' ELSE d.state END,
-d.tries, d.reason
-FROM mails m JOIN deliveries d ON d.mail = m.id
-ORDER BY m.created, m.id, d.position"""
-_SHOW = """SELECT m.alerter, m.policy, m.created, m.sender, m.content, d.recipient, d.tries,
-d.transport, d.reason, d.code
-FROM mails m JOIN deliveries d ON d.mail = m.id WHERE m.id = :mail ORDER BY d.position"""
-
-
-class _Content(BaseModel):
-    """How a mail is written down."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
-    )
-
-    email: Email
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_paths(cls, value: object) -> object:
-        # Whoever can write to the database could have any file of this machine mailed.
-        email = value.get("email") if isinstance(value, Mapping) else None
-        attachments = email.get("attachments", ()) if isinstance(email, Mapping) else ()
-        for item in attachments:
-            if not isinstance(item, Mapping) or item.get("path") is not None:
-                raise ValueError("an attachment names a file instead of holding its content")
-        return value
-
-
-class Unreadable(Exception):
-    """The entry is corrupt or foreign and cannot be sent."""
-
-
-@dataclass(frozen=True)
-class OutboxEntry:
-    """A mail in the outbox, and those who still have to get it.
-
-    Attributes:
-        alerter: Whose mail it is.
-        policy: What to do with it when its sender dies while sending.
-        created: When it came into the outbox.
-        sender: The envelope's sender.
-        recipients: The recipients that have not got it.
-        tries: How often it was tried out of the outbox.
-        transport: Name of the transport that had the last word.
-        reason: Why it is here.
-        code: The code of that.
-        email: The mail itself.
-    """
-
-    alerter: str
-    policy: DeliveryPolicy
-    created: datetime
-    sender: str
-    recipients: tuple[str, ...]
-    tries: int
-    transport: str
-    reason: str
-    code: str
-    email: Email
 
 
 @dataclass(frozen=True)
 class OutboxItem:
-    """What a list of the outbox shows of a mail's recipients in one state.
+    """What the outbox knows of a mail's recipients in one state.
 
     Attributes:
         name: What `Outbox.show` and `Outbox.drop` take.
         alerter: Whose mail it is.
+        created: When it came into the outbox.
+        sender: The envelope's sender.
+        subject: Its subject.
+        size: Characters of its content.
+        recipients: Those who have not got it.
         state: ``waiting``; ``claimed`` or ``sending`` by a process; ``unknown``: it may
             have arrived; ``failed`` for good; ``aside``: it cannot be read.
-        created: When it came into the outbox.
-        subject: Its subject.
-        recipients: Those who have not got it.
         tries: How often it was tried out of the outbox.
+        transport: Name of the transport that had the last word.
         reason: Why it is here.
-        size: Characters of its content.
+        code: The code of that.
     """
 
     name: str
     alerter: str
-    state: OutboxState
     created: datetime
+    sender: str
     subject: str
-    recipients: tuple[str, ...]
-    tries: int
-    reason: str
     size: int
+    recipients: tuple[str, ...]
+    state: OutboxState
+    tries: int
+    transport: str
+    reason: str
+    code: str
 
 
-class Fate(NamedTuple):
-    """What becomes of a recipient who has not got the mail.
+@dataclass(frozen=True)
+class OutboxEntry(OutboxItem):
+    """A mail in the outbox, and all who have not got it.
 
     Attributes:
-        state: ``waiting``, ``unknown`` or ``failed``.
-        transport: Name of the transport that had the last word.
-        reason: Why.
-        code: The code of that.
+        email: The mail itself.
     """
 
-    state: OutboxState
-    transport: str = ""
-    reason: str = ""
-    code: str = ""
+    email: Email
 
 
 class Outbox:
     """The mails of a ledger.
+
+    Every method raises `LedgerError` when the database cannot be used.
 
     Args:
         engine: The database.
@@ -210,107 +150,79 @@ class Outbox:
         self._max_age = max_age
         self._margin = margin
 
-    def list(self) -> Sequence[OutboxItem]:
-        """Return all mails of all alerters, the oldest first.
+    # --- for people
 
-        Raises:
-            LedgerError: The database cannot be used.
-        """
-        items: dict[tuple[str, str], OutboxItem] = {}
-        for (
-            mail,
-            alerter,
-            created,
-            subject,
-            size,
-            recipient,
-            state,
-            tries,
-            reason,
-        ) in self._engine.run(lambda transaction: transaction.rows(_LIST)):
-            before = items.get((mail, state))
-            items[mail, state] = OutboxItem(
-                name=clean_line(str(mail)),
-                alerter=clean_line(str(alerter)),
-                state=cast(OutboxState, clean_line(str(state))),
-                created=_moment(created),
-                subject=clean_line(str(subject)),
-                recipients=(
-                    *(before.recipients if before else ()),
-                    clean_line(str(recipient)),
-                ),
-                tries=max(int(tries), before.tries if before else 0),
-                reason=clean_line(str(reason)),
-                size=int(size),
-            )
-        return [*items.values()]
+    def list(self) -> Sequence[OutboxItem]:
+        """Return all mails of all alerters, the oldest first."""
+        return _items(self._engine.statement(_LIST_ALL))
 
     def show(self, name: str) -> OutboxEntry:
         """Return one mail.
 
         Raises:
             ConfigurationError: There is none of this name, or it cannot be read.
-            LedgerError: The database cannot be used.
         """
-        rows = self._engine.run(lambda transaction: transaction.rows(_SHOW, mail=name))
+        rows, contents = self._engine.run(
+            lambda t: (
+                t.rows(_LIST_ONE, mail=name),
+                t.rows(_CONTENT, mail=name),
+            )
+        )
         if not rows:
             raise self._missing(name)
-        alerter, policy, created, sender, content, _, tries, transport, reason, code = rows[0]
         try:
-            email = _load(content)
+            email = load_email(contents[0][0])
         except Unreadable as error:
             raise ConfigurationError(f"The mail {name} cannot be read: {error}") from None
-        return OutboxEntry(
-            alerter=clean_line(alerter),
-            policy=policy,
-            created=_moment(created),
-            sender=clean_line(sender),
-            recipients=tuple(clean_line(row[5]) for row in rows),
-            tries=tries,
-            transport=clean_line(transport),
-            reason=clean_line(reason),
-            code=clean_line(code),
-            email=email,
-        )
+        items = _items(rows)
+        everybody = tuple(one for item in items for one in item.recipients)
+        return OutboxEntry(**vars(replace(items[0], recipients=everybody)), email=email)
 
     def drop(self, name: str) -> None:
         """Delete one mail.
 
         Raises:
             ConfigurationError: There is none of this name, or a process is sending it.
-            LedgerError: The database cannot be used.
         """
 
         def delete(transaction: Transaction) -> bool:
-            found = transaction.rows(
-                "DELETE FROM deliveries WHERE mail = :mail AND lease <= {now} "
-                "RETURNING recipient",
-                mail=name,
-            )
-            transaction.execute(_FORGET_MAIL, mail=name)
-            return bool(found)
+            found = [
+                transaction.rows(
+                    f"DELETE FROM {table} WHERE {key} = :mail AND lease <= {{now}} "  # noqa: S608
+                    f"RETURNING {key}",
+                    mail=name,
+                )
+                for table, key in (("deliveries", "mail"), ("under_way", "id"))
+            ]
+            transaction.execute(FORGET_MAIL, mail=name)
+            return any(found)
 
         if not self._engine.run(delete):
             raise self._missing(name, " that no process is sending")
 
-    def retry(self, states: Collection[OutboxState]) -> None:
-        """Have this alerter's mails sent again that failed, or that may have arrived.
+    def _missing(self, name: str, condition: str = "") -> ConfigurationError:
+        return ConfigurationError(
+            f"The ledger {self._engine.name} has no mail {clean_line(name)!r}{condition}.",
+            remedy="List the mails: zenmail outbox list",
+        )
 
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+    def backlog(self) -> tuple[int, float]:
+        """Return how many of this alerter's mails wait, and the oldest one's age in seconds."""
+        ((count, age),) = self._engine.statement(_BACKLOG, alerter=self._alerter)
+        return count, age or 0.0
+
+    def retry(self, states: Collection[OutboxState]) -> None:
+        """Have what waits, and this alerter's mails in these states, tried again now."""
 
         def wait(transaction: Transaction) -> None:
             for state in {"unknown", "failed"} & set(states):
-                transaction.execute(
-                    "UPDATE mails SET created = {now} WHERE alerter = :alerter AND id IN "
-                    "(SELECT mail FROM deliveries WHERE state = :state)",
-                    alerter=self._alerter,
-                    state=state,
-                )
+                transaction.execute(_REJUVENATE, alerter=self._alerter, state=state)
                 transaction.execute(_RETRY, alerter=self._alerter, state=state)
+            transaction.execute(_RETRY, alerter=self._alerter, state="waiting")
 
         self._engine.run(wait)
+
+    # --- in
 
     def begin(
         self,
@@ -329,22 +241,12 @@ class Outbox:
             policy: What to do with it when this process dies while sending.
             seconds: How long its delivery may take.
             waits: Whether other mails come first.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
-        email = without_missing_files(email)
-        claim = Claim(
-            self._engine,
-            secrets.token_hex(8),
-            self._alerter,
-            policy,
-            email,
-            envelope,
-            seconds=seconds + self._margin,
-            sending=not waits,
-        )
-        claim.write()
+        claim = self._new_claim(email, envelope, policy, seconds)
+        if waits:
+            claim.wait()
+        else:
+            claim.begin()
         return claim
 
     def add(
@@ -360,72 +262,78 @@ class Outbox:
             email: The mail.
             envelope: Who has still to get it.
             policy: What to do with it when its sender dies while sending.
-            fates: What becomes of all recipients, or of each.
+            fates: What happens to all recipients, or to each.
 
         Returns:
             Its name.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
-        name = secrets.token_hex(8)
-        email = without_missing_files(email)
-        claim = Claim(self._engine, name, self._alerter, policy, email, envelope)
         if isinstance(fates, Fate):
             fates = dict.fromkeys(envelope.recipients, fates)
+        claim = self._new_claim(email, envelope, policy)
         claim.settle(fates)
-        return name
+        return claim.name
 
-    def waiting(self, most: int, *, rested: bool = False) -> Sequence[str]:
-        """Return the names of this alerter's mails that wait, the oldest first.
+    def _new_claim(
+        self, email: Email, envelope: Envelope, policy: DeliveryPolicy, seconds: float = 0.0
+    ) -> Claim:
+        return Claim(
+            self._engine,
+            # It sorts by age.
+            f"{time.time_ns() // 1000:013x}{secrets.token_hex(4)}",
+            self._alerter,
+            policy,
+            without_missing_files(email),
+            envelope,
+            seconds=seconds + self._margin,
+        )
+
+    # --- out
+
+    def claim(self, most: int, seconds: float) -> Sequence[str]:
+        """Claim this alerter's mails that are due, the oldest first.
+
+        Each has then to be given to `start` or `unclaim`.
 
         Args:
-            most: How many names to return at most.
-            rested: Whether to leave out those that were tried in vain lately.
+            most: How many to claim at most.
+            seconds: How long the delivery of one may take.
 
-        Raises:
-            LedgerError: The database cannot be used.
+        Returns:
+            Their names.
         """
-        rows = self._engine.run(
-            lambda transaction: transaction.rows(
-                _WAITING,
-                alerter=self._alerter,
-                early=0.0 if rested else _LONGEST_REST,
-                most=most,
-            )
-        )
-        return [str(row[0]) for row in rows]
+        mine = {"mine": self._engine.owner, "seconds": seconds + self._margin}
 
-    def claim(self, name: str, seconds: float) -> Claim | None:
-        """Take a waiting mail, unless somebody else has, or it cannot be read.
+        def take(transaction: Transaction) -> list[str]:
+            due = transaction.rows(_DUE, alerter=self._alerter, most=most)
+            return [mail for (mail,) in due if transaction.rows(_CLAIM, mail=mail, **mine)]
+
+        return self._engine.run(take)
+
+    def start(self, name: str, seconds: float, *, after: Claim | None = None) -> Claim | None:
+        """Return a claimed mail, from now on held as being sent.
 
         Args:
             name: The mail.
             seconds: How long its delivery may take.
+            after: The mail that was to be followed by this one, if it was.
 
-        Raises:
-            LedgerError: The database cannot be used.
+        Returns:
+            The mail; None if the claim was lost meanwhile, or the mail cannot be read.
         """
-        owner = self._engine.owner
         lease = seconds + self._margin
-
-        def take(transaction: Transaction) -> tuple[tuple[str, str], list[Sequence[Any]], str]:
-            mails = transaction.rows(_LOCK, mail=name, alerter=self._alerter)
-            if not mails:
-                return ("", ""), [], ""
-            rows = transaction.rows(_CLAIM, mail=name, owner=owner, seconds=lease)
-            (sender, policy, size) = mails[0]
-            content = ""
-            if rows and size <= _LONGEST_CONTENT:
-                content = transaction.rows(_CONTENT, mail=name)[0][0]
-            return (sender, policy), sorted(rows, key=lambda row: row[1]), content
-
-        (sender, policy), rows, content = self._engine.run(take)
+        mine = self._engine.owner
+        rows, mails = (after and after.followed) or self._engine.run(
+            lambda t: start(t, name, mine, lease)
+        )
         if not rows:
             return None
+        rows = sorted(rows, key=lambda row: row[1])
         try:
-            email = _load(content)
-            envelope = _envelope(sender, [row[0] for row in rows])
+            if not mails:
+                raise Unreadable("it is too large")
+            sender, policy, content = mails[0]
+            email = load_email(content)
+            envelope = load_envelope(sender, [row[0] for row in rows])
             if policy not in ("at_most_once", "at_least_once"):
                 raise Unreadable("its policy is unknown")
         except Unreadable as error:
@@ -440,31 +348,47 @@ class Outbox:
             envelope,
             seconds=lease,
             tries=max(row[2] for row in rows),
+            sending=True,
+        )
+
+    def unclaim(self, names: Sequence[str]) -> None:
+        """Let go of claimed mails that were not tried."""
+        keys = [{"mail": name, "mine": self._engine.owner} for name in names]
+        self._engine.run(lambda t: t.each(_UNCLAIM, keys))
+
+    def _set_aside(self, name: str, why: str) -> None:
+        mine = self._engine.owner
+        self._engine.run(
+            lambda t: t.execute(_SET_ASIDE, mail=name, mine=mine, why=why, code="aside")
+        )
+        _logger.error(
+            "Mail %s in the ledger %s cannot be read and is not sent: %s. List it with "
+            "'zenmail outbox list'.",
+            clean_line(name),
+            self._engine.name,
+            why,
         )
 
     def recover(self) -> None:
-        """Recover what dead processes left behind; give up on what is too old.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Recover what dead processes left behind; give up on what is too old."""
         days = self._max_age / 86400.0
+        values: dict[str, Any] = {"alerter": self._alerter}
 
         def update(transaction: Transaction) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
-            why = "The process that was sending it died. It may have arrived."
-            return (
-                transaction.rows(_RECOVER, alerter=self._alerter, why=why),
-                transaction.rows(
-                    _EXPIRE,
-                    alerter=self._alerter,
-                    max_age=self._max_age,
-                    code="expired",
-                    why=f"Older than {days:g} days. ",
-                ),
+            left = transaction.rows(_RECOVER, why=_CUT_SHORT, **values)
+            for slot, mail, policy, recipients in transaction.rows(_ABANDONED, **values):
+                deliveries = _deliveries(mail, policy, recipients)
+                transaction.execute(_KEEP, slot=slot)
+                transaction.each(DELIVERY, deliveries)
+                transaction.execute("DELETE FROM under_way WHERE slot = :slot", slot=slot)
+                left += [(mail, row["recipient"], row["state"]) for row in deliveries]
+            why = f"Older than {days:g} days. "
+            return left, transaction.rows(
+                _EXPIRE, max_age=self._max_age, why=why, code="expired", **values
             )
 
         left, expired = self._engine.run(update)
-        _tell_unknown(left)
+        log_unknown(left)
         for mail, recipient, reason in expired:
             _logger.error(
                 "Mail %s to %s waited in the ledger for more than %g days and counts as "
@@ -475,249 +399,53 @@ class Outbox:
                 clean_line(reason),
             )
 
-    def _set_aside(self, name: str, why: str) -> None:
-        owner = self._engine.owner
-        self._engine.run(
-            lambda transaction: transaction.execute(
-                _MOVE, mail=name, mine=owner, owner="", state="aside", reason=why, code="aside"
-            )
-        )
-        _logger.error(
-            "Mail %s in the ledger %s cannot be read and is not sent: %s. Look: zenmail outbox "
-            "list",
-            clean_line(name),
-            self._engine.name,
-            why,
-        )
 
-    def _missing(self, name: str, condition: str = "") -> ConfigurationError:
-        return ConfigurationError(
-            f"The ledger {self._engine.name} has no mail {clean_line(name)!r}{condition}.",
-            remedy="List the mails: zenmail outbox list",
-        )
+def _deliveries(mail: str, policy: str, recipients: str) -> list[dict[str, Any]]:
+    """Return the rows for a mail whose first sender died."""
+    everybody = _names(recipients)
+    if not everybody:
+        fate = Fate("aside", reason="its recipients are corrupt", code="aside")
+        return [delivery_row(mail, "", 0, fate)]
+    fate = Fate("waiting")
+    if policy == "at_most_once":
+        fate = Fate("unknown", reason=_CUT_SHORT, code="unknown")
+    return [delivery_row(mail, one, position, fate) for position, one in enumerate(everybody)]
 
 
-class Claim:
-    """A mail of the outbox that this process has taken.
+def _names(recipients: str) -> tuple[str, ...]:
+    try:
+        names = json.loads(recipients)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(dict.fromkeys(map(str, names))) if isinstance(names, list) else ()
 
-    Attributes:
-        name: The mail's name.
-        email: The mail.
-        envelope: Who has still to get it.
-        policy: What to do with it when this process dies while sending.
-        tries: How often it was tried out of the outbox.
-    """
 
-    def __init__(
-        self,
-        engine: Engine,
-        name: str,
-        alerter: str,
-        policy: DeliveryPolicy,
-        email: Email,
-        envelope: Envelope,
-        *,
-        seconds: float = 0.0,
-        tries: int = 0,
-        sending: bool = False,
-    ) -> None:
-        self.name = name
-        self.email = email
-        self.envelope = envelope
-        self.policy: DeliveryPolicy = policy
-        self.tries = tries
-        self._engine = engine
-        self._owner = engine.owner
-        self._alerter = alerter
-        self._seconds = seconds
-        self._sending = sending
-        self._noted = envelope.recipients
-
-    def write(self) -> None:
-        """Write the mail down, held by this process.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
-        fate = Fate("sending" if self._sending else "waiting")
-        self._write(dict.fromkeys(self.envelope.recipients, fate), self._owner, self._seconds)
-
-    def renew(self) -> bool:
-        """Return whether this process still has the mail; its lease starts afresh.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
-        return self._mark("sending", self._noted)
-
-    def started(self) -> None:
-        """Note that the mail may be with somebody from now on."""
-        if not self._sending:
-            self._quietly("sending", self._noted)
-
-    def answered(self, remaining: Sequence[str], doubtful: Sequence[str] = ()) -> None:
-        """Note who is left, that the mail is with nobody else, and who may have it."""
-        if not remaining:
-            return
-        gone = set(self._noted) - set(remaining) - set(doubtful)
-        if self._quietly("waiting", remaining, gone):
-            self._noted = tuple(remaining)
-
-    def _quietly(
-        self, state: OutboxState, recipients: Sequence[str], gone: Collection[str] = ()
-    ) -> bool:
-        # The note is for a crash; that it cannot be taken is no reason not to send.
-        try:
-            self._mark(state, recipients, gone)
-        except LedgerError:
-            return False
-        return True
-
-    def _mark(
-        self, state: OutboxState, recipients: Sequence[str], gone: Collection[str] = ()
-    ) -> bool:
-        def update(transaction: Transaction) -> bool:
-            transaction.each(
-                _FORGET, [{"mail": self.name, "recipient": address} for address in gone]
-            )
-            changed = [
-                transaction.rows(
-                    "UPDATE deliveries SET state = :state, lease = {now} + :seconds "
-                    "WHERE mail = :mail AND recipient = :recipient AND owner = :mine "
-                    "RETURNING recipient",
-                    mail=self.name,
-                    recipient=address,
-                    mine=self._owner,
-                    state=state,
-                    seconds=self._seconds,
-                )
-                for address in recipients
-            ]
-            return all(changed)
-
-        held = self._engine.run(update)
-        self._sending = state == "sending"
-        return held
-
-    def settle(self, fates: Mapping[str, Fate], *, tried: bool = False) -> None:
-        """Let go of the mail: keep those named, forget all others.
-
-        Args:
-            fates: What becomes of each who has not got it.
-            tried: Whether it was tried out of the outbox.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
-        self.tries += tried
-        rest = min(_LONGEST_REST, _FIRST_REST * 2.0 ** (self.tries - 1)) if self.tries else 0.0
-        self._write(fates, "", 0.0, rest=rest)
-
-    def _write(
-        self, fates: Mapping[str, Fate], owner: str, seconds: float, rest: float = 0.0
-    ) -> None:
-        envelope = self.envelope
-        content = _dump(self.email) if fates else ""
-        gone = [
-            {"mail": self.name, "recipient": address}
-            for address in envelope.recipients
-            if address not in fates
-        ]
-        kept = [
-            {
-                "mail": self.name,
-                "recipient": address,
-                "position": envelope.recipients.index(address),
-                "owner": owner,
-                "mine": self._owner,
-                "seconds": seconds,
-                "tries": self.tries,
-                "rest": rest if fate.state == "waiting" else 0.0,
-                "state": fate.state,
-                "transport": clean_line(fate.transport),
-                "reason": clean_line(fate.reason),
-                "code": clean_line(fate.code),
-            }
-            for address, fate in fates.items()
-        ]
-
-        def write(transaction: Transaction) -> None:
-            if kept:
-                # Also when it was there before: the database may have lost it in a crash.
-                transaction.execute(
-                    _MAIL,
-                    mail=self.name,
-                    alerter=self._alerter,
-                    policy=self.policy,
-                    sender=envelope.sender,
-                    subject=self.email.subject,
-                    content=content,
-                )
-            transaction.each(_DELIVERY, kept)
-            transaction.each(_FORGET, gone)
-            if not kept:
-                transaction.execute(_FORGET_MAIL, mail=self.name)
-
-        survives: Survives = (
-            "machine" if fates and not owner else "process" if fates else "nothing"
-        )
-        self._engine.run(write, survives=survives)
-
-    def abandon(self, why: str) -> None:
-        """Let go of the mail in the middle of its delivery.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
-        rows = self._engine.run(
-            lambda transaction: transaction.rows(
-                _RELEASE,
-                mail=self.name,
-                mine=self._owner,
-                policy=self.policy,
-                why=f"{why} It may have arrived.",
+def _items(rows: Sequence[Sequence[Any]]) -> Sequence[OutboxItem]:
+    items: dict[tuple[str, str], OutboxItem] = {}
+    for name, alerter, created, sender, subject, size, recipient, state, tries, *rest in rows:
+        recipients: tuple[str, ...] = (str(recipient),)
+        if state == "under way":
+            state, recipients = "sending", _names(recipient)
+        before = items.get((name, state))
+        transport, reason, code = (clean_line(str(text)) for text in rest[:3])
+        items[name, state] = OutboxItem(
+            name=clean_line(str(name)),
+            alerter=clean_line(str(alerter)),
+            created=_moment(created),
+            sender=clean_line(str(sender)),
+            subject=clean_line(str(subject)),
+            size=int(size),
+            recipients=(
+                *(before.recipients if before else ()),
+                *map(clean_line, recipients),
             ),
-            survives="machine",
+            state=cast(OutboxState, clean_line(str(state))),
+            tries=max(int(tries), before.tries if before else 0),
+            transport=transport,
+            reason=reason,
+            code=code,
         )
-        _tell_unknown(rows)
-
-
-def _tell_unknown(rows: Sequence[Sequence[str]]) -> None:
-    for mail, recipient, state in rows:
-        if state == "unknown":
-            _logger.error(
-                "Mail %s to %s may have arrived: its delivery was cut short. Under "
-                "at_most_once it is not sent again; have it sent with 'zenmail outbox flush "
-                "--unknown', or "
-                "drop it.",
-                clean_line(mail),
-                clean_line(recipient),
-            )
-
-
-def _load(content: str) -> Email:
-    try:
-        if not content:
-            raise Unreadable("it is too large")
-        return _Content.model_validate_json(content).email
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise Unreadable(clean_line(f"{field}: {first['msg']}", limit=200)) from None
-    except (ConfigurationError, ValueError, TypeError, RecursionError) as error:
-        raise Unreadable(type(error).__name__) from None
-
-
-def _envelope(sender: str, recipients: Sequence[str]) -> Envelope:
-    try:
-        boxes = [parse_mailbox(item) for item in (sender, *recipients)]
-    except ConfigurationError:
-        raise Unreadable("an address is invalid") from None
-    return Envelope(boxes[0].address, tuple(box.address for box in boxes[1:]))
-
-
-def _dump(email: Email) -> str:
-    return _Content(email=email).model_dump_json()
+    return [*items.values()]
 
 
 def _moment(seconds: float) -> datetime:

@@ -13,18 +13,19 @@ and none has to remember anything:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from ..addressing import Addressing
 from ..alert import Alert, Severity
 from ..clean import clean_line, clean_text
+from ..model import LateModel
+from ..patterns import pattern
 from .engine import Engine, Transaction
 
 __all__ = ["Digest", "Storms", "fingerprint"]
@@ -39,14 +40,20 @@ _TIME_TO_SEND = 90.0
 
 _PROBLEMS = frozenset({"error", "critical"})
 _RANK: dict[Severity, int] = {"info": 0, "success": 0, "warning": 1, "error": 2, "critical": 3}
-_VARIABLE = re.compile(
+_VARIABLE = pattern(
     r"0x[0-9a-f]+|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b"
     r"|[0-9]+(?:[.:][0-9]+)*"
 )
-_FRAME = re.compile(r'File "([^"\n]*)", line [0-9]+, in ([^\n]*)')
+_FRAME = pattern(r'File "([^"\n]*)", line [0-9]+, in ([^\n]*)')
 
 
-class _Group(BaseModel):
+class _Record(LateModel):
+    """What is written into the database, by this version or another."""
+
+    model_config = ConfigDict(frozen=False, extra="ignore")
+
+
+class _Group(_Record):
     """Alerts with the same error."""
 
     what: str
@@ -55,7 +62,7 @@ class _Group(BaseModel):
     examples: list[str] = Field(default_factory=list)
 
 
-class _Held(BaseModel):
+class _Held(_Record):
     """What is held back."""
 
     groups: dict[str, _Group] = Field(default_factory=dict)
@@ -90,7 +97,7 @@ class _Held(BaseModel):
             setattr(self, name, getattr(self, name) or getattr(other, name))
 
 
-class _State(BaseModel):
+class _State(_Record):
     """What is known of one run and its recipients, apart from what the columns say."""
 
     addressing: Addressing
@@ -164,8 +171,8 @@ class Digest:
 def fingerprint(alert: Alert, hide: Callable[[str], str] = str) -> tuple[str, str]:
     """Return what alerts of the same error have in common, and how to call it.
 
-    Numbers, addresses and ids are left out of account; the place where the exception was
-    raised is not.
+    Numbers, addresses and ids are ignored; the place where the exception was raised
+    is not.
 
     Args:
         alert: What happened.
@@ -216,6 +223,8 @@ def _describe(alert: Alert, hide: Callable[[str], str]) -> _Held:
 class Storms:
     """Decides which alerts are sent alone, and hands out the digests of the others.
 
+    Every method raises `LedgerError` when the database cannot be used.
+
     Args:
         engine: The database.
         alerter: Whose alerts they are.
@@ -242,9 +251,6 @@ class Storms:
             limit: How many alerts of a run are sent alone.
             hide: Takes secrets out of what is written down; told whether to look for what is
                 secret by its name or shape, too.
-
-        Raises:
-            LedgerError: The database cannot be used.
         """
         # A run's summary comes once, and is what the reader waits for.
         if not alert.thread or alert.steps:
@@ -260,7 +266,7 @@ class Storms:
                 _BEGIN,
                 id=key,
                 alerter=self._alerter,
-                thread=_storable(alert.thread),
+                thread=clean_text(alert.thread),
                 sole=self._engine.owner,
                 content=fresh.dump(),
             )
@@ -287,43 +293,23 @@ class Storms:
         return self._engine.run(count)
 
     def finish(self, thread: str) -> list[Digest]:
-        """Take all that is held back of a run, for whichever recipients.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
-        return self._take("thread = :thread", thread=_storable(thread))
+        """Take all that is held back of a run, for whichever recipients."""
+        return self._take("thread = :thread", thread=clean_text(thread))
 
     def take_due(self) -> list[Digest]:
-        """Take what is held back of runs that have been quiet for a while.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Take what is held back of runs that have been quiet for a while."""
         return self._take(_DUE, quiet=_QUIET)
 
     def take_own(self) -> list[Digest]:
-        """Take what is due, and what is held back of runs in which no other process posted.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Take what is due, and what is held back of runs in which no other process posted."""
         return self._take(f"({_DUE} OR sole = :me)", quiet=_QUIET, me=self._engine.owner)
 
     def take_all(self) -> list[Digest]:
-        """Take all that is held back.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Take all that is held back."""
         return self._take("held > 0")
 
     def settle(self, digest: Digest, *, sent: bool) -> None:
-        """Forget what a digest stood for, or hold it back again if it could not be sent.
-
-        Raises:
-            LedgerError: The database cannot be used.
-        """
+        """Forget what a digest stood for, or hold it back again if it could not be sent."""
 
         def update(transaction: Transaction) -> None:
             rows = transaction.rows(
@@ -349,11 +335,8 @@ class Storms:
     def _take(self, condition: str, **values: Any) -> list[Digest]:
         def take(transaction: Transaction) -> list[Digest]:
             taken = []
-            rows = transaction.rows(
-                _HELD.format(condition=condition),
-                alerter=self._alerter,
-                **values,
-            )
+            held = _HELD.format(condition=condition)
+            rows = transaction.rows(held, alerter=self._alerter, **values)
             for key, thread, content in rows:
                 state = _load(content)
                 if state is None:
@@ -409,7 +392,3 @@ def _load(content: str) -> _State | None:
         return state
     except (ValidationError, ValueError, TypeError, RecursionError):
         return None
-
-
-def _storable(thread: str) -> str:
-    return clean_text(thread)

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from ..address import parse_mailbox
 from ..errors import ConfigurationError
+from ..patterns import pattern
 
 __all__ = [
     "LINE",
@@ -37,17 +38,17 @@ _OWN_HEADERS = frozenset(
         "x-auto-response-suppress", "mime-version", "return-path", "received",
     }
 )  # fmt: skip
-_HEADER_NAME = re.compile(r"[!-9;-~]{1,70}")
-_IDENTIFIER = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
-_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
-_NOT_ATEXT = re.compile(r"[^A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
+_HEADER_NAME = pattern(r"[!-9;-~]{1,70}")
+_IDENTIFIER = pattern(r"<[!-;=?A-~]+@[!-;=?A-~]+>")
+_ATOMS = pattern(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_NOT_ATEXT = pattern(r"[^A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
 # RFC 2047, 5(3): the characters that need no encoding wherever the word stands.
 _Q_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/"
 _Q = {byte: f"={byte:02X}" for byte in range(256) if byte not in _Q_SAFE} | {32: "_"}
 # RFC 2231, 7: attribute-char, less what some parsers stumble over.
 _PERCENT_SAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _PERCENT = {byte: f"%{byte:02X}" for byte in range(256) if byte not in _PERCENT_SAFE}
-_QUOTABLE = re.compile(r"[ !#-\[\]-~]{1,60}")
+_QUOTABLE = pattern(r"[ !#-\[\]-~]{1,60}")
 
 
 def check_header_name(name: str) -> str:
@@ -63,7 +64,8 @@ def check_header_name(name: str) -> str:
     folded = name.lower()
     if folded in _OWN_HEADERS or folded.startswith(("content-", "resent-")):
         raise ConfigurationError(
-            f"The header {name!r} is zenmail's own.", remedy="Use the argument for it instead."
+            f"The header {name!r} is set by zenmail.",
+            remedy="Use the corresponding argument instead.",
         )
     return name
 

@@ -70,7 +70,8 @@ class EncodedFile:
                         yield _base64(block)
             except (OSError, EOFError) as error:
                 raise TemporaryFailure(
-                    f"The attachment {attachment.filename!r} changed on the way: {error}.",
+                    f"The attachment {attachment.filename!r} changed while it was "
+                    f"being sent: {error}.",
                     code="attachment-changed",
                 ) from error
 
@@ -166,21 +167,21 @@ def _readable(data: bytes) -> tuple[str, bytes]:
     lines need no more than their equals signs escaped; and a blank can make its lines too
     long.
     """
-    if is_ascii := data.isascii():
+    if data.isascii():
+        lines = data.split(b"\n")
+        if (
+            max(map(len, lines)) <= LINE
+            and data.rfind(b"=_") < 0
+            and not _has_fragile_lines(data, lines)
+        ):
+            return "7bit", data.replace(b"\n", b"\r\n")
         lines = data.replace(b"=", b"=3D").split(b"\n")
     else:
         lines = data.decode("latin-1").translate(_ESCAPED).encode("ascii").split(b"\n")
-    long = [number for number, line in enumerate(lines) if len(line) > LINE]
-    if not _has_fragile_lines(data, lines):
-        if (
-            is_ascii
-            and all(len(lines[number].replace(b"=3D", b"=")) <= LINE for number in long)
-            and data.rfind(b"=_") < 0
-        ):
-            return "7bit", data.replace(b"\n", b"\r\n")
-        fragile = long
-    else:
+    if _has_fragile_lines(data, lines):
         fragile = [number for number, line in enumerate(lines) if _is_fragile(line)]
+    else:
+        fragile = [number for number, line in enumerate(lines) if len(line) > LINE]
     for number in fragile:
         lines[number] = _quoted_printable_line(lines[number])
     return "quoted-printable", b"\r\n".join(lines)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from html import unescape
 
+from ..patterns import pattern
+
 __all__ = ["html_to_text"]
 
 # html.parser is not used: on hostile input it takes quadratic time in the Pythons we
 # support (CVE-2025-6069), and all that is needed here is what stands between the tags.
-_TAG = re.compile(r"<(?:(/?)([A-Za-z][A-Za-z0-9]*)([^>]*)|[!?/][^>]*)>")
-_BLANKS = re.compile(r"[ \t\r\n\f]+")
-_HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
-_ALT = re.compile(r"""\balt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_TAG = pattern(r"<(?:(/?)([A-Za-z][A-Za-z0-9]*)([^>]*)|[!?/][^>]*)>")
+_BLANKS = pattern(r"[ \t\r\n\f]+")
+_HREF = pattern(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_ALT = pattern(r"""\balt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _SKIPPED = frozenset({"head", "script", "style", "template", "title"})
 _PARAGRAPHS = frozenset(
     {

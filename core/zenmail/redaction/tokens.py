@@ -73,7 +73,7 @@ def _regex(pattern: str) -> str:
     pieces.append(re.escape(pattern[at:]))
     if pattern.startswith("yJ{"):
         pieces.append(r"(?:\.[\w-]*)*")
-    # What goes on is no token of that length; a full stop or "=" ends a sentence.
+    # A longer run is a different token; a full stop or "=" ends a sentence.
     if not pattern.endswith("+}"):
         pieces.append("(?![A-Za-z0-9_-])")
     elif "{b" in pattern:

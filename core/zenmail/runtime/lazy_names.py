@@ -6,6 +6,7 @@ Its stub is their one list: type checkers read it, and so does what is in here.
 from __future__ import annotations
 
 import sys
+from functools import cache
 from importlib import import_module
 
 from .forks import defer_forks
@@ -36,6 +37,7 @@ def load(package: str, name: str) -> object:
     return value
 
 
+@cache
 def _homes(package: str) -> dict[str, str]:
     spec = sys.modules[package].__spec__
     path = f"{sys.modules[package].__path__[0]}/__init__.pyi"

@@ -72,6 +72,10 @@ class Arrived:
         return message_from_bytes(self.content, _class=EmailMessage, policy=policy.default)
 
 
+Options = Mapping[str, Any]
+Inbox = Callable[[], list[Arrived]]
+
+
 class TransportConformance:
     """The tests. Subclass it, set `transport`, and override the fixtures.
 
@@ -95,12 +99,12 @@ class TransportConformance:
     # Fixtures for authors.
 
     @pytest.fixture
-    def options(self) -> Mapping[str, Any]:
+    def options(self) -> Options:
         """The transport's options, as a user would type them."""
         raise NotImplementedError("override the fixture 'options'")
 
     @pytest.fixture
-    def arrived(self) -> Callable[[], list[Arrived]]:
+    def arrived(self) -> Inbox:
         """Return what returns the mails at the other end, in the order of their arrival."""
         raise NotImplementedError("override the fixture 'arrived'")
 
@@ -115,7 +119,7 @@ class TransportConformance:
         return None
 
     @pytest.fixture
-    def unreachable(self) -> Mapping[str, Any] | None:
+    def unreachable(self) -> Options | None:
         """Options that lead nowhere, such as a port that nobody listens on."""
         return None
 
@@ -130,9 +134,7 @@ class TransportConformance:
         return host
 
     @pytest.fixture
-    def zenmail_secrets(
-        self, options: Mapping[str, Any], zenmail_plugins: PluginHost
-    ) -> list[str]:
+    def zenmail_secrets(self, options: Options, zenmail_plugins: PluginHost) -> list[str]:
         """Every secret among the options."""
         parsed = zenmail_plugins.transport(self.transport).parse_options(options)
         return [secret for secret in secret_values(parsed) if secret]
@@ -147,11 +149,7 @@ class TransportConformance:
         return Email(**{**values, **changes})
 
     def _send(
-        self,
-        host: PluginHost,
-        options: Mapping[str, Any],
-        email: Email,
-        envelope: Envelope | None = None,
+        self, host: PluginHost, options: Options, email: Email, envelope: Envelope | None = None
     ) -> Receipt:
         transport = host.transport(self.transport)
         request: SendRequest[Any] = SendRequest(
@@ -186,7 +184,7 @@ class TransportConformance:
         assert not shown, f"declare as pydantic.SecretStr: {', '.join(shown)}"
 
     def test_unknown_options_are_refused(
-        self, options: Mapping[str, Any], zenmail_plugins: PluginHost
+        self, options: Options, zenmail_plugins: PluginHost
     ) -> None:
         """A misspelt option is named before anything is sent."""
         transport = zenmail_plugins.transport(self.transport)
@@ -194,10 +192,7 @@ class TransportConformance:
             transport.parse_options({**options, "no_such_option": 1})
 
     def test_everybody_gets_the_mail(
-        self,
-        options: Mapping[str, Any],
-        arrived: Callable[[], list[Arrived]],
-        zenmail_plugins: PluginHost,
+        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
     ) -> None:
         """The receipt accepts each recipient, and the mail arrives once."""
         email = self._mail(to=["a@example.com", "b@example.com"], cc="c@example.com")
@@ -216,10 +211,7 @@ class TransportConformance:
             assert len(mails) == 1
 
     def test_the_envelope_decides_not_the_headers(
-        self,
-        options: Mapping[str, Any],
-        arrived: Callable[[], list[Arrived]],
-        zenmail_plugins: PluginHost,
+        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
     ) -> None:
         """A redirected mail goes to the envelope's recipients alone."""
         email = self._mail(to="shown@example.com", cc="shown-too@example.com")
@@ -234,7 +226,7 @@ class TransportConformance:
                 assert mail.sender == "bounces@example.com"
 
     def test_the_receipt_names_nobody_else(
-        self, options: Mapping[str, Any], zenmail_plugins: PluginHost
+        self, options: Options, zenmail_plugins: PluginHost
     ) -> None:
         """Accepted, refused and deferred are recipients of the envelope, each once."""
         email = self._mail(to="shown@example.com", bcc=["a@example.com", "b@example.com"])
@@ -244,10 +236,7 @@ class TransportConformance:
         assert sorted(named) == ["a@example.com", "b@example.com"]
 
     def test_blind_copies_stay_blind(
-        self,
-        options: Mapping[str, Any],
-        arrived: Callable[[], list[Arrived]],
-        zenmail_plugins: PluginHost,
+        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
     ) -> None:
         """Nothing of the mail names a Bcc recipient."""
         self._send(zenmail_plugins, options, self._mail(bcc="hidden@example.com"))
@@ -258,10 +247,7 @@ class TransportConformance:
             assert b"\nbcc:" not in mail.content.lower()
 
     def test_every_script_arrives(
-        self,
-        options: Mapping[str, Any],
-        arrived: Callable[[], list[Arrived]],
-        zenmail_plugins: PluginHost,
+        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
     ) -> None:
         """Subject and text arrive in whatever script, and lines however long."""
         text = "Gr\u00fc\u00dfe, \u65e5\u672c\u8a9e, \u2713\n" + "long " * 400 + "\n.\n..end\n"
@@ -281,10 +267,7 @@ class TransportConformance:
             assert "Gr\u00fc\u00dfe, \u65e5\u672c\u8a9e, \u2713" in shown
 
     def test_large_mails_arrive(
-        self,
-        options: Mapping[str, Any],
-        arrived: Callable[[], list[Arrived]],
-        zenmail_plugins: PluginHost,
+        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
     ) -> None:
         """An attachment of 3 MB, or as large as the provider takes, arrives whole."""
         data = bytes(range(256)) * (self.attachment_bytes // 256)
@@ -300,8 +283,8 @@ class TransportConformance:
 
     def test_one_refused_recipient_does_not_cost_the_others_their_mail(
         self,
-        options: Mapping[str, Any],
-        arrived: Callable[[], list[Arrived]],
+        options: Options,
+        arrived: Inbox,
         refuse: Callable[[str], None] | None,
         zenmail_plugins: PluginHost,
     ) -> None:
@@ -319,10 +302,7 @@ class TransportConformance:
                 assert "nobody@example.com" not in mail.recipients
 
     def test_a_silent_other_end_does_not_hold_the_caller(
-        self,
-        options: Mapping[str, Any],
-        hang: Callable[[], None] | None,
-        zenmail_plugins: PluginHost,
+        self, options: Options, hang: Callable[[], None] | None, zenmail_plugins: PluginHost
     ) -> None:
         """The mailer comes back soon after its deadline, and claims no delivery."""
         if hang is None:
@@ -338,10 +318,7 @@ class TransportConformance:
         assert seconds < 15
 
     def test_a_transport_that_keeps_deadlines_keeps_them(
-        self,
-        options: Mapping[str, Any],
-        hang: Callable[[], None] | None,
-        zenmail_plugins: PluginHost,
+        self, options: Options, hang: Callable[[], None] | None, zenmail_plugins: PluginHost
     ) -> None:
         """Without the host's help, too, if ``keeps_deadline`` says so."""
         transport = zenmail_plugins.transport(self.transport)
@@ -358,9 +335,7 @@ class TransportConformance:
         zenmail_plugins.close()
 
     def test_failures_become_receipts(
-        self,
-        unreachable: Mapping[str, Any] | None,
-        zenmail_plugins: PluginHost,
+        self, unreachable: Options | None, zenmail_plugins: PluginHost
     ) -> None:
         """When the other end is not there the receipt says so, with a code and a reason."""
         if unreachable is None:
@@ -379,8 +354,8 @@ class TransportConformance:
 
     def test_secrets_stay_secret(
         self,
-        options: Mapping[str, Any],
-        unreachable: Mapping[str, Any] | None,
+        options: Options,
+        unreachable: Options | None,
         zenmail_secrets: list[str],
         zenmail_plugins: PluginHost,
         caplog: pytest.LogCaptureFixture,
@@ -413,10 +388,7 @@ class TransportConformance:
             assert all(secret not in text for text in written)
 
     def test_threads_do_not_mix_mails(
-        self,
-        options: Mapping[str, Any],
-        arrived: Callable[[], list[Arrived]],
-        zenmail_plugins: PluginHost,
+        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
     ) -> None:
         """Eight threads share a mailer; each of their mails arrives once, and whole."""
         receipts: list[Receipt] = []
@@ -443,10 +415,7 @@ class TransportConformance:
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
     @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
     def test_a_forked_child_sends_too(
-        self,
-        options: Mapping[str, Any],
-        arrived: Callable[[], list[Arrived]],
-        zenmail_plugins: PluginHost,
+        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
     ) -> None:
         """Parent and child share no connection: both deliver, before and after the fork."""
         with Mailer(
@@ -467,10 +436,7 @@ class TransportConformance:
             assert sum(content.count(mark) for content in contents) == 1
 
     def test_checking_sends_nothing(
-        self,
-        options: Mapping[str, Any],
-        arrived: Callable[[], list[Arrived]],
-        zenmail_plugins: PluginHost,
+        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
     ) -> None:
         """``verify_transport``, if there is one, yields checks and leaves no mail."""
         transport = zenmail_plugins.transport(self.transport)
@@ -482,9 +448,7 @@ class TransportConformance:
         assert all(check.remedy for check in checks if check.status == "failed")
         assert not arrived()
 
-    def _verify(
-        self, transport: Transport, options: Mapping[str, Any], host: PluginHost
-    ) -> list[Check]:
+    def _verify(self, transport: Transport, options: Options, host: PluginHost) -> list[Check]:
         request: VerifyRequest[Any] = VerifyRequest(
             envelope=self._mail().envelope,
             options=transport.parse_options(options),
@@ -496,9 +460,7 @@ class TransportConformance:
         finally:
             host.close()
 
-    def test_closing_is_harmless(
-        self, options: Mapping[str, Any], zenmail_plugins: PluginHost
-    ) -> None:
+    def test_closing_is_harmless(self, options: Options, zenmail_plugins: PluginHost) -> None:
         """A transport may be closed before its first mail, and twice, and sends again."""
         zenmail_plugins.transport(self.transport)
         zenmail_plugins.close()

@@ -54,7 +54,7 @@ def test_closed_port(printed: Print, server: SMTPServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
     text = printed(server, port=port)
-    assert f"localhost:{port} refuses the connection." in text
+    assert f"localhost:{port} refused the connection." in text
     assert _advised(text)[1] == ["--smtp-port=PORT"]
 
 
@@ -87,7 +87,10 @@ def test_starttls_on_a_tls_port(zenmail: Run, flags: Flags, security: str) -> No
         anonymous = flags(server, security=security, username=None, password=None)
         result = zenmail("doctor", *anonymous, "--deadline=600")
     assert result.exit_code == 1
-    assert f"Port {server.port} begins with TLS, and security is '{security}'." in result.stdout
+    assert (
+        f"Port {server.port} expects TLS from the first byte, but security is '{security}'."
+        in result.stdout
+    )
     assert _advised(result.stdout)[1] == ["--smtp-security=tls"]
 
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +15,8 @@ import pytest
 from click.testing import Result
 
 from zenmail import Email, Ledger
-from zenmail.ledger.outbox import Fate
-from zenmail.testing.smtp_server import SMTPServer
+from zenmail.ledger.claim import Fate
+from zenmail.testing.smtp_server import Delay, SMTPServer
 
 Run = Callable[..., Result]
 Flags = Callable[..., list[str]]
@@ -77,6 +82,45 @@ def test_flush_ends_with_1_when_something_stays(
     result = zenmail("outbox", "flush", f"--ledger={ledger}", *flags(server), "--deadline=1")
     assert result.exit_code == 1
     assert len(_names(ledger)) == 2
+
+
+def test_work_drains_the_ledger_once(
+    zenmail: Run, server: SMTPServer, flags: Flags, ledger: Path
+) -> None:
+    """--once sends what is due and ends; the log has a line for each mail, and its health."""
+    result = zenmail("outbox", "work", "--once", f"--ledger={ledger}", *flags(server))
+    assert result.exit_code == 0, result.output
+    assert [mail.message["Subject"] for mail in server.mails] == ["Waits"]
+    assert "delivered" in result.stderr
+    assert "1 delivered, 0 failed, 0 waiting" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGTERM")
+def test_work_ends_cleanly_when_told(server: SMTPServer, flags: Flags, ledger: Path) -> None:
+    """SIGTERM lets the mail under way finish; each line of the log is JSON."""
+    server.on("body", Delay(0.5))
+    command = [sys.executable, "-c", "from zenmail.cli import main; main()", "outbox", "work"]
+    command += ["--json", "--rate=600/min", f"--ledger={ledger}", *flags(server)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not any(line.startswith(("DATA", "BDAT")) for line in server.lines()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert [mail.message["Subject"] for mail in server.mails] == ["Waits"]
+    lines = [json.loads(line) for line in errors.splitlines() if line.startswith("{")]
+    assert [line["mail"]["outcome"] for line in lines if "mail" in line] == ["delivered"]
+    assert lines[-1]["health"]["delivered"] == 1
+    assert [*_names(ledger)] == ["Failed"]
+
+
+@pytest.mark.parametrize("rate", ["0", "fast", "30/year", "-1/min", "٣/min"])
+def test_a_rate_that_is_none(zenmail: Run, ledger: Path, rate: str) -> None:
+    """A rate is a number, per minute unless it says otherwise."""
+    result = zenmail("outbox", "work", "--once", f"--rate={rate}", f"--ledger={ledger}")
+    assert result.exit_code == 2
+    assert "30/min" in result.stderr
 
 
 def test_drop_asks_first(zenmail: Run, ledger: Path) -> None:

@@ -38,12 +38,12 @@ def test_the_browser_is_opened_on_the_html(
     opened: list[str] = []
     monkeypatch.setattr(click, "launch", opened.append)
     zenmail("preview", f"--output={tmp_path}")
-    assert opened == [(tmp_path / "success-plain.html").as_uri()]
+    assert opened == [(tmp_path / "success.html").as_uri()]
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("{", "is not JSON"), ("[]", "no JSON object"), ('{"titel": "x"}', "'titel'")],
+    [("{", "is not JSON"), ("[]", "not contain a JSON object"), ('{"titel": "x"}', "'titel'")],
 )
 def test_a_wrong_alert_is_a_users_error(
     zenmail: Run, tmp_path: Path, text: str, says: str
@@ -77,7 +77,7 @@ def test_templates_of_ones_own(
     value = str(mail) if form == "folder" else "own_templates:mail"
     result = zenmail("preview", f"--templates={value}", "--no-open", f"--output={tmp_path}")
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "success-plain.txt").read_text() == "My own template\n"
+    assert (tmp_path / "success.txt").read_text() == "My own template\n"
 
 
 @pytest.mark.parametrize("value", ["nowhere", "no_package:mail"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 
 from zenmail import Alert, compose
@@ -54,3 +56,44 @@ def test_a_stop_signal_is_not_swallowed() -> None:
             to="b@example.com",
             pass_through=(Stopped,),
         )
+
+
+@pytest.mark.parametrize(
+    ("hour", "time_zone", "shown"),
+    [
+        (12, "", "2026-01-15 12:30 UTC"),
+        (12, "Europe/Berlin", "2026-01-15 13:30 CET (12:30 UTC)"),
+        (23, "Europe/Berlin", "2026-01-16 00:30 CET (2026-01-15 23:30 UTC)"),
+    ],
+)
+def test_local_time_stands_beside_utc(hour: int, time_zone: str, shown: str) -> None:
+    """The day of UTC is named where it is another."""
+    email = compose(
+        Alert(title="x", occurred_at=datetime(2026, 1, 15, hour, 30, tzinfo=timezone.utc)),
+        sender="a@example.com",
+        to="b@example.com",
+        time_zone=time_zone,
+    )
+    assert f"{shown}, sent by zenmail" in email.text
+    assert f"{shown}, sent by" in (email.html or "")
+
+
+def test_changed_parameters_come_first_behind_the_traceback() -> None:
+    """However many there are, those that changed are shown and say so."""
+    parameters = {f"p{number:02}": number for number in range(60)}
+    email = compose(
+        Alert(
+            title="x",
+            severity="error",
+            facts={"Parameters": parameters},
+            traceback="Traceback (most recent call last):\nKeyError: 1",
+            changed=("p55", "gone"),
+        ),
+        sender="a@example.com",
+        to="b@example.com",
+    )
+    traceback, _, rest = email.text.partition("KeyError: 1")
+    assert "p55" not in traceback
+    assert rest.index("p55 (changed): 55") < rest.index("p00: 0")
+    assert rest.count("p55") == 1
+    assert "gone" not in email.text

@@ -286,5 +286,7 @@ def test_secrets_that_are_none_are_refused(secrets: Any) -> None:
 
 def test_only_an_alert_is_composed() -> None:
     """A text is told how to become an alert."""
-    with pytest.raises(ConfigurationError, match=r"A str is no alert\. Make one: Alert\("):
+    with pytest.raises(
+        ConfigurationError, match=r"Expected an Alert, got str\. Make one: Alert\("
+    ):
         compose("It failed", sender="a@example.com", to="b@example.com")  # type: ignore[arg-type]

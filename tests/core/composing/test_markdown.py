@@ -161,3 +161,10 @@ def test_hostile_marks_end_soon(unit: str) -> None:
     start = time.process_time()
     from_markdown((unit * 10_000)[:10_000])
     assert time.process_time() - start < 5
+
+
+def test_emphasis_needs_no_spaces_in_japanese() -> None:
+    """Scripts that write none between words have it inside a sentence."""
+    rendered = from_markdown("三回再試行し、**学習ステップ**は完了。")
+    assert "<strong>学習ステップ</strong>は" in rendered.html
+    assert rendered.text == "三回再試行し、学習ステップは完了。"

@@ -170,7 +170,7 @@ def test_only_four_formats_are_decoded(kind: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("subprocess.Popen", lambda *given, **_: started.append(given))
     pictures, notes = load_pictures([Image(source=stream.getvalue())])
     assert not pictures
-    assert "no PNG, JPEG, GIF or WebP" in notes[0]
+    assert "not a readable PNG, JPEG, GIF or WebP" in notes[0]
     assert not started
 
 
@@ -181,3 +181,18 @@ def test_webp_is_converted() -> None:
     pil.new("RGB", (2, 2)).save(stream, "WEBP")
     pictures, _ = load_pictures([Image(source=stream.getvalue())])
     assert pictures[0].attachment.content_type == "image/png"
+
+
+@pytest.mark.parametrize("size", [(0.2, 0.2), (7, 3), (40, 2), (4, 60)])
+def test_plots_of_matplotlib_in_any_size(size: tuple[float, float]) -> None:
+    """Axes, an array of them as pandas returns it, and figures: small enough for a mail."""
+    mpl = pytest.importorskip("matplotlib", reason="needs matplotlib")
+    mpl.use("Agg")
+    figure = mpl.figure.Figure(figsize=size)
+    grid = figure.subplots(2, 2) if min(size) > 1 else figure.subplots()
+    for plot in (figure, grid):
+        email = mail(Image(source=plot))
+        (picture,) = email.attachments
+        assert picture.content_type == "image/png"
+        assert picture.size < 1_500_000
+        assert "width=" in (email.html or "")

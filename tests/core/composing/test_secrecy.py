@@ -74,6 +74,7 @@ PLACES: dict[str, Callable[[str], list[Any]]] = {
         {"a": secret.encode()},
         {f"{number}": secret for number in range(60)},
     ],
+    "changed": lambda secret: [(secret,), (secret,) * 50],
     "error": _text,
     "traceback": lambda secret: [
         *_text(secret),

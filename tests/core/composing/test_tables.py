@@ -221,3 +221,60 @@ def test_columns_that_do_not_fit_are_named() -> None:
     assert "column_03" in shown.phone_note
     assert shown.text_columns == 4
     assert len(fit(to_table("t", [{"a": "W" * 90, "b": "W" * 90}]), 10).columns) == 2
+
+
+class Unprintable:
+    """A value that cannot be printed."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def test_one_value_does_not_cost_its_table() -> None:
+    """A value that cannot be printed is said to be one; the other cells stay."""
+    (row,) = to_table("t", [{"a": 1, "b": Unprintable()}]).rows
+    assert row == ["1", "<Unprintable that cannot be shown: ValueError>"]
+
+
+def test_numpy_dates_and_spans_are_read_as_such() -> None:
+    """They are integers to NumPy, and Python does not know their nanoseconds."""
+    numpy = pytest.importorskip("numpy", reason="needs numpy")
+    rows = [[numpy.timedelta64(90, "s"), numpy.datetime64("2026-03-01T04:05:06", "ns")]]
+    assert to_table("t", rows).rows == [["1 min 30 s", "2026-03-01 04:05:06"]]
+    assert to_table("t", [[numpy.timedelta64("NaT"), numpy.datetime64("NaT")]]).rows == [
+        ["-", "-"]
+    ]
+    plots = numpy.array([(1, 2.5)], dtype=[("epoch", "i4"), ("loss", "f8")])
+    assert to_table("t", plots).columns == ["epoch", "loss"]
+
+
+def test_a_mapping_of_mappings_has_a_row_for_each() -> None:
+    """Their keys are the columns, as in a frame made of it."""
+    table = to_table("t", {"north": {"mae": 1, "n": 2}, "south": {"mae": 3}})
+    assert (table.columns, table.rows) == (
+        ["", "mae", "n"],
+        [["north", "1", "2"], ["south", "3", "-"]],
+    )
+
+
+def test_a_styled_frame_is_its_frame() -> None:
+    """The style is for notebooks."""
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    pytest.importorskip("jinja2", reason="needs jinja2")
+    assert to_table("t", pandas.DataFrame({"a": [1]}).style).rows == [["1"]]
+
+
+@pytest.mark.parametrize("kind", ["DataFrame", "LazyFrame"])
+def test_frames_of_polars(kind: str) -> None:
+    """Missing values and the columns' names are theirs."""
+    polars = pytest.importorskip("polars", reason="needs polars")
+    table = to_table("t", getattr(polars, kind)({"a": [1.5, None], "b": ["x", "y"]}))
+    assert (table.columns, table.rows) == (["a", "b"], [["1.5", "x"], ["-", "y"]])
+
+
+@pytest.mark.parametrize("kind", ["Table", "RecordBatch"])
+def test_tables_of_arrow(kind: str) -> None:
+    """Missing values and the columns' names are theirs."""
+    pyarrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
+    table = to_table("t", getattr(pyarrow, kind).from_pydict({"a": [1.5, None]}))
+    assert (table.columns, table.rows) == (["a"], [["1.5"], ["-"]])

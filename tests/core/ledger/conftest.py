@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,17 @@ class Cluster:
         """Kill the server as the kernel would."""
         lines = (self._folder / "data" / "postmaster.pid").read_text().splitlines()
         os.kill(int(lines[0]), signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Start the server that was killed, as soon as what is left of it has gone."""
+        give_up = time.monotonic() + 30
+        while True:
+            try:
+                return self.start()
+            except subprocess.CalledProcessError:
+                if time.monotonic() > give_up:
+                    raise
+            time.sleep(0.1)
 
     def url(self) -> str:
         """Return the URL of a database that is new."""

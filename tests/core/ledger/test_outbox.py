@@ -25,7 +25,7 @@ from zenmail import (
     TemporaryFailure,
     UnknownOutcome,
 )
-from zenmail.ledger.outbox import Fate
+from zenmail.ledger.claim import Fate
 
 Make = Callable[..., Any]
 Change = Callable[..., list[Any]]
@@ -106,7 +106,7 @@ def test_no_file_is_mailed_that_an_entry_names(
     tmp_path: Path,
 ) -> None:
     """A path that somebody wrote into an attachment is never opened: the mail is set aside."""
-    (tmp_path / "secret").write_text("canary-password-7f3a")
+    (tmp_path / "secret").write_text("read by its owner alone")
     mail = email.replace(attachments=[Attachment(filename="a.txt", content=b"x")])
     ledger.outbox.add(mail, mail.envelope, "at_most_once", WAITS)
     ((content,),) = change("SELECT content FROM mails")
@@ -179,11 +179,11 @@ def test_mails_of_another_alerter_are_left_alone(
 ) -> None:
     """An alerter flushes its own mails only, and a list shows whose each is."""
     mine, theirs = Ledger(location, alerter="mine"), Ledger(location, alerter="theirs")
-    name = theirs.outbox.add(email, email.envelope, "at_most_once", WAITS)
+    theirs.outbox.add(email, email.envelope, "at_most_once", WAITS)
     theirs.outbox.add(email, email.envelope, "at_most_once", Fate("failed"))
     one = scripted()
     assert mailer_of(one, ledger=mine).flush(also=["failed"]) == []
-    assert mine.outbox.claim(name, 30) is None
+    assert mine.outbox.claim(10, 30) == []
     assert one.requests == []
     assert {item.alerter for item in mine.outbox.list()} == {"theirs"}
     assert len(mailer_of(one, ledger=theirs).flush()) == 1
@@ -235,6 +235,7 @@ def test_mails_are_taken_up_when_the_lease_ends(
         ledger.outbox.drop(claim.name)
     assert states(ledger) == ["claimed" if waits else "sending"]
     change("UPDATE deliveries SET lease = 0")
+    change("UPDATE under_way SET lease = 0")
     receipts = mailer.flush()
     if expected == "delivered":
         assert [receipt.outcome for receipt in receipts] == ["delivered"]
@@ -245,16 +246,32 @@ def test_mails_are_taken_up_when_the_lease_ends(
         assert "It may have arrived" in ledger.outbox.show(claim.name).reason
 
 
+@pytest.mark.parametrize("damage", ["", "{", "[]", '"b@example.com"', "null"])
+def test_recipients_that_cannot_be_read_are_set_aside(
+    email: Email, ledger: Ledger, change: Change, damage: str
+) -> None:
+    """What a dead process was sending is kept, even if nobody knows who was to get it."""
+    claim = ledger.outbox.begin(email, email.envelope, "at_least_once", 30)
+    change("UPDATE under_way SET lease = 0, recipients = :damage", damage=damage)
+    assert states(ledger) == ["sending"]
+    ledger.outbox.recover()
+    assert states(ledger) == ["aside"]
+    ledger.outbox.drop(claim.name)
+    assert states(ledger) == []
+
+
 def test_who_lost_the_lease_lets_go(email: Email, location: str, change: Change) -> None:
     """A process that comes back from the dead neither sends nor overwrites what others did."""
     one, two = Ledger(location), Ledger(location)
     claim = one.outbox.begin(email, email.envelope, "at_most_once", 30, waits=True)
     change("UPDATE deliveries SET lease = 0")
-    other = two.outbox.claim(claim.name, 30)
-    assert other is not None
+    assert two.outbox.claim(10, 30) == [claim.name]
     assert not claim.renew()
     claim.settle(dict.fromkeys(EVERYBODY, WAITS))
     assert states(two) == ["claimed"]
+    other = two.outbox.start(claim.name, 30)
+    assert other is not None
+    assert states(two) == ["sending"]
     other.settle(dict.fromkeys(EVERYBODY, Fate("failed")))
     assert states(two) == ["failed"]
     one.close()
@@ -266,8 +283,7 @@ def test_a_database_that_forgot_the_mail_is_told_again(
 ) -> None:
     """What a server lost in a crash is written anew when the mail is kept."""
     claim = ledger.outbox.begin(email, email.envelope, "at_most_once", 30)
-    change("DELETE FROM mails")
-    change("DELETE FROM deliveries")
+    change("DELETE FROM under_way")
     claim.settle({D: WAITS})
     assert ledger.outbox.show(claim.name).recipients == (D,)
 
@@ -346,10 +362,11 @@ def test_a_ledger_that_fails_stops_no_mail(
     """Without its tables the mail is delivered all the same; receipt and log say why."""
     ledger.outbox.list()
     change("DROP TABLE deliveries")
+    change("DROP TABLE under_way")
     receipt = mailer_of(scripted(), ledger=ledger).send(email)
     assert receipt.delivered
-    assert "deliveries" in " ".join(receipt.notes)
-    assert caplog.text.count("not noted down") == 1
+    assert "under_way" in " ".join(receipt.notes)
+    assert caplog.text.count("could not be recorded") == 1
     mailer = mailer_of(scripted(BUSY), ledger=ledger, deadline=0.3)
     assert mailer.send(email).outcome == "deferred"
     assert mailer.flush() == []
@@ -411,20 +428,24 @@ def test_a_location_that_is_none(place: Any) -> None:
 def test_an_event_is_claimed_once(location: str) -> None:
     """Of many who saw one event, one may mail it; when that failed, one other."""
     ledgers = [Ledger(location) for _ in range(4)]
-    claims: list[bool] = []
+    claims: list[str] = []
 
     def claim(ledger: Ledger) -> None:
-        claims.extend(ledger.told.claim(f"run-{number}:failed") for number in range(20))
+        claims.extend(ledger.told.claim(f"run-{number}:failed", 60.0) for number in range(20))
 
     threads = [threading.Thread(target=claim, args=(ledger,)) for ledger in ledgers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert claims.count(True) == 20
+    assert claims.count("mine") == 20
     ledgers[0].told.release("run-3:failed")
-    assert ledgers[1].told.claim("run-3:failed")
-    assert not ledgers[0].told.claim("run-3:failed")
+    assert ledgers[1].told.claim("run-3:failed", 0.0) == "mine"
+    assert ledgers[0].told.claim("run-3:failed", 60.0) == "mine", "the first one died"
+    assert ledgers[1].told.claim("run-3:failed", 60.0) == "busy"
+    ledgers[0].told.settle("run-3:failed")
+    ledgers[0].told.release("run-3:failed")
+    assert ledgers[1].told.claim("run-3:failed", 0.0) == "told"
     for ledger in ledgers:
         ledger.close()
 

@@ -112,7 +112,7 @@ def test_a_narrowed_mail_says_so(graph: Any, send: Callable[..., Receipt]) -> No
     graph.invalid.add("b@example.com")
     receipt = send(make_email(to=["a@example.com", "b@example.com"]))
     assert receipt.outcome == "partial"
-    assert "names only those it goes to" in " ".join(receipt.notes)
+    assert "name only the mail's actual recipients" in " ".join(receipt.notes)
     assert send(make_email(to="a@example.com")).notes == ()
 
 
@@ -230,10 +230,10 @@ def answer(status: int, code: str = "", message: str = "No.", **headers: str) ->
         (answer(429, "ErrorExceededMessageLimit"), "deferred", "quota", "Wait"),
         (answer(403, "ErrorSubmissionQuotaExceeded"), "deferred", "quota", "Wait"),
         (answer(507, "ErrorQuotaExceeded"), "deferred", "quota", "mailbox"),
-        (answer(500, "ErrorInternalServerError"), "deferred", "graph-server", "Wait"),
-        (answer(503, "ServiceNotAvailable"), "deferred", "graph-server", "Wait"),
-        ((502, {}, "<html>"), "deferred", "graph-server", "Wait"),
-        (answer(408, "RequestTimeout"), "deferred", "graph-server", "Wait"),
+        (answer(500, "ErrorInternalServerError"), "deferred", "graph-server", "Try again"),
+        (answer(503, "ServiceNotAvailable"), "deferred", "graph-server", "Try again"),
+        ((502, {}, "<html>"), "deferred", "graph-server", "Try again"),
+        (answer(408, "RequestTimeout"), "deferred", "graph-server", "Try again"),
         (answer(504, "UnknownError"), "unknown", "graph-answer-lost", "Sent Items"),
         ((200, {}, None), "unknown", "graph-answer-lost", "Sent Items"),
         ((302, {"Location": "https://localhost/"}, None), "refused", "graph-refused", ""),

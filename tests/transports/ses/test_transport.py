@@ -67,7 +67,7 @@ def test_many_names_in_the_headers_cost_nobody_the_mail(
     assert receipt.outcome == "delivered"
     assert receipt.accepted == tuple(people)
     assert receipt.attempts == 1
-    assert "names no recipient" in receipt.notes[0]
+    assert "name no recipient" in receipt.notes[0]
     messages = ses.messages()
     assert [name for message in messages for name in message["destinations"]] == people
     for message in messages:

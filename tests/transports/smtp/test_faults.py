@@ -334,7 +334,7 @@ def test_connection_refused(start: Start, client: Any, alert: Email) -> None:
     server = start()
     request = client.request(server, alert)
     server.close()
-    with pytest.raises(TemporaryFailure, match="refuses the connection") as caught:
+    with pytest.raises(TemporaryFailure, match="refused the connection") as caught:
         client.transport.send_email(request)
     assert "587" in caught.value.remedy
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from zenmail import Email, Mailer, Receipt
+from zenmail import Deadline, Email, Mailer, PermanentFailure, Receipt, SendRequest
+from zenmail_transports.smtp import SMTPOptions, SMTPTransport
 
 pytestmark = pytest.mark.once
 
@@ -28,6 +29,7 @@ SERVERS = {
     "helo": "smtpd_helo_restrictions=reject_non_fqdn_helo_hostname",
     "closed": "smtpd_client_restrictions=reject",
     "few": "smtpd_recipient_limit=2",
+    "unauthorized": "smtpd_forbid_unauth_pipelining=yes",
     "certificate": "smtpd_tls_security_level=encrypt smtpd_tls_req_ccert=yes",
 }
 MAIN = """
@@ -233,3 +235,24 @@ def test_missing_client_certificate(postfix: Postfix) -> None:
     )
     assert (receipt.outcome, receipt.attempts) == ("refused", 1)
     assert "client_cert_file" in receipt.remedy
+
+
+@pytest.mark.parametrize("count", [5, 50])
+def test_window(postfix: Postfix, count: int) -> None:
+    """Postfix takes a window of mails; the one it refuses among them touches no other."""
+    emails = [alert("ada") for _ in range(count)]
+    emails[count // 2] = alert("nobody")
+    requests = []
+    transport = SMTPTransport()
+    options = SMTPOptions.parse(postfix.options("unauthorized"), transport="smtp")
+    for email in [*(alert("ada") for _ in range(36 if count == 50 else 1)), *emails]:
+        requests.append(SendRequest(email, email.envelope, options, Deadline.after(60.0)))
+    answers = transport.send_emails(requests)[-count:]
+    transport.close_transport()
+    refused = answers.pop(count // 2)
+    assert isinstance(refused, PermanentFailure | Receipt)
+    assert isinstance(refused, PermanentFailure) or refused.refused
+    assert all(isinstance(one, Receipt) and one.accepted for one in answers)
+    del emails[count // 2]
+    for email in emails:
+        assert postfix.delivered(email) == ["ada@example.com"]

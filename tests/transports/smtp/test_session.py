@@ -197,7 +197,7 @@ def test_ca_file_that_does_not_exist(start: Start, client: Any, email: Email) ->
     request = client.request(server, email, ca_file="/nonexistent/ca.pem")
     with pytest.raises(OptionsError, match=r"ca_file: '/nonexistent/ca.pem' cannot be read"):
         client.transport.send_email(request)
-    with pytest.raises(OptionsError, match="holds no certificate"):
+    with pytest.raises(OptionsError, match="contains no readable PEM certificate"):
         client.send(server, email, ca_file=__file__)
     assert server.connections == 0
 

@@ -70,7 +70,7 @@ def test_a_refresh_token_is_exchanged(
         ("AADSTS7000215", "not its id"),
         ("AADSTS700016", "tenant"),
         ("AADSTS70008", "Consent again"),
-        ("AADSTS1", "Look the error up"),
+        ("AADSTS1", "Look up the error"),
     ],
 )
 def test_a_refusal_is_permanent(
@@ -222,7 +222,7 @@ def test_an_unusable_certificate_is_refused(
         options["certificate_password"] = "canary-another"
     else:
         path.write_text(path.read_text().replace("MII", "MIX"))
-    with pytest.raises(OptionsError, match="certificate holds no") as caught:
+    with pytest.raises(OptionsError, match="certificate contains no") as caught:
         fetch(client_options(tls_endpoint, client_secret=None, **options))
     assert "canary" not in str(caught.value)
     assert tls_endpoint.forms == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from zenml import log_metadata, pipeline, step
+from zenml.client import Client
 
 from zenmail.testing.smtp_server import ReceivedMail, SMTPServer
 from zenmail_zenml import (
@@ -19,10 +21,13 @@ from zenmail_zenml import (
     smtp_email_alerter_success_hook,
 )
 from zenmail_zenml.alerts import explain
-from zenmail_zenml.alerts.changes import Change, rank
+from zenmail_zenml.alerts.causes import rank
+from zenmail_zenml.alerts.changes import Change
 from zenmail_zenml.alerts.explain import Explanation, explain_failure
 from zenmail_zenml.alerts.history import History
 from zenmail_zenml.alerts.next_steps import find_runbook
+from zenmail_zenml.alerts.run_context import RunContext
+from zenmail_zenml.watching.observer import end_of
 
 pytestmark = [
     pytest.mark.zenml,
@@ -54,6 +59,11 @@ def text(mail: ReceivedMail) -> str:
     return str(body.get_content())
 
 
+@step
+def publish() -> None:
+    """Never run where the step before fails."""
+
+
 @pytest.fixture
 def run_fit(
     register: Callable[..., Any], server: SMTPServer, request: pytest.FixtureRequest
@@ -75,10 +85,12 @@ def run_fit(
         @pipeline(
             name=request.node.name,
             enable_cache=False,
+            tags=["nightly"],
             environment={"WAREHOUSE": SECRET if parameters else "other"},
         )
-        def fitting() -> None:
+        def fitting(market: str = "de", webhook_password: str = SECRET) -> None:
             fit(**parameters)
+            publish(after="fit")
 
         if parameters.get("rate", 0) > 1:
             with pytest.raises((ValueError, RuntimeError)):
@@ -107,14 +119,50 @@ def test_a_failure_mail_answers_what_on_call_asks(
     assert "rate is 3.0" in log
     assert log.count("Traceback (most recent call last)") <= 1
     assert "https://wiki.example.com/nan" in first
-    assert "zenml pipeline run " in " ".join(first.split())
+    words = " ".join(first.split())
+    assert "zenml pipeline run " in words
+    assert "-c rerun.yaml" in words
+    assert re.search(r"Never ran:? +publish", first)
+    assert re.search(r"Started by:? +default", first)
+    assert re.search(r"Tags:? +nightly", first)
     again = run_fit(rate=4.0, api_token=SECRET)
     assert "Failing since" in again
     assert "2nd run in a row" in again
     assert "also in run" in " ".join(again.split())
     assert str(server.mails[-1].message["Subject"]).endswith("(2nd run in a row)")
-    root = str(server.mails[-2].message["References"])
-    assert root == str(server.mails[-1].message["References"]) != "None"
+    well = run_fit()
+    assert "Recovered after" in well
+    assert "and 2 failed runs." in " ".join(well.split())
+    roots = {str(mail.message["References"]) for mail in server.mails[-3:]}
+    assert len(roots) == 1
+    assert roots != {"None"}
+    assert "Recovered" not in run_fit()
+    assert all(SECRET not in mail.message.as_string() + text(mail) for mail in server.mails)
+
+
+def test_the_watcher_explains_as_the_hooks_do(
+    run_fit: Callable[..., str], server: SMTPServer
+) -> None:
+    """A mail about a run from outside says what changed, what it logged and if it recovers."""
+    client = Client()
+    run_fit()
+    run_fit(rate=3.0)
+    failed = client.list_pipeline_runs(sort_by="desc:created", size=1, hydrate=True)[0]
+    run_fit()
+    good = client.list_pipeline_runs(sort_by="desc:created", size=1, hydrate=True)[0]
+    alerter: Any = client.active_stack.alerter
+    told = []
+    for run in (failed, good):
+        event = end_of(run)
+        assert event is not None
+        alerter.deliver(event.alert(), RunContext(run=run, stack=client.active_stack.name))
+        told.append(text(server.mails[-1]))
+    bad, well = told
+    assert "First failure after 1 good run." in bad
+    assert "fit.rate" in bad
+    assert "rate is 3.0" in bad[bad.index("Last lines of the log") :]
+    assert re.search(r"Never ran:? +publish", bad)
+    assert "Recovered after" in well
     assert all(SECRET not in mail.message.as_string() + text(mail) for mail in server.mails)
 
 
@@ -153,7 +201,9 @@ def test_a_store_that_is_slow_costs_no_more_than_the_time_box(
             answered.set()
             raise RuntimeError
 
-    run: Any = SimpleNamespace(index=1, snapshot=None, pipeline=SimpleNamespace(id="1"))
+    run: Any = SimpleNamespace(
+        index=1, project_id="1", snapshot=None, pipeline=SimpleNamespace(id="1")
+    )
     client: Any = Slow()
     explained = explain_failure(
         run, None, client, seconds=0.1, error="Boom", runbooks={"Boom": "https://a.example/"}

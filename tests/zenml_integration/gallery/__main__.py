@@ -1,34 +1,39 @@
 """Run the pipelines on a throwaway ZenML and keep each of their mails.
 
-``python -m gallery FOLDER``, in the folder above, writes each as .html, .txt and .eml.
+``python -m gallery FOLDER``, in the folder above, writes each as .html, .txt and .eml, and the
+alerts as samples.json. With ``--record`` these become the samples of ``zenmail preview``.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import re
 import sys
 import tempfile
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT.parents[1] / "core" / "zenmail" / "composing" / "samples.json"
 NAMES = {
-    "add_features": "step-failed",
+    "add_features": "failure",
     "score_customers": "raised-from",
     "resolve_features": "exception-group",
     "validate_rows": "stock-hook",
-    "train_model": "step-completed",
+    "train_model": "success",
     "Churn model": "report",
     "Six customers": "aligned-text",
     "KeyError": "posted-exception",
     "学習": "japanese",
     "האימון": "hebrew",
-    "forecast_by_region": "run-failed",
+    "onerror": "hostile",
+    "forecast_by_region": "run-summary",
     "publish_models": "run-completed",
 }
 """What a mail is called, by a word of its text."""
@@ -74,15 +79,57 @@ def run(folder: Path) -> None:
             },
         )
         client.activate_stack("production")
+        alerts: Any = import_module("zenmail.delivery.alerts")
         from .pipelines import PIPELINES
 
+        compose = alerts.compose_addressed
+        sent: list[Any] = []
+
+        def recorded(alert: Any, *args: Any, **options: Any) -> Any:
+            sent.append(alert)
+            return compose(alert, *args, **options)
+
+        alerts.compose_addressed = recorded
         for pipeline in PIPELINES:
             if pipeline is not None:
                 with contextlib.suppress(Exception):
                     pipeline()
+        alerts.compose_addressed = compose
+        samples = {name_of(f"{alert!r}"): as_json(alert, home) for alert in sent}
+        text = json.dumps(samples, ensure_ascii=False, indent=1)
+        (folder / "samples.json").write_text(f"{text}\n", encoding="utf-8")
         from zenmail_zenml.mailers import mailers
 
         mailers.close()
+
+
+def name_of(text: str) -> str:
+    """Return what a mail is called."""
+    return next((name for word, name in NAMES.items() if word in text), "")
+
+
+def as_json(alert: Any, home: str) -> Any:
+    """Return an alert's fields without the folders of this machine."""
+    tables = {
+        title: json.loads(frame.to_json(orient="records", date_format="iso"))
+        for title, frame in alert.tables.items()
+        if hasattr(frame, "to_json")
+    }
+    fields = alert.replace(tables={**alert.tables, **tables}).model_dump(
+        mode="json", exclude_defaults=True
+    )
+    text = json.dumps(fields, ensure_ascii=False)
+    for folder, shown in (
+        (str(ROOT), "/app"),
+        (home, "/home/app"),
+        (str(Path(os.__file__).parent), "/usr/lib/python3.12"),
+    ):
+        text = text.replace(folder, shown)
+    text = re.sub(
+        r"/[^\"\\ ]*/site-packages/", "/app/.venv/lib/python3.12/site-packages/", text
+    )
+    # pandas writes a date as a moment.
+    return json.loads(text.replace("T00:00:00.000", ""))
 
 
 def keep(folder: Path) -> None:
@@ -91,12 +138,11 @@ def keep(folder: Path) -> None:
         data = path.read_bytes()
         mail = message_from_bytes(data, policy=policy.default)
         text = body(mail, "plain")
-        names = [name for word, name in NAMES.items() if word in f"{mail['subject']}\n{text}"]
-        if not names:
+        if not (name := name_of(f"{mail['subject']}\n{text}")):
             continue
-        (folder / f"{names[0]}.eml").write_bytes(data)
-        (folder / f"{names[0]}.txt").write_text(text, encoding="utf-8")
-        (folder / f"{names[0]}.html").write_text(standalone(mail), encoding="utf-8")
+        (folder / f"{name}.eml").write_bytes(data)
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+        (folder / f"{name}.html").write_text(standalone(mail), encoding="utf-8")
 
 
 def body(mail: EmailMessage, kind: str) -> str:
@@ -124,3 +170,5 @@ if __name__ == "__main__":
     target.mkdir(parents=True, exist_ok=True)
     run(target)
     keep(target)
+    if "--record" in sys.argv:
+        SAMPLES.write_bytes((target / "samples.json").read_bytes())

@@ -162,10 +162,22 @@ def report_results() -> None:
 
 @step
 def post_words() -> None:
-    """Mail what people write: a frame as text, an exception, three scripts."""
+    """Mail what people write: a frame as text, an exception, three scripts, an attack."""
     frame = features.customers()[["customer_id", "plan", "monthly_charges"]].head(6)
     _alerter().post(f"Six customers to call\n\n{frame.to_string()}")
     _alerter().post(KeyError("model"))
+    _alerter().post(
+        AlerterMessage(
+            title="</title><script>alert(document.domain)</script> =?UTF-8?Q?=0ABcc:_x@y.com?=",
+            body="</main></td></tr></table><iframe src=//evil.example></iframe>\n"
+            "[click](javascript:alert(1)) ![track](https://evil.example/p.png) {{ 7 * 7 }} "
+            "{% raise %} \x1b[31mred\x1b[0m \u202egnp.exe <img src=x onerror=alert(1)> "
+            + "W"
+            * 300,
+            body_format="markdown",
+            severity="critical",
+        )
+    )
     _alerter().post(
         AlerterMessage(
             title="学習データの品質に関する警告",

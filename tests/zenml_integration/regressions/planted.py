@@ -23,6 +23,12 @@ class Regression:
         rotates: A secret whose value changes before the failing run.
         stack: Whether the failing run is on another stack.
         decoys: Other edits made at the same time.
+        project: The pipeline's text.
+        installed: Packages with other versions in the failing run.
+        trace: A package that raises the error.
+        empty: Whether the failing run's rows still have their columns if there are none.
+        saves: What the failing run finds in the place of the contracts, or None.
+        cron: When the failing run is scheduled, if runs are.
     """
 
     name: str
@@ -35,7 +41,13 @@ class Regression:
     value: object = None
     rotates: str = ""
     stack: bool = False
-    decoys: tuple[int, ...] = ()
+    decoys: tuple[tuple[str, str], ...] = ()
+    project: str = "project.txt"
+    installed: dict[str, str] = field(default_factory=dict)
+    trace: str = ""
+    empty: bool = False
+    saves: object = None
+    cron: str = ""
 
 
 DECOYS: tuple[tuple[str, str], ...] = (
@@ -385,7 +397,7 @@ def _with_decoys(number: int, planted: Regression) -> Regression:
         for place, (old, _) in enumerate(DECOYS)
         if old.split(":")[0].split("=")[0] not in touched and old not in touched
     ]
-    picked = tuple(free[(number * 3 + step) % len(free)] for step in range(3))
+    picked = tuple(DECOYS[free[(number * 3 + step) % len(free)]] for step in range(3))
     return Regression(**{**vars(planted), "decoys": picked})
 
 

@@ -1,161 +1,30 @@
-"""A ZenML of its own for each scenario: a local store, or a server that is asked over REST."""
+"""A ZenML of its own for each scenario."""
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 
 from zenmail.testing.smtp_server import SMTPServer
 
-SCENARIOS = Path(__file__).with_name("scenarios.py")
-ZENMAIL = (sys.executable, "-W", "ignore", "-c", "from zenmail.cli import main; main()")
-
-
-@dataclass
-class World:
-    """A ZenML, and the processes that use it.
-
-    Attributes:
-        folder: Where everything lies.
-        mail: The server that gets the mails.
-        environment: What the processes find in theirs.
-    """
-
-    folder: Path
-    mail: SMTPServer
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def run(self, *names: str, **environment: str) -> str:
-        """Run pipelines in a process of their own; return what it printed."""
-        command = [sys.executable, "-W", "ignore", "scenarios.py", *names]
-        return self._process(command, environment)
-
-    def watch(self, *arguments: str) -> str:
-        """Look once."""
-        return self._process([*ZENMAIL, "watch", "--once", *arguments], {})
-
-    def start_watching(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a watcher that goes on until it is stopped."""
-        return subprocess.Popen(
-            [*ZENMAIL, "watch", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def subjects(self) -> list[str]:
-        """Return the subjects of the mails so far, sorted."""
-        return sorted(str(mail.message["Subject"]) for mail in self.mail.mails)
-
-    def wait_for(self, done: Callable[[], bool], seconds: float = 60.0) -> bool:
-        """Wait until something is so; return whether it came."""
-        end = time.monotonic() + seconds
-        while not done() and time.monotonic() < end:
-            time.sleep(0.2)
-        return done()
-
-    def _process(self, command: list[str], environment: dict[str, str]) -> str:
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env={**self.environment, "MARKER": str(self.folder / "tried"), **environment},
-            capture_output=True,
-            text=True,
-            timeout=250,
-        )
-        return done.stdout + done.stderr
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "ZENML_CONFIG_PATH": str(folder / "config"),
-        "ZENML_REPOSITORY_PATH": str(folder),
-        "ZENML_LOCAL_STORES_PATH": str(folder / "stores"),
-        "ZENML_ANALYTICS_OPT_IN": "false",
-        "ZENML_LOGGING_COLORS_DISABLED": "true",
-        "ZENML_ENABLE_RICH_TRACEBACK": "false",
-    }
+from . import worlds
 
 
 @pytest.fixture
-def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+def make_world(tmp_path: Path) -> Iterator[Callable[..., worlds.World]]:
     """Make a ZenML whose stack mails: ``local``, or ``rest`` with or without the handler."""
+    made: list[worlds.World] = []
     with SMTPServer() as mail:
-        processes: list[subprocess.Popen[bytes]] = []
 
-        def make(kind: str, *, handler: bool = False) -> World:
-            (tmp_path / "scenarios.py").write_text(SCENARIOS.read_text())
-            (tmp_path / ".zen").mkdir()
-            world = World(tmp_path, mail, _environment(tmp_path))
+        def make(kind: str, *, handler: bool = False) -> worlds.World:
             if kind == "rest":
-                processes.append(_serve(world, handler))
-            world.run("set-up", str(mail.port), str(mail.ca_file))
-            return world
+                pytest.importorskip("fastapi", reason="zenml[server] is not installed")
+                pytest.importorskip("uvicorn", reason="zenml[server] is not installed")
+            made.append(worlds.make_world(tmp_path, mail, kind, handler=handler))
+            return made[-1]
 
         yield make
-        for process in processes:
-            process.terminate()
-            process.wait(30)
-
-
-def _serve(world: World, handler: bool) -> subprocess.Popen[bytes]:
-    pytest.importorskip("fastapi", reason="zenml[server] is not installed")
-    pytest.importorskip("uvicorn", reason="zenml[server] is not installed")
-    port = _free_port()
-    home = world.folder / "server"
-    home.mkdir()
-    url = f"http://127.0.0.1:{port}"
-    settings = {
-        "ZENML_SERVER": "true",
-        "ZENML_SERVER_AUTO_ACTIVATE": "true",
-        "ZENML_SERVER_AUTH_SCHEME": "NO_AUTH",
-        "ZENML_SERVER_SERVER_URL": url,
-        "ZENML_STORE_TYPE": "sql",
-        "ZENML_STORE_URL": f"sqlite:///{home / 'zenml.db'}",
-    }
-    if handler:
-        settings["ZENML_SERVER_EVENT_HANDLER_SOURCES"] = "zenmail_zenml.server.RunAlerts"
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-W", "ignore", "-m", "uvicorn", "--port", str(port)),
-                *("--log-level", "warning", "zenml.zen_server.zen_server_api:app"),
-            ],
-            cwd=home,
-            env={**_environment(home), **settings},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    world.environment["ZENML_STORE_URL"] = url
-    up = world.wait_for(lambda: process.poll() is not None or _answers(url), 120)
-    if not up or process.poll() is not None:
-        process.kill()
-        pytest.fail((home / "log").read_text()[-3000:])
-    return process
-
-
-def _free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(f"{url}/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
+        for world in made:
+            world.close()

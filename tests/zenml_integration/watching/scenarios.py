@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from typing import Any
 
 from zenml import get_step_context, pipeline, step
@@ -82,6 +83,15 @@ def second_time() -> None:
 
 
 @step
+def take_time(seconds: float) -> float:
+    """Work for a while, and say that it began."""
+    if "BEGAN" in os.environ:
+        open(os.environ["BEGAN"], "w").close()
+    time.sleep(seconds)
+    return seconds
+
+
+@step
 def die() -> None:
     """End as a process without memory does."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -138,6 +148,12 @@ def retried_good() -> None:
 def retried_bad() -> None:
     """Fail at every attempt."""
     explode.with_options(retry=StepRetryConfig(max_retries=1))(rows())
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def slow() -> None:
+    """Complete after a while."""
+    take_time(0.5, after=[take_time(0.5, id="first")])
 
 
 @pipeline(enable_cache=False, **HOOKS)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from zenml.client import Client
 
 from zenmail.testing.smtp_server import SMTPServer
 from zenmail_zenml import SMTPEmailAlerterSettings
+from zenmail_zenml.alerts.run_context import RunContext
 from zenmail_zenml.settings import Resolved, resolve, stored_secrets
 from zenmail_zenml.watching.claims import RunClaims, was_told
 from zenmail_zenml.watching.observer import RunEvent, end_of, running_late, silent
 from zenmail_zenml.watching.teller import Teller
+from zenmail_zenml.watching.watcher import Watcher
 
 pytestmark = pytest.mark.zenml
 
@@ -51,7 +54,7 @@ def test_one_of_many_may_tell(run: Any) -> None:
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(claim, range(6)))
     assert answers.count("mine") == 1
-    claims.settle(event, "test")
+    claims.settle(event, "test", {"email-1": {"outcome": "delivered"}})
     assert claims.claim(event, 60.0) == "told"
     assert was_told(Client().get_pipeline_run(run.id), "failed")
     assert claims.claim(RunEvent("late", run), 60.0) == "mine"
@@ -111,8 +114,6 @@ def test_a_mail_that_is_not_taken_is_tried_again(
 
 def test_late_and_silent_are_judged_by_the_clock(run: Any) -> None:
     """A run is late after `max_duration`, and silent after its patience; not before."""
-    from datetime import timedelta
-
     soon, later = run.start_time + timedelta(seconds=5), run.start_time + timedelta(hours=1)
     assert running_late(run, soon, 60.0) is None
     late = running_late(run, later, 60.0)
@@ -158,24 +159,35 @@ def test_the_handler_takes_a_note_and_raises_nothing(
     handler.close()
 
 
+@pytest.mark.parametrize("call", ["settings._fetch", "alerter.RunContext.settings"])
 def test_a_silent_zenml_does_not_outlast_the_deadline(
-    alerter: Any, server: SMTPServer, monkeypatch: pytest.MonkeyPatch
+    alerter: Any, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """Neither a secret that is not answered nor a record that is not taken holds up `post`."""
+    """Whatever `post` asks ZenML for, it gives up at its deadline."""
     hang = threading.Event()
     stored_secrets.forget()
-    with monkeypatch.context() as patch:
-        patch.setattr("zenmail_zenml.settings._fetch", lambda name: hang.wait(120))
-        started = time.monotonic()
-        assert alerter.post("x", {"deadline": 1.0}) is False
-        assert time.monotonic() - started < 60
-    with monkeypatch.context() as patch:
-        patch.setattr("zenmail_zenml.alerter.record", lambda *_, **__: hang.wait(120))
-        started = time.monotonic()
-        assert alerter.post("y", {"deadline": 20.0}) is True
-        assert time.monotonic() - started < 60
+    monkeypatch.setattr(f"zenmail_zenml.{call}", lambda *_: hang.wait(250))
+    started = time.monotonic()
+    assert alerter.post("x", {"deadline": 1.0}) is False
+    assert time.monotonic() - started < 120
     hang.set()
-    assert len(server.mails) == 1
+
+
+def test_nobody_waits_for_the_record(
+    run: Any, alerter: Any, server: SMTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`post` returns once the mail is delivered; what ZenML keeps of it is written later."""
+    go_on, written = threading.Event(), threading.Event()
+
+    def write(*_: object) -> None:
+        go_on.wait(250)
+        written.set()
+
+    monkeypatch.setattr("zenmail_zenml.lineage.record_on", write)
+    assert alerter.post_about(RunContext(run=run), "x", {"deadline": 200.0}) is True
+    assert not written.is_set()
+    go_on.set()
+    assert written.wait(60)
 
 
 def test_a_warm_alert_reads_no_secret(
@@ -200,3 +212,14 @@ def test_a_warm_alert_reads_no_secret(
     assert alerter.post("x") is False
     assert alerter.post("x") is not None
     assert len(asked) == 2
+
+
+def test_a_watcher_sends_what_waits_in_the_ledger(alerter: Any, server: SMTPServer) -> None:
+    """A mail left in the queue goes with the watcher's next look."""
+    assert alerter.post("queued", {"delivery": "queue"}) is True
+    assert server.mails == []
+    teller = Teller("test", alerter=alerter.name)
+    watcher = Watcher(teller, lookback=timedelta(0), patience=86_400.0)
+    assert watcher.look().sent == 1
+    assert [str(mail.message["Subject"]) for mail in server.mails] == ["queued"]
+    assert watcher.look().sent == 0

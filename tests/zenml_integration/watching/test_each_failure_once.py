@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import World
 from .scenarios import BAD, GOOD
+from .worlds import World
 
 pytestmark = [pytest.mark.zenml, pytest.mark.once, pytest.mark.timeout(900)]
 nightly = pytest.mark.skipif(

@@ -16,6 +16,7 @@ from zenmail import (
     UnknownOutcome,
 )
 from zenmail.clean import clean_line
+from zenmail.patterns import pattern
 
 if TYPE_CHECKING:
     from requests import Response
@@ -62,10 +63,10 @@ _ANSWERS = {
     "ResourceNotFound": _MAILBOX,
 }
 _BY_STATUS = {403: _PERMISSION, 404: _MAILBOX}
-_QUOTA = re.compile("SubmissionQuota|QuotaExceeded|ExceededMessageLimit", re.I)
+_QUOTA = pattern("SubmissionQuota|QuotaExceeded|ExceededMessageLimit", re.I)
 # What OpenSSL says while the connection is made; it may also be lost in the mail.
-_HANDSHAKE = re.compile("certificate|handshake|wrong.version|unsupported.protocol", re.I)
-_TOO_LARGE = re.compile("MessageSizeExceeded|maximum request length", re.I)
+_HANDSHAKE = pattern("certificate|handshake|wrong.version|unsupported.protocol", re.I)
+_TOO_LARGE = pattern("MessageSizeExceeded|maximum request length", re.I)
 
 
 def answer_error(answer: Response) -> DeliveryError:
@@ -75,7 +76,7 @@ def answer_error(answer: Response) -> DeliveryError:
     said = f"Microsoft Graph says {' '.join(filter(None, (str(status), name)))}: {text}"
     said = said.rstrip(": ")
     if _QUOTA.search(name) or _QUOTA.search(text):
-        remedy = "Wait until the limit opens again, or make room in the sender's mailbox."
+        remedy = "Wait until the limit resets, or make room in the sender's mailbox."
         return _waiting(TemporaryFailure(said, code="quota", remedy=remedy), headers)
     if status == 429:
         remedy = "Send less, or send through more mailboxes: a mailbox may send 30 a minute."
@@ -85,7 +86,7 @@ def answer_error(answer: Response) -> DeliveryError:
         # A gateway that gave up on Exchange; or an answer that the API does not have.
         return _lost(said)
     if status == 408 or status >= 500:
-        remedy = "Wait: Microsoft Graph has trouble."
+        remedy = "Try again later: Microsoft Graph is having problems."
         return _waiting(TemporaryFailure(said, code="graph-server", remedy=remedy), headers)
     if status == 413 or _TOO_LARGE.search(f"{name} {text}"):
         return MailTooLarge(said, remedy="Attach less, or link to it.")
@@ -94,7 +95,7 @@ def answer_error(answer: Response) -> DeliveryError:
     if name == "ErrorInvalidRecipients":
         return InvalidRecipients(said, remedy="Correct the recipient's address.")
     code, remedy = _ANSWERS.get(name) or _BY_STATUS.get(
-        status, ("graph-refused", "Look the error up in the reference of Microsoft Graph.")
+        status, ("graph-refused", "Look up the error in Microsoft Graph's reference.")
     )
     return PermanentFailure(said, code=code, remedy=remedy)
 
@@ -114,15 +115,15 @@ def connection_error(error: Exception, *, unsent: bool) -> DeliveryError:
         return _lost(f"The mail was sent to Microsoft Graph, and the answer was lost: {reason}")
     if isinstance(error, SSLError) and _HANDSHAKE.search(reason):
         return PermanentFailure(
-            f"Encryption with Microsoft Graph fails: {reason}",
+            f"The TLS connection to Microsoft Graph failed: {reason}",
             code="graph-tls",
-            remedy="Look at REQUESTS_CA_BUNDLE and at proxies that open TLS.",
+            remedy="Check REQUESTS_CA_BUNDLE, and proxies that inspect TLS.",
         )
     if isinstance(error, Unreachable | Timeout):
         return TemporaryFailure(
             f"Microsoft Graph cannot be reached: {reason}",
             code="graph-unreachable",
-            remedy="Look at the endpoint, proxies and firewalls.",
+            remedy="Check the endpoint, proxies and firewalls.",
         )
     return PermanentFailure(
         f"Microsoft Graph cannot be called: {reason}",
@@ -135,7 +136,7 @@ def _lost(message: str) -> UnknownOutcome:
     return UnknownOutcome(
         message,
         code="graph-answer-lost",
-        remedy="Look into the mailbox's Sent Items before you send it again.",
+        remedy="Check the mailbox's Sent Items before you send it again.",
     )
 
 

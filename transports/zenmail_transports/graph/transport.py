@@ -93,8 +93,7 @@ class GraphTransport:
         for address in envelope.recipients:
             if not address.isascii():
                 tally.refused[address] = (
-                    "Only ASCII letters can stand before the @ in the headers that Microsoft "
-                    "Graph takes its recipients from."
+                    "Microsoft Graph accepts only ASCII before the @ of a recipient's address."
                 )
         return tally.receipt()
 
@@ -104,7 +103,7 @@ class GraphTransport:
         content = addressed(request.email, part)
         if len(content) > _BYTES:
             failure = MailTooLarge(
-                f"The mail has {len(content)} bytes; Microsoft Graph takes {_BYTES}.",
+                f"The mail has {len(content)} bytes; Microsoft Graph accepts at most {_BYTES}.",
                 remedy="Attach less, or link to it.",
             )
             # Less what the Bcc adds.
@@ -167,15 +166,15 @@ class _Tally:
         failure, notes = self.failure, []
         if self.narrowed:
             notes.append(
-                "The mail names only those it goes to: Microsoft Graph delivers to everybody "
-                "whom the headers name."
+                "The headers name only the mail's actual recipients, because Microsoft Graph "
+                "delivers to everybody they name."
             )
         return Receipt(
             accepted=tuple(self.accepted),
             refused=self.refused,
             deferred=self.deferred,
             unknown=self.unknown,
-            detail=failure.message if failure else "Microsoft Graph took the mail.",
+            detail=failure.message if failure else "Microsoft Graph accepted the mail.",
             code=failure.code if failure else "",
             remedy=failure.remedy if failure else "",
             notes=tuple(notes),

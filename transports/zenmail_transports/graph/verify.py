@@ -26,11 +26,11 @@ def verify(client: Client, request: VerifyRequest[GraphOptions]) -> Iterator[Che
     except ZenmailError as error:
         seconds = time.monotonic() - started
         yield Check("token", "failed", error.message, error.remedy, seconds, error.code)
-        yield Check("permission", "skipped", "There is no token.")
-        yield Check("mailbox", "skipped", "There is no token.")
+        yield Check("permission", "skipped", "No token was issued.")
+        yield Check("mailbox", "skipped", "No token was issued.")
         return
     seconds = time.monotonic() - started
-    yield Check("token", "passed", f"{client.options.oauth} gave a token.", seconds=seconds)
+    yield Check("token", "passed", f"{client.options.oauth} issued a token.", seconds=seconds)
     yield _permission(token)
     if not mailbox:
         yield Check("mailbox", "skipped", "Neither a sender nor a mailbox was given.")

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from pydantic import SecretStr
 
 from zenmail import Deadline
+from zenmail.patterns import pattern
 from zenmail.runtime.forks import defer_forks, reset_after_fork
 
 from .options import SESOptions
@@ -25,7 +26,7 @@ _IDLE = 50.0
 
 # Where botocore writes whole requests at level DEBUG, credentials included.
 _LOGGERS = ("botocore.auth", "botocore.endpoint")
-_LOGGED = re.compile(
+_LOGGED = pattern(
     r"""(Credential=|x-amz-security-token['"]?: ?(?:b?['"])?)[^\s/'",]+""", re.IGNORECASE
 )
 

@@ -15,6 +15,7 @@ from zenmail import (
     UnknownOutcome,
 )
 from zenmail.clean import clean_line
+from zenmail.patterns import pattern
 
 __all__ = ["TooManyNames", "UnverifiedIdentities", "translated"]
 
@@ -51,7 +52,7 @@ def translated() -> Iterator[None]:
         # What SES says of a signature quotes the request, with the session token in it.
         raise failure from (None if failure.code == "ses-credentials" else error)
     except ResponseParserError as error:
-        raise _lost("its answer makes no sense") from error
+        raise _lost("its answer is invalid") from error
     except HTTPClientError as error:
         # botocore wraps whatever a signal handler raises meanwhile, too.
         cause = error.__context__
@@ -90,14 +91,14 @@ _UNSENT = {
         "ses-credentials",
         "Correct the option profile, or 'aws configure' it.",
     ),
-    "SSLError": ("ses-tls", "Look at AWS_CA_BUNDLE and at proxies that open TLS."),
+    "SSLError": ("ses-tls", "Check AWS_CA_BUNDLE, and proxies that inspect TLS."),
     "ParamValidationError": ("ses-request", "Correct the transport's options."),
 }
 _UNREACHED = {
     "EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "ConnectionError",
 }  # fmt: skip
 # What OpenSSL says while the connection is made; later the mail may be on its way.
-_HANDSHAKE = re.compile("certificate|handshake|wrong version|unsupported protocol|alert", re.I)
+_HANDSHAKE = pattern("certificate|handshake|wrong version|unsupported protocol|alert", re.I)
 
 
 def _unsent(error: Exception) -> DeliveryError:
@@ -106,12 +107,12 @@ def _unsent(error: Exception) -> DeliveryError:
         return TemporaryFailure(
             f"Amazon SES cannot be reached: {reason}",
             code="ses-unreachable",
-            remedy="Look at the region, the endpoint_url, proxies and firewalls.",
+            remedy="Check the region, the endpoint_url, proxies and firewalls.",
         )
     if name == "SSLError" and not _HANDSHAKE.search(reason):
         return _lost(reason)
     code, remedy = _UNSENT.get(
-        name, ("ses-credentials", "See that 'aws sts get-caller-identity' works here.")
+        name, ("ses-credentials", "Check that 'aws sts get-caller-identity' works here.")
     )
     return PermanentFailure(f"Amazon SES cannot be called: {reason}", code=code, remedy=remedy)
 
@@ -157,12 +158,12 @@ _ANSWERS = {
     "ExpiredToken": _CREDENTIALS,
     "ExpiredTokenException": _CREDENTIALS,
     "RequestExpired": _CREDENTIALS,
-    "OptInRequired": ("ses-credentials", "Switch SES on for this account and region."),
+    "OptInRequired": ("ses-credentials", "Enable SES for this account and region."),
 }
-_THROTTLED = re.compile("TooManyRequests|Throttl|RequestLimitExceeded|SlowDown")
-_TOO_LONG = re.compile(r"length is more than (\d+) bytes")
-_TOO_MANY = re.compile("too many recipients|recipient count exceeds", re.I)
-_UNKNOWN_IDENTITIES = re.compile(r"identities failed the check in region [\w-]+: (.+)")
+_THROTTLED = pattern("TooManyRequests|Throttl|RequestLimitExceeded|SlowDown")
+_TOO_LONG = pattern(r"length is more than (\d+) bytes")
+_TOO_MANY = pattern("too many recipients|recipient count exceeds", re.I)
+_UNKNOWN_IDENTITIES = pattern(r"identities failed the check in region [\w-]+: (.+)")
 
 
 def _answered(response: Mapping[str, Any]) -> DeliveryError:
@@ -178,7 +179,9 @@ def _answered(response: Mapping[str, Any]) -> DeliveryError:
             remedy="Wait, send less, or ask AWS for a higher sending rate or daily quota.",
         )
     if status >= 500:
-        return TemporaryFailure(said, code="ses-server", remedy="Wait: SES has trouble.")
+        return TemporaryFailure(
+            said, code="ses-server", remedy="Try again later: SES is having problems."
+        )
     if match := _TOO_LONG.search(text):
         failure = MailTooLarge(said, remedy="Attach less, or link to it.")
         failure.limit = int(match[1])
@@ -186,7 +189,7 @@ def _answered(response: Mapping[str, Any]) -> DeliveryError:
     if _TOO_MANY.search(text):
         return TooManyNames(said, code="ses-rejected", remedy="Name fewer recipients.")
     code, remedy = _ANSWERS.get(
-        name, ("ses-refused", "Look the error up in the SES API reference.")
+        name, ("ses-refused", "Look up the error in the SES API reference.")
     )
     if code == "ses-credentials":
         return PermanentFailure(f"Amazon SES says {name}.", code=code, remedy=remedy)

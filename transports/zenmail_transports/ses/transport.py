@@ -67,13 +67,13 @@ class SESTransport:
         envelope, tally = request.envelope, _Tally()
         if not envelope.sender.isascii():
             raise PermanentFailure(
-                f"Amazon SES takes no sender with other than ASCII letters: {envelope.sender}",
+                f"Amazon SES accepts only ASCII in the sender's address: {envelope.sender}",
                 code="smtputf8",
                 remedy="Choose another sender, or another transport.",
             )
         if (size := request.email.size()) > _BYTES:
             failure = MailTooLarge(
-                f"The mail has {size} bytes; Amazon SES takes {_BYTES}.",
+                f"The mail has {size} bytes; Amazon SES accepts at most {_BYTES}.",
                 remedy="Attach less, or link to it.",
             )
             failure.limit = _BYTES
@@ -82,7 +82,7 @@ class SESTransport:
         for address in envelope.recipients:
             if not address.isascii():
                 tally.refused[address] = (
-                    "Amazon SES takes no address with other than ASCII letters before the @."
+                    "Amazon SES accepts only ASCII before the @ of an address."
                 )
         if able:
             self._send_in_parts(request, able, tally)
@@ -197,12 +197,12 @@ class _Tally:
         failure, taken, notes = self.failure, "", []
         if self.nameless:
             notes.append(
-                "The mail names no recipient, because Amazon SES takes no more than "
+                "The headers name no recipient, because Amazon SES accepts no more than "
                 f"{_RECIPIENTS} names."
             )
         if self.identifiers:
-            taken = f"Amazon SES took the mail as {', '.join(self.identifiers)}."
-            notes.append(f"{taken} It puts a Message-ID and a Date of its own into it.")
+            taken = f"Amazon SES accepted the mail as {', '.join(self.identifiers)}."
+            notes.append(f"{taken} It replaced the Message-ID and the Date.")
         return Receipt(
             accepted=tuple(self.accepted),
             refused=self.refused,

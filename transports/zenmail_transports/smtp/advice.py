@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import re
 import ssl
 
 from zenmail import DeliveryError, MailTooLarge, PermanentFailure, TemporaryFailure
+from zenmail.patterns import pattern
 
 from .replies import Reply
 
@@ -22,11 +22,11 @@ __all__ = [
 ]
 
 _OAUTH = (
-    "Microsoft takes no passwords here: set oauth to 'microsoft' (pip install "
+    "Microsoft does not accept passwords here: set oauth to 'microsoft' (pip install "
     '"zenmail[oauth]") and leave the password out.'
 )
 _GMAIL = (
-    "Make an app password at https://myaccount.google.com/apppasswords (it needs 2-step "
+    "Create an app password at https://myaccount.google.com/apppasswords (it needs 2-step "
     "verification) and use it as the password, or set oauth to 'google'."
 )
 _LOGIN = (
@@ -34,19 +34,19 @@ _LOGIN = (
     "mailbox (SendGrid's user name is 'apikey', Amazon SES's are SMTP credentials of the "
     "region, not AWS keys)."
 )
-_ANONYMOUS = "Give username and password, or oauth: the server takes no anonymous mail."
+_ANONYMOUS = "Give username and password, or oauth: the server does not accept anonymous mail."
 _EHLO = "Set ehlo_name to this machine's full name: the server does not accept the current one."
 _CLIENT_CERTIFICATE = "The server asks for a client certificate: give client_cert_file."
-NO_UNICODE = "The server cannot take addresses outside ASCII: use others."
+NO_UNICODE = "The server does not support non-ASCII addresses: use others."
 CUT_OFF = (
-    "A firewall, or a proxy that inspects TLS, may cut the connection off, or the server turns "
-    "this machine away: try from another network, and ask their administrators to allow it."
+    "A firewall, or a proxy that inspects TLS, may cut the connection off, or the server "
+    "rejects this machine: try from another network, and ask their administrators to allow it."
 )
 _SENDER = "Use a sender address that this login may send from."
 _QUOTA = "The provider's quota is used up: wait, or send through an account with a larger one."
 _MAILBOX = "Check the recipient's address."
 _POLICY = "The server's policy refuses the mail; its answer says why. Ask its administrators."
-_TOO_LARGE = "Send smaller attachments, or a link to them."
+_TOO_LARGE = "Send smaller attachments, or links to them."
 
 # Keyed by code and enhanced code, first match wins; "" stands for any. From the
 # providers' own lists: https://support.google.com/a/answer/3726730,
@@ -63,7 +63,7 @@ _BY_CODE: dict[tuple[int, str], str] = {
     "administrators grant it 'Send as'.",
     (554, "5.2.252"): "The login may not send as this sender: use its own address, or have the "
     "administrators grant it 'Send as'.",
-    (550, "5.4.5"): _QUOTA + " Gmail's opens again within 24 hours.",
+    (550, "5.4.5"): _QUOTA + " Gmail's resets within 24 hours.",
     (550, "5.7.515"): "The sender's domain fails the receiver's rules for bulk mail: publish "
     "SPF, DKIM and DMARC for it, or send through a relay that signs for the domain.",
     (550, "5.7.26"): "The sender's domain is not authenticated: publish SPF or DKIM for it, or "
@@ -81,7 +81,7 @@ _BY_ENHANCED: dict[str, str] = {
     "5.7.139": _OAUTH,
     "5.7.60": _SENDER,
     "5.4.5": _QUOTA,
-    "4.7.28": "The provider limits how fast this account may send; it will open again.",
+    "4.7.28": "The provider limits how fast this account may send; try again later.",
     "5.7.515": "Publish SPF, DKIM and DMARC for the sender's domain.",
     "5.7.14": "Log in to the account in a browser once and confirm it is you, or set oauth.",
     "5.1.1": _MAILBOX,
@@ -89,7 +89,7 @@ _BY_ENHANCED: dict[str, str] = {
     "5.1.3": _MAILBOX,
     "5.1.8": "Check the domain of the sender's address; the server does not know it.",
     "5.1.10": _MAILBOX,
-    "5.2.1": "The recipient's mailbox is switched off: choose another recipient.",
+    "5.2.1": "The recipient's mailbox is disabled: choose another recipient.",
     "5.2.2": "The recipient's mailbox is full: choose another, or have it cleared.",
     "4.2.2": "The recipient's mailbox is full: choose another, or have it cleared.",
     "5.3.4": _TOO_LARGE,
@@ -104,21 +104,24 @@ _BY_PHASE = {
     "recipient": _MAILBOX,
     "body": _POLICY,
     "data": _POLICY,
-    "greeting": "The server takes no mail from here; ask its administrators, or use another.",
+    "greeting": (
+        "The server does not accept mail from this machine; ask its administrators, or "
+        "use another server."
+    ),
     "ehlo": _EHLO,
     "starttls": "Ask the server's administrators, or try security='tls' with port 465.",
 }
 
 
-_ABOUT_EHLO = re.compile(r"\b(?:helo|ehlo)\b")
-_ABOUT_UNICODE = re.compile(r"smtputf8|internationali[sz]ed|non-?ascii")
-_ABOUT_LOGIN = re.compile(
+_ABOUT_EHLO = pattern(r"\b(?:helo|ehlo)\b")
+_ABOUT_UNICODE = pattern(r"smtputf8|internationali[sz]ed|non-?ascii")
+_ABOUT_LOGIN = pattern(
     r"authentication (?:is )?(?:required|needed|mandatory)|requires authentication|"
     r"(?:must|need to|have to|please) (?:first )?(?:log ?in|authenticate|be authenticated)|"
     r"not (?:logged in|authenticated)|unauthenticated"
 )
-_ABOUT_CLIENT_CERTIFICATE = re.compile(r"client certificate|certificate required")
-_ABOUT_QUOTA = re.compile(
+_ABOUT_CLIENT_CERTIFICATE = pattern(r"client certificate|certificate required")
+_ABOUT_QUOTA = pattern(
     r"quota ?exceeded.*submission|submission ?quota ?exceeded|credits exceeded|"
     r"(?:daily|hourly|monthly)\b.{0,40}\b(?:limit|quota)\b.{0,20}(?:exceeded|reached)|"
     r"(?:exceeded|reached).{0,40}\b(?:daily|hourly|monthly)\b.{0,40}\b(?:limit|quota)|"
@@ -147,7 +150,8 @@ def advise(reply: Reply, phase: str, *, anonymous: bool = False) -> str:
         return NO_UNICODE
     if reply.code == 454 and "throttling" in text:
         return (
-            "Amazon SES limits how fast, or how much, the account sends: wait, or ask for more."
+            "Amazon SES limits how fast, or how much, the account sends: wait, or ask "
+            "for a higher limit."
         )
     exact = _BY_CODE.get((reply.code, reply.enhanced)) or _BY_ENHANCED.get(reply.enhanced)
     if quota_used_up(reply):
@@ -158,7 +162,7 @@ def advise(reply: Reply, phase: str, *, anonymous: bool = False) -> str:
             "sandbox."
         )
     if reply.code == 530 and ("starttls" in text or "tls" in text):
-        return "The server insists on encryption: set security to 'starttls'."
+        return "The server requires encryption: set security to 'starttls'."
     if reply.code == 530:
         return _ANONYMOUS
     if "basic authentication" in text and ("disabled" in text or "not supported" in text):
@@ -167,8 +171,8 @@ def advise(reply: Reply, phase: str, *, anonymous: bool = False) -> str:
         return _GMAIL
     if phase == "recipient" and reply.permanent and "relay" in text:
         return (
-            "The server takes no mail for this domain without a login: give username and "
-            "password."
+            "The server does not accept mail for this domain without a login: give "
+            "username and password."
         )
     if exact:
         return exact
@@ -177,7 +181,7 @@ def advise(reply: Reply, phase: str, *, anonymous: bool = False) -> str:
         if _ABOUT_LOGIN.search(text) or (unknown_client and reply.enhanced == "5.7.1"):
             return _ANONYMOUS
     if reply.temporary:
-        return "The server may take it later; its answer says what it waits for."
+        return "The server may accept it later; its answer says why it waits."
     return _BY_PHASE.get(phase, "")
 
 
@@ -203,7 +207,7 @@ def failure(
     if reply.permanent:
         if phase in ("sender", "data", "body") and _too_large(reply):
             error = MailTooLarge(
-                f"The server takes no mail of this size: {reply}", remedy=remedy
+                f"The server does not accept a mail of this size: {reply}", remedy=remedy
             )
             error.limit = limit
             return error
@@ -215,12 +219,12 @@ def failure(
         )
     if reply.temporary:
         return TemporaryFailure(
-            f"The server puts the {_NAMES[phase]} off: {reply}",
+            f"The server asked to retry the {_NAMES[phase]} later: {reply}",
             code="quota" if quota_used_up(reply) else f"{phase}-deferred",
             remedy=remedy,
         )
     return TemporaryFailure(
-        f"The server's answer to the {_NAMES[phase]} makes no sense: {reply}",
+        f"The server gave an invalid answer to the {_NAMES[phase]}: {reply}",
         code="protocol",
         remedy="Check host and port: this may not be an SMTP server.",
     )
@@ -278,7 +282,7 @@ def connect_failure(error: OSError, host: str, port: int) -> TemporaryFailure:
     change = {}
     if error.errno == errno.ECONNREFUSED:
         said, remedy = (
-            f"{place} refuses the connection.",
+            f"{place} refused the connection.",
             "Check host and port (587 for starttls, 465 for tls, 25 inside a network), and "
             "that the server runs.",
         )
@@ -289,7 +293,7 @@ def connect_failure(error: OSError, host: str, port: int) -> TemporaryFailure:
             "Check the network; many clouds block port 25, use 587.",
         )
     elif error.errno == errno.ECONNRESET:
-        said, remedy = f"{place} resets the connection.", CUT_OFF
+        said, remedy = f"{place} reset the connection.", CUT_OFF
     else:
         said = f"The connection to {place} fails: {error.strerror or error}."
         remedy = "Check host, port and network."
@@ -319,10 +323,14 @@ def tls_failure(error: ssl.SSLError | OSError, host: str, port: int) -> Delivery
         elif "CERTIFICATE_REQUIRED" in reason or "BAD_CERTIFICATE" in reason:
             remedy = "The server asks for a client certificate: give client_cert_file."
         elif "VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
-            remedy = "The server offers only TLS versions that are broken; have it updated."
+            remedy = (
+                "The server supports only obsolete TLS versions; ask its administrators "
+                "to update it."
+            )
         else:
             remedy = (
-                "Check port and security; the server and this machine have no TLS in common."
+                "Check port and security; the server and this machine have no TLS "
+                "version in common."
             )
         return PermanentFailure(
             f"{host}:{port} does not agree on TLS: {reason or error}.",
@@ -331,7 +339,7 @@ def tls_failure(error: ssl.SSLError | OSError, host: str, port: int) -> Delivery
             change=change,
         )
     return TemporaryFailure(
-        f"{host}:{port} cuts the connection off during the TLS handshake.",
+        f"{host}:{port} closed the connection during the TLS handshake.",
         code="tls",
         remedy=CUT_OFF,
     )
@@ -345,7 +353,7 @@ def _certificate_change(error: ssl.SSLCertVerificationError) -> dict[str, str]:
 
 def _certificate_remedy(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
-        return "Set host to a name that the certificate holds."
+        return "Set host to a name that the certificate is valid for."
     if error.verify_code == 10:  # X509_V_ERR_CERT_HAS_EXPIRED
         return "Have the server's certificate renewed, and check this machine's clock."
     if error.verify_code == 9:  # X509_V_ERR_CERT_NOT_YET_VALID

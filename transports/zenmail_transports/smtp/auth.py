@@ -95,15 +95,15 @@ def _nothing_in_common(
         return PermanentFailure(
             "The server offers no login, so no credentials were sent.",
             code="auth-missing",
-            remedy="Leave username and password out if it is a relay that asks for none; "
-            "else use its submission port, 587 or 465.",
+            remedy="Leave username and password out if it is a relay without a login; "
+            "otherwise use its submission port, 587 or 465.",
         )
     if not credentials.oauth and {"XOAUTH2", "OAUTHBEARER"} & {*capabilities.mechanisms}:
-        remedy = "Set oauth to 'google' or 'microsoft': it takes no passwords."
+        remedy = "Set oauth to 'google' or 'microsoft': it does not accept passwords."
     else:
         remedy = "Use another account or relay, or ask its administrators to offer PLAIN."
     return PermanentFailure(
-        f"The server takes only logins that do not fit: {offered}.",
+        f"The server supports only logins that do not fit: {offered}.",
         code="auth-missing",
         remedy=remedy,
     )

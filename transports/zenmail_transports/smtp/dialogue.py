@@ -8,12 +8,12 @@ without a socket.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from zenmail import PermanentFailure
+from zenmail.patterns import pattern
 
 from .advice import advise, failure
 from .replies import Reply
@@ -31,7 +31,7 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = pattern(r"[\x00-\x1f\x7f]")
 
 
 class Flight(NamedTuple):
@@ -151,7 +151,7 @@ def upgrade(capabilities: Capabilities, port: int) -> Dialogue[None]:
     if reply.code != 220:
         if reply.permanent:
             raise PermanentFailure(
-                f"The server offers STARTTLS and refuses it: {reply}",
+                f"The server offers STARTTLS but refused it: {reply}",
                 code="starttls-missing",
                 remedy=advise(reply, "starttls"),
             )
@@ -172,5 +172,5 @@ def command(*words: str) -> bytes:
     """
     line = " ".join(filter(None, words))
     if _CONTROL.search(line):
-        raise PermanentFailure("A command would hold a control character.", code="address")
+        raise PermanentFailure("A command would contain a control character.", code="address")
     return line.encode("utf-8") + b"\r\n"

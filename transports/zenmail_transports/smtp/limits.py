@@ -84,7 +84,7 @@ class Pace:
                     f"The limit of {self._rate} mails a minute is reached; the next may go in "
                     f"{start - now:.0f} seconds.",
                     code="rate",
-                    remedy="Set an outbox, so that mails wait; change rate if the provider "
+                    remedy="Set a ledger, so that mails wait there; raise rate if the provider "
                     "allows more.",
                 )
             self._starts.append(start)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from zenmail import OptionsError, TransportOptions
+from zenmail.patterns import pattern
 from zenmail.tokens import hide_secret_options
 
 from .limits import limits_of
@@ -18,8 +19,8 @@ from .wire import TLSSocket
 
 __all__ = ["SMTPOptions", "build_context"]
 
-_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\Z|[0-9A-Fa-f:.]+(?:%\w+)?\Z")
-_EHLO_NAME = re.compile(r"[A-Za-z0-9._-]+\Z|\[[A-Za-z0-9:.]+\]\Z")
+_HOST = pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\Z|[0-9A-Fa-f:.]+(?:%\w+)?\Z")
+_EHLO_NAME = pattern(r"[A-Za-z0-9._-]+\Z|\[[A-Za-z0-9:.]+\]\Z")
 
 _GMAIL = ("smtp.gmail.com", "smtp.googlemail.com", "smtp-relay.gmail.com")
 # Providers whose passwords are generated keys, which never hold white space.
@@ -145,10 +146,10 @@ class SMTPOptions(TransportOptions):
             try:
                 name = idna.encode(name, uts46=True).decode("ascii")
             except idna.IDNAError:
-                raise ValueError("this is no host name") from None
+                raise ValueError("this is not a host name") from None
         if not _HOST.match(name):
             raise ValueError(
-                "this is no host name; give it alone, without smtp:// and without the port"
+                "this is not a host name; give it alone, without smtp:// and without the port"
             )
         return name.lower()
 
@@ -204,7 +205,7 @@ class SMTPOptions(TransportOptions):
             raise ValueError("there is a username and neither a password nor oauth")
         if self.username and self.security == "none" and not self.allow_insecure_login:
             raise ValueError(
-                "security 'none' would send the password for everybody to read; use "
+                "security 'none' would send the password unencrypted; use "
                 "'starttls' or 'tls', or set allow_insecure_login to true if you must"
             )
         return self
@@ -255,7 +256,7 @@ def build_context(options: SMTPOptions) -> ssl.SSLContext:
 
 def _unusable(option: str, path: Path | None, error: OSError) -> OptionsError:
     if isinstance(error, ssl.SSLError):
-        reason = "holds no certificate in PEM form that can be read"
+        reason = "contains no readable PEM certificate"
     else:
         reason = f"cannot be read: {error.strerror or error}"
     return OptionsError(

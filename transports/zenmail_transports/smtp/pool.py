@@ -52,12 +52,9 @@ class Pool:
         """
         with self._lock:
             while True:
-                while self._idle:
-                    session = self._idle.pop()
-                    if self._usable(session) and session.wire.alive():
-                        self._leased.add(session)
-                        return session
-                    session.close()
+                session = self.lease_idle()
+                if session is not None:
+                    return session
                 if len(self._leased) + self._opening < self._limit:
                     self._opening += 1
                     return None
@@ -66,6 +63,17 @@ class Pool:
                         f"All {self._limit} connections were in use until the deadline.",
                         remedy="Raise connections, or the deadline.",
                     )
+
+    def lease_idle(self) -> Session | None:
+        """Return an open connection if one is idle; `give_back` or `discard` has to follow."""
+        with self._lock:
+            while self._idle:
+                session = self._idle.pop()
+                if self._usable(session) and session.wire.alive():
+                    self._leased.add(session)
+                    return session
+                session.close()
+        return None
 
     def _usable(self, session: Session) -> bool:
         idle = time.monotonic() - session.last_used

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 
 from zenmail import (
     AccessToken,
@@ -22,6 +23,7 @@ from zenmail import (
     TemporaryFailure,
     TokenRequest,
     UnknownOutcome,
+    ZenmailError,
 )
 from zenmail.runtime.forks import defer_forks, reset_after_fork
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
@@ -35,6 +37,7 @@ from .pool import Pool
 from .replies import Reply
 from .session import Session
 from .transaction import ChunkingBroken, Transaction
+from .window import Verdict, converse_together
 from .wire import Address, Lost, resolve
 
 __all__ = ["Relay"]
@@ -50,11 +53,15 @@ _BARRED_FOR = 600.0
 _TOKEN_MARGIN = 60.0
 # The time of which NOOP on a connection that was idle gets a phase, in seconds.
 _PATIENCE = 5.0
+# A mail larger than this, in bytes, or to more recipients travels alone: it is worth the wait
+# to know the outcome of the one before.
+_LARGEST_IN_WINDOW = 64 * 1024
+_MOST_IN_WINDOW = 20
 
 
 @dataclass
 class _Outcome:
-    """What became of each recipient, over the transactions of one mail."""
+    """The outcome for each recipient, over the transactions of one mail."""
 
     accepted: list[str]
     refused: dict[str, Reply | str]
@@ -68,7 +75,7 @@ class _Outcome:
         return bool(self.accepted or self.refused or self.deferred or self.unknown)
 
     def fail(self, envelope: Envelope, error: DeliveryError) -> None:
-        """Take note that a later transaction failed, for the recipients that were left."""
+        """Record that a later transaction failed, for the remaining recipients."""
         if isinstance(error, UnknownOutcome):
             self.unknown.update(dict.fromkeys(envelope.recipients, error.message))
         elif isinstance(error, PermanentFailure) and error.code != "quota":
@@ -102,7 +109,7 @@ class Relay:
 
     @property
     def context(self) -> ssl.SSLContext | None:
-        """The TLS context, built once in each process; None when there is to be no TLS.
+        """The TLS context, built once in each process; None without TLS.
 
         Raises:
             OptionsError: A certificate file is unusable.
@@ -115,8 +122,74 @@ class Relay:
                 context = self._context = build_context(self._options)
         return context
 
-    def send(self, request: SendRequest[SMTPOptions]) -> Receipt:
+    def send_all(
+        self, requests: Sequence[SendRequest[SMTPOptions]]
+    ) -> list[Receipt | ZenmailError]:
+        """Send several mails, many of them in flight at a time where the server can do it.
+
+        Returns:
+            What `send` would have returned or raised for each.
+        """
+        answers: dict[int, Receipt | ZenmailError] = {}
+        left = dict(enumerate(requests))
+        while left:
+            small = list(takewhile(lambda item: _is_small(item[1]), left.items()))
+            verdicts = self._send_together([request for _, request in small])
+            known = {
+                number: verdict
+                for (number, _), verdict in zip(small, verdicts, strict=False)
+                if verdict is not None
+            }
+            for number in known or [next(iter(left))]:
+                try:
+                    answers[number] = self.send(left.pop(number), known.get(number))
+                except ZenmailError as error:
+                    answers[number] = error
+        return [answers[number] for number in range(len(requests))]
+
+    def _send_together(self, requests: Sequence[SendRequest[SMTPOptions]]) -> list[Verdict]:
+        """Send as many of the mails as may be in flight; none without a proven connection."""
+        usable = not (self._options.rate or _ON_TRIAL & self._out_of_use())
+        session = self.pool.lease_idle() if usable and len(requests) > 1 else None
+        if session is None:
+            return []
+        window = min(session.window, self._options.max_mails - session.mails)
+        if not (self._may_stream(session) and window > 1):
+            self.pool.give_back(session)
+            return []
+        deadline = min((one.deadline for one in requests), key=lambda one: one.expires_at)
+        intact = False
+        try:
+            if not _answers(session, deadline):
+                return []
+            mails = [
+                _transaction(
+                    session, session.capabilities, one.email, one.envelope, proven=True
+                )
+                for one in requests[:window]
+            ]
+            verdicts = session.converse(converse_together(mails), deadline)
+            session.mails += len(mails)
+            session.widen()
+            intact = all(mail.intact for mail in mails)
+            return verdicts
+        finally:
+            if intact:
+                self.pool.give_back(session)
+            else:
+                self._last_failure = time.monotonic()
+                self.pool.discard(session)
+
+    def _may_stream(self, session: Session) -> bool:
+        offered = session.capabilities.keywords.keys() >= _ON_TRIAL
+        return offered and session.proven and session.last_used > self._last_failure
+
+    def send(self, request: SendRequest[SMTPOptions], verdict: Verdict = None) -> Receipt:
         """Send one mail.
+
+        Args:
+            request: The mail.
+            verdict: Its outcome in a flight with others, if it has been sent.
 
         Raises:
             DeliveryError: It concerns every recipient alike.
@@ -129,8 +202,12 @@ class Relay:
         while waiting:
             envelope = Envelope(sender, tuple(waiting[:most]))
             try:
-                self._pace.wait(request.deadline)
-                transaction = self._deliver(request, envelope)
+                if isinstance(verdict, DeliveryError):
+                    raise verdict
+                if verdict is None:
+                    self._pace.wait(request.deadline)
+                    verdict = self._deliver(request, envelope)
+                transaction, verdict = verdict, None
             except DeliveryError as error:
                 later = waiting[most:]
                 if not outcome.known and not (later and isinstance(error, UnknownOutcome)):
@@ -148,7 +225,7 @@ class Relay:
             outcome.unknown.update(transaction.unknown)
             outcome.final = transaction.final or outcome.final
             # RFC 5321, 4.5.3.1.10: a server that takes no more recipients at a time is
-            # given the rest in a transaction of their own; that is no second try.
+            # given the rest in a transaction of their own; that is not a retry.
             rest = [
                 address
                 for address, reply in transaction.deferred.items()
@@ -327,7 +404,7 @@ class Relay:
 
         Raises:
             ConfigurationError: The token source is unusable.
-            DeliveryError: There is no token.
+            DeliveryError: No token was issued.
         """
         options = self._options
         if options.oauth:
@@ -379,6 +456,11 @@ def _transaction(
         proven=proven,
         anonymous=not session.mechanism,
     )
+
+
+def _is_small(request: SendRequest[SMTPOptions]) -> bool:
+    few = len(request.envelope.recipients) <= _MOST_IN_WINDOW
+    return few and request.email.size() <= _LARGEST_IN_WINDOW
 
 
 def _answers(session: Session, deadline: Deadline) -> bool:

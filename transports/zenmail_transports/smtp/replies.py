@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from zenmail.clean import clean_line
+from zenmail.patterns import pattern
 
 __all__ = ["BadReply", "Reply", "ReplyReader"]
 
@@ -14,8 +15,8 @@ __all__ = ["BadReply", "Reply", "ReplyReader"]
 _LONGEST_LINE = 4096
 _MOST_LINES = 128
 _LONGEST_TEXT = 400
-_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?\Z", re.DOTALL)
-_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|\Z)")
+_LINE = pattern(rb"([2-5][0-9]{2})(?:([ -])(.*))?\Z", re.DOTALL)
+_ENHANCED = pattern(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|\Z)")
 
 
 class BadReply(Exception):

@@ -19,6 +19,9 @@ _T = TypeVar("_T")
 # How much of the time left one phase before the end of a mail may take: a server that
 # hangs in it, one of several behind a name, leaves time for another.
 _PHASE = 0.4
+# Mails in flight on a connection: at first, doubled when all of them were answered, at most.
+_FIRST_WINDOW = 5
+_LARGEST_WINDOW = 50
 
 
 class Session:
@@ -33,6 +36,7 @@ class Session:
         mechanism: How the client logged in, or "".
         mails: How many mails it has carried.
         proven: Whether the last mail it carried was taken in chunks.
+        window: How many mails may be in flight on it, once it is proven.
         opened: When it was opened, in seconds of ``time.monotonic()``.
         last_used: When it last carried a mail, likewise.
     """
@@ -44,6 +48,7 @@ class Session:
         self.mechanism = ""
         self.mails = 0
         self.proven = False
+        self.window = _FIRST_WINDOW
         self.opened = self.last_used = time.monotonic()
 
     @classmethod
@@ -106,7 +111,7 @@ class Session:
                 # Whoever sits in between wants his words taken for the server's
                 # (CVE-2011-0411 and its kin).
                 raise PermanentFailure(
-                    "Something was sent in clear after STARTTLS, before TLS was on.",
+                    "Unencrypted data arrived after STARTTLS, before TLS was established.",
                     code="starttls-injection",
                     remedy="Somebody may be tampering with the connection; use security='tls' "
                     "with port 465.",
@@ -142,6 +147,10 @@ class Session:
                 remedy="Set security to 'starttls' or 'tls'.",
             )
         self.mechanism = self.converse(log_in(credentials, self.capabilities), deadline)
+
+    def widen(self) -> None:
+        """Let more mails be in flight from now on."""
+        self.window = min(2 * self.window, _LARGEST_WINDOW)
 
     def close(self) -> None:
         """Say goodbye and close the connection."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -14,6 +13,7 @@ from zenmail import (
     TemporaryFailure,
     UnknownOutcome,
 )
+from zenmail.patterns import pattern
 
 from .advice import failure, too_many_recipients
 from .dialogue import Capabilities, Dialogue, Flight, command
@@ -24,7 +24,7 @@ __all__ = ["ChunkingBroken", "Transaction"]
 
 # Above this size it is worth a round trip to know first that somebody will get the mail.
 _ONE_FLIGHT = 256 * 1024
-_ADDRESS = re.compile(
+_ADDRESS = pattern(
     r'\A(?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[^\x00-\x20\x7f<>"]+)@[^\x00-\x20\x7f<>"]+\Z'
 )
 # What a server says that does not know BDAT although it announced it.
@@ -32,7 +32,7 @@ _NOT_IMPLEMENTED = frozenset({500, 501, 502, 503, 504})
 
 
 class Transaction:
-    """One mail to some recipients, and what became of it.
+    """One mail to some recipients, and its outcome.
 
     On a connection that is not known to work, the end of the mail is held back until the
     server has answered all that comes before it: whatever breaks until then, nobody has the
@@ -116,15 +116,15 @@ class Transaction:
         limit = capabilities.size
         if limit and self._size > limit:
             error = MailTooLarge(
-                f"The mail has {self._size:,} bytes; the server takes {limit:,}.",
-                remedy="Send smaller attachments, or a link to them.",
+                f"The mail has {self._size:,} bytes; the server accepts at most {limit:,}.",
+                remedy="Send smaller attachments, or links to them.",
             )
             error.limit = limit
             raise error
         unicode = "SMTPUTF8" in capabilities
         if not unicode and not envelope.sender.isascii():
             raise PermanentFailure(
-                f"The server takes no address outside ASCII, as the sender's "
+                f"The server does not support non-ASCII addresses, such as the sender's "
                 f"{envelope.sender!r} is (SMTPUTF8, RFC 6531).",
                 code="smtputf8",
                 remedy="Use a sender address in ASCII.",
@@ -135,7 +135,7 @@ class Transaction:
                 self.refused[address] = "The address is invalid."
             elif not unicode and not address.isascii():
                 self.refused[address] = (
-                    "The server takes no address outside ASCII (SMTPUTF8, RFC 6531)."
+                    "The server does not support non-ASCII addresses (SMTPUTF8, RFC 6531)."
                 )
             else:
                 recipients.append(address)
@@ -195,7 +195,7 @@ class Transaction:
         return None
 
     def _note(self, recipients: list[str], replies: Sequence[Reply]) -> None:
-        """Take note of the replies to MAIL and, as far as they go, to RCPT."""
+        """Record the replies to MAIL and, as far as they go, to RCPT."""
         if replies and not replies[0].positive:
             self.closing = replies[0].code == 421
             raise self._failure(replies[0], "sender")
@@ -305,7 +305,7 @@ class Transaction:
     @staticmethod
     def _check_chunking(reply: Reply) -> None:
         if reply.code in _NOT_IMPLEMENTED:
-            raise ChunkingBroken(f"The server announces CHUNKING and refuses it: {reply}")
+            raise ChunkingBroken(f"The server announces CHUNKING but refused it: {reply}")
 
     def _judge_loss(self, lost: Lost, answers: Sequence[Reply], asked: Iterable[str]) -> None:
         """Find the server's answer to the mail in what came before the connection broke.
@@ -346,7 +346,7 @@ class Transaction:
         if phase == "body" and not (reply.temporary or reply.permanent):
             self._lose(
                 UnknownOutcome(
-                    f"The server's answer to the mail makes no sense: {reply}",
+                    f"The server gave an invalid answer to the mail: {reply}",
                     code="protocol",
                     remedy="It may have arrived; check with the recipient.",
                 ),
@@ -402,7 +402,7 @@ def _exactly(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
         raise TemporaryFailure(
             "An attachment changed while it was being sent.",
             code="attachment-changed",
-            remedy="Attach files that nobody writes to any more.",
+            remedy="Attach files that are no longer being written.",
         )
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from zenmail import Check, Receipt, SendRequest, VerifyRequest, hookimpl
+from zenmail import (
+    Check,
+    Receipt,
+    SendRequest,
+    VerifyRequest,
+    ZenmailError,
+    hookimpl,
+)
 
 from .options import SMTPOptions
 from .relay import Relay
-from .verify import verify
 
 __all__ = ["SMTPTransport"]
 
@@ -43,8 +49,17 @@ class SMTPTransport:
         return self._relay(request.options).send(request)
 
     @hookimpl
+    def send_emails(
+        self, requests: Sequence[SendRequest[SMTPOptions]]
+    ) -> list[Receipt | ZenmailError]:
+        """Send several mails, all with the same options, over one connection."""
+        return self._relay(requests[0].options).send_all(requests)
+
+    @hookimpl
     def verify_transport(self, request: VerifyRequest[SMTPOptions]) -> Iterable[Check]:
         """Check the server phase by phase, without sending."""
+        from .verify import verify
+
         return verify(self._relay(request.options), request)
 
     @hookimpl

@@ -127,7 +127,8 @@ class _Verification:
             return
         port = self._options.port
         raise PermanentFailure(
-            f"Port {port} begins with TLS, and security is {self._options.security!r}.",
+            f"Port {port} expects TLS from the first byte, but security is "
+            f"{self._options.security!r}.",
             code="tls",
             remedy=f"Set security to 'tls' for port {port}.",
             change={"security": "tls"},
@@ -190,16 +191,16 @@ class _Verification:
     def _sender(self) -> str:
         envelope = self._envelope()
         self._connected.converse(_mail(envelope), self._request.deadline)
-        return f"The server takes mail from {envelope.sender}."
+        return f"The server accepts mail from {envelope.sender}."
 
     def _recipients(self) -> str:
         envelope = self._envelope()
         self._connected.converse(_rcpt(envelope), self._request.deadline)
-        return f"The server takes mail for {', '.join(envelope.recipients)}."
+        return f"The server accepts mail for {', '.join(envelope.recipients)}."
 
     def _envelope(self) -> Envelope:
         if self._request.envelope is None:
-            raise _Skip("No mail was given to ask about.")
+            raise _Skip("No sender and recipients were given.")
         return self._request.envelope
 
 

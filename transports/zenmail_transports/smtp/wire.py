@@ -48,13 +48,27 @@ class Lost(Exception):
         failure: What to raise when it is certain that the mail was not taken.
         replies: The replies that came before.
         sent: Whether the last byte of what was to be sent had been handed over.
+        handed_over: How many bytes of it had been.
     """
 
-    def __init__(self, failure: DeliveryError, replies: list[Reply], *, sent: bool) -> None:
+    def __init__(
+        self,
+        failure: DeliveryError,
+        replies: list[Reply],
+        *,
+        sent: bool,
+        handed_over: int = 0,
+    ) -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.replies = replies
         self.sent = sent
+        self.handed_over = handed_over
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the replies can be matched with what was sent."""
+        return self.failure.code != "protocol"
 
 
 def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
@@ -105,7 +119,7 @@ def connect(
     """Return a connected socket to the first address that answers (RFC 8305, simplified).
 
     Args:
-        addresses: Where to try. That one, and those that were tried in vain, are taken out.
+        addresses: Where to try. The one that answers, and those that failed, are removed.
         host: The server's name, for messages.
         port: The server's port.
         deadline: The moment by which to give up.
@@ -209,6 +223,7 @@ class Wire:
         self._host = host
         self._port = port
         self._reader = ReplyReader()
+        self._handed_over = 0
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -264,7 +279,7 @@ class Wire:
         self._socket.close()
 
     def say_goodbye(self) -> None:
-        """Send QUIT if that takes no time; the answer is nobody's business."""
+        """Send QUIT if that takes no time, and do not wait for the answer."""
         with suppress(OSError):
             self._socket.send(b"QUIT\r\n")
 
@@ -293,7 +308,7 @@ class Wire:
                     self._wait(selectors.EVENT_WRITE, deadline)
         except TimeoutError:
             raise DeadlineExceeded(
-                f"{self._host}:{self._port} does not finish the TLS handshake.",
+                f"{self._host}:{self._port} did not finish the TLS handshake.",
                 remedy=_PORTS,
             ) from None
         except OSError as error:
@@ -311,7 +326,7 @@ class Wire:
     def exchange(
         self, pieces: Iterable[bytes], replies: int, what: str, deadline: Deadline
     ) -> list[Reply]:
-        """Send some bytes and read so many replies.
+        """Send some bytes and read this many replies.
 
         Args:
             pieces: What to send.
@@ -324,19 +339,20 @@ class Wire:
         """
         got: list[Reply] = []
         sent = False
+        self._handed_over = 0
         try:
             if self._reader.starts_with(b"421"):
                 self._await(got, 1, deadline)
                 raise EOFError
             if not self._reader.empty:
-                raise BadReply("more than was asked for")
+                raise BadReply("more data than expected")
             self._send(pieces, got, replies, deadline)
             sent = True
             self._await(got, replies, deadline)
             # Whether the last of several is the answer to the last command, then nobody
             # knows; but a server may say goodbye.
             if replies > 1 and not (self._reader.empty or self._reader.starts_with(b"421")):
-                raise BadReply("more than was asked for")
+                raise BadReply("more data than expected")
             return got
         except TimeoutError:
             failure: DeliveryError = DeadlineExceeded(
@@ -359,7 +375,7 @@ class Wire:
             self._collect(got, replies)
         if got and got[-1].code == 421 and (not sent or len(got) < replies):
             failure = failure_for(got[-1], "greeting")
-        raise Lost(failure, got, sent=sent)
+        raise Lost(failure, got, sent=sent, handed_over=self._handed_over)
 
     def _await(self, got: list[Reply], wanted: int, deadline: Deadline) -> None:
         while True:
@@ -377,13 +393,15 @@ class Wire:
     ) -> None:
         for block in _blocks(pieces):
             # Looking at the clock for each block keeps a fast reader from outliving it. Once
-            # the last one is sent, only the answer tells what became of the mail.
+            # the last one is sent, only the answer tells the outcome.
             if deadline.expired:
                 raise TimeoutError
             view = memoryview(block)
             while view:
                 try:
-                    view = view[self._socket.send(view) :]
+                    taken = self._socket.send(view)
+                    self._handed_over += taken
+                    view = view[taken:]
                     continue
                 except (BlockingIOError, ssl.SSLWantWriteError):
                     ready = self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE, deadline)

@@ -168,9 +168,9 @@ def _failure(error: Exception) -> PermanentFailure | TemporaryFailure:
     # TransportError wraps what the network did; the others hold Google's answer.
     if type(error).__name__ == "TransportError" or getattr(error, "retryable", False):
         return TemporaryFailure(
-            f"Google gives no token: {text}",
+            f"Google issued no token: {text}",
             code="oauth-unreachable",
-            remedy="Look at the network between here and Google's token endpoint.",
+            remedy="Check the network between here and Google's token endpoint.",
         )
     if "invalid_grant" in text:
         remedy = "Consent again for a new refresh_token; this one expired or was revoked."
@@ -184,5 +184,5 @@ def _failure(error: Exception) -> PermanentFailure | TemporaryFailure:
     else:
         remedy = "Check the options of the google token source."
     return PermanentFailure(
-        f"Google gives no token: {text}", code="oauth-refused", remedy=remedy
+        f"Google issued no token: {text}", code="oauth-refused", remedy=remedy
     )

@@ -23,6 +23,7 @@ from zenmail import (
     hookimpl,
 )
 from zenmail.clean import clean_line
+from zenmail.patterns import pattern
 from zenmail.runtime.forks import defer_forks
 
 from .http import session_until
@@ -74,7 +75,7 @@ class MicrosoftOptions(TransportOptions):
         if self.refresh_token is None and not (self.tenant or self.authority):
             raise ValueError("client credentials need the tenant")
         if self.authority and not self.authority.startswith("https://"):
-            raise ValueError("authority starts with https://")
+            raise ValueError("authority must start with https://")
         return self
 
 
@@ -107,14 +108,14 @@ def fetch_token(request: TokenRequest) -> AccessToken:
             answer = _ask(msal, options, credential, request, session)
         except (RequestException, MsalServiceError) as error:
             raise TemporaryFailure(
-                f"Microsoft gives no token: {type(error).__name__}.",
+                f"Microsoft issued no token: {type(error).__name__}.",
                 code="oauth-unreachable",
-                remedy="Look at the network between here and login.microsoftonline.com.",
+                remedy="Check the network between here and login.microsoftonline.com.",
             ) from None
         except (ValueError, KeyError):
             # msal cannot find, or read, the directory's description.
             raise PermanentFailure(
-                "Microsoft gives no token: it knows no such tenant.",
+                "Microsoft issued no token: the tenant is unknown.",
                 code="oauth-refused",
                 remedy="Check the option tenant, or authority.",
             ) from None
@@ -169,7 +170,7 @@ def _credential(options: MicrosoftOptions) -> str | dict[str, str] | None:
     found = _read_certificate(options.certificate, options.certificate_password)
     if found is None:
         raise OptionsError(
-            "certificate holds no certificate with a private key that opens.",
+            "certificate contains no certificate with a usable private key.",
             transport="microsoft",
             remedy="Give a PEM file with both, or its text, and certificate_password if the "
             "key has one.",
@@ -177,8 +178,8 @@ def _credential(options: MicrosoftOptions) -> str | dict[str, str] | None:
     return found
 
 
-_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-_KEY = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
+_CERTIFICATE = pattern("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_KEY = pattern(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
 
 
 def _read_certificate(secret: SecretStr, password: SecretStr | None) -> dict[str, str] | None:
@@ -226,12 +227,14 @@ def _failure(answer: Mapping[str, Any]) -> PermanentFailure | TemporaryFailure:
     text = clean_line(said.splitlines()[0] if said else error, limit=300)
     if error in _HEALS:
         return TemporaryFailure(
-            f"Microsoft gives no token: {text}",
+            f"Microsoft issued no token: {text}",
             code="oauth-unreachable",
-            remedy="Wait: Microsoft's login has trouble.",
+            remedy="Try again later: Microsoft's login is having problems.",
         )
     match = re.match(r"AADSTS\d+", text)
-    remedy = _REMEDIES.get(match[0] if match else "", "Look the error up at Microsoft.")
+    remedy = _REMEDIES.get(
+        match[0] if match else "", "Look up the error in Microsoft's documentation."
+    )
     return PermanentFailure(
-        f"Microsoft gives no token: {text}", code="oauth-refused", remedy=remedy
+        f"Microsoft issued no token: {text}", code="oauth-refused", remedy=remedy
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zenmail import Alert, Attachment, ConfigurationError, Image
 
-from .message import AlerterImage, AlerterMessage, SMTPEmailAlerterParameters
 from .run_context import RunContext
 from .standard_hooks import parse_hook_text
 from .tracebacks import error_text, user_traceback
+
+if TYPE_CHECKING:
+    from .message import AlerterImage, SMTPEmailAlerterParameters
 
 __all__ = ["build_alert"]
 
@@ -57,6 +59,12 @@ def build_alert(
 def _from_message(message: object) -> dict[str, Any]:
     if isinstance(message, Alert):
         return {name: getattr(message, name) for name in message.model_fields_set}
+    if message is None or isinstance(message, str):
+        # Not as Markdown, which would swallow the underscores in names.
+        text = message or ""
+        return parse_hook_text(text) or {"body": text, "body_format": "plain"}
+    from .message import AlerterMessage
+
     if isinstance(message, AlerterMessage):
         return {
             "title": message.title or "",
@@ -74,9 +82,7 @@ def _from_message(message: object) -> dict[str, Any]:
             "error": error_text(message),
             "traceback": user_traceback(message) if message.__traceback__ else "",
         }
-    text = "" if message is None else message if isinstance(message, str) else _as_text(message)
-    # Not as Markdown, which would swallow the underscores in names.
-    return parse_hook_text(text) or {"body": text, "body_format": "plain"}
+    return _from_message(_as_text(message))
 
 
 def _as_text(value: object) -> str:

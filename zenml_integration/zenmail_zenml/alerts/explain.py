@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import re
+import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +18,13 @@ from zenmail import Alert
 from zenmail.clean import clean_line
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
-from .changes import Change, compare, rank, read_steps
+from .causes import rank
+from .changes import Change, compare, read_run, read_steps
 from .history import History, read_history
 from .log_tail import read_log_tail
-from .next_steps import commands, find_runbook
+from .next_steps import find_runbook, log_command, rerun_command
 from .run_context import RunContext, read_or_default
+from .tracebacks import last_line
 
 if TYPE_CHECKING:
     from zenml.client import Client
@@ -29,6 +35,10 @@ __all__ = ["Explanation", "explain_alert", "explain_failure", "explain_success"]
 
 _MAX_CHANGES = 8
 _MAX_METRICS = 20
+_MAX_RUNS = 5
+_MAX_NAMES = 10
+
+_silent: ContextVar[bool] = ContextVar("zenmail_silent", default=False)
 
 
 @dataclass
@@ -38,10 +48,12 @@ class Explanation:
     Attributes:
         history: Whether it is new, in a line.
         repeated: What the subject says of a repeated failure, such as "6th run in a row".
-        incident: The id of the incident's first failed run, or "".
+        incident: The ID of the incident's first failed run, or "".
         changes: What changed since the last good run, likely causes first.
+        parameters: The names of the failed step's parameters that changed.
         log: The last lines of the step's log.
-        same_error: Where the same error occurred, too.
+        facts: Who started it, where it ran, what never ran, where the same error occurred.
+        links: The page of the commit, by label.
         next_steps: What to type.
         metrics: Metrics that the step logged, by name.
         baseline: The last good run's.
@@ -51,8 +63,10 @@ class Explanation:
     repeated: str = ""
     incident: str = ""
     changes: tuple[Change, ...] = ()
+    parameters: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
-    same_error: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
     next_steps: tuple[str, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
     baseline: dict[str, float] = field(default_factory=dict)
@@ -61,16 +75,17 @@ class Explanation:
         """Return what it adds to an alert, by the names of the alert's fields."""
         tables: dict[str, Any] = {}
         if self.changes:
-            shown = self.changes[:_MAX_CHANGES]
             tables["What changed since the last good run"] = [
-                {"What": it.what, "Before": it.before, "After": it.after} for it in shown
+                {"What": it.what, "Before": it.before, "After": it.after}
+                for it in self.changes[:_MAX_CHANGES]
             ]
         if self.log:
             tables["Last lines of the log"] = [{"Log": line} for line in self.log]
-        facts = {"Same error": self.same_error} if self.same_error else {}
         values = {
             "tables": tables,
-            "facts": facts,
+            "changed": self.parameters,
+            "facts": self.facts,
+            "links": self.links,
             "next_steps": self.next_steps,
             "metrics": self.metrics,
             "baseline": self.baseline,
@@ -82,7 +97,7 @@ class Explanation:
 def explain_alert(
     alert: Alert, context: RunContext, *, seconds: float, runbooks: Mapping[str, str]
 ) -> Alert:
-    """Return a hook's alert with what ZenML knows about its cause.
+    """Return an alert about a failed or completed step or run with its cause.
 
     Args:
         alert: The alert; one about something that neither failed nor completed stays as it is.
@@ -91,35 +106,42 @@ def explain_alert(
         runbooks: Regular expression to the address of a page about such errors.
     """
     from zenml.client import Client
+    from zenml.stack import Stack
 
     run, client = context.run, Client()
-    if run is None or not seconds or alert.severity not in ("success", "error"):
+    # Seen from outside, a run that goes on has no cause yet.
+    pending = context.stack and context.run_status not in ("failed", "completed", "cached")
+    if run is None or not seconds or pending or alert.severity not in ("success", "error"):
         return alert
     if alert.severity == "success":
-        return _with(alert, explain_success(run, context.step, client, seconds=seconds))
-    found = explain_failure(
-        run,
-        context.step,
-        client,
-        seconds=seconds,
-        error=alert.error,
-        traceback=alert.traceback,
-        runbooks=runbooks,
-        stack=client.active_stack,
-    )
-    return _with(alert, found)
-
-
-def _with(alert: Alert, found: Explanation) -> Alert:
+        found = explain_success(run, context.step, client, seconds=seconds)
+    else:
+        found = explain_failure(
+            run,
+            context.step,
+            client,
+            seconds=seconds,
+            error=alert.error,
+            traceback=alert.traceback,
+            runbooks=runbooks,
+            find_stack=lambda: (
+                Stack.from_model(run.stack)
+                if context.stack and run.stack
+                else client.active_stack
+            ),
+        )
     values = found.fields()
     if found.repeated:
         values["subject"] = f"{alert.subject or alert.title} ({found.repeated})"
     if found.history:
         values["body"] = f"{found.history}\n\n{alert.body}".strip()
-    values["facts"] = {**alert.facts, **values.get("facts", {})}
+    for name in ("facts", "links", "tables", "metrics", "baseline"):
+        values[name] = {**values.get(name, {}), **getattr(alert, name)}
+    values["facts"] = {**alert.facts, **values["facts"]}
+    values["next_steps"] = (*values.get("next_steps", ()), *alert.next_steps)
     # A field that nobody set is left to what ZenML knows of the run, such as its page.
     given = {name: getattr(alert, name) for name in alert.model_fields_set}
-    return Alert(**{**given, **values})
+    return Alert(**{**given, **{name: value for name, value in values.items() if value}})
 
 
 def explain_failure(
@@ -131,7 +153,7 @@ def explain_failure(
     error: str = "",
     traceback: str = "",
     runbooks: Mapping[str, str] | None = None,
-    stack: Stack | None = None,
+    find_stack: Callable[[], Stack] | None = None,
 ) -> Explanation:
     """Return what ZenML knows about a failure.
 
@@ -143,40 +165,59 @@ def explain_failure(
         error: The exception's type and message, or "" to take the step's.
         traceback: Its traceback, or "" to take the step's.
         runbooks: Regular expression to the address of a page about such errors.
-        stack: The stack, for the log; without it, the log is left out.
+        find_stack: Returns the stack, for the log; without it, the log is left out.
     """
-    found = Explanation()
-    found.next_steps = _runbook(error, runbooks)
+    found = Explanation(next_steps=_runbook(error, runbooks))
 
     def look() -> None:
-        history = _try(lambda: read_history(run, client), History())
-        if history.last_good is not None or history.last_failed is not None or run.index == 1:
+        asked_steps = _ask(lambda: read_steps(run, client), {})
+        asked_whole = _ask(lambda: read_run(run, client), run)
+        asked_snapshot = _ask(lambda: client.get_snapshot(run.snapshot.id), None)  # type: ignore[union-attr]
+        history = _try(lambda: read_history(run, client), None)
+        if history is not None:
             found.history = history.of_failure()
-        if history.failed_in_a_row and history.first_failed is not None:
+            found.incident = history.incident
+        if history is not None and history.incident:
             found.repeated = f"{history.ordinal} run in a row"
-            found.incident = str(history.first_failed.id)
-        none: dict[str, StepRunResponse] = {}
-        steps = _try(lambda: read_steps(run, client), none)
+        history = history or History()
+        good = history.last_good
+        asked_good = _ask(lambda: read_run(good, client), good) if good else None
+        asked_good_steps = _ask(lambda: read_steps(good, client), {}) if good else None
+        asked_before = _ask(lambda: _failed_before(history, run, client), [])
+
+        steps: dict[str, StepRunResponse] = asked_steps.result()
         failed = step or next((it for it in steps.values() if _failed(it)), None)
         name = failed.name if failed is not None else ""
-        reason = error or _try(lambda: _error(steps[name]), "")
-        report = traceback or _try(lambda: _traceback(steps[name]), "")
+        report = traceback or (_traceback(steps[name]) if name in steps else "")
+        reason = error or last_line(report)
         if not error:
             found.next_steps = _runbook(reason, runbooks)
-        good = history.last_good
-        if good is not None and steps:
-
-            def differences() -> tuple[Change, ...]:
-                good_steps = read_steps(good, client)
-                changes = compare(run, good, steps, good_steps, client)
-                return tuple(rank(changes, failed=name, error=reason, traceback=report))
-
-            found.changes = _try(differences, ())
-        if failed is not None and stack is not None:
-            current, where = steps.get(name, failed), stack
-            found.log = _try(lambda: read_log_tail(current, where), ())
-        found.next_steps += _try(lambda: commands(run, steps.get(name, step), client), ())
-        found.same_error = _try(lambda: _same_error(name, reason, steps, history, client), "")
+        current = steps.get(name, failed)
+        if current is not None and find_stack is not None:
+            found.log = _try(lambda: read_log_tail(current, find_stack()), ())
+        found.next_steps += _try(lambda: log_command(current), ())
+        snapshot = asked_snapshot.result()
+        if snapshot is not None:
+            found.next_steps += _try(lambda: rerun_command(run, snapshot), ())
+            over = step is None
+            found.facts |= _try(lambda: _never_ran(snapshot, steps, name, over=over), {})
+        whole = asked_whole.result()
+        found.facts |= _try(lambda: _origin(whole), {})
+        found.links |= _try(lambda: _commit_page(whole), {})
+        if asked_good is not None and asked_good_steps is not None and steps:
+            changes = _try(
+                lambda: compare(
+                    whole, asked_good.result(), steps, asked_good_steps.result(), client
+                ),
+                [],
+            )
+            found.changes = tuple(rank(changes, failed=name, error=reason, traceback=report))
+            found.parameters = tuple(
+                it.name for it in changes if it.kind == "parameter" and it.step == name
+            )
+        found.facts |= _try(
+            lambda: _same_error(name, reason, steps, history, asked_before.result()), {}
+        )
 
     _in_time(look, seconds)
     return found
@@ -196,25 +237,30 @@ def explain_success(
     found = Explanation()
 
     def look() -> None:
-        current = (
-            client.get_run_step(step.id)
-            if step is not None
-            else client.get_pipeline_run(run.id)
+        asked: Future[Any] = _ask(
+            lambda: client.get_run_step(step.id) if step else client.get_pipeline_run(run.id),
+            None,
         )
-        found.metrics = _numbers(current.run_metadata)
         history = read_history(run, client)
-        if step is None:
+        if step is None or step.name in {
+            it.name for it in _failed_before(history, run, client, latest=1)
+        }:
             found.history = history.of_success(run)
-            if found.history and history.first_failed is not None:
-                found.incident = str(history.first_failed.id)
-        if history.last_good is None or not found.metrics:
-            return
+            found.incident = history.incident
+        current = asked.result()
+        found.metrics = _numbers(current.run_metadata) if current is not None else {}
         good: Any = history.last_good
+        if good is None or not found.metrics:
+            return
         if step is not None:
             page = client.list_run_steps(
-                pipeline_run_id=good.id, name=step.name, size=1, hydrate=True
+                project=run.project_id,
+                pipeline_run_id=good.id,
+                name=step.name,
+                size=1,
+                hydrate=True,
             )
-            good = page.items[0] if page.items else None
+            good = next(iter(page.items), None)
         if good is not None:
             found.baseline = _numbers(good.run_metadata)
 
@@ -222,42 +268,67 @@ def explain_success(
     return found
 
 
+def _try(read: Callable[[], Any], default: Any) -> Any:
+    return read_or_default(read, default)
+
+
+def _ask(read: Callable[[], Any], default: Any) -> Future[Any]:
+    """Read in a thread of its own, which nobody waits for at the end of the process."""
+    future: Future[Any] = Future()
+    context = copy_context()
+
+    def answer() -> None:
+        try:
+            future.set_result(context.run(_try, read, default))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=answer, name="zenmail-explain", daemon=True).start()
+    return future
+
+
 def _in_time(look: Callable[[], None], seconds: float) -> None:
     """Call it without a word in the log, and go on when the time is over."""
+    loggers = (logging.getLogger(), *map(logging.getLogger, ("zenml", "urllib3", "sqlalchemy")))
+    for handler in (handler for logger in loggers for handler in logger.handlers):
+        # It stays: what asks may go on after the mail.
+        handler.addFilter(_is_wanted)
 
     def quietly() -> None:
-        with _silent_thread():
-            _try(look, None)
+        _silent.set(True)
+        _try(look, None)
 
     with contextlib.suppress(CallTimedOut):
         call_with_timeout(quietly, seconds)
 
 
-@contextlib.contextmanager
-def _silent_thread() -> Iterator[None]:
-    """Keep what this thread logs from every handler: it may go on after the mail."""
-    thread = threading.get_ident()
-
-    def from_others(record: logging.LogRecord) -> bool:
-        return record.thread != thread
-
-    loggers = (logging.getLogger(), *map(logging.getLogger, ("zenml", "urllib3", "sqlalchemy")))
-    handlers = [handler for logger in loggers for handler in logger.handlers]
-    for handler in handlers:
-        handler.addFilter(from_others)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            handler.removeFilter(from_others)
-
-
-def _try(read: Callable[[], Any], default: Any) -> Any:
-    return read_or_default(read, default)
+def _is_wanted(_: logging.LogRecord) -> bool:
+    return not _silent.get()
 
 
 def _failed(step: StepRunResponse) -> bool:
     return str(step.status.value) == "failed"
+
+
+def _traceback(step: StepRunResponse) -> str:
+    return step.exception_info.traceback if step.exception_info is not None else ""
+
+
+def _failed_before(
+    history: History, run: PipelineRunResponse, client: Client, *, latest: int = _MAX_RUNS
+) -> list[StepRunResponse]:
+    """Return the failed steps of the latest failed runs."""
+    if not history.failed:
+        return []
+    runs = [str(it.id) for it in history.failed[:latest]]
+    page = client.list_run_steps(
+        project=run.project_id,
+        pipeline_run_id=f"oneof:{json.dumps(runs)}",
+        status="failed",
+        size=20,
+        hydrate=True,
+    )
+    return list(page.items)
 
 
 def _same_error(
@@ -265,41 +336,92 @@ def _same_error(
     error: str,
     steps: Mapping[str, StepRunResponse],
     history: History,
-    client: Client,
-) -> str:
-    """Return the other steps, and the last failed run, that failed in the same way."""
+    before: list[StepRunResponse],
+) -> dict[str, str]:
+    """Return the other steps, and the last failed runs, that failed in the same way."""
     wanted = _fingerprint(error)
-    places = [
-        f"step {step.name}"
-        for step in steps.values()
-        if step.name != name and _failed(step) and _fingerprint(_error(step)) == wanted
-    ]
-    if history.last_failed is not None:
-        page = client.list_run_steps(
-            pipeline_run_id=history.last_failed.id, status="failed", size=20, hydrate=True
-        )
-        if any(_fingerprint(_error(step)) == wanted for step in page.items):
-            places.append(f"run {history.last_failed.name}")
-    return f"also in {', '.join(places)}" if places else ""
 
+    def same(step: StepRunResponse) -> bool:
+        return _failed(step) and _fingerprint(last_line(_traceback(step))) == wanted
 
-def _runbook(error: str, runbooks: Mapping[str, str] | None) -> tuple[str, ...]:
-    address = find_runbook(error, runbooks or {})
-    return (f"Follow the runbook: {address}",) if address else ()
-
-
-def _traceback(step: StepRunResponse) -> str:
-    return step.exception_info.traceback if step.exception_info is not None else ""
-
-
-def _error(step: StepRunResponse) -> str:
-    return _traceback(step).strip().rsplit("\n", 1)[-1]
+    places = [f"step {it.name}" for it in steps.values() if it.name != name and same(it)]
+    runs = {it.pipeline_run_id for it in before if same(it)}
+    places += [f"run {it.name}" for it in history.failed if it.id in runs]
+    return {"Same error": f"also in {', '.join(places)}"} if places and wanted else {}
 
 
 def _fingerprint(error: str) -> str:
     """Return an error's first line without what differs each time: numbers and addresses."""
     first = clean_line(error.partition("\n")[0], limit=300)
     return re.sub(r"0x[0-9a-f]+|\d+", "#", first)
+
+
+def _never_ran(
+    snapshot: Any, steps: Mapping[str, StepRunResponse], failed: str, *, over: bool
+) -> dict[str, str]:
+    """Return the steps that did not run; before the run is over, those after the failed one."""
+    missing: list[str] = []
+    for name, step in snapshot.step_configurations.items():
+        if name not in steps and (over or {failed, *missing} & set(step.spec.upstream_steps)):
+            missing.append(name)
+    more = f" and {len(missing) - _MAX_NAMES} more" if len(missing) > _MAX_NAMES else ""
+    return {"Never ran": ", ".join(missing[:_MAX_NAMES]) + more} if missing else {}
+
+
+def _origin(run: PipelineRunResponse) -> dict[str, str]:
+    """Return who started a run and where it ran, by label; without a request if hydrated."""
+    schedule, reference = run.schedule, run.code_reference
+    when = f"schedule {schedule.name}" if schedule is not None else ""
+    if schedule is not None and schedule.cron_expression:
+        when += f" ({schedule.cron_expression})"
+    who = run.user.name if run.user is not None else ""
+    machine = run.orchestrator_environment or run.client_environment
+    stack = run.stack.components if run.stack is not None else {}
+    orchestrators = [
+        it.name for key, them in stack.items() if key == "orchestrator" for it in them
+    ]
+    model = run.model_version
+    facts = {
+        "Started by": ", ".join(filter(None, [who, when])),
+        "Orchestrator": ", ".join([*orchestrators, str(machine.get("environment", ""))]),
+        "Tags": ", ".join(tag.name for tag in run.tags[:_MAX_NAMES]),
+        "Model": f"{model.model.name} {model.name}" if model is not None else "",
+        "Commit": _commit(reference.commit) if reference is not None else "",
+    }
+    return {label: text for label, text in facts.items() if text}
+
+
+def _commit(commit: str) -> str:
+    """Return a commit with its first line, where git is there to ask."""
+    from zenml.utils.source_utils import get_source_root
+
+    command = ["git", "-C", get_source_root(), "log", "-1", "--format=%s", commit, "--"]
+    done = _try(
+        lambda: subprocess.run(  # noqa: S603 - git, with a commit that ZenML knows
+            command, capture_output=True, text=True, timeout=1
+        ),
+        None,
+    )
+    return f"{commit[:12]} {done.stdout.strip() if done is not None else ''}".strip()
+
+
+def _commit_page(run: PipelineRunResponse) -> dict[str, str]:
+    reference = run.code_reference
+    if reference is None:
+        return {}
+    config = reference.code_repository.config
+    url, owner = config.get("url"), config.get("owner") or config.get("group")
+    name = config.get("repository") or config.get("project")
+    if not url and owner and name:
+        gitlab = "gitlab" in reference.code_repository.source.import_path
+        host = config.get("host") or ("gitlab.com" if gitlab else "github.com")
+        url = f"https://{host}/{owner}/{name}"
+    return {"Commit": f"{url.rstrip('/')}/commit/{reference.commit}"} if url else {}
+
+
+def _runbook(error: str, runbooks: Mapping[str, str] | None) -> tuple[str, ...]:
+    address = find_runbook(error, runbooks or {})
+    return (f"Follow the runbook: {address}",) if address else ()
 
 
 def _numbers(metadata: Mapping[str, Any]) -> dict[str, float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
 
 from zenmail.composing.values import duration
 
@@ -15,29 +17,32 @@ if TYPE_CHECKING:
 
 __all__ = ["History", "read_history"]
 
+_GOOD = ("completed", "cached")
+_PAGE = 50
+
 
 @dataclass(frozen=True)
 class History:
-    """The runs of a pipeline before one of its runs.
+    """The runs of a pipeline before one of its runs; stopped ones do not count.
 
     Attributes:
         last_good: The last completed run, or None.
         good_in_a_row: How many runs completed since the last failure, if the run before
             was good.
-        last_failed: The last failed run, or None.
+        failed: The last failed runs, latest first.
         first_failed: The first failed run after the last good one, or None.
         failed_in_a_row: How many runs failed since the last good one.
     """
 
     last_good: PipelineRunResponse | None = None
     good_in_a_row: int = 0
-    last_failed: PipelineRunResponse | None = None
+    failed: tuple[PipelineRunResponse, ...] = ()
     first_failed: PipelineRunResponse | None = None
     failed_in_a_row: int = 0
 
     def of_failure(self) -> str:
         """Return the line for a mail about a failure."""
-        if self.failed_in_a_row and self.first_failed is not None:
+        if self.first_failed is not None:
             since = f"{self.first_failed.created:%A %Y-%m-%d %H:%M} UTC"
             good = (
                 f"last good run {self.last_good.name}"
@@ -48,15 +53,22 @@ class History:
         if self.last_good is None:
             return "First run of this pipeline."
         noun = "run" if self.good_in_a_row == 1 else "runs"
-        return f"First failure after {self.good_in_a_row} good {noun}."
+        return f"First failure after {self.good_in_a_row:,} good {noun}."
 
     def of_success(self, run: PipelineRunResponse) -> str:
         """Return the line for a mail about a recovery; "" if the last run was good, too."""
-        if not self.failed_in_a_row or self.first_failed is None:
+        if self.first_failed is None:
             return ""
         seconds = elapsed(self.first_failed.created, run.end_time) or 0.0
         noun = "run" if self.failed_in_a_row == 1 else "runs"
-        return f"Recovered after {duration(seconds)} and {self.failed_in_a_row} failed {noun}."
+        return (
+            f"Recovered after {duration(seconds)} and {self.failed_in_a_row:,} failed {noun}."
+        )
+
+    @property
+    def incident(self) -> str:
+        """The ID of the first failed run after the last good one, or ""."""
+        return str(self.first_failed.id) if self.first_failed is not None else ""
 
     @property
     def ordinal(self) -> str:
@@ -67,7 +79,7 @@ class History:
 
 
 def read_history(run: PipelineRunResponse, client: Client) -> History:
-    """Read a pipeline's runs before one of its runs, in at most four requests.
+    """Read a pipeline's runs before one of its runs: one request, or up to three.
 
     Args:
         run: A run that failed or completed.
@@ -75,46 +87,34 @@ def read_history(run: PipelineRunResponse, client: Client) -> History:
     """
     if run.pipeline is None:
         return History()
-    pipeline_id = run.pipeline.id
-    # Numbers, because ZenML compares times by the second.
-    earlier = f"lt:{run.index}"
-    good = client.list_pipeline_runs(
-        pipeline_id=pipeline_id,
-        status="completed",
-        index=earlier,
-        size=1,
-        hydrate=True,
-    )
-    failed = client.list_pipeline_runs(
-        pipeline_id=pipeline_id, status="failed", index=earlier, size=1
-    )
-    last_good = good.items[0] if good.items else None
-    last_failed = failed.items[0] if failed.items else None
-    if last_failed is None:
-        return History(last_good=last_good, good_in_a_row=good.total)
-    if last_good is None or last_failed.index > last_good.index:
-        since: list[int | str] = (
-            [earlier] if last_good is None else [earlier, f"gt:{last_good.index}"]
+    pipeline = run.pipeline.id
+
+    def runs(status: tuple[str, ...], *bounds: str, **how: Any) -> Any:
+        # Numbers, because ZenML compares times by the second.
+        index: list[int | str] = [f"lt:{run.index}", *bounds]
+        wanted = f"oneof:{json.dumps(status)}"
+        return client.list_pipeline_runs(
+            project=run.project_id, pipeline_id=pipeline, status=wanted, index=index, **how
         )
-        streak = client.list_pipeline_runs(
-            pipeline_id=pipeline_id,
-            status="failed",
-            index=since,
-            size=1,
-            sort_by="asc:index",
-        )
-        return History(
-            last_good=last_good,
-            last_failed=last_failed,
-            first_failed=streak.items[0] if streak.items else last_failed,
-            failed_in_a_row=streak.total,
-        )
-    streak = client.list_pipeline_runs(
-        pipeline_id=pipeline_id,
-        status="completed",
-        index=[earlier, f"gt:{last_failed.index}"],
-        size=1,
-    )
-    return History(
-        last_good=last_good, last_failed=last_failed, good_in_a_row=max(1, streak.total)
-    )
+
+    page = runs((*_GOOD, "failed"), size=_PAGE, sort_by="desc:index")
+    if not page.items:
+        return History()
+    latest, whole = page.items[0], page.total == len(page.items)
+    streak = list(takewhile(lambda it: _failed(it) == _failed(latest), page.items))
+    before = page.items[len(streak)] if len(streak) < len(page.items) else None
+    first, number = streak[-1], len(streak)
+    if before is None and not whole:
+        same, other = (("failed",), _GOOD) if _failed(latest) else (_GOOD, ("failed",))
+        before = next(iter(runs(other, size=1, sort_by="desc:index").items), None)
+        bounds = [f"gt:{before.index}"] if before is not None else []
+        counted = runs(same, *bounds, size=1, sort_by="asc:index")
+        first, number = next(iter(counted.items), first), counted.total
+    failed = tuple(filter(_failed, page.items))
+    if _failed(latest):
+        return History(before, failed=failed, first_failed=first, failed_in_a_row=number)
+    return History(latest, good_in_a_row=number, failed=failed)
+
+
+def _failed(run: PipelineRunResponse) -> bool:
+    return str(run.status.value) == "failed"

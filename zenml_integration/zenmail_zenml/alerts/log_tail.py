@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
+
+from zenmail.patterns import pattern
 
 if TYPE_CHECKING:
     from zenml.models import StepRunResponse
@@ -14,7 +15,7 @@ __all__ = ["read_log_tail"]
 _MAX_BYTES = 64 * 1024
 _MAX_LINES = 20
 _MAX_LINE = 300
-_ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_ESCAPES = pattern(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def read_log_tail(step: StepRunResponse, stack: Stack) -> tuple[str, ...]:

@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from zenmail.redaction.names import secrecy_of
 
 if TYPE_CHECKING:
-    from zenml.client import Client
     from zenml.models import PipelineRunResponse, StepRunResponse
 
-__all__ = ["commands", "find_runbook"]
+__all__ = ["find_runbook", "log_command", "rerun_command"]
 
 
-def commands(
-    run: PipelineRunResponse, step: StepRunResponse | None, client: Client
-) -> tuple[str, ...]:
-    """Return the commands that show the log and run the pipeline again.
+def log_command(step: StepRunResponse | None) -> tuple[str, ...]:
+    """Return where the whole log of a step is."""
+    logs = (step.log_collection if step is not None else None) or ()
+    uris = [it.uri for it in logs if it.source == "step" and it.uri]
+    return tuple(f"Read the whole log: {uri}" for uri in uris[:1])
+
+
+def rerun_command(run: PipelineRunResponse, snapshot: Any) -> tuple[str, ...]:
+    """Return the command that runs a pipeline again, as it was called.
 
     Args:
         run: The run that failed.
-        step: The step that failed, if one did.
-        client: ZenML's client; asked once, for the pipeline's source.
+        snapshot: Its snapshot.
     """
-    found: list[str] = []
-    logs = (step.log_collection if step is not None else None) or ()
-    uri = next((it.uri for it in logs if it.source == "step" and it.uri), None)
-    if uri is not None:
-        found.append(f"Read the whole log: {uri}")
-    if run.snapshot is not None:
-        snapshot = client.get_snapshot(run.snapshot.id)
-        spec = snapshot.pipeline_spec
-        if spec is not None and spec.source is not None:
-            found.append(f"Run it again: zenml pipeline run {spec.source.import_path}")
-    return tuple(found)
+    if snapshot.is_dynamic:
+        # It goes on where the run failed.
+        return (f"Retry it: zenml pipeline runs retry {run.id}",)
+    source = snapshot.pipeline_spec.source if snapshot.pipeline_spec is not None else None
+    if source is None:
+        return ()
+    command = f"zenml pipeline run {source.import_path}"
+    if run.stack is not None:
+        command += f" --stack {quote(run.stack.name)}"
+    parameters = {
+        name: f"<{name}>" if secrecy_of(name) else value
+        for name, value in (run.config.parameters or {}).items()
+    }
+    if parameters:
+        given = quote(json.dumps({"parameters": parameters}, default=str))
+        command = f"echo {given} > rerun.yaml && {command} -c rerun.yaml"
+    return (f"Run it again, in the project's folder: {command}",)
 
 
 def find_runbook(error: str, runbooks: Mapping[str, str]) -> str:

@@ -14,9 +14,18 @@ from uuid import UUID
 from zenml.exceptions import RunInterruptedException, RunStoppedException
 
 if TYPE_CHECKING:
+    from zenml.config.step_run_info import StepRunInfo
     from zenml.models import PipelineRunResponse, StepRunResponse
 
-__all__ = ["PASS_THROUGH", "RunContext", "current_context", "elapsed", "read_or_default"]
+__all__ = [
+    "PASS_THROUGH",
+    "RunContext",
+    "RunningSteps",
+    "current_context",
+    "elapsed",
+    "read_or_default",
+    "running_steps",
+]
 
 PASS_THROUGH: tuple[type[BaseException], ...] = (RunStoppedException, RunInterruptedException)
 """ZenML's signal handler raises these inside whatever code is running; they end the run."""
@@ -197,7 +206,48 @@ def current_context() -> RunContext:
     step_context = read_or_default(StepContext.get, None)
     if step_context is not None:
         return RunContext(run=step_context.pipeline_run, step=step_context.step_run)
-    return RunContext(run=read_or_default(_dynamic_run, None))
+    run = read_or_default(_dynamic_run, None)
+    return RunContext(run=run) if run is not None else running_steps.only()
+
+
+class RunningSteps:
+    """The steps under way in this process, for their threads, which lack ZenML's context."""
+
+    def __init__(self) -> None:
+        self._steps: dict[UUID, UUID] = {}
+
+    def add(self, info: StepRunInfo) -> None:
+        """Note that a step begins."""
+        self._steps[info.step_run_id] = info.run_id
+
+    def remove(self, info: StepRunInfo) -> None:
+        """Note that a step ended."""
+        self._steps.pop(info.step_run_id, None)
+
+    def only(self) -> RunContext:
+        """Return the context of the step under way, or an empty one if there are several."""
+        steps = list(self._steps.items())
+        if len(steps) > 1:
+            _logger.warning(
+                "A thread posted while %d steps run in this process, so its mail names none of "
+                "them. Start the thread with contextvars.copy_context().run.",
+                len(steps),
+            )
+        if len(steps) != 1:
+            return RunContext()
+        from zenml.client import Client
+
+        ((step, run),) = steps
+        return read_or_default(
+            lambda: RunContext(
+                run=Client().get_pipeline_run(run), step=Client().get_run_step(step)
+            ),
+            RunContext(),
+        )
+
+
+running_steps = RunningSteps()
+"""The steps under way in this process."""
 
 
 def _dynamic_run() -> PipelineRunResponse | None:

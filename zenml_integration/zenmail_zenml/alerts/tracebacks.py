@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from traceback import FrameSummary, StackSummary, TracebackException
 
-__all__ = ["error_line", "error_text", "innermost", "user_traceback"]
+__all__ = ["error_line", "error_text", "innermost", "last_line", "user_traceback"]
 
 _DEEPEST = 20
 
@@ -39,6 +39,14 @@ def error_text(error: BaseException) -> str:
     if real is error or error_line(real) == error_line(error):
         return error_line(error)
     return f"{error_line(real)}\nIt ended in {error_line(error)}"
+
+
+def last_line(traceback: str) -> str:
+    """Return the exception's line of a traceback: the last that is not indented."""
+    lines = [line for line in traceback.strip().splitlines() if line.strip()]
+    after = [index for index, line in enumerate(lines) if line.startswith(" ")]
+    rest = lines[after[-1] + 1 :] if after else lines
+    return rest[0] if rest else (lines[-1] if lines else "")
 
 
 def user_traceback(error: BaseException) -> str:

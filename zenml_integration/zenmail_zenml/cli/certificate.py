@@ -44,7 +44,8 @@ def make_certificate(folder: Path) -> Certificate:
         _run_openssl(openssl, certificate)
     else:
         raise MissingExtra(
-            "The demo server needs a certificate, and neither trustme nor openssl is here.",
+            "The demo server needs a certificate, but neither trustme nor openssl is "
+            "installed.",
             remedy='pip install "zenmail[local]"',
         )
     return certificate

@@ -27,8 +27,7 @@ def open_client() -> Client:
         from zenml.client import Client
 
         client = Client()
-        # The client connects lazily; this connects it.
-        _ = client.active_stack_model
+        _ = client.zen_store  # connects it
     except ImportError as error:
         # ZenML raises it when the SQL packages of a local store are missing.
         raise Failure(

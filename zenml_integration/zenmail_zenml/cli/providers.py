@@ -79,68 +79,53 @@ class Provider:
             answers: Answers by question name, including "sender-email" and "recipient-email".
             secret: The name of the secret.
         """
-        common = {
-            "sender_email": answers["sender-email"],
-            "recipient_email": answers["recipient-email"],
+        configuration = {
+            name.replace("-", "_"): answers[name]
+            for name in ("sender-email", "recipient-email", "sender-name", "subject-prefix")
+            if answers.get(name)
         }
-        for name in ("sender-name", "subject-prefix"):
-            if answers.get(name):
-                common[name.replace("-", "_")] = answers[name]
-        if self.transport == "ses":
-            return self._ses(answers, common, secret)
+        if self.transport == "smtp":
+            return self._smtp(answers, configuration, secret)
+        configuration["transport"] = self.transport
+        values = {}
+        options: dict[str, object] = {}
         if self.transport == "graph":
-            return self._graph(answers, common, secret)
-        configuration = {**common, "smtp_server": answers.get("smtp-server") or self.host}
-        configuration["smtp_port"] = answers.get("smtp-port") or _port(
-            answers.get("smtp-security", "")
-        )
-        if answers.get("smtp-security"):
-            configuration["smtp_security"] = answers["smtp-security"]
-        if answers.get("smtp-ca-file"):
-            configuration["smtp_ca_file"] = answers["smtp-ca-file"]
+            options["oauth_options"] = _application(answers, secret)
+            values["client_secret"] = answers["client-secret"]
+        else:
+            options["region"] = answers["region"]
+            if answers.get("key-id"):
+                values["access_key_id"] = answers["key-id"]
+                values["secret_access_key"] = answers["secret-key"]
+                options |= {name: f"{{{{{secret}.{name}}}}}" for name in values}
+        configuration["transport_options"] = json.dumps(options)
+        return Plan(configuration, values)
+
+    def _smtp(
+        self, answers: Mapping[str, str], configuration: dict[str, str], secret: str
+    ) -> Plan:
+        security = answers.get("smtp-security", "")
+        usual_port = {"tls": "465", "none": "25"}.get(security, "587")
+        configuration["smtp_server"] = answers.get("smtp-server") or self.host
+        configuration["smtp_port"] = answers.get("smtp-port") or usual_port
+        for name in ("smtp-security", "smtp-ca-file"):
+            if answers.get(name):
+                configuration[name.replace("-", "_")] = answers[name]
+        username = answers.get("smtp-username", "")
         if self.oauth:
-            return self._oauth(answers, configuration, secret)
+            options = {"oauth": self.oauth, "oauth_options": _application(answers, secret)}
+            configuration["smtp_username"] = username or answers["sender-email"]
+            configuration["transport_options"] = json.dumps(options)
+            return Plan(configuration, {"client_secret": answers["client-secret"]})
         password = answers.get("password", "")
         if not password:
             return Plan(configuration, {})
         reference = f"{{{{{secret}.smtp_password}}}}"
-        names = {"asked": answers.get("smtp-username", ""), "sender": "", "password": reference}
-        username = names.get(self.login, self.login)
-        if username:
+        known = {"asked": username, "sender": "", "password": reference}
+        if username := known.get(self.login, self.login):
             configuration["smtp_username"] = username
         configuration["password"] = reference
         return Plan(configuration, {"smtp_password": password})
-
-    def _oauth(
-        self, answers: Mapping[str, str], configuration: dict[str, str], secret: str
-    ) -> Plan:
-        options = {"oauth": self.oauth, "oauth_options": _application(answers, secret)}
-        configuration["smtp_username"] = answers.get("smtp-username") or answers["sender-email"]
-        configuration["transport_options"] = json.dumps(options)
-        return Plan(configuration, {"client_secret": answers["client-secret"]})
-
-    @staticmethod
-    def _graph(answers: Mapping[str, str], configuration: dict[str, str], secret: str) -> Plan:
-        configuration["transport"] = "graph"
-        configuration["transport_options"] = json.dumps(
-            {"oauth_options": _application(answers, secret)}
-        )
-        return Plan(configuration, {"client_secret": answers["client-secret"]})
-
-    @staticmethod
-    def _ses(answers: Mapping[str, str], configuration: dict[str, str], secret: str) -> Plan:
-        options = {"region": answers["region"]}
-        values = {}
-        if answers.get("key-id"):
-            for name, answer in (
-                ("access_key_id", "key-id"),
-                ("secret_access_key", "secret-key"),
-            ):
-                options[name] = f"{{{{{secret}.{name}}}}}"
-                values[name] = answers[answer]
-        configuration["transport"] = "ses"
-        configuration["transport_options"] = json.dumps(options)
-        return Plan(configuration, values)
 
 
 def _application(answers: Mapping[str, str], secret: str) -> dict[str, str]:
@@ -152,8 +137,14 @@ def _application(answers: Mapping[str, str], secret: str) -> dict[str, str]:
     }
 
 
-def _port(security: str) -> str:
-    return {"tls": "465", "none": "25"}.get(security, "587")
+def _mailbox(
+    title: str, host: str, prompt: str, note: str, *, login: str = "sender", username: str = ""
+) -> Provider:
+    """Return a provider that asks for a password, and for a user name if that has a prompt."""
+    questions: tuple[Question, ...] = (Question("password", prompt, secret=True),)
+    if username:
+        login, questions = "asked", (Question("smtp-username", username), *questions)
+    return Provider(title, host=host, login=login, questions=questions, note=note)
 
 
 _APPLICATION = (
@@ -163,12 +154,11 @@ _APPLICATION = (
 )
 
 PROVIDERS: Mapping[str, Provider] = {
-    "gmail": Provider(
+    "gmail": _mailbox(
         "Gmail or Google Workspace",
-        host="smtp.gmail.com",
-        login="sender",
-        questions=(Question("password", "App password", secret=True),),
-        note="Google does not accept account passwords. Create an app password, which requires "
+        "smtp.gmail.com",
+        "App password",
+        "Google does not accept account passwords. Create an app password, which requires "
         "2-step verification: https://myaccount.google.com/apppasswords",
     ),
     "microsoft": Provider(
@@ -202,69 +192,61 @@ PROVIDERS: Mapping[str, Provider] = {
         'pip install "zenmail[ses]".',
         transport="ses",
     ),
-    "sendgrid": Provider(
+    "sendgrid": _mailbox(
         "SendGrid",
-        host="smtp.sendgrid.net",
+        "smtp.sendgrid.net",
+        "API key",
+        "The API key needs the permission Mail Send.",
         login="apikey",
-        questions=(Question("password", "API key", secret=True),),
-        note="The API key needs the permission Mail Send.",
     ),
-    "mailgun": Provider(
+    "mailgun": _mailbox(
         "Mailgun",
-        host="smtp.mailgun.org",
-        questions=(
-            Question("smtp-username", "SMTP user, such as postmaster@mg.example.com"),
-            Question("password", "SMTP password", secret=True),
-        ),
-        note="SMTP users belong to a domain: Domain settings, SMTP credentials. For the EU "
+        "smtp.mailgun.org",
+        "SMTP password",
+        "SMTP users belong to a domain: Domain settings, SMTP credentials. For the EU "
         "region add --smtp-server=smtp.eu.mailgun.org.",
+        username="SMTP user, such as postmaster@mg.example.com",
     ),
-    "postmark": Provider(
+    "postmark": _mailbox(
         "Postmark",
-        host="smtp.postmarkapp.com",
+        "smtp.postmarkapp.com",
+        "Server API token",
+        "The server API token is both user name and password.",
         login="password",
-        questions=(Question("password", "Server API token", secret=True),),
-        note="The server API token is both user name and password.",
     ),
-    "brevo": Provider(
+    "brevo": _mailbox(
         "Brevo",
-        host="smtp-relay.brevo.com",
-        questions=(
-            Question("smtp-username", "SMTP login, shown under SMTP & API"),
-            Question("password", "SMTP key", secret=True),
-        ),
-        note="The SMTP key is not the API key.",
+        "smtp-relay.brevo.com",
+        "SMTP key",
+        "The SMTP key is not the API key.",
+        username="SMTP login, shown under SMTP & API",
     ),
-    "resend": Provider(
+    "resend": _mailbox(
         "Resend",
-        host="smtp.resend.com",
+        "smtp.resend.com",
+        "API key",
+        "The sender's domain must be verified.",
         login="resend",
-        questions=(Question("password", "API key", secret=True),),
-        note="The sender's domain must be verified.",
     ),
-    "azure": Provider(
+    "azure": _mailbox(
         "Azure Communication Services",
-        host="smtp.azurecomm.net",
-        questions=(
-            Question("smtp-username", "SMTP username of the Communication Services resource"),
-            Question("password", "Client secret of its application", secret=True),
-        ),
-        note="The sender must be a MailFrom address of a domain connected to the resource.",
+        "smtp.azurecomm.net",
+        "Client secret of its application",
+        "The sender must be a MailFrom address of a domain connected to the resource.",
+        username="SMTP username of the Communication Services resource",
     ),
-    "yahoo": Provider(
+    "yahoo": _mailbox(
         "Yahoo Mail",
-        host="smtp.mail.yahoo.com",
-        login="sender",
-        questions=(Question("password", "App password", secret=True),),
-        note="Yahoo does not accept account passwords. Create an app password: "
+        "smtp.mail.yahoo.com",
+        "App password",
+        "Yahoo does not accept account passwords. Create an app password: "
         "https://login.yahoo.com/account/security",
     ),
-    "icloud": Provider(
+    "icloud": _mailbox(
         "iCloud Mail",
-        host="smtp.mail.me.com",
-        login="sender",
-        questions=(Question("password", "App-specific password", secret=True),),
-        note="Apple does not accept account passwords. Create an app-specific password, which "
+        "smtp.mail.me.com",
+        "App-specific password",
+        "Apple does not accept account passwords. Create an app-specific password, which "
         "requires two-factor authentication: https://account.apple.com",
     ),
     "own": Provider(

@@ -172,7 +172,7 @@ def register(
     if replaced and not yes:
         if no_input:
             raise Failure(
-                "Nothing was changed: something would be replaced.",
+                "Nothing was changed, because what is listed above would be replaced.",
                 remedy="Add --yes, or choose other names: zenmail register NAME "
                 "--secret=... --stack=...",
                 exit_code=2,

@@ -106,7 +106,8 @@ def assemble(
         return stopped(secret, Check.failed("configuration", error, seconds=seconds))
 
     def open_mailer(*, ledger: str = "", dry_run: bool = False) -> Mailer:
-        changes: dict[str, Any] = {"dry_run": dry_run or settings.dry_run}
+        # A command waits for the outcome.
+        changes: dict[str, Any] = {"dry_run": dry_run or settings.dry_run, "delivery": "now"}
         if ledger:
             changes["ledger"] = SecretStr(ledger)
         return make_mailer(settings.model_copy(update=changes), session, alerter=name)

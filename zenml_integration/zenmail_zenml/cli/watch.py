@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from zenmail.cli.stored import waiting
+
 from .client import open_client
 
 __all__ = ["watch"]
@@ -16,7 +18,7 @@ __all__ = ["watch"]
 
 @click.command(
     short_help="Mail what happens to runs.",
-    help="""Watch the runs of ZenML's active project and mail what nobody has told yet: runs
+    help="""Watch the runs of ZenML's active project and mail what has not been mailed yet: runs
     that failed, that show no sign of life, that wait for an answer, and pipelines that
     complete again. The setting run_alerts selects the events.
 
@@ -30,14 +32,14 @@ __all__ = ["watch"]
       zenmail watch --once          (for cron)
     """,
 )
-@click.option("--once", is_flag=True, help="Look once and exit.")
+@click.option("--once", is_flag=True, help="Check once and exit.")
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.1),
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time between two looks.",
+    help="Seconds between two checks.",
 )
 @click.option("--alerter", metavar="NAME", help="Mail with this alerter, whatever the stack.")
 @click.option(
@@ -46,7 +48,7 @@ __all__ = ["watch"]
     default=24.0,
     show_default=True,
     metavar="HOURS",
-    help="How far back the first look goes, for runs that ended while nobody watched.",
+    help="How far back the first check goes, for runs that ended while no watcher was running.",
 )
 @click.option(
     "--silent-after",
@@ -67,7 +69,8 @@ def watch(
     silent_after: float,
 ) -> None:
     """Watch runs."""
-    open_client()
+    with waiting("Connecting to ZenML (importing ZenML takes some seconds)"):
+        open_client()
     from ..watching.teller import Teller
     from ..watching.watcher import Round, Watcher
 
@@ -80,7 +83,7 @@ def watch(
     def show(found: Round) -> None:
         click.echo(
             f"{found.ended} ended, {found.running} running, {found.told} told, "
-            f"{found.waiting} waiting"
+            f"{found.waiting} waiting, {found.sent} sent from the ledger"
         )
         for trouble in found.troubles:
             click.echo(trouble, err=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from zenml.client import Client
 from zenml.exceptions import EntityExistsError
@@ -14,9 +15,11 @@ from ..lineage import evidence_of, record_on_run
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
 
+    from zenmail.ledger.told import Told
+
     from .observer import RunEvent
 
-__all__ = ["Claim", "Claims", "RunClaims", "was_told"]
+__all__ = ["Claim", "Claims", "LedgerClaims", "RunClaims", "was_told"]
 
 Claim = Literal["mine", "busy", "told"]
 
@@ -36,8 +39,14 @@ class Claims(Protocol):
         """
         ...
 
-    def settle(self, event: RunEvent, by: str) -> None:
-        """Note that the event has been told, and give up the claim."""
+    def settle(self, event: RunEvent, by: str, deliveries: Mapping[str, Any]) -> None:
+        """Note that the event has been told, and give up the claim.
+
+        Args:
+            event: The event.
+            by: Who told it.
+            deliveries: Metadata of the mails, to be written with it.
+        """
 
     def release(self, event: RunEvent) -> None:
         """Give up the claim, for the next one to try."""
@@ -69,16 +78,58 @@ class RunClaims:
             return "told"
         return "mine"
 
-    def settle(self, event: RunEvent, by: str) -> None:
-        """Note that the event has been told, and give up the claim."""
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        told = {evidence_of(event.key): {"by": by, "at": now}}
-        record_on_run(event.run.id, event.run.project_id, told)
+    def settle(self, event: RunEvent, by: str, deliveries: Mapping[str, Any]) -> None:
+        """Note that the event has been told, and give up the claim; see `Claims.settle`."""
+        _note(event, by, deliveries)
         self.release(event)
 
     def release(self, event: RunEvent) -> None:
         """Give up the claim, for the next one to try."""
         Client().delete_tag(_tag(event))
+
+
+class LedgerClaims:
+    """Claims kept in a ledger that hooks, handlers and watchers share.
+
+    The run's metadata has the evidence as well, for those who use no ledger.
+
+    Args:
+        told: The ledger's events.
+    """
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    def claim(self, event: RunEvent, seconds: float) -> Claim:
+        """Claim an event; see `Claims.claim`."""
+        claim = self._told.claim(_name(event), seconds)
+        if claim != "mine":
+            return claim
+        run = Client().get_pipeline_run(event.run.id, project=event.run.project_id)
+        if not was_told(run, event.key):
+            return "mine"
+        self._told.settle(_name(event))
+        return "told"
+
+    def settle(self, event: RunEvent, by: str, deliveries: Mapping[str, Any]) -> None:
+        """Note that the event has been told, and give up the claim; see `Claims.settle`."""
+        self._told.settle(_name(event))
+        _note(event, by, deliveries)
+
+    def release(self, event: RunEvent) -> None:
+        """Give up the claim, for the next one to try."""
+        self._told.release(_name(event))
+
+
+def _note(event: RunEvent, by: str, deliveries: Mapping[str, Any]) -> None:
+    """Write the evidence and the deliveries on the run, in one request."""
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    told = {evidence_of(event.key): {"by": by, "at": now}}
+    record_on_run(event.run.id, event.run.project_id, {**told, **deliveries})
+
+
+def _name(event: RunEvent) -> str:
+    return f"{event.run.id}:{event.key}"
 
 
 def _tag(event: RunEvent) -> str:

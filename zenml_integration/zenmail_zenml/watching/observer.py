@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 from zenml.client import Client
@@ -15,6 +14,7 @@ from zenmail.composing.values import duration
 
 from ..alerts.run_context import RunContext, elapsed, read_or_default
 from ..alerts.run_summary import summarise_run
+from ..alerts.tracebacks import last_line
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse, StepRunResponse
@@ -175,7 +175,7 @@ def running_late(
     if max_duration is not None:
         if seconds <= max_duration:
             return None
-        limit = f"It may take {duration(max_duration)} (max_duration)."
+        limit = f"Its limit is {duration(max_duration)} (max_duration)."
     else:
         usual = _usual_duration(run)
         if usual is None or seconds <= _LATE_FACTOR * usual:
@@ -219,7 +219,7 @@ def silent(run: PipelineRunResponse, now: datetime, patience: float) -> RunEvent
         run,
         detail=f"The last sign of life was {duration(quiet)} ago.{where} Its process was "
         "probably killed or lost its connection.",
-        next_steps=("Look at the process or pod that ran it, such as for lack of memory.",),
+        next_steps=("Check the process or pod that ran it, for example for lack of memory.",),
     )
 
 
@@ -250,7 +250,7 @@ def _failure(run: PipelineRunResponse) -> dict[str, Any]:
         info = step.exception_info
         if info is not None:
             return {
-                "error": _last_line(info.traceback),
+                "error": last_line(info.traceback),
                 "traceback": info.traceback.strip(),
                 "facts": {"Failed step": step.name},
             }
@@ -258,7 +258,7 @@ def _failure(run: PipelineRunResponse) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if info is not None:
         values = {
-            "error": _last_line(info.traceback),
+            "error": last_line(info.traceback),
             "traceback": info.traceback.strip(),
         }
     elif failed:
@@ -269,14 +269,6 @@ def _failure(run: PipelineRunResponse) -> dict[str, Any]:
     if failed:
         values["facts"] = {"Failed step": ", ".join(step.name for step in failed)}
     return values
-
-
-def _last_line(traceback: str) -> str:
-    """Return the exception's line: the last that is not indented."""
-    lines = [line for line in traceback.strip().splitlines() if line.strip()]
-    after = [index for index, line in enumerate(lines) if line.startswith(" ")]
-    rest = lines[after[-1] + 1 :] if after else lines
-    return rest[0] if rest else (lines[-1] if lines else "")
 
 
 def _steps(run: PipelineRunResponse) -> list[StepRunResponse]:
@@ -327,6 +319,8 @@ def _usual_duration(run: PipelineRunResponse) -> float | None:
         size=_HISTORY,
         hydrate=True,
     )
+    from statistics import median
+
     times = [elapsed(item.start_time, item.end_time) for item in page.items if item.end_time]
     known = [seconds for seconds in times if seconds is not None]
     return median(known) if len(known) >= _MIN_HISTORY else None

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from zenml.client import Client
 from zenml.enums import StackComponentType
 from zenml.stack import StackComponent
 
-from zenmail import ZenmailError
+from zenmail import Ledger, ZenmailError
 
 from ..alerts.run_context import RunContext, elapsed
-from .claims import Claims, RunClaims, was_told
+from ..mailers import ledger_location
+from .claims import Claims, LedgerClaims, RunClaims, was_told
 from .observer import hooked_failure
 
 if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse
+    from collections.abc import Sequence
+
+    from zenml.models import ComponentResponse, PipelineRunResponse
 
     from zenmail import Alert, Receipt
 
@@ -40,8 +43,12 @@ class RunAlerter(Protocol):
         """Return the settings in force for a run."""
         ...
 
-    def deliver(self, alert: Alert, context: RunContext) -> Receipt:
-        """Send an alert about a run."""
+    def work_queue(self) -> int:
+        """Send the mails that wait in the alerter's ledger; return how many."""
+        ...
+
+    def deliver(self, alert: Alert, context: RunContext) -> tuple[Receipt, dict[str, Any]]:
+        """Send an alert about a run; return the receipt, and it as metadata."""
         ...
 
 
@@ -51,7 +58,8 @@ class Teller:
     Args:
         by: Who tells, as the evidence names it.
         alerter: Name of the alerter to use for every run; None for those of its stack.
-        claims: Decides who tells about an event.
+        claims: Decides who tells about an event. Default: the ledger that the alerter shares
+            with other machines, or else ZenML.
     """
 
     def __init__(
@@ -59,7 +67,7 @@ class Teller:
     ) -> None:
         self._by = by
         self._alerter = alerter
-        self._claims = claims or RunClaims()
+        self._claims = claims
 
     def alerters(self, run: PipelineRunResponse) -> list[RunAlerter]:
         """Return the e-mail alerters that tell about a run."""
@@ -69,11 +77,16 @@ class Teller:
         else:
             stack = run.stack
             models = stack.components.get(kind, []) if stack is not None else []
-        return [
-            cast(RunAlerter, StackComponent.from_model(model))
-            for model in models
-            if model.flavor_name == _FLAVOR
-        ]
+        return _load(models)
+
+    def all_alerters(self) -> list[RunAlerter]:
+        """Return every e-mail alerter that tells about runs."""
+        kind = StackComponentType.ALERTER
+        if self._alerter is not None:
+            models = [Client().get_stack_component(kind, self._alerter)]
+        else:
+            models = list(Client().list_stack_components(type=kind, size=1000).items)
+        return _load(models)
 
     def tell(self, event: RunEvent, *, hooks_are_over: bool = False) -> bool:
         """Mail an event, unless nobody wants it or it has been told.
@@ -88,7 +101,7 @@ class Teller:
         if was_told(event.run, event.key):
             return True
         context = RunContext(run=event.run, stack=_stack_name(event.run))
-        wanted: list[tuple[RunAlerter, float]] = []
+        wanted: list[tuple[RunAlerter, Resolved]] = []
         for alerter in self.alerters(event.run):
             try:
                 settings = alerter.settings_in(context)
@@ -96,39 +109,60 @@ class Teller:
                 _logger.error("%s cannot mail about runs: %s", alerter.name, error)
                 continue
             if settings.alerts_about(event.kind) and settings.recipients:
-                wanted.append((alerter, settings.deadline))
+                wanted.append((alerter, settings))
         if not wanted:
             return True
-        longest = sum(deadline for _, deadline in wanted)
+        longest = sum(settings.deadline for _, settings in wanted)
         if not hooks_are_over and _hook_may_tell(event, longest):
             return False
-        claim = self._claims.claim(event, longest + _MARGIN)
+        claims = self._claims or _claims_in(*wanted[0])
+        claim = claims.claim(event, longest + _MARGIN)
         if claim != "mine":
             return claim == "told"
         try:
             told = self._mail(event, [alerter for alerter, _ in wanted], context)
         except BaseException:
-            self._claims.release(event)
+            claims.release(event)
             raise
-        if not told:
-            self._claims.release(event)
+        if told is None:
+            claims.release(event)
             return False
-        self._claims.settle(event, self._by)
+        claims.settle(event, self._by, told)
         return True
 
-    def _mail(self, event: RunEvent, alerters: list[RunAlerter], context: RunContext) -> bool:
+    def _mail(
+        self, event: RunEvent, alerters: list[RunAlerter], context: RunContext
+    ) -> dict[str, Any] | None:
+        """Mail an event; return the deliveries as metadata, or None to try again."""
         alert = event.alert()
-        told = False
+        told: dict[str, Any] | None = None
         for alerter in alerters:
             try:
-                receipt = alerter.deliver(alert, context)
+                receipt, delivery = alerter.deliver(alert, context)
             except ZenmailError as error:
                 # Trying again changes nothing before somebody mends the set-up.
                 _logger.error("%s cannot mail about a run: %s", alerter.name, error)
-                told = True
+                told = told or {}
             else:
-                told = told or receipt.outcome != "deferred"
+                if receipt.outcome != "deferred":
+                    told = {**(told or {}), **delivery}
         return told
+
+
+def _load(models: Sequence[ComponentResponse]) -> list[RunAlerter]:
+    return [
+        cast(RunAlerter, StackComponent.from_model(model))
+        for model in models
+        if model.flavor_name == _FLAVOR
+    ]
+
+
+def _claims_in(alerter: RunAlerter, settings: Resolved) -> Claims:
+    """Return the claims in the alerter's ledger if other machines share it, else in ZenML."""
+    location = ledger_location(settings)
+    if not location.startswith(("postgresql:", "postgres:")):
+        return RunClaims()
+    return LedgerClaims(Ledger(location, alerter=alerter.name).told)
 
 
 def _hook_may_tell(event: RunEvent, seconds: float) -> bool:

@@ -1,4 +1,4 @@
-"""Asks ZenML again and again what became of its runs, and mails what nobody has told."""
+"""Asks ZenML regularly how its runs ended, and mails what has not been mailed yet."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Round:
         running: Runs in progress.
         told: Events that were mailed now, or did not need to be.
         waiting: Events to try again at the next look.
+        sent: Mails from the alerters' ledgers that were delivered now.
         troubles: What went wrong, a line each.
     """
 
@@ -42,6 +43,7 @@ class Round:
     running: int = 0
     told: int = 0
     waiting: int = 0
+    sent: int = 0
     troubles: list[str] = field(default_factory=list)
 
 
@@ -62,8 +64,15 @@ class Watcher:
         self._told: set[tuple[UUID, str]] = set()
 
     def look(self) -> Round:
-        """Look once, and mail what happened."""
+        """Look once, mail what happened, and send what waits in the alerters' ledgers."""
         found = Round()
+        for alerter in self._teller.all_alerters():
+            try:
+                found.sent += alerter.work_queue()
+            except PASS_THROUGH:
+                raise
+            except Exception as error:
+                found.troubles.append(f"{alerter.name}: {type(error).__name__}: {error}")
         self._look_at_ended(found)
         self._look_at_running(found)
         return found
@@ -130,7 +139,7 @@ class Watcher:
             raise
         except Exception as error:
             found.troubles.append(f"run {run.name}: {type(error).__name__}: {error}")
-            _logger.debug("Could not tell about %s", run.name, exc_info=True)
+            _logger.debug("Could not mail about %s", run.name, exc_info=True)
             return False
         return True
 

@@ -1,7 +1,7 @@
 -- SQLite and PostgreSQL both run this. Moments are seconds since 1970, by the database's clock.
 
 CREATE TABLE mails (
-    id TEXT PRIMARY KEY,
+    id TEXT PRIMARY KEY,                -- sorts by age
     alerter TEXT NOT NULL,              -- whose mail it is: nobody else sends it
     policy TEXT NOT NULL,               -- at_most_once or at_least_once
     created DOUBLE PRECISION NOT NULL,
@@ -9,7 +9,21 @@ CREATE TABLE mails (
     subject TEXT NOT NULL,              -- for lists
     content TEXT NOT NULL               -- the mail as JSON, attachments included
 );
-CREATE INDEX mails_by_age ON mails (alerter, created, id);
+
+-- Mails that are sent for the first time. A row goes when that has ended, to `mails` if need be.
+CREATE TABLE under_way (
+    slot INTEGER PRIMARY KEY,           -- any free number: an index of names would cost a third
+    id TEXT NOT NULL,
+    alerter TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    created DOUBLE PRECISION NOT NULL,
+    sender TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    content TEXT NOT NULL,
+    recipients TEXT NOT NULL,           -- a list, as JSON
+    owner TEXT NOT NULL,                -- the process that sends it, until the lease ends
+    lease DOUBLE PRECISION NOT NULL
+);
 
 -- Who has still to get a mail. A row goes when its mail is delivered.
 CREATE TABLE deliveries (
@@ -26,7 +40,6 @@ CREATE TABLE deliveries (
     code TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (mail, recipient)
 );
-CREATE INDEX deliveries_by_lease ON deliveries (state, lease);
 
 -- The alerts of one run to one set of recipients.
 CREATE TABLE storms (
@@ -43,10 +56,11 @@ CREATE TABLE storms (
 );
 CREATE INDEX storms_by_thread ON storms (alerter, thread);
 
--- Events that somebody has been told of.
+-- Events that somebody has been told of, or is being told.
 CREATE TABLE told (
     alerter TEXT NOT NULL,
     event TEXT NOT NULL,
     created DOUBLE PRECISION NOT NULL,
+    lease DOUBLE PRECISION,             -- until when somebody is telling it; NULL once told
     PRIMARY KEY (alerter, event)
 );

@@ -33,7 +33,7 @@ class SMTPServer(ServerState):
     and 1870 (SIZE), except where `on` tells it not to.
 
     Args:
-        security: ``starttls`` offers STARTTLS and takes no mail without it, ``tls``
+        security: ``starttls`` offers STARTTLS and does not accept mail without it, ``tls``
             speaks TLS from the first byte, ``none`` knows no TLS.
         tls: The server's context; by default one for localhost, by an `Authority` of the
             server's own whose certificate is at ``ca_file``. Needs trustme.

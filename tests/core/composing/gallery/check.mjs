@@ -46,6 +46,41 @@ function nu() {
   return "run";
 }
 
+// Runs in the page: what is wider than its box.
+function cut(mayScroll) {
+  return [...document.querySelectorAll("pre, td, th, p, li, h1, h2, div, img")]
+    .filter((node) => node.clientWidth && node.scrollWidth > node.clientWidth + 1)
+    .filter((node) => !(mayScroll && node.matches("pre[tabindex='0']") && getComputedStyle(node).overflowX === "auto"))
+    .map((node) => `${node.tagName} ${node.textContent.slice(0, 40)}`);
+}
+
+// Runs in the page: bars of the timeline whose contrast with their ground is below 3:1 (WCAG
+// 1.4.11), and edges of the card that tell how bad it is, below 7:1.
+function faintBars() {
+  const light = (color) => {
+    const parts = color.match(/[\d.]+/g).slice(0, 3).map((part) => {
+      const share = part / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const contrast = (one, other) => {
+    const [dark, bright] = [light(one), light(other)].sort((a, b) => a - b);
+    return (bright + 0.05) / (dark + 0.05);
+  };
+  const style = (node) => getComputedStyle(node);
+  const faint = [];
+  for (const bar of document.querySelectorAll("[role='img'] > div")) {
+    const found = contrast(style(bar).backgroundColor, style(bar.parentElement).backgroundColor);
+    if (found < 3) faint.push(`${bar.className} ${found.toFixed(1)}:1`);
+    const card = contrast(style(bar).backgroundColor, style(document.querySelector(".card")).backgroundColor);
+    if (card < 4.5) faint.push(`${bar.className} on the card ${card.toFixed(1)}:1`);
+  }
+  const edge = contrast(style(document.querySelector(".card")).borderTopColor, style(document.querySelector(".card")).backgroundColor);
+  if (edge < 7) faint.push(`edge ${edge.toFixed(1)}:1`);
+  return faint;
+}
+
 async function render() {
   const browser = await chromium.launch({
     executablePath: findChromium(),
@@ -77,14 +112,9 @@ async function render() {
           document.documentElement.clientWidth,
         ]);
         if (inner > outer) found(file, "sideways scroll", `${where}: ${inner} > ${outer}`);
-        const boxes = await page.evaluate(() =>
-          [...document.querySelectorAll("pre, td, th, p")]
-            .filter((node) => node.scrollWidth > node.clientWidth + 1 && node.clientWidth)
-            // What scrolls by itself can be read: lines whose carets have to stay aligned.
-            .filter((node) => !["auto", "scroll"].includes(getComputedStyle(node).overflowX))
-            .map((node) => `${node.tagName} ${node.textContent.slice(0, 40)}`),
-        );
-        for (const box of boxes) found(file, "overflow", `${where}: ${box}`);
+        // What scrolls by itself can be read with a style sheet: lines whose carets have to
+        // stay aligned, within reach of the keyboard. Nothing else may be cut.
+        for (const box of await page.evaluate(cut, true)) found(file, "overflow", `${where}: ${box}`);
         if (width === 320) continue;
         await page.evaluate(axeSource);
         const result = await page.evaluate(() =>
@@ -94,6 +124,12 @@ async function render() {
         );
         for (const item of result.violations)
           found(file, `axe ${item.id}`, `${where}: ${item.nodes.map((node) => node.html).join(" ").slice(0, 300)}`);
+        for (const bar of await page.evaluate(faintBars)) found(file, "faint bar", `${where}: ${bar}`);
+        // Clients on the desk drop the style sheet, and do not scroll either; on a phone, a mail
+        // without one is zoomed.
+        if (width === 375) continue;
+        await page.evaluate(() => document.querySelectorAll("style").forEach((node) => node.remove()));
+        for (const box of await page.evaluate(cut, false)) found(file, "overflow without styles", `${where}: ${box}`);
       }
       await context.close();
     }

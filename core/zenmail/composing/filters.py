@@ -1,0 +1,152 @@
+"""What templates may use, and what zenmail's own need to be rendered without Jinja2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from operator import getitem
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+from markupsafe import Markup, escape
+
+from .links import href, is_web_address
+from .plaintext import aligned, wrap
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from .tables import Metric
+
+__all__ = ["Variables", "jinja_settings", "prepared"]
+
+_TITLE_SIZES: Final = ((22, "g1"), (38, "g2"))
+_TRENDS: Final = {"good": " better", "bad": " worse", "": ""}
+
+
+def jinja_settings() -> dict[str, Any]:
+    """Return how all templates are read."""
+    from jinja2 import StrictUndefined
+
+    return {
+        "autoescape": lambda name: name is None or not name.endswith(".txt"),
+        "undefined": StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+    }
+
+
+def prepared(environment: Environment) -> Environment:
+    """Return the environment with the filters and tests of templates."""
+    environment.filters.update(_FILTERS)
+    environment.tests.update(_TESTS)
+    return environment
+
+
+def _pairs(rows: Iterable[tuple[str, str]], indent: str = "") -> str:
+    return "\n".join(
+        [
+            wrap(f"{name}: {value}" if name else value, f"{indent}  ", indent)
+            for name, value in rows
+        ]
+    )
+
+
+def _page_title(title: str) -> str:
+    # Validators warn above 70 characters, and count them escaped.
+    short = title[:70]
+    while len(escape(short)) > 70:
+        short = short[:-1]
+    return short
+
+
+def _columns(
+    rows: Iterable[Sequence[str]], right: Iterable[int] = (), most: int | None = None
+) -> str:
+    cells = [[" ".join(str(cell).split()) for cell in row[:most]] for row in rows]
+    return "\n".join(aligned(cells, right=frozenset(right)))
+
+
+def _metric_rows(metrics: Iterable[Metric]) -> list[list[str]]:
+    rows = [[*metric[:3], metric.change + _TRENDS[metric.trend]] for metric in metrics]
+    return [["Metric", "Value", "Baseline", "Change"], *rows]
+
+
+def _size(title: str) -> str:
+    """Return the class of a title that fills two lines of a phone at most."""
+    width = sum(1 if character < "\u1100" else 2 for character in title)
+    return next((name for limit, name in _TITLE_SIZES if width <= limit), "g3")
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _other_lines(text: str) -> str:
+    return text[len(_first_line(text)) :]
+
+
+def _change(metric: Metric) -> Markup:
+    """Return a change without a break in its numbers; a phone shows the share alone."""
+    # As references, or the whole page would have to be encoded for two characters.
+    text = str(escape(metric.change)).replace("\u25b2", "&#9650;").replace("\u25bc", "&#9660;")
+    amount, found, share = text.partition(" (")
+    wide = f'<span class="w"\nstyle="white-space:nowrap">{amount}<br></span>\n' if found else ""
+    rest = share.replace(")", "", 1) if found else text
+    return Markup(  # noqa: S704 - escaped
+        f'{wide}<span style="white-space:nowrap">{rest}</span>{_TRENDS[metric.trend]}'
+    )
+
+
+_FILTERS: Final[dict[str, Any]] = {
+    "wrap": wrap,
+    "columns": _columns,
+    "pairs": _pairs,
+    "href": href,
+    "page_title": _page_title,
+    "size": _size,
+    "first_line": _first_line,
+    "other_lines": _other_lines,
+    "change": _change,
+    "metric_rows": _metric_rows,
+}
+_TESTS: Final = {"web_address": is_web_address}
+
+
+# --- what the code that Jinja2 makes of a template calls
+
+
+class Variables:
+    """The variables of a template, as its code asks for them."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+        self.resolve_or_missing = values.__getitem__
+
+
+def LoopContext(items: Sequence[Any], *rest: Any) -> Iterator[Any]:  # noqa: N802
+    """Return what gives each item with Jinja's own ``loop``, which only tables look at."""
+    if not items:
+        return iter(())
+    from jinja2.runtime import LoopContext
+
+    return LoopContext(items, *rest)
+
+
+def Undefined(*_: object) -> str:  # noqa: N802 - Jinja's name
+    """Return what an inline ``if`` without ``else`` writes."""
+    return ""
+
+
+def str_join(parts: Iterable[object]) -> str:
+    """Return what ``~`` makes in a text."""
+    return "".join(map(str, parts))
+
+
+environment = SimpleNamespace(
+    filters={**_FILTERS, "length": len},
+    tests=_TESTS,
+    getitem=getitem,
+    concat="".join,
+    undefined=Undefined,
+)
+missing = object()
