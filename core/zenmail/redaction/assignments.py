@@ -111,12 +111,13 @@ def named_spans(text: str) -> Iterator[Span]:
     search = _Search(text)
     done = 0
     # Logs repeat themselves: what was innocent between the same words still is.
-    innocent: set[str] = set()
+    innocent: set[tuple[str, int]] = set()
     for name in _NAME.finditer(folded(text)):
         start, end = name.span()
         if end <= done:
             continue
-        context = text[max(0, start - 70) : end + 2 * _JUDGED]
+        begin = max(0, start - 70)
+        context = text[begin : end + 2 * _JUDGED], start - begin
         if context in innocent:
             continue
         if found := search.value(start, end):

@@ -142,7 +142,7 @@ def main() -> None:
         found, total = list(count(which)), len(read(name, which))
         print(f"{title}: {len(found)} of {total} ({len(found) / total:.1%})")
         if "-v" in sys.argv:
-            print(*(f"    {item}" for item in found), sep="\n")
+            print(*("    " + item.replace("\n", "\\n") for item in found), sep="\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize("half", ["odd", "even"])
+@pytest.mark.parametrize("half", ["odd", "even", "unseen"])
 def test_the_figures_of_the_corpus_hold(half: str) -> None:
     """On both halves, of which one was kept apart while the rules were made."""
     script = Path(__file__).with_name("figures.py")
