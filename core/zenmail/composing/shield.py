@@ -64,7 +64,11 @@ class Shield:
                 return {
                     str(key): self.mask(
                         item,
-                        (told if str(key).lower().endswith("value") else self.secrecy_of(str(key)))
+                        (
+                            told
+                            if str(key).lower().endswith("value")
+                            else self.secrecy_of(str(key))
+                        )
                         or secrecy,
                         depth + 1,
                     )
@@ -90,6 +94,8 @@ class Shield:
     def _named(self, mapping: Mapping[Any, Any]) -> Secrecy:
         """Return the secrecy of what a mapping such as {"name": ..., "value": ...} names."""
         for key, name in islice(mapping.items(), 8):
-            if str(key).lower().endswith(("name", "key")) and (secrecy := self.secrecy_of(str(name))):
+            if str(key).lower().endswith(("name", "key")) and (
+                secrecy := self.secrecy_of(str(name))
+            ):
                 return secrecy
         return ""

@@ -67,7 +67,10 @@ _DATABASE = re.compile(
     r"(?i:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|snowflake"
     r"|clickhouse|redshift)(?:\+\w{1,30})?\Z"
 )
-_QUOTED = r"(?P<mark>\\?[\"'])(?P<secret>(?:''|(?!(?P=mark))(?:\\[^\n]|[^\\\n])){1,512})(?P=mark)"
+_QUOTED = (
+    r"(?P<mark>\\?[\"'])"
+    r"(?P<secret>(?:''|(?!(?P=mark))(?:\\[^\n]|[^\\\n])){1,512})(?P=mark)"
+)
 # What is called with a text as its last argument.
 _LAST_QUOTED = (
     r"\((?:[^()\n]|\([^()\n]{0,100}\)){0,300}?,\s{0,20}(?:password[ ]?=[ ]?)?[bBfFuUrR]?"
@@ -92,7 +95,9 @@ _LOGINS = (
     ),
     # In the addresses of databases, passwords hold any character.
     Login(
-        "://", r"://[^\s:@/\"'<>]{0,256}:(?P<secret>[^\s/\"'<>][^\s\"'<>]{0,511})@", _is_database
+        "://",
+        r"://[^\s:@/\"'<>]{0,256}:(?P<secret>[^\s/\"'<>][^\s\"'<>]{0,511})@",
+        _is_database,
     ),
     Login("://", r"://[^\s:@/?#\"'<>]{0,256}:(?P<secret>[^\s/?#\"'<>]{1,512})@"),
     Login("://", r"://(?P<secret>[^\s:@/?#\"'<>]{16,256})@", _is_mixed),

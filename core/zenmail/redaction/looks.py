@@ -45,7 +45,9 @@ _ADDRESS = re.compile(
     r"|[\w.+-]+@[\w-]+\.\w|\S*\.(?:py|ya?ml|json|pem|key|txt|cfg|ini|toml|parquet|pkl|onnx)\Z"
 )
 # Base64 may begin with a slash and hold more of them.
-_UNLIKE_PATH = re.compile(r"\A(?=/)[^.:-]*(?=[A-Za-z]*[0-9][A-Za-z]*[0-9]?[A-Z])[A-Za-z0-9+]{20}")
+_UNLIKE_PATH = re.compile(
+    r"\A(?=/)[^.:-]*(?=[A-Za-z]*[0-9][A-Za-z]*[0-9]?[A-Z])[A-Za-z0-9+]{20}"
+)
 _CALL = re.compile(r"[A-Za-z_][\w.]*[(\[]|\(|lambda\b|await\b|[fF][\"']")
 _NAMED_NUMBER = re.compile(
     r"(?:oauth|sha|hs|rs|es|ps|md|utf|base|http|u?int|float|ed|aes|tls|ipv|py|python|gpt|bert"
@@ -88,7 +90,9 @@ def is_random(value: str) -> bool:
     value = value[:_JUDGED]
     if len(value) < _SHORTEST or is_empty(value) or _NUMBER.match(value):
         return False
-    if (_ADDRESS.match(value) and not _UNLIKE_PATH.search(value)) or _CALL.match(value) or _NAMED_NUMBER.match(value):
+    if _ADDRESS.match(value) and not _UNLIKE_PATH.search(value):
+        return False
+    if _CALL.match(value) or _NAMED_NUMBER.match(value):
         return False
     if any(map(str.isspace, value)):
         return any(len(word) >= 16 and is_random(word) for word in value.split()[:40])

@@ -31,8 +31,8 @@ _MADE = _words(
 _MADE_ENDINGS = ("token", "tokens", "secret", "secrets", "apikey", "apikeys", "key", "cookie")
 # "key_states" is none of ours, "api_key_prod" and "secret_value" are.
 _ANYWHERE = _words(
-    "password passwd passphrase secret credential apikey accesskey privatekey secretkey accountkey "
-    "connectionstring connstr"
+    "password passwd passphrase secret credential apikey accesskey privatekey secretkey "
+    "accountkey connectionstring connstr"
 )
 _LAST = frozenset(
     _words(
@@ -63,7 +63,8 @@ _OPEN_KEYS = frozenset(
         "translation hot by search document doc input output query metadata tag attr json "
         "param option registry pipeline step run artifact type batch id shard cluster "
         "sequence version resource item sharding gpg sort num hub distribution clustering "
-        "known surrogate candidate left right i18n dict yaml mon tur don whis joc checkpoint ckpt random rng prng"
+        "known surrogate candidate left right i18n dict yaml mon tur don whis joc checkpoint "
+        "ckpt random rng prng"
     )
 )
 _OPEN_TOKENS = frozenset(_words("next page continuation pagination cursor resume sync"))

@@ -46,7 +46,9 @@ _ALPHABETS: Final = {
     "d": "[0-9]",
 }
 # "sk-" begins words, too: within the first characters a digit stands among letters.
-_NO_WORD: Final = r"(?<!-sk-)(?=[\w-]{0,60}?(?:[0-9][a-zA-Z]{1,6}[0-9]|[a-z][A-Z]{1,2}[a-z]?[0-9A-Z]))"
+_NO_WORD: Final = (
+    r"(?<!-sk-)" r"(?=[\w-]{0,60}?(?:[0-9][a-zA-Z]{1,6}[0-9]|[a-z][A-Z]{1,2}[a-z]?[0-9A-Z]))"
+)
 _BLANK: Final = re.compile(r"\{(\w)(\d+)(?:-(\d+)|(\+))?\}")
 _SHORTEST: Final = 20
 _BREAKS: Final = str.maketrans(dict.fromkeys("/\"'(),;=<>[]{}", " "))
@@ -91,7 +93,10 @@ def _search() -> re.Pattern[str]:
     # One literal before each group is how the search rules most of them out at once.
     groups = [f"{re.escape(first)}(?:{'|'.join(them)})" for first, them in by_first.items()]
     # A token begins where a word does, and behind an escaped or encoded character.
-    begin = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))(?=[A-Za-z0-9.][\w.:~+/=|$-]{15})"
+    begin = (
+        r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))"
+        r"(?=[A-Za-z0-9.][\w.:~+/=|$-]{15})"
+    )
     return re.compile(f"{begin}(?:{'|'.join(groups)}|(?<![\\w+-])(?:{without_start}))")
 
 
