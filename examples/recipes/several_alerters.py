@@ -10,6 +10,8 @@ from zenml.client import Client
 from zenml.enums import StackComponentType
 from zenml.stack import StackComponent
 
+from zenmail_zenml import SMTPEmailAlerter
+
 
 @step
 def check(drift: float) -> None:
@@ -21,6 +23,7 @@ def check(drift: float) -> None:
     if drift > 0.2:
         found = client.get_stack_component(StackComponentType.ALERTER, "oncall_alerter")
         oncall = StackComponent.from_model(found)
+        assert isinstance(oncall, SMTPEmailAlerter)
         oncall.post(f"Drift is {drift:.0%}: look at it now")
 
 

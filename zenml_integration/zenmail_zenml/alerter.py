@@ -27,11 +27,11 @@ from zenmail.deadline import Deadline
 from zenmail.model import describe_validation
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
-from .alerts.build import build_alert
+from .alerts.build import as_text, build_alert
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context, running_steps
 from .alerts.standard_hooks import parse_hook_text
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
-from .lineage import as_metadata, evidence_of, record
+from .lineage import as_metadata, evidence_of, keep, record
 from .mailers import ledger_location, mailers
 from .settings import (
     Resolved,
@@ -176,14 +176,17 @@ class SMTPEmailAlerter(BaseAlerter):
             limit = Deadline(started + _seconds(_setting("deadline", params, self.config)))
             scopes = _ask_zenml(lambda: self._scopes(context, message, parameters), limit)
             strict = layer(scopes).get("on_delivery_failure") == "raise"
-            receipt, shown, settings = self._deliver(
+            receipt, shown, settings, kept = self._deliver(
                 context, message, parameters, scopes, started, explained=explained
             )
             record(
                 context,
                 as_metadata(receipt, shown, settings.bcc),
-                on_run={evidence_of(event): {"by": "hook"}}
-                if event and receipt.outcome in _TAKEN_OVER
+                # Whoever watches the run tells the event if the hook could not.
+                on_run=kept
+                if not event
+                else {evidence_of(event): {"by": "hook"}}
+                if receipt.outcome in _TAKEN_OVER
                 else {},
             )
             return _report(receipt, shown, settings)
@@ -209,7 +212,9 @@ class SMTPEmailAlerter(BaseAlerter):
             _logger.error("An e-mail was not sent: %s", lost, exc_info=error)
             return False
 
-    def deliver(self, alert: Alert, context: RunContext) -> tuple[Receipt, dict[str, Any]]:
+    def deliver(
+        self, alert: Alert, context: RunContext, params: Mapping[str, Any] | None = None
+    ) -> tuple[Receipt, dict[str, Any]]:
         """Send an alert about a run that is seen from outside.
 
         Returns:
@@ -219,8 +224,14 @@ class SMTPEmailAlerter(BaseAlerter):
             ConfigurationError: The configuration is wrong; nothing was sent.
         """
         started = time.monotonic()
-        receipt, shown, settings = self._deliver(
-            context, alert, None, self._scopes(context, alert, None), started, explained=True
+        parameters = _as_parameters(params)
+        receipt, shown, settings, _ = self._deliver(
+            context,
+            alert,
+            parameters,
+            self._scopes(context, alert, parameters),
+            started,
+            explained=not params,
         )
         return receipt, as_metadata(receipt, shown, settings.bcc)
 
@@ -281,11 +292,12 @@ class SMTPEmailAlerter(BaseAlerter):
         started: float,
         *,
         explained: bool = False,
-    ) -> tuple[Receipt, str, Resolved]:
+    ) -> tuple[Receipt, str, Resolved, dict[str, Any]]:
         """Send a mail by the deadline.
 
         Returns:
-            The receipt, the subject as the log may show it, and the settings.
+            The receipt, the subject as the log may show it, the settings, and the metadata
+            that keeps a mail which could not be delivered and which no ledger keeps.
         """
 
         def prepare() -> tuple[Resolved, Alert, Any]:
@@ -308,15 +320,21 @@ class SMTPEmailAlerter(BaseAlerter):
         settings, alert, session = _ask_zenml(prepare, limit)
         deadline = Deadline(started + settings.deadline)
         subject = (parameters.subject if parameters is not None else None) or ""
-        receipt, shown = self._send(alert, subject, settings, session, deadline)
+        receipt, shown, text = self._send(alert, subject, settings, session, deadline)
         if not receipt.delivered:
             stored_secrets.forget()  # one may have changed
-        return receipt, shown, settings
+        kept = keep(shown, text, alert, settings) if text else {}
+        return receipt, shown, settings, kept
 
     def _send(
         self, alert: Alert, subject: str, settings: Resolved, session: Any, deadline: Deadline
-    ) -> tuple[Receipt, str]:
-        """Send the alert; return the receipt, and the subject as the log may show it."""
+    ) -> tuple[Receipt, str, str]:
+        """Send the alert.
+
+        Returns:
+            The receipt, the subject as the log may show it, and the alert's text if it could
+            not be delivered and no ledger keeps it.
+        """
         if not settings.recipients:
             raise AddressError(
                 "The mail has no recipient.",
@@ -341,11 +359,15 @@ class SMTPEmailAlerter(BaseAlerter):
                 redact=settings.redact,
                 time_zone=settings.time_zone,
             )
-            line = (
-                subject or alert.subject or alert.title or alert.body.strip().partition("\n")[0]
-            )
+            first_line = alert.body.strip().partition("\n")[0]
+            line = subject or alert.subject or alert.title or first_line
             hidden = mailer.hide(line[:_MAX_SUBJECT], shapes=settings.redact)
-        return receipt, clean_line(hidden, limit=200)
+            text = (
+                mailer.hide(as_text(alert), shapes=True)
+                if receipt.outcome == "deferred"
+                else ""
+            )
+        return receipt, clean_line(hidden, limit=200), text
 
     def _session(self, settings: Resolved) -> Any:
         """Return the service connector's boto3 session, for the transport ses."""

@@ -22,7 +22,7 @@ from zenmail.composing.values import duration
 from zenmail.redaction.redact import Redactor
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
-from .alerts.build import build_alert
+from .alerts.build import as_text, build_alert
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context, read_or_default
 from .alerts.run_summary import summarise_run
 from .alerts.tracebacks import error_text, innermost, user_traceback
@@ -238,6 +238,4 @@ def _details(context: RunContext, *, timed: bool = True) -> dict[str, Any]:
 def _as_text(alert: Alert, context: RunContext) -> str:
     """Return the alert as text without secrets, for alerters that take nothing else."""
     alert = build_alert(alert, None, context, include_pipeline_info=True)
-    facts = "\n".join(f"{label}: {value}" for label, value in alert.facts.items())
-    parts = (alert.title, alert.body, facts, alert.traceback, alert.url)
-    return Redactor().text("\n\n".join(part for part in parts if part))
+    return Redactor().text(as_text(alert))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection, Mapping
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from zenml.enums import MetadataResourceTypes
 from zenml.metadata.metadata_types import get_metadata_type
@@ -20,9 +21,24 @@ from .alerts.run_context import RunContext
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["as_metadata", "evidence_of", "record", "record_on_run", "recording"]
+    from zenmail import Alert
+
+    from .settings import Resolved
+
+__all__ = [
+    "UNDELIVERED",
+    "as_metadata",
+    "evidence_of",
+    "keep",
+    "record",
+    "record_on_run",
+    "recording",
+]
 
 _logger = logging.getLogger(__name__)
+UNDELIVERED = "zenmail-undelivered-"
+"""How the names of metadata begin that hold an alert for a watcher to deliver."""
+_MAX_KEPT = 20_000
 recording = Background(10.0)
 """Writes the records, for which no step waits."""
 
@@ -90,6 +106,30 @@ def record_on_run(run: UUID, project: UUID, values: dict[str, Any]) -> None:
 def evidence_of(event: str) -> str:
     """Return the name of the metadata that says that an event of a run has been told."""
     return f"zenmail-told-{event}"
+
+
+def keep(subject: str, text: str, alert: Alert, settings: Resolved) -> dict[str, Any]:
+    """Return an alert as metadata, for a watcher to deliver what nobody else keeps.
+
+    Args:
+        subject: Its subject, redacted.
+        text: What it says, redacted.
+        alert: The alert.
+        settings: Who was to get it; hidden recipients are taken from the settings again.
+    """
+    return {
+        f"{UNDELIVERED}{uuid4().hex[:12]}": {
+            "alert": {
+                "title": subject,
+                "body": text[:_MAX_KEPT],
+                "body_format": "plain",
+                "severity": alert.severity,
+                "url": alert.url,
+            },
+            "to": list(settings.recipient_email),
+            "cc": list(settings.cc),
+        }
+    }
 
 
 def _write(resource: RunMetadataResource, project: UUID, values: dict[str, Any]) -> None:

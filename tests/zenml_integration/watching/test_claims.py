@@ -15,6 +15,7 @@ from zenml.client import Client
 from zenmail.testing.smtp_server import SMTPServer
 from zenmail_zenml import SMTPEmailAlerterSettings
 from zenmail_zenml.alerts.run_context import RunContext
+from zenmail_zenml.lineage import recording
 from zenmail_zenml.settings import Resolved, resolve, stored_secrets
 from zenmail_zenml.watching.claims import RunClaims, was_told
 from zenmail_zenml.watching.observer import RunEvent, end_of, running_late, silent
@@ -223,3 +224,35 @@ def test_a_watcher_sends_what_waits_in_the_ledger(alerter: Any, server: SMTPServ
     assert watcher.look().sent == 1
     assert [str(mail.message["Subject"]) for mail in server.mails] == ["queued"]
     assert watcher.look().sent == 0
+
+
+def test_what_nobody_could_deliver_waits_in_the_run(
+    register: Callable[..., Any], server: SMTPServer
+) -> None:
+    """Without a ledger an alert goes to the run's metadata, redacted, and from there once."""
+    server.users.clear()
+    server.on("rcpt", "451 4.3.0 Try again later")
+    alerter = register(
+        smtp_server="localhost",
+        smtp_port=server.port,
+        smtp_ca_file=str(server.ca_file),
+        deadline=2.0,
+        ledger="off",
+        run_alerts="none",
+    )
+    finished: Any = uneventful()
+    context = RunContext(run=Client().get_pipeline_run(finished.id))
+    to = {"recipient_email": "oncall@example.com"}
+    secret = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
+    assert alerter.post_about(context, f"Accuracy fell\n{secret} " + 70_000 * "x", to) is False
+    recording.close()
+    kept = str(Client().get_pipeline_run(finished.id).run_metadata)
+    assert "zenmail-undelivered-" in kept
+    assert secret not in kept
+    assert len(kept) < 40_000
+    server.forget()
+    for _ in range(2):
+        watcher = Watcher(Teller("test"), lookback=timedelta(hours=1), patience=86_400.0)
+        watcher.look()
+    mails = [mail for mail in server.mails if mail.recipients == ["oncall@example.com"]]
+    assert [str(mail.message["Subject"]) for mail in mails] == ["Accuracy fell"]

@@ -13,7 +13,7 @@ from .tracebacks import error_text, user_traceback
 if TYPE_CHECKING:
     from .message import AlerterImage, SMTPEmailAlerterParameters
 
-__all__ = ["build_alert"]
+__all__ = ["as_text", "build_alert"]
 
 
 def build_alert(
@@ -54,6 +54,13 @@ def build_alert(
         values.setdefault("thread", str(context.run_id))
         values.setdefault("list_id", context.pipeline_name)
     return Alert(**values, facts=facts, images=tuple(images))
+
+
+def as_text(alert: Alert) -> str:
+    """Return the alert as text, secrets included."""
+    facts = "\n".join(f"{label}: {value}" for label, value in alert.facts.items())
+    parts = (alert.title, alert.body, facts, alert.error, alert.traceback, alert.url)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _from_message(message: object) -> dict[str, Any]:

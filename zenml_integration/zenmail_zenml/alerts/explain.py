@@ -170,21 +170,10 @@ def explain_failure(
     found = Explanation(next_steps=_runbook(error, runbooks))
 
     def look() -> None:
+        asked_history = _ask(lambda: read_history(run, client), None)
         asked_steps = _ask(lambda: read_steps(run, client), {})
         asked_whole = _ask(lambda: read_run(run, client), run)
         asked_snapshot = _ask(lambda: client.get_snapshot(run.snapshot.id), None)  # type: ignore[union-attr]
-        history = _try(lambda: read_history(run, client), None)
-        if history is not None:
-            found.history = history.of_failure()
-            found.incident = history.incident
-        if history is not None and history.incident:
-            found.repeated = f"{history.ordinal} run in a row"
-        history = history or History()
-        good = history.last_good
-        asked_good = _ask(lambda: read_run(good, client), good) if good else None
-        asked_good_steps = _ask(lambda: read_steps(good, client), {}) if good else None
-        asked_before = _ask(lambda: _failed_before(history, run, client), [])
-
         steps: dict[str, StepRunResponse] = asked_steps.result()
         failed = step or next((it for it in steps.values() if _failed(it)), None)
         name = failed.name if failed is not None else ""
@@ -201,6 +190,19 @@ def explain_failure(
             found.next_steps += _try(lambda: rerun_command(run, snapshot), ())
             over = step is None
             found.facts |= _try(lambda: _never_ran(snapshot, steps, name, over=over), {})
+
+        history = asked_history.result()
+        if history is not None:
+            found.history = history.of_failure()
+            found.incident = history.incident
+        if history is not None and history.incident:
+            found.repeated = f"{history.ordinal} run in a row"
+        history = history or History()
+        good = history.last_good
+        asked_good = _ask(lambda: read_run(good, client), good) if good else None
+        asked_good_steps = _ask(lambda: read_steps(good, client), {}) if good else None
+        asked_before = _ask(lambda: _failed_before(history, run, client), [])
+
         whole = asked_whole.result()
         found.facts |= _try(lambda: _origin(whole), {})
         found.links |= _try(lambda: _commit_page(whole), {})

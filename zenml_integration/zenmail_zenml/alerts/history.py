@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["History", "read_history"]
 
 _GOOD = ("completed", "cached")
-_PAGE = 50
+_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class History:
         last_good: The last completed run, or None.
         good_in_a_row: How many runs completed since the last failure, if the run before
             was good.
+        good_are_more: Whether that is only how many were looked at.
         failed: The last failed runs, latest first.
         first_failed: The first failed run after the last good one, or None.
         failed_in_a_row: How many runs failed since the last good one.
@@ -36,6 +37,7 @@ class History:
 
     last_good: PipelineRunResponse | None = None
     good_in_a_row: int = 0
+    good_are_more: bool = False
     failed: tuple[PipelineRunResponse, ...] = ()
     first_failed: PipelineRunResponse | None = None
     failed_in_a_row: int = 0
@@ -53,7 +55,8 @@ class History:
         if self.last_good is None:
             return "First run of this pipeline."
         noun = "run" if self.good_in_a_row == 1 else "runs"
-        return f"First failure after {self.good_in_a_row:,} good {noun}."
+        more = "more than " if self.good_are_more else ""
+        return f"First failure after {more}{self.good_in_a_row} good {noun}."
 
     def of_success(self, run: PipelineRunResponse) -> str:
         """Return the line for a mail about a recovery; "" if the last run was good, too."""
@@ -79,7 +82,7 @@ class History:
 
 
 def read_history(run: PipelineRunResponse, client: Client) -> History:
-    """Read a pipeline's runs before one of its runs: one request, or up to three.
+    """Read a pipeline's runs before one of its runs: one request, three in a long incident.
 
     Args:
         run: A run that failed or completed.
@@ -104,16 +107,16 @@ def read_history(run: PipelineRunResponse, client: Client) -> History:
     streak = list(takewhile(lambda it: _failed(it) == _failed(latest), page.items))
     before = page.items[len(streak)] if len(streak) < len(page.items) else None
     first, number = streak[-1], len(streak)
-    if before is None and not whole:
-        same, other = (("failed",), _GOOD) if _failed(latest) else (_GOOD, ("failed",))
-        before = next(iter(runs(other, size=1, sort_by="desc:index").items), None)
-        bounds = [f"gt:{before.index}"] if before is not None else []
-        counted = runs(same, *bounds, size=1, sort_by="asc:index")
-        first, number = next(iter(counted.items), first), counted.total
     failed = tuple(filter(_failed, page.items))
-    if _failed(latest):
-        return History(before, failed=failed, first_failed=first, failed_in_a_row=number)
-    return History(latest, good_in_a_row=number, failed=failed)
+    if not _failed(latest):
+        more = before is None and not whole
+        return History(latest, number, good_are_more=more, failed=failed)
+    if before is None and not whole:
+        before = next(iter(runs(_GOOD, size=1, sort_by="desc:index").items), None)
+        bounds = [f"gt:{before.index}"] if before is not None else []
+        counted = runs(("failed",), *bounds, size=1, sort_by="asc:index")
+        first, number = next(iter(counted.items), first), counted.total
+    return History(before, failed=failed, first_failed=first, failed_in_a_row=number)
 
 
 def _failed(run: PipelineRunResponse) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 
@@ -15,40 +14,12 @@ from zenmail.cli.doctor import report
 from zenmail.cli.mailer_options import SMTPOption, as_flags, warn_of_typed_secret
 from zenmail.cli.stored import waiting
 
-from .client import FLAVOR, FLAVOR_SOURCE, misplaced, open_client
+from .client import misplaced, open_client
 from .providers import PROVIDERS, SECURITIES, Plan, Provider, Question
-
-if TYPE_CHECKING:
-    from zenml.client import Client
-    from zenml.models import ComponentResponse, SecretResponse, StackResponse
+from .registration import Registration
 
 __all__ = ["register"]
 
-_Found = TypeVar("_Found")
-# What an existing alerter may have left over from another provider.
-_PROVIDER_ATTRIBUTES = (
-    "transport",
-    "transport_options",
-    "smtp_server",
-    "smtp_port",
-    "smtp_security",
-    "smtp_username",
-    "smtp_ca_file",
-    "password",
-)
-_COMPONENT_FLAGS = {
-    "orchestrator": "-o",
-    "artifact_store": "-a",
-    "container_registry": "-c",
-    "image_builder": "-i",
-    "step_operator": "-s",
-    "experiment_tracker": "-e",
-    "model_deployer": "-d",
-    "feature_store": "-f",
-    "data_validator": "-dv",
-    "annotator": "-an",
-    "model_registry": "-r",
-}
 _HELP = """Register an alerter with ZenML: ask what the provider needs, check the connection,
 and create secret, flavor, alerter and stack.
 
@@ -66,15 +37,6 @@ Examples:
   zenmail register --provider=ses --region=eu-west-1 \\
       --sender-email=a@example.com --recipient-email=b@example.com
 """
-
-
-@dataclass(frozen=True)
-class _Names:
-    """The names to register in ZenML."""
-
-    alerter: str
-    secret: str
-    stack: str
 
 
 def _answer(
@@ -157,9 +119,10 @@ def register(
     with waiting("Reading ZenML's store (importing ZenML takes some seconds)"):
         client = open_client()
         _validate(plan)
-        names = _Names(name, secret, stack or _default_stack(client))
-        commands = list(_commands(client, plan, names))
-        replaced = list(_replaced(client, plan, names))
+        registration = Registration.prepare(
+            client, plan, alerter=name, secret=secret, stack=stack or ""
+        )
+        commands, replaced = [*registration.commands()], [*registration.replaced()]
         warning = misplaced()
     if warning:
         click.secho(f"Warning: {warning}", fg="yellow", err=True)
@@ -182,7 +145,7 @@ def register(
     if check:
         _check(name, plan, secret, no_input=no_input)
     with waiting("Registering"):
-        for done in _register(client, plan, names):
+        for done in registration.apply():
             click.echo(done)
     click.echo(f"\nSend a test mail: zenmail doctor {name} --send")
 
@@ -282,154 +245,3 @@ def _validate(plan: Plan) -> None:
 
     # Raises a ConfigurationError.
     _ = SMTPEmailAlerterConfig(**plan.configuration).is_valid
-
-
-def _default_stack(client: Client) -> str:
-    # ZenML's own default stack cannot be changed.
-    active = client.active_stack_model.name
-    return "email_stack" if active == "default" else active
-
-
-def _commands(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
-    """Yield the equivalent zenml commands."""
-    if not _has_flavor(client):
-        yield f"zenml alerter flavor register {FLAVOR_SOURCE}"
-    if plan.secret:
-        verb = "update" if _find_secret(client, names.secret) else "create"
-        values = " ".join(f"--{key}=YOUR_{key.upper()}" for key in plan.secret)
-        yield f"zenml secret {verb} {names.secret} {values}"
-    known = _find_alerter(client, names.alerter)
-    attributes = [f"--{key}={shlex.quote(value)}" for key, value in plan.configuration.items()]
-    start = (
-        f"zenml alerter update {names.alerter}"
-        if known
-        else f"zenml alerter register {names.alerter} --flavor={FLAVOR}"
-    )
-    yield " \\\n    ".join([start, *attributes])
-    stale = _stale(known, plan)
-    if stale:
-        yield f"zenml alerter remove-attribute {names.alerter} {' '.join(stale)}"
-    if _find_stack(client, names.stack):
-        yield f"zenml stack update {names.stack} -al {names.alerter}"
-        yield f"zenml stack set {names.stack}"
-    else:
-        parts = client.active_stack_model.components
-        flags = " ".join(
-            f"{flag} {components[0].name}"
-            for kind, components in parts.items()
-            if components and (flag := _COMPONENT_FLAGS.get(str(kind)))
-        )
-        yield f"zenml stack register {names.stack} {flags} -al {names.alerter} --set"
-
-
-def _replaced(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
-    """Yield a sentence about each thing that exists and would be overwritten or replaced."""
-    from zenml.enums import StackComponentType
-
-    if plan.secret and _find_secret(client, names.secret):
-        yield f"The secret {names.secret} exists: {', '.join(plan.secret)} will be overwritten."
-    known = _find_alerter(client, names.alerter)
-    if known is not None:
-        yield f"The alerter {names.alerter} exists and will be updated."
-    stack = _find_stack(client, names.stack)
-    for component in stack.components.get(StackComponentType.ALERTER, ()) if stack else ():
-        if component.name != names.alerter:
-            yield (
-                f"The stack {names.stack} has the alerter {component.name}, which "
-                f"{names.alerter} will replace."
-            )
-
-
-def _register(client: Client, plan: Plan, names: _Names) -> Iterator[str]:
-    """Create or update flavor, secret, alerter and stack; yield a line about each."""
-    from zenml.enums import StackComponentType
-
-    kind = StackComponentType.ALERTER
-    if not _has_flavor(client):
-        client.create_flavor(FLAVOR_SOURCE, kind)
-        yield f"Registered the flavor {FLAVOR}."
-    if plan.secret:
-        if _find_secret(client, names.secret):
-            client.update_secret(names.secret, add_or_update_values=plan.secret)
-            yield f"Updated the secret {names.secret}."
-        else:
-            client.create_secret(names.secret, plan.secret)
-            yield f"Created the secret {names.secret}."
-    alerter = _find_alerter(client, names.alerter)
-    if alerter is None:
-        alerter = client.create_stack_component(
-            names.alerter, FLAVOR, kind, dict(plan.configuration)
-        )
-        yield f"Registered the alerter {names.alerter}."
-    else:
-        # ZenML removes attributes that are None.
-        stale: dict[str, Any] = dict.fromkeys(_stale(alerter, plan))
-        client.update_stack_component(
-            alerter.id, kind, configuration={**stale, **plan.configuration}
-        )
-        yield f"Updated the alerter {names.alerter}."
-    if _find_stack(client, names.stack):
-        client.update_stack(names.stack, component_updates={kind: [alerter.id]})
-        yield f"Added it to the stack {names.stack}."
-    else:
-        components = {
-            part: found[0].id
-            for part, found in client.active_stack_model.components.items()
-            if found and part != kind
-        }
-        client.create_stack(names.stack, {**components, kind: alerter.id})
-        yield f"Registered the stack {names.stack}."
-    client.activate_stack(names.stack)
-    yield f"Activated the stack {names.stack}."
-
-
-def _stale(alerter: ComponentResponse | None, plan: Plan) -> list[str]:
-    """Return the attributes left over from another provider."""
-    held = alerter.configuration if alerter is not None else {}
-    return [
-        name for name in _PROVIDER_ATTRIBUTES if name in held and name not in plan.configuration
-    ]
-
-
-def _has_flavor(client: Client) -> bool:
-    from zenml.enums import StackComponentType
-
-    return bool(client.list_flavors(name=FLAVOR, type=StackComponentType.ALERTER).items)
-
-
-def _find_alerter(client: Client, name: str) -> ComponentResponse | None:
-    from zenml.enums import StackComponentType
-
-    found = _find(
-        lambda wanted: client.get_stack_component(
-            StackComponentType.ALERTER, wanted, allow_name_prefix_match=False
-        ),
-        name,
-    )
-    if found is not None and found.flavor_name != FLAVOR:
-        raise Failure(
-            f"The alerter {name!r} already exists, with the flavor {found.flavor_name!r}.",
-            remedy="Choose another name: zenmail register NAME",
-            exit_code=2,
-        )
-    return found
-
-
-def _find_secret(client: Client, name: str) -> SecretResponse | None:
-    def get(wanted: str) -> SecretResponse:
-        return client.get_secret(
-            wanted, allow_partial_name_match=False, allow_partial_id_match=False
-        )
-
-    return _find(get, name)
-
-
-def _find_stack(client: Client, name: str) -> StackResponse | None:
-    return _find(lambda wanted: client.get_stack(wanted, allow_name_prefix_match=False), name)
-
-
-def _find(get: Callable[[str], _Found], name: str) -> _Found | None:
-    try:
-        return get(name)
-    except KeyError:
-        return None

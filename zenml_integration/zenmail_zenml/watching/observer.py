@@ -15,6 +15,7 @@ from zenmail.composing.values import duration
 from ..alerts.run_context import RunContext, elapsed, read_or_default
 from ..alerts.run_summary import summarise_run
 from ..alerts.tracebacks import last_line
+from ..lineage import UNDELIVERED
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse, StepRunResponse
@@ -27,6 +28,7 @@ __all__ = [
     "paused",
     "running_late",
     "silent",
+    "undelivered",
 ]
 
 EventKind = Literal["failed", "stopped", "completed", "recovered", "silent", "late", "paused"]
@@ -63,7 +65,7 @@ class RunEvent:
         next_steps: What the reader can do.
     """
 
-    kind: EventKind
+    kind: EventKind | Literal["undelivered"]
     run: PipelineRunResponse
     detail: str = ""
     subject_id: str = ""
@@ -74,8 +76,23 @@ class RunEvent:
         """The event's name among those of its run."""
         return f"{self.kind}-{self.subject_id}" if self.subject_id else self.kind
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What the run's metadata keeps of an alert that was not delivered."""
+        kept: Any = self.run.run_metadata[f"{UNDELIVERED}{self.subject_id}"]
+        return dict(kept)
+
+    @property
+    def addressing(self) -> dict[str, Any] | None:
+        """Who gets an alert that was not delivered; None for whom the settings name."""
+        if self.kind != "undelivered":
+            return None
+        return {"recipient_email": self.kept["to"], "cc": self.kept["cc"]}
+
     def alert(self) -> Alert:
         """Return the alert about the event, with what ZenML knows now."""
+        if self.kind == "undelivered":
+            return Alert.model_validate(self.kept["alert"])
         context = RunContext(run=self.run)
         reason = _failure(self.run) if self.kind in ("failed", "stopped") else {}
         kind = str(reason.get("error", "")).partition(":")[0]
@@ -120,6 +137,15 @@ _TITLES: dict[EventKind, str] = {
 
 def _title(kind: EventKind, pipeline: str) -> str:
     return f"{f'Pipeline {pipeline}' if pipeline else 'A run'} {_TITLES[kind]}"
+
+
+def undelivered(run: PipelineRunResponse) -> list[RunEvent]:
+    """Return the alerts that the run's metadata keeps because nobody could deliver them."""
+    return [
+        RunEvent("undelivered", run, subject_id=name.removeprefix(UNDELIVERED))
+        for name in run.run_metadata
+        if name.startswith(UNDELIVERED)
+    ]
 
 
 def end_of(run: PipelineRunResponse) -> RunEvent | None:

@@ -17,7 +17,7 @@ from .claims import Claims, LedgerClaims, RunClaims, was_told
 from .observer import hooked_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from zenml.models import ComponentResponse, PipelineRunResponse
 
@@ -47,7 +47,9 @@ class RunAlerter(Protocol):
         """Send the mails that wait in the alerter's ledger; return how many."""
         ...
 
-    def deliver(self, alert: Alert, context: RunContext) -> tuple[Receipt, dict[str, Any]]:
+    def deliver(
+        self, alert: Alert, context: RunContext, params: Mapping[str, Any] | None = None
+    ) -> tuple[Receipt, dict[str, Any]]:
         """Send an alert about a run; return the receipt, and it as metadata."""
         ...
 
@@ -108,7 +110,8 @@ class Teller:
             except ZenmailError as error:
                 _logger.error("%s cannot mail about runs: %s", alerter.name, error)
                 continue
-            if settings.alerts_about(event.kind) and settings.recipients:
+            wants = event.kind == "undelivered" or settings.alerts_about(event.kind)
+            if wants and settings.recipients:
                 wanted.append((alerter, settings))
         if not wanted:
             return True
@@ -138,7 +141,7 @@ class Teller:
         told: dict[str, Any] | None = None
         for alerter in alerters:
             try:
-                receipt, delivery = alerter.deliver(alert, context)
+                receipt, delivery = alerter.deliver(alert, context, event.addressing)
             except ZenmailError as error:
                 # Trying again changes nothing before somebody mends the set-up.
                 _logger.error("%s cannot mail about a run: %s", alerter.name, error)

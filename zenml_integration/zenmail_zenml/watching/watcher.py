@@ -12,7 +12,7 @@ from uuid import UUID
 from zenml.client import Client
 
 from ..alerts.run_context import PASS_THROUGH, RunContext
-from .observer import RunEvent, end_of, paused, running_late, silent
+from .observer import RunEvent, end_of, paused, running_late, silent, undelivered
 from .teller import Teller
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Watcher:
         self._told = {(run, key) for run, key in self._told if run in active}
 
     def _events_of_running(self, run: PipelineRunResponse, now: datetime) -> Iterator[RunEvent]:
+        yield from undelivered(run)
         # It may have failed while other steps are still at work.
         event = end_of(run) or paused(run)
         if event is not None:
@@ -148,6 +149,7 @@ def _events_of_ended(run: PipelineRunResponse) -> Iterator[RunEvent]:
     event = end_of(run)
     if event is not None:
         yield event
+    yield from undelivered(run)
 
 
 def _ended_since(since: datetime) -> Iterator[PipelineRunResponse]:
