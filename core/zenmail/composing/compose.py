@@ -90,13 +90,13 @@ def compose_addressed(
     """Turn an alert into a mail, see `compose`."""
     # Whoever only sends mails does not pay for the import of all this.
     from ..email import Email
-    from ..redaction.own_secrets import environment_secrets
+    from ..redaction.own_secrets import process_secrets
     from ..redaction.redact import Redactor
     from .builder import ContentBuilder
     from .limits import Limits
 
     redact = addressing.redact
-    values = (*_revealed(secrets), *(environment_secrets() if redact else ()))
+    values = (*_revealed(secrets), *(process_secrets() if redact else ()))
 
     def hide(text: str) -> str:
         return Redactor(values, shapes=redact).text(text)

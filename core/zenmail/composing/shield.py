@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final
 
-from ..redaction.names import Secrecy, is_secret, secrecy_of
+from ..redaction.names import Secrecy, is_secret, presumed_secrecy
 from ..redaction.redact import Redactor
 from .values import is_number, plain_mapping
 
@@ -32,7 +32,7 @@ class Shield:
 
     def secrecy_of(self, name: str) -> Secrecy:
         """Return whether a value of this name is secret; "" where names do not count."""
-        return secrecy_of(name) if self._redactor.shapes else ""
+        return presumed_secrecy(name) if self._redactor.shapes else ""
 
     def mask(self, value: object, secrecy: Secrecy = "", depth: int = 0) -> object:
         """Return the value with everything masked in it that has a secret name.
@@ -64,14 +64,23 @@ class Shield:
                 return {
                     str(key): self.mask(
                         item,
-                        (told if str(key).lower() == "value" else self.secrecy_of(str(key)))
+                        (
+                            told
+                            if str(key).lower().endswith("value")
+                            else self.secrecy_of(str(key))
+                        )
                         or secrecy,
                         depth + 1,
                     )
                     for key, item in islice(mapping.items(), _MOST)
                 }
             if isinstance(value, list | tuple | set | frozenset):
-                masked = [self.mask(item, secrecy, depth + 1) for item in islice(value, _MOST)]
+                masked: list[object] = []
+                flag: Secrecy = ""
+                for item in islice(value, _MOST):
+                    masked.append(self.mask(item, secrecy or flag, depth + 1))
+                    given = isinstance(item, str) and item.startswith("--") and "=" not in item
+                    flag = self.secrecy_of(str(item)) if given else ""
                 left = len(value) - _MOST
                 return [*masked, f"{left:,} more"] if left > 0 else masked
             if secrecy and is_secret(secrecy, str(value)):
@@ -85,6 +94,8 @@ class Shield:
     def _named(self, mapping: Mapping[Any, Any]) -> Secrecy:
         """Return the secrecy of what a mapping such as {"name": ..., "value": ...} names."""
         for key, name in islice(mapping.items(), 8):
-            if str(key).lower() in ("name", "key") and (secrecy := self.secrecy_of(str(name))):
+            if str(key).lower().endswith(("name", "key")) and (
+                secrecy := self.secrecy_of(str(name))
+            ):
                 return secrecy
         return ""

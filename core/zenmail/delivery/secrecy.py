@@ -53,7 +53,7 @@ class Secrecy:
             shapes: Whether what is secret by its name or shape is taken out, too.
         """
         if not shapes:
-            return own_secrets(self.secrets).without(text)[0]
+            return own_secrets(self.secrets).without(text)
         with defer_forks():
             from ..redaction.redact import Redactor
         return Redactor(self.secrets).text(text)

@@ -1,55 +1,48 @@
-"""Secrets whose name stands before them in a text: ``password=...`` in its many spellings.
-
-Every search is linear in the text.
-"""
+"""Secrets whose name stands beside them in a text: ``password=...`` in its many spellings."""
 
 from __future__ import annotations
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
 
 from .looks import is_empty, is_random, is_word
-from .names import Secrecy, is_secret, secrecy_of
-from .own_secrets import MASK
-from .shapes import any_of
+from .names import Secrecy, is_secret, presumed_secrecy
+from .spans import MASK, Span
 
-__all__ = ["without_assignments", "words_in"]
+__all__ = ["CLUES", "folded", "named_spans"]
 
 # In a text, a name is looked at only around one of these.
-_WORDS = (
-    "pass",
-    "pwd",
-    "pw",
-    "secret",
-    "token",
-    "key",
-    "auth",
-    "cred",
-    "cookie",
-    "connection",
-    "connstr",
-    "jwt",
-    "_pat",
-    "sig=",
-    "signature=",
-    "code=",
+CLUES: Final = (
+    *("pass", "pw", "secret", "token", "key", "auth", "cred", "cookie", "connection"),
+    *("connstr", "jwt", "_pat", "sig=", "signature=", "code="),
 )
-_ASSIGNMENT = re.compile(
-    r"(?P<word>passw|passphrase|passcode|pwd|pass|pw|secret|token|key|auth|cred|cookie"
-    r"|connection|connstr|jwt|_pat(?=[=:\"' ])|signature|sig|code(?==))"
-    r"(?P<rest>[\w-]{0,40})"
-    r"(?P<between>[\\\"'\]]{0,4}[ \t]{0,16}(?:=>|:=|==?|:|(?P<cell>[|\u2502]))[ \t]{0,8}"
-    r"|(?P<gap>[ \t]{1,24}(?:(?:provided|is|was|of|with):?[ ])?)"
-    # ... {"name": "PASSWORD", "type": "...", "value": "..."}, as containers are given them
-    r"|[\"']?[ ]?,?\s{1,40}(?:[\"']?[A-Za-z_]{1,20}[\"']?[ \t]?[:=][ \t]?"
-    r"[\"']?[\w -]{0,40}[\"']?,?\s{1,40}){0,3}?[\"']?[vV]alue[\"']?[ \t]{0,4}[:=][ \t]{0,4}"
-    r"|[\"'],[\"'][vV]alue[\"']:"
-    # ... its neighbour in a list, as in a command's arguments and in pairs of headers
-    r"|(?P<comma>[\"'][ ]?,\s{0,20}))",
-    re.IGNORECASE,
+# In lower case. It takes in the rest of the name, so that no name is looked at twice.
+_NAME = re.compile(
+    r"(?:pass|pw|secret|token|key|auth|cred|cookie|connection|connstr|jwt|pat(?![a-z])"
+    r"|sig(?:nature)?(?==)|code(?==))[\w-]*(?:\.[\w-]+)*"
 )
 _NAME_CHARACTERS = string.ascii_letters + string.digits + "_.-"
+# name: value, as containers and templates write their settings, with up to three more.
+_FIELD = (
+    r"[\"']?[ ]?,?\s{1,40}(?:[\"']?[A-Za-z_]{1,20}[\"']?[ \t]?[:=][ \t]?[\"']?[\w -]{0,40}"
+    r"[\"']?,?\s{1,40}){0,3}?[\"']?\w{0,20}[vV]alue[\"']?[ \t]{0,4}[:=][ \t]{0,4}"
+    r"|[\"'],[\"']\w{0,20}[vV]alue[\"']:|</[a-z]{1,20}>\s{0,40}<value>"
+)
+_BEHIND_NAME = re.compile(
+    r"(?P<sign>[\\\"'\]]{0,4}[ \t]{0,16}(?:=>|:=|==?|:|>|(?P<cell>[|\u2502]))[ \t]{0,8})"
+    rf"|(?P<field>{_FIELD})"
+    r"|(?P<gap>[ \t]{1,24})(?P<said>->[ ]|[A-Za-z]{1,20}[ \t]{2,24}"
+    r"|(?:[a-z]{1,12}[ ]){0,3}?(?:provided|is|was|of|with|used|[\w@.-]{1,40}(?=:[ ])):?[ ])?"
+    # ... its neighbour in a list, as in a command's arguments and in pairs of headers
+    r"|(?P<comma>[\"'][ ]?,\s{0,20})"
+)
+_VALUE_BEFORE_NAME = re.compile(
+    r"alue[\"']?[ ]?[:=][ ]?(?P<mark>[\"'])(?P<secret>[^\"'\n]{1,512})(?P=mark),\s{0,20}"
+    r"[\"']?(?:\w{0,20}[nN]ame|[kK]ey)[\"']?[ ]?[:=][ ]?[\"'](?P<name>[\w.-]{1,100})"
+)
 _PAIR_BEFORE = re.compile(r"[(\[][ ]?[bBuU]?([\"'])[\w.-]*\Z")
 _PAIR_BEHIND = re.compile(r"[\"'][ ]?(?:,[ ]?(?:True|False|None|\d+))?,?[ ]?[)\]]")
 _FLAG_BEFORE = re.compile(r"[bBuU]?([\"'])--[\w.-]*\Z")
@@ -59,20 +52,31 @@ _ANNOTATION = re.compile(
     r"[A-Za-z_][A-Za-z_.]{0,40}(?:\[[\w.\[\], |]{1,60}\])?(?: \| [\w.]{1,40}){0,3}"
     r"[ \t]?=[ \t]?(?=[bBuUrRfF]{0,2}[\"'])"
 )
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
 _BRACKETS_AND_QUOTES = re.compile(r"\\.|[\"'()\[\]{}]", re.DOTALL)
-_LONGEST_LIST = 4000
 _QUOTE = re.compile(r"[\"']")
 _QUOTED = re.compile(r"([\"'])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
 _QUOTED_LAST = re.compile(r"([\"'])(?P<secret>(?:\\.|(?!\1)[^\\])+)\1\s*,?\s*\Z", re.DOTALL)
 _PIECE = re.compile(r"[^\s\"'\\,;:=()\[\]{}|]{6,200}")
 _GOES_ON = re.compile(r"[^\s,;:.)\]}\"']")
-_SCHEME = re.compile(r"(?:bearer|basic|token|digest|apikey|api-key|negotiate)[ \t]+", re.I)
+_SCHEME = re.compile(
+    r"(?:bearer|basic|token|digest|apikey|api-key|negotiate|splunk)[ \t]+", re.IGNORECASE
+)
 _OPENING = re.compile(r"(?P<f>[bBuUrRfF]{0,2})(?P<mark>\\{0,3}[\"'])")
 _BARE = re.compile(
-    r"(?:[^\s\"'<,;&)}\]|\u2502]|[,;&)}\]](?![\s,;)}\]&\"']|\Z|[\w-]{1,40}=)|<(?![/a-zA-Z!]))+"
+    r"(?:[^\s\"'<,;&?)}\]|\u2502]"
+    r"|[,;&?)}\]](?![\s,;)}\]&\"']|\Z|[\w-]{1,40}=)|<(?![/a-zA-Z!]))+"
 )
 _PLACEHOLDER = re.compile(r"\{\{|\$\{|\$\(|<|%\(")
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*(?:[(\[]|\Z)")
+_PHRASE = re.compile(r"[^\W\d_]+(?:[ -](?:[^\W\d_]+|\d{1,4})){2,9}(?=[ \t]*(?:[\r\n]|\Z))")
+# What sentences have and passphrases have not.
+_SENTENCE = re.compile(
+    r"(?:^|[ -])(?:an?|and|are|as|at|be|by|can|cannot|did|do|does|for|from|has|have|if|in|is|it"
+    r"|must|no|not|of|on|only|or|should|than|that|the|this|to|too|was|will|with|your|\w+ed"
+    r"|\w+ing|characters?|digits?|days?|invalid|wrong|mismatch)(?![^ -])",
+    re.IGNORECASE,
+)
 # YAML, 8.1: a text over several lines, as far as they are indented.
 _BLOCK = re.compile(
     r"[|>][-+0-9]{0,2}[ \t]*(?:(?<=[ \t])#[^\n]{0,200})?\r?\n"
@@ -84,15 +88,17 @@ _ITEMS = re.compile(
 _FOLDER = re.compile(r"(?:[bBuUrRfF]{0,2}\\{0,3}[\"'])?[/~]")
 _MASKED = re.compile(rf"(?:[\w./-]{{1,24}}\.\.\.)?{re.escape(MASK)}")
 _IN_URL = re.compile(r"(?:x-(?:amz|goog)-)?(?:sig|signature|key|code)", re.IGNORECASE)
+_LONG_RUN = re.compile(r"[A-Za-z0-9+/]{12}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
+_CELLS = re.compile(r"[^\s|\u2502](?:[^|\u2502\n]{0,510}[^\s|\u2502])?")
 _LONGEST_VALUE = 8192
+# What a long value begins with tells what it is.
+_JUDGED = 200
+_LONGEST_LIST = 4000
 
 
-def words_in(text: str, words: Sequence[str] = _WORDS) -> list[str]:
-    """Return the words of secret names that are in the text, in whatever case."""
-    return any_of(words, _folded(text))
-
-
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Return the text in lower case, with every character in its place."""
     lowered = text.lower()
     if len(lowered) != len(text):  # one character became two
@@ -100,39 +106,28 @@ def _folded(text: str) -> str:
     return lowered
 
 
-def _places(text: str) -> list[int]:
-    """Return where `_WORDS` are in the text, in order."""
-    lowered = _folded(text)
-    places: list[int] = []
-    for word in any_of(_WORDS, lowered):
-        place = lowered.rfind(word)
-        while place >= 0:
-            places.append(place)
-            place = lowered.rfind(word, 0, place + len(word) - 1)
-    places.sort()
-    return places
-
-
-def without_assignments(text: str) -> tuple[str, int]:
-    """Return the text without the values of secret names, and how many there were."""
+def named_spans(text: str) -> Iterator[Span]:
+    """Yield where values of secret names stand."""
     search = _Search(text)
-    count = 0
-    pieces: list[str] = []
-    done = position = 0
-    for place in _places(text):
-        match = _ASSIGNMENT.match(text, place) if place >= position else None
-        if match is None:
+    done = 0
+    # Logs repeat themselves: what was innocent between the same words still is.
+    innocent: set[tuple[str, int]] = set()
+    for name in _NAME.finditer(folded(text)):
+        start, end = name.span()
+        if end <= done:
             continue
-        position = match.end("word")
-        found = search.value(match)
-        if found is None or found[0] < done:
+        begin = max(0, start - 70)
+        context = text[begin : end + 2 * _JUDGED], start - begin
+        if context in innocent:
             continue
-        start, end = found
-        count += 1
-        pieces += (text[done:start], MASK)
-        done = position = end
-    pieces.append(text[done:])
-    return "".join(pieces), count
+        if found := search.value(start, end):
+            yield Span(*found, "named value")
+            done = found[1]
+        elif not search.looked_far and len(innocent) < 1000:
+            innocent.add(context)
+    for pair in _VALUE_BEFORE_NAME.finditer(text) if "alue" in text else ():
+        if is_secret(presumed_secrecy(pair["name"]), pair["secret"]) and MASK not in pair[0]:
+            yield Span(pair.start("secret"), pair.end("secret"), "named value")
 
 
 class _Search:
@@ -142,95 +137,137 @@ class _Search:
         self._text = text
         # Up to here, no bracket holds anything secret.
         self._harmless = 0
+        # Where the last value without quotation marks ends, as those do that begin within it.
+        self._bare_end = 0
+        # Whether more was looked at than `_JUDGED` characters behind the last name.
+        self.looked_far = False
 
-    def value(self, match: re.Match[str]) -> tuple[int, int] | None:
-        """Return where the secret stands that a name announces, or None."""
-        text, start = self._text, match.start("word")
-        before = text[max(0, start - 64) : start]
-        lead = before[len(before.rstrip(_NAME_CHARACTERS)) :]
-        name = lead.rpartition(".")[2] + match["word"] + match["rest"]
-        secrecy = secrecy_of(name)
-        between, position = match["between"], match.end()
-        before_name = text[max(0, start - len(lead) - 4) : start - len(lead)]
-        if name.lower() == "key" and before_name.lower() == "api ":
-            secrecy = "if-random"
-        if not secrecy:
-            if before_name[-1:] not in ("?", "&", ";") or not _IN_URL.fullmatch(name):
-                return None
-            secrecy = "if-random"
-        if between == ":" == before_name[-1:]:  # arn:aws:secretsmanager:...:secret:name
+    def value(self, start: int, end: int) -> tuple[int, int] | None:
+        """Return where the secret stands that the name around ``start`` announces, or None."""
+        text = self._text
+        self.looked_far = False
+        behind = _BEHIND_NAME.match(text, end)
+        if behind is None:
             return None
-        if match["comma"]:
-            return _neighbour(text, match, name, secrecy)
-        if match["gap"] and not lead.startswith("--"):
-            return self._told(position, secrecy)
-        if annotation := _ANNOTATION.match(text, position) if ":" in between else None:
+        before = text[max(0, start - 64) : start]
+        start -= len(before) - len(before.rstrip(_NAME_CHARACTERS))
+        name, before = text[start:end], text[max(0, start - 4) : start]
+        secrecy = presumed_secrecy(name)
+        if before[-1:] in ("?", "&", ";") and _IN_URL.fullmatch(name):
+            secrecy = "if-random"
+        elif secrecy == "if-opaque" and before[-1:] == " " and before[-2:-1].isalnum():
+            secrecy = "if-random" if before.lower() == "api " else ""  # cache key: ...
+        sign = behind["sign"]
+        # arn:aws:secretsmanager:...:secret:name
+        if not secrecy or sign == ":" == before[-1:]:
+            return None
+        if behind["comma"]:
+            return self._neighbour(start, behind, name, secrecy)
+        position = behind.end()
+        if behind["gap"]:
+            if not name.startswith("--"):
+                return None if before[-1:] == "=" else self._told(position, secrecy)
+            position = behind.end("gap")
+        if behind["cell"]:
+            return self._cell(position, secrecy)
+        if sign and ":" in sign and (annotation := _ANNOTATION.match(text, position)):
             position = annotation.end()
         if _MASKED.match(text, position):
             return None
+        self.looked_far = True
         if (block := _indented_below(text, position)) is not None:
-            if secrecy == "if-random" and not _holds_random(text[slice(*block)]):
-                return None
-            return None if _MASKED.fullmatch(text[slice(*block)]) else block
-        if items := _ITEMS.match(text, position) if between.endswith(":") else None:
-            found = next((it for it in items["items"].split() if is_secret(secrecy, it)), None)
-            at = text.find(found, items.start("items")) if found else -1
-            return (at, items.end("items") - 1) if at >= 0 else None
+            shown = text[slice(*block)]
+            secret = secrecy == "any-text" or _holds_random(shown)
+            return block if secret and not _MASKED.fullmatch(shown) else None
+        if (items := _ITEMS.match(text, position)) and sign and sign.endswith(":"):
+            for item in re.finditer(r"[^\s-]\S+", items["items"]):
+                if is_secret(secrecy, item[0]):
+                    return items.start("items") + item.start(), items.end("items") - 1
+            return None
         if text[position : position + 1] in _CLOSING and not _PLACEHOLDER.match(text, position):
             if position < self._harmless:
                 return None
-            listed = self._inside_brackets(position, name, secrecy)
-            if listed != _NO_LIST:
+            if (listed := self._inside_brackets(position, name, secrecy)) != _NO_LIST:
                 return listed
+        self.looked_far = False
         if name.lower() in ("pwd", "oldpwd") and _FOLDER.match(text, position):
             return None
         if opening := _OPENING.match(text, position):
-            end = _closing(text, opening.end(), opening["mark"])
-            begin = _past_scheme(text, opening.end(), end)
-            if "f" in opening["f"].lower() and "{" in text[begin:end]:
-                return None
-            secret = text[begin:end]
-            return (begin, end) if is_secret(secrecy, secret) else None
-        whole_line = name.lower().lstrip("-").endswith(("authorization", "cookie"))
-        if whole_line and ":" in between:
-            if position < self._harmless:
-                return None
-            begin = _past_scheme(text, position)
-            end = _line_end(text, begin)
-            while end > begin and text[end - 1] in " \t\"'":
-                end -= 1
-            if _holds_random(text[begin:end]):
-                return begin, end
-            self._harmless = end
-            return None
-        return self._bare(position, secrecy, name, between, before_name)
+            return self._quoted(opening, secrecy)
+        if name.lower().lstrip("-").endswith(("authorization", "cookie")) and ":" in (
+            sign or ""
+        ):
+            return self._header(position)
+        return self._bare(position, secrecy, name, sign or "", before)
 
-    def _bare(
-        self, position: int, secrecy: Secrecy, name: str, between: str, before_name: str
-    ) -> tuple[int, int] | None:
-        """Return where a value without quotation marks stands."""
+    def _quoted(self, opening: re.Match[str], secrecy: Secrecy) -> tuple[int, int] | None:
+        """Return where a value in quotation marks stands, if it is secret."""
+        text = self._text
+        end = _closing(text, opening.end(), opening["mark"])
+        begin = _past_scheme(text, opening.end(), end)
+        if "f" in opening["f"].lower() and "{" in text[begin:end]:
+            return None
+        return (begin, end) if is_secret(secrecy, text[begin:end]) else None
+
+    def _header(self, position: int) -> tuple[int, int] | None:
+        """Return where the value of a header stands, which takes up the line."""
+        self.looked_far = True
+        if position < self._harmless:
+            return None
         text = self._text
         begin = _past_scheme(text, position)
-        bare = _BARE.match(text, begin, begin + _LONGEST_VALUE)
-        if bare is None:
-            return None
-        end = bare.end()
-        while end > begin and text[end - 1] in ".:":
+        end = _line_end(text, begin)
+        while end > begin and text[end - 1] in " \t\"'":
             end -= 1
-        secret = text[begin:end]
+        if _holds_random(text[begin:end]):
+            return begin, end
+        self._harmless = end
+        return None
+
+    def _cell(self, position: int, secrecy: Secrecy) -> tuple[int, int] | None:
+        """Return where the first secret stands in the rest of a table's row."""
+        text = self._text
+        cells = _CELLS.finditer(text, position, _line_end(text, position, 1000))
+        for cell in islice(cells, 4):
+            if is_secret(secrecy, cell[0]) and not _MASKED.match(cell[0]):
+                if secrecy == "any-text" and is_word(cell[0]) and cell.start() > position:
+                    continue
+                return cell.span()
+        return None
+
+    def _run(self, position: int) -> tuple[int, int]:
+        """Return where a value without quotation marks stands."""
+        text = self._text
+        if position >= self._bare_end:
+            bare = _BARE.match(text, position, position + _LONGEST_VALUE)
+            self._bare_end = bare.end() if bare else position
+        end = self._bare_end
+        while end > position and text[end - 1] in ".:":
+            end -= 1
+        return position, end
+
+    def _bare(
+        self, position: int, secrecy: Secrecy, name: str, sign: str, before: str
+    ) -> tuple[int, int] | None:
+        """Return where a secret value without quotation marks stands."""
+        text = self._text
+        begin, end = self._run(_past_scheme(text, position))
+        secret = text[begin : min(end, begin + _JUDGED)]
+        if secrecy == "any-text" and sign and (phrase := _PHRASE.match(text, begin)):
+            return None if _SENTENCE.search(phrase[0]) else phrase.span()
         if not is_secret(secrecy, secret) or _MASKED.match(secret):
             return None
         if secret.rpartition(".")[2].lower() == name.lower():
             return None
         if secrecy == "any-text" and not is_random(secret):
             # An argument or an attribute in a line of code, the next word of a sentence.
-            code = before_name[-1:] in ("(", " ") or text[end : end + 1] in (")", ",", "(", "[")
+            code = before[-1:] in ("(", " ") or text[end : end + 1] in (")", ",", "(", "[")
             named = "_" in secret or "." in secret or secret.lower() == name.lower()
             if _IDENTIFIER.match(secret) and (code or named) and is_word(secret):
                 return None
             if secret.isdigit() and len(secret) < 4:
                 return None
-            if ":" in between and text[end : end + 1] not in ("", "\n", "\r", ","):
+            if ":" in sign and text[end : end + 1] not in ("", "\n", "\r", ","):
                 return None
         return begin, end
 
@@ -238,19 +275,44 @@ class _Search:
         """Return where a value stands that a sentence or a table names, if it is random."""
         text = self._text
         opening = _OPENING.match(text, position)
-        begin = opening.end() if opening else position
-        end = _closing(text, begin, opening["mark"]) if opening else position
-        if not opening and (bare := _BARE.match(text, position, position + _LONGEST_VALUE)):
-            end = bare.end()
-            while end > begin and text[end - 1] in ".:":
-                end -= 1
+        if opening:
+            begin, end = opening.end(), _closing(text, opening.end(), opening["mark"])
+        else:
+            begin, end = self._run(position)
         secret = text[begin:end]
-        if opening and "f" in opening["f"].lower() and "{" in secret:
-            return None
-        least = 8 if opening else 20
+        least = 8 if secrecy == "any-text" else 16 if opening else 20
         if len(secret) < least or "(" in secret or "=" in secret.rstrip("="):
             return None
-        return (begin, end) if is_secret(secrecy, secret) and is_random(secret) else None
+        if "{" in secret or _UUID.fullmatch(secret) or not is_random(secret):
+            return None
+        # The names of Kubernetes' objects are random to some degree.
+        if secrecy != "any-text" and not _LONG_RUN.search(secret):
+            return None
+        return (begin, end) if is_secret(secrecy, secret) else None
+
+    def _neighbour(
+        self, start: int, behind: re.Match[str], name: str, secrecy: Secrecy
+    ) -> tuple[int, int] | None:
+        """Return where the secret stands that is in a list beside its name, or None."""
+        text = self._text
+        opening = _OPENING.match(text, behind.end())
+        if opening is None:
+            return None
+        begin, end = opening.end(), _closing(text, opening.end(), opening["mark"])
+        before, secret = text[max(0, start - 6) : start] + name, text[begin:end]
+        if "f" in opening["f"].lower() and "{" in secret:
+            return None
+        flag = _FLAG_BEFORE.search(before)
+        pair = flag or _PAIR_BEFORE.search(before)
+        if pair is None or pair[1] != behind["comma"][0] or secret[:1] in ("", "-"):
+            return None
+        if not flag:
+            # Columns and their types, steps and their estimators come in pairs, too.
+            header = _HEADER.fullmatch(name) and " " in secret
+            if not _PAIR_BEHIND.match(text, end) or not (header or is_random(secret)):
+                return None
+        begin = _past_scheme(text, begin, end)
+        return (begin, end) if is_secret(secrecy, text[begin:end]) else None
 
     def _inside_brackets(
         self, position: int, name: str, secrecy: Secrecy
@@ -267,7 +329,8 @@ class _Search:
         if _MASKED.fullmatch(inner.strip()):
             return None
         closed = text[end : end + 1] == _CLOSING[text[position]]
-        if closed and not inner.strip() and not _GOES_ON.match(text, end + 1):
+        goes_on = not inner.strip() and _GOES_ON.match(text, end + 1)
+        if closed and not inner.strip() and not goes_on:
             return None
         if not closed and not _QUOTE.search(inner, 0, 200) and not _holds_random(inner[:400]):
             self._harmless = position + 1 + min(len(inner), 400)
@@ -282,14 +345,17 @@ class _Search:
         if _holds_random(inner.replace(MASK, "")):
             return position + 1, end
         self._harmless = end
-        if not closed or (not inner.strip() and _GOES_ON.match(text, end + 1)):
+        if not closed or goes_on:
             return _NO_LIST
         texts = [found[1] for found in _QUOTED.findall(inner)]
         # Names of secrets are what the reader needs.
         told = secrecy == "any-text" and ":" not in inner and texts
-        if told and not all(is_empty(it) or secrecy_of(it) or it == MASK for it in texts):
+        if told and not all(is_empty(it) or presumed_secrecy(it) or it == MASK for it in texts):
             return position + 1, end
         return None
+
+
+_NO_LIST = (-1, -1)
 
 
 def _holds_random(text: str) -> bool:
@@ -321,40 +387,7 @@ def _indented_below(text: str, position: int) -> tuple[int, int] | None:
             if len(line) - len(line.lstrip(" \t")) <= margin:
                 break
             end = begin + len(line)
-    while text[end - 1] in " \t\r":
-        end -= 1
-    return start, end
-
-
-def _neighbour(
-    text: str, match: re.Match[str], name: str, secrecy: Secrecy
-) -> tuple[int, int] | None:
-    """Return where the secret stands that is in a list beside its name, or None."""
-    before = text[max(0, match.start("word") - 70) : match.start("word")]
-    opening = _OPENING.match(text, match.end())
-    if opening is None:
-        return None
-    begin = opening.end()
-    end = _closing(text, begin, opening["mark"])
-    secret = text[begin:end]
-    if "f" in opening["f"].lower() and "{" in secret:
-        return None
-    flag = _FLAG_BEFORE.search(before)
-    pair = flag or _PAIR_BEFORE.search(before)
-    if pair is None or pair[1] != match["comma"][0] or not secret or secret.startswith("-"):
-        return None
-    if not flag:
-        if not _PAIR_BEHIND.match(text, end):
-            return None
-        # Columns and their types, steps and their estimators come in pairs, too.
-        if not is_random(secret) and not (_HEADER.fullmatch(name) and " " in secret):
-            return None
-    begin = _past_scheme(text, begin, end)
-    return (begin, end) if is_secret(secrecy, text[begin:end]) else None
-
-
-_CLOSING = {"(": ")", "[": "]", "{": "}"}
-_NO_LIST = (-1, -1)
+    return start, start + len(text[start:end].rstrip())
 
 
 def _matching(text: str, position: int) -> int:
@@ -384,18 +417,9 @@ def _closing(text: str, position: int, mark: str) -> int:
     line = text.find("\n", position, limit)
     stop = line if line >= 0 else limit
     at = text.find(mark, position, stop)
-    while at > 0 and len(mark) == 1 and _escaped(text, at, position):
+    while at > 0 and len(mark) == 1 and _ESCAPED.search(text, max(position, at - 64), at):
         at = text.find(mark, at + 1, stop)
     return at if at >= 0 else stop
-
-
-def _escaped(text: str, at: int, start: int) -> bool:
-    backslashes = 0
-    while at - 1 - backslashes >= start and text[at - 1 - backslashes] == "\\":
-        backslashes += 1
-        if backslashes > 64:
-            break
-    return backslashes % 2 == 1
 
 
 def _line_end(text: str, position: int, most: int = _LONGEST_VALUE) -> int:

@@ -44,6 +44,10 @@ _ADDRESS = re.compile(
     r"arn:|[A-Za-z][A-Za-z0-9+.-]{1,20}://|[~.]{0,2}[/\\](?=[\w.-]+[/\\.])|[A-Za-z]:\\"
     r"|[\w.+-]+@[\w-]+\.\w|\S*\.(?:py|ya?ml|json|pem|key|txt|cfg|ini|toml|parquet|pkl|onnx)\Z"
 )
+# Base64 may begin with a slash and hold more of them.
+_UNLIKE_PATH = re.compile(
+    r"\A(?=/)[^.:-]*(?=[A-Za-z]*[0-9][A-Za-z]*[0-9]?[A-Z])[A-Za-z0-9+]{20}"
+)
 _CALL = re.compile(r"[A-Za-z_][\w.]*[(\[]|\(|lambda\b|await\b|[fF][\"']")
 _NAMED_NUMBER = re.compile(
     r"(?:oauth|sha|hs|rs|es|ps|md|utf|base|http|u?int|float|ed|aes|tls|ipv|py|python|gpt|bert"
@@ -60,11 +64,13 @@ _WITH_NUMBER = re.compile(
 _HARD = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}", re.IGNORECASE)
 _LONGEST_WORD = 24
 _SHORTEST = 6
+# What a long value begins with tells what it is.
+_JUDGED = 160
 
 
 def is_empty(value: str) -> bool:
     """Whether it stands in a secret's place without being one: ``<token>``, ``expired``."""
-    text = value.strip(" \t\r\n\"'`,;.:)]}")
+    text = value[:_JUDGED].strip(" \t\r\n\"'`,;.:)]}")
     return (
         not text
         or text.lower() in _SAYS
@@ -78,13 +84,15 @@ def is_word(value: str) -> bool:
     return bool(_CALL.match(value)) or not _odd_parts(value)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def is_random(value: str) -> bool:
     """Whether a value looks made by a machine, or chosen to be hard to guess."""
-    value = value[:512]
+    value = value[:_JUDGED]
     if len(value) < _SHORTEST or is_empty(value) or _NUMBER.match(value):
         return False
-    if _ADDRESS.match(value) or _CALL.match(value) or _NAMED_NUMBER.match(value):
+    if _ADDRESS.match(value) and not _UNLIKE_PATH.search(value):
+        return False
+    if _CALL.match(value) or _NAMED_NUMBER.match(value):
         return False
     if any(map(str.isspace, value)):
         return any(len(word) >= 16 and is_random(word) for word in value.split()[:40])

@@ -8,9 +8,9 @@ from typing import Literal
 
 from .looks import is_empty, is_random
 
-__all__ = ["Secrecy", "is_secret", "secrecy_of"]
+__all__ = ["Secrecy", "is_secret", "presumed_secrecy", "secrecy_of"]
 
-Secrecy = Literal["", "if-random", "any-text"]
+Secrecy = Literal["", "if-opaque", "if-random", "any-text"]
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ _MADE_ENDINGS = ("token", "tokens", "secret", "secrets", "apikey", "apikeys", "k
 # "key_states" is none of ours, "api_key_prod" and "secret_value" are.
 _ANYWHERE = _words(
     "password passwd passphrase secret credential apikey accesskey privatekey secretkey "
-    "connectionstring connstr"
+    "accountkey connectionstring connstr"
 )
 _LAST = frozenset(
     _words(
@@ -63,7 +63,8 @@ _OPEN_KEYS = frozenset(
         "translation hot by search document doc input output query metadata tag attr json "
         "param option registry pipeline step run artifact type batch id shard cluster "
         "sequence version resource item sharding gpg sort num hub distribution clustering "
-        "known surrogate candidate left right i18n dict yaml mon tur don whis joc"
+        "known surrogate candidate left right i18n dict yaml mon tur don whis joc checkpoint "
+        "ckpt random rng prng"
     )
 )
 _OPEN_TOKENS = frozenset(_words("next page continuation pagination cursor resume sync"))
@@ -77,6 +78,7 @@ _LOGINS = frozenset(
 
 # A file, or the variable that holds it.
 _NO_PASSWORD = re.compile(r"\.{0,2}/[\w.-]+/|\.{1,2}/|~/|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
+_OPAQUE = re.compile(r"[A-Za-z0-9+_]{20,512}={0,2}")
 
 
 @lru_cache(maxsize=2048)
@@ -88,7 +90,7 @@ def secrecy_of(name: str) -> Secrecy:
 
     Returns:
         "any-text" for passwords, which may be any word; "if-random" where a value that looks
-        random is secret; "" for all others.
+        random is secret, "if-opaque" where only a long one is; "" for all others.
     """
     words = [word.lower() for word in _WORD_BREAK.split(name[-200:]) if word]
     while len(words) > 1 and (words[-1] in _LAST or words[-1].isdigit()):
@@ -101,8 +103,8 @@ def secrecy_of(name: str) -> Secrecy:
     last, before = words[-1], words[:-1]
     if last.endswith(("password", "passwd", "passphrase")) or last in _CHOSEN:
         return "any-text"
-    if last in ("pass", "passw") and (not before or not _LOGINS.isdisjoint(before)):
-        return "any-text" if before else ""
+    if last in ("pass", "passw"):
+        return "if-random" if _LOGINS.isdisjoint(before) else "any-text"
     if last in ("key", "keys"):
         return "if-random" if before and _OPEN_KEYS.isdisjoint(before[-1:]) else ""
     if last in ("token", "tokens"):
@@ -116,6 +118,11 @@ def secrecy_of(name: str) -> Secrecy:
     return ""
 
 
+def presumed_secrecy(name: str) -> Secrecy:
+    """Return what a name says beside its value, where a lone "key" may be that of a door."""
+    return secrecy_of(name) or ("if-opaque" if name.lower() == "key" else "")
+
+
 def is_secret(secrecy: Secrecy, value: str) -> bool:
     """Whether a value that was written down as such is secret under its name.
 
@@ -127,4 +134,6 @@ def is_secret(secrecy: Secrecy, value: str) -> bool:
         return False
     if secrecy == "any-text":
         return not _NO_PASSWORD.match(value)
+    if secrecy == "if-opaque" and not _OPAQUE.fullmatch(value):
+        return False
     return is_random(value)

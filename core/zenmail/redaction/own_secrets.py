@@ -7,16 +7,16 @@ import html
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
 from .names import is_secret, secrecy_of
+from .spans import MASK, Span
 
-__all__ = ["MASK", "OwnSecrets", "environment_secrets", "own_secrets"]
+__all__ = ["OwnSecrets", "own_secrets", "process_secrets", "remember_secrets"]
 
-MASK: Final = "[redacted]"
 _SHORTEST = 4
 _LONGEST_WORD = 8
 
@@ -36,9 +36,15 @@ class OwnSecrets(NamedTuple):
         """Return the forms that are in the text."""
         return [form for form in self.forms if form in text]
 
-    def without(self, text: str) -> tuple[str, int]:
-        """Return the text without the secrets, in whatever form, and how many there were."""
-        return self.pattern.subn(MASK, text) if self.forms_in(text) else (text, 0)
+    def spans(self, text: str) -> Iterator[Span]:
+        """Yield where the secrets stand, in whatever form."""
+        if self.forms_in(text):
+            for found in self.pattern.finditer(text):
+                yield Span(found.start(), found.end(), "known value")
+
+    def without(self, text: str) -> str:
+        """Return the text without the secrets, in whatever form."""
+        return self.pattern.sub(MASK, text) if self.forms_in(text) else text
 
 
 @lru_cache(maxsize=16)
@@ -62,11 +68,28 @@ def _expression(form: str) -> str:
     return rf"{found}(?!\w)" if re.search(r"\w\Z", form) else found
 
 
-def environment_secrets() -> tuple[str, ...]:
-    """Return the secrets that this process was given in its environment."""
+_remembered: dict[str, None] = {}
+_MOST_REMEMBERED = 200
+
+
+def remember_secrets(values: Mapping[str, str]) -> None:
+    """Keep values by name that this process has read from a store of secrets out of mails.
+
+    Those whose names or looks do not say that they are secret, such as a user's name, are
+    not kept.
+    """
+    for name, value in values.items():
+        if is_secret(secrecy_of(name) or "if-random", value):
+            _remembered[value] = _remembered.pop(value, None)
+    for value in list(_remembered)[:-_MOST_REMEMBERED]:
+        del _remembered[value]
+
+
+def process_secrets() -> tuple[str, ...]:
+    """Return the secrets this process was given in its environment, and those it has read."""
     named = [name for name in os.environ if secrecy_of(name)]
-    given = [(name, os.environ.get(name, "")) for name in named]
-    return tuple([value for name, value in given if is_secret(secrecy_of(name), value)])
+    given = [(secrecy_of(name), os.environ.get(name, "")) for name in named]
+    return (*(value for secrecy, value in given if is_secret(secrecy, value)), *_remembered)
 
 
 def _forms(secret: str) -> Iterator[str]:

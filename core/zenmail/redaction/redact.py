@@ -1,8 +1,8 @@
 """Secrets taken out of the texts of an alert before they are rendered.
 
-Four nets: known secrets, in every form in which they turn up; logins in commands and
-addresses; tokens of known formats; and values that look secret under a name that says
-so. Every search is linear in the text.
+Four nets: known secrets, in every form in which they turn up; tokens of known formats; what
+logs in, in commands and addresses; and values that look secret under a name that says so. Each
+is linear in the text and only tells where secrets stand; all are then taken out in one go.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from .assignments import without_assignments, words_in
-from .formats import holds_tokens, without_tokens
-from .own_secrets import MASK, own_secrets
-from .shapes import KEY_CLUE, SHAPES, any_of, clues_in, without_private_keys
+from .assignments import CLUES, folded, named_spans
+from .logins import login_spans, logins_in
+from .own_secrets import own_secrets
+from .spans import MASK, Span, without
+from .tokens import holds_tokens, token_spans
 
 __all__ = ["MASK", "Redactor"]
 
@@ -49,42 +50,50 @@ class Redactor:
             return [self.text(texts[0])]
         # Most hold nothing secret: one search of them all costs far less than one of each.
         whole = "\n".join(texts)
-        found = self._own.forms_in(whole)
-        words: list[str] = []
-        if self.shapes:
-            found += clues_in(whole)
-            words = words_in(whole)
-        tokens = self.shapes and holds_tokens(whole)
-        if not (found or words or tokens):
+        own, (names, logins, tokens) = self._own.forms_in(whole), self._nets(whole)
+        if not (own or names or logins or tokens):
             return texts
-        return [
-            self._text(text, tokens=tokens)
-            if tokens or any_of(found, text) or (words and words_in(text, words))
-            else text
-            for text in texts
-        ]
+        safe: list[str] = []
+        for text in texts:
+            lowered = folded(text) if names else ""
+            its_names = [name for name in names if name in lowered]
+            its_logins = [login for login in logins if login in text]
+            if its_names or its_logins or tokens or any(form in text for form in own):
+                text = self._text(text, its_names, its_logins, tokens)
+            safe.append(text)
+        return safe
 
     def text(self, text: str) -> str:
         """Return the text without its secrets."""
-        return self._text(text, tokens=self.shapes and holds_tokens(text)) if text else text
+        return self._text(text, *self._nets(text)) if text else text
 
-    def _text(self, text: str, *, tokens: bool) -> str:
-        text = self._count(self._own.without(text), "known value")
+    def _nets(self, text: str) -> tuple[list[str], list[str], bool]:
+        """Return the names and marks that are in a text, and whether tokens are."""
         if not self.shapes:
-            return text
-        if clues := clues_in(text):
-            if KEY_CLUE in clues:
-                text = self._count(without_private_keys(text), "private key")
-            for shape in SHAPES:
-                if not clues.isdisjoint(shape.clues):
-                    text = self._count(shape.without(text), "login")
+            return [], [], False
+        lowered = folded(text)
+        names = [name for name in CLUES if lowered.rfind(name) >= 0]
+        return names, logins_in(text), holds_tokens(text)
+
+    def _text(self, text: str, names: list[str], logins: list[str], tokens: bool) -> str:
+        spans: list[Span] = [*self._own.spans(text)]
         if tokens:
-            text = self._count(without_tokens(text), "token")
-        return self._count(without_assignments(text), "named value")
+            spans += token_spans(text)
+        if logins:
+            spans += login_spans(text, logins)
+        if names:
+            spans += named_spans(text)
+        if not spans:
+            return text
+        text, taken = without(text, spans)
+        for span in taken:
+            self._count(span.kind)
+        return text
 
     def masked(self) -> str:
         """Count a value that is secret as a whole and return the mask in its place."""
-        return self._count((MASK, 1), "named value")
+        self._count("named value")
+        return MASK
 
     def summary(self) -> str:
         """Return of which kinds the secrets were and where, for a reader."""
@@ -95,11 +104,8 @@ class Redactor:
         places = f" (in {', '.join(self._places)})" if self._places else ""
         return ", ".join(kinds) + places
 
-    def _count(self, found: tuple[str, int], kind: str) -> str:
-        text, count = found
-        if count:
-            self.count += count
-            self._kinds[kind] += count
-            if self.place:
-                self._places[self.place] = None
-        return text
+    def _count(self, kind: str) -> None:
+        self.count += 1
+        self._kinds[kind] += 1
+        if self.place:
+            self._places[self.place] = None

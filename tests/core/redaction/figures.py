@@ -51,18 +51,22 @@ def filled(template: str, seed: str) -> tuple[str, list[str]]:
 
 def half(items: list[Any], which: str) -> list[Any]:
     """Return the odd lines, the even ones, or all."""
-    return {"odd": items[::2], "even": items[1::2], "all": items}[which]
+    return {"odd": items[::2], "even": items[1::2]}.get(which, items)
+
+
+def _read(name: str, which: str) -> str:
+    return (CORPUS / ("unseen" if which == "unseen" else "") / name).read_text("utf-8")
 
 
 def lines(name: str, which: str) -> list[str]:
     """Return the lines of a file of the corpus."""
-    text = (CORPUS / name).read_text(encoding="utf-8")
+    text = _read(name, which)
     return half([line.replace("\\n", "\n") for line in text.split("\n") if line.strip()], which)
 
 
 def pairs(name: str, which: str) -> list[tuple[str, Any]]:
     """Return the parameters of a file of the corpus."""
-    return half([tuple(pair) for pair in json.loads((CORPUS / name).read_text("utf-8"))], which)
+    return half([tuple(pair) for pair in json.loads(_read(name, which))], which)
 
 
 def _left(text: str, secrets: list[str]) -> bool:
@@ -138,7 +142,7 @@ def main() -> None:
         found, total = list(count(which)), len(read(name, which))
         print(f"{title}: {len(found)} of {total} ({len(found) / total:.1%})")
         if "-v" in sys.argv:
-            print(*(f"    {item}" for item in found), sep="\n")
+            print(*("    " + item.replace("\n", "\\n") for item in found), sep="\n")
 
 
 if __name__ == "__main__":

@@ -233,3 +233,9 @@ def test_what_shapes_left_of_an_indented_text_goes() -> None:
     """That its beginning is redacted already saves no line of it."""
     text = "password: |\n  own-secret-1 and more\n  hunter2\nuser: ada"
     assert Redactor(["own-secret-1"]).text(text) == "password: |\n  [redacted]\nuser: ada"
+
+
+def test_a_name_is_judged_though_another_one_shares_its_surroundings() -> None:
+    """An innocent name does not hide a secret one in the same short text."""
+    safe = Redactor().text("credentials:\n  token: S9VhQt1n0dU0bWHPybdb")
+    assert safe == "credentials:\n  token: [redacted]"

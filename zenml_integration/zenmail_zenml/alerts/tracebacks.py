@@ -46,7 +46,8 @@ def last_line(traceback: str) -> str:
     lines = [line for line in traceback.strip().splitlines() if line.strip()]
     after = [index for index, line in enumerate(lines) if line.startswith(" ")]
     rest = lines[after[-1] + 1 :] if after else lines
-    return rest[0] if rest else (lines[-1] if lines else "")
+    # ZenML 0.94.1 leaves out the line of the exception itself.
+    return rest[0] if rest else ""
 
 
 def user_traceback(error: BaseException) -> str:

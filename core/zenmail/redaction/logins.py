@@ -1,0 +1,242 @@
+"""What logs in without a name beside it: private keys, passwords in addresses and commands."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from .looks import is_empty
+from .spans import MASK, Span
+
+__all__ = ["login_spans", "logins_in"]
+
+
+class Login(NamedTuple):
+    """A way to log in.
+
+    Attributes:
+        clues: Texts of which one stands wherever the login does, separated by spaces.
+        pattern: The login; its group "secret" is what is taken out.
+        holds: Whether a match is one in fact.
+    """
+
+    clues: str
+    pattern: str
+    holds: Callable[[re.Match[str]], bool] = bool
+
+
+class Command(NamedTuple):
+    """What a program is given to log in with.
+
+    Attributes:
+        program: What its name begins with, or "login" for commands such as ``docker login``.
+        option: What precedes the secret. "~" stands for what separates an option from its
+            value, "@" for where a quotation mark may open.
+    """
+
+    program: str
+    option: str
+
+
+def _is_basic(match: re.Match[str]) -> bool:
+    """Whether it is base64 of ``user:password`` (RFC 7617)."""
+    value = match["secret"]
+    try:
+        return b":" in base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _is_mixed(match: re.Match[str]) -> bool:
+    value = match["secret"]
+    return any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+
+
+def _is_database(match: re.Match[str]) -> bool:
+    before = match.string[max(0, match.start() - 40) : match.start()]
+    return _DATABASE.search(before) is not None
+
+
+_PRIVATE = "PRIVATE"
+_LONGEST_KEY = 8192
+_DATABASE = re.compile(
+    r"(?i:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|snowflake"
+    r"|clickhouse|redshift)(?:\+\w{1,30})?\Z"
+)
+_QUOTED = (
+    r"(?P<mark>\\?[\"'])"
+    r"(?P<secret>(?:''|(?!(?P=mark))(?:\\[^\n]|[^\\\n])){1,512})(?P=mark)"
+)
+# What is called with a text as its last argument.
+_LAST_QUOTED = (
+    r"\((?:[^()\n]|\([^()\n]{0,100}\)){0,300}?,\s{0,20}(?:password[ ]?=[ ]?)?[bBfFuUrR]?"
+    + _QUOTED
+    + r"[ ]?,?\s{0,20}\)"
+)
+_LOGINS = (
+    Login(
+        _PRIVATE,
+        r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z))",
+    ),
+    Login(
+        "earer EARER",
+        r"(?i:(?<![a-z])bearer[ \t]+)(?P<secret>[\w.~+/-]{8,}=*)",
+        lambda match: len(match["secret"]) >= 24 or _is_mixed(match),
+    ),
+    Login(
+        "asic ASIC",
+        r"(?i:(?<![a-z])basic[ \t]+)(?P<secret>[A-Za-z0-9+/_-]{6,}={0,2})",
+        _is_basic,
+    ),
+    # In the addresses of databases, passwords hold any character.
+    Login(
+        "://",
+        r"://[^\s:@/\"'<>]{0,256}:(?P<secret>[^\s/\"'<>][^\s\"'<>]{0,511})@",
+        _is_database,
+    ),
+    Login("://", r"://[^\s:@/?#\"'<>]{0,256}:(?P<secret>[^\s/?#\"'<>]{1,512})@"),
+    Login("://", r"://(?P<secret>[^\s:@/?#\"'<>]{16,256})@", _is_mixed),
+    Login(
+        "login",
+        r"(?:machine[ \t]{1,4}(?:localhost|[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})|default)\s{1,9}"
+        r"login\s{1,9}\S{1,256}\s{1,9}(?:account\s{1,9}\S{1,256}\s{1,9})?password\s{1,9}"
+        r"(?P<secret>\S{1,512})",
+    ),
+    Login("Auth(", r"(?:Basic|Digest|Proxy)Auth" + _LAST_QUOTED),
+    Login(
+        ".login(",
+        r"\.login" + _LAST_QUOTED,
+        lambda match: not match["secret"].startswith(("/", "http://", "https://")),
+    ),
+    Login("Secret", r"Secret(?:Str|Bytes)\(\s{0,20}[bBfFuUrR]?" + _QUOTED),
+    Login("<Cookie", r"<Cookie [^\s=>]{1,256}=(?P<secret>[^\s>]{1,4096})"),
+    Login(
+        "DENTIFIED dentified ASSWORD assword",
+        r"(?:IDENTIFIED (?:WITH \S{1,64} )?BY"
+        r"|(?i:(?:create|alter) (?:user|role) [^\n]{1,200}?"
+        r"(?:identified (?:with \S{1,64} )?by|password))) (?i:password )?" + _QUOTED,
+    ),
+)
+_ARGUMENT = r"[^\s\"'\\,;|&<>$-][^\s\"'\\;|&]{0,511}"
+_COMMANDS = (
+    Command("curl", r"-[A-Za-z]{0,6}[uU]~?@[^\s:\"'/]{0,256}:(?!//)"),
+    Command("curl", r"--(?:proxy-)?user~@[^\s:\"'/]{0,256}:(?!//)"),
+    Command("curl", r"(?:--(?:proxy-)?cert|-E)~@[^\s:\"']{1,256}:(?![/\\])"),
+    Command("login", "-p~?@"),
+    Command("twine", "-p~@"),
+    Command("sshpass", "-p~?@"),
+    Command("mysql", "-p@"),
+    Command("mariadb", "-p@"),
+    Command("7z", "-p@"),
+    Command("redis-cli", "-a~@"),
+    Command("az ad", "-p~@"),
+    Command("cqlsh", "-p~@"),
+    Command("airflow users", "-p~@"),
+    Command("beeline", "-p~@"),
+    Command("rabbitmqadmin", "-p~@"),
+    Command("bcp", "-P~@"),
+    Command("ipmitool", "-P~@"),
+    Command("nuget push", "-k~@"),
+    Command("lftp", r"-u~@[^\s,\"']{1,64},"),
+    Command("sqlcmd", "-P~@"),
+    Command("mosquitto", "-P~@"),
+    Command("zip", "-P~@"),
+    Command("ldap", "-w~@"),
+    Command("mongo", "-p~@"),
+    Command("smbclient", r"-U~@[^\s%\"']{1,64}%"),
+    Command("openssl", "-k~@"),
+    Command("openssl", "-pass(?:in|out)?~@pass:"),
+    Command(
+        "htpasswd", r"-[a-z]{0,6}b[a-z]{0,6}[ \t]{1,4}(?:\S{1,256}[ \t]{1,4}){1,2}(?![ \t])@"
+    ),
+    Command("login", "(?<=login )@(?=[A-Za-z0-9._-]{32,})"),
+)
+# "docker login" and its like; for "page.login()" and "login failed" are no commands.
+_LOGIN_PROGRAMS = "docker|podman|az|oc|cf|helm registry|wandb|vault|snyk|hf|huggingface-cli"
+_PROGRAM = re.compile(
+    rf"(?<![A-Za-z0-9_.-])(?:(?:{_LOGIN_PROGRAMS})[ \"',]{{1,4}}(?P<login>login)"
+    r"|(?P<program>"
+    + "|".join(dict.fromkeys(it.program for it in _COMMANDS if it.program != "login"))
+    + r")[\w-]*)(?=[\"']?[\s,])"
+)
+_COMMAND_END = re.compile(r"(?<!\\)\n|&&|[;|&]\s")
+_LONGEST_COMMAND = 400
+_KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_LINES = re.compile(r"(?:[A-Za-z0-9+/=\\\"' \t\r]*\n)*[A-Za-z0-9+/=\\\"' \t\r]*\Z")
+_CLUES = tuple(dict.fromkeys(clue for it in _LOGINS for clue in it.clues.split()))
+_PROGRAMS = tuple({it.program for it in _COMMANDS})
+_OPTION_MARKS = (" -", "'-", '"-', "login ")
+
+
+@cache
+def _option(command: Command) -> re.Pattern[str]:
+    """Return what matches an option with its secret, in a shell and in a list of texts."""
+    between = r"(?:[ =\t]{1,4}|[\"'],[ ]{0,4}(?=[bB]?[\"']))"
+    opening = r"(?:[bB]?(?P<mark>\\{0,3}[\"']))?"
+    option = command.option.replace("~", between).replace("@", opening)
+    secret = rf"(?P<secret>(?(mark)(?:(?!(?P=mark))[^\n]){{1,512}}|{_ARGUMENT}))"
+    return re.compile(rf"(?<=[\s\"']){option}{secret}")
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # When a text may hold it: most processes never see most of them.
+    return re.compile(pattern)
+
+
+def logins_in(text: str) -> list[str]:
+    """Return the clues that are in a text; "://" only where a password may follow it."""
+    # CPython searches for something short backwards in less than half the time.
+    found = [clue for clue in _CLUES if text.rfind(clue) >= 0]
+    if any(mark in text for mark in _OPTION_MARKS):
+        found += [program for program in _PROGRAMS if text.rfind(program) >= 0]
+    if "@" not in text:
+        found = [clue for clue in found if clue != "://"]
+    return found
+
+
+def login_spans(text: str, clues: Collection[str]) -> Iterator[Span]:
+    """Yield where secrets stand that are known by what is around them.
+
+    Args:
+        text: Where to look.
+        clues: Those of `logins_in`.
+    """
+    for login in _LOGINS:
+        if any(clue in clues for clue in login.clues.split()):
+            for match in _compiled(login.pattern).finditer(text):
+                secret = match["secret"]
+                if not is_empty(secret) and login.holds(match) and MASK not in secret:
+                    kind = "private key" if login.clues == _PRIVATE else "login"
+                    yield Span(match.start("secret"), match.end("secret"), kind)
+    if _PRIVATE in clues and (end := _KEY_END.search(text)):
+        # A text that begins inside a block.
+        lines = _KEY_LINES.search(text, max(0, end.start() - _LONGEST_KEY), end.start())
+        yield Span(lines.start() if lines else end.start(), end.end(), "private key")
+    if any(it.program in clues for it in _COMMANDS):
+        yield from _command_spans(text)
+
+
+def _command_spans(text: str) -> Iterator[Span]:
+    programs = list(_PROGRAM.finditer(text))
+    for at, program in enumerate(programs):
+        start, end = program.end(), program.end() + _LONGEST_COMMAND
+        if at + 1 < len(programs):
+            end = min(end, programs[at + 1].start())
+        if end - start < 6:
+            continue
+        if ended := _COMMAND_END.search(text, start, end):
+            end = ended.start()
+        name = program["login"] or program["program"]
+        for command in _COMMANDS:
+            if command.program != name:
+                continue
+            for match in _option(command).finditer(text, start, end):
+                secret = match["secret"]
+                if not (is_empty(secret) or secret.isdigit() or MASK in secret):
+                    yield Span(match.start("secret"), match.end("secret"), "login")
