@@ -10,6 +10,7 @@ from .tracebacks import last_line
 
 if TYPE_CHECKING:
     from zenml.models import StepRunResponse
+    from zenml.models.v2.misc.log_models import LogEntry
     from zenml.stack import Stack
 
 __all__ = ["read_log_tail"]
@@ -32,6 +33,8 @@ def read_log_tail(step: StepRunResponse, stack: Stack, *, traceback: str) -> tup
         stack: The stack that it ran on.
         traceback: The traceback, or "" if none is known.
     """
+    from zenml.enums import LoggingLevels
+
     logs = next((it for it in step.log_collection or () if it.source == "step"), None)
     if logs is None:
         return ()
@@ -39,17 +42,18 @@ def read_log_tail(step: StepRunResponse, stack: Stack, *, traceback: str) -> tup
     if store is not None:
         store.flush()
     if logs.uri and logs.artifact_store_id == stack.artifact_store.id:
-        messages = _from_file(logs.uri, stack.artifact_store)
+        entries = _from_file(logs.uri, stack.artifact_store)
     elif store is not None:
         entries = store.fetch(logs, start="newest", limit=10 * _MAX_LINES).items
-        messages = [entry.message for entry in entries]
     else:
         return ()
+    # ZenML writes many of its own for each call.
+    messages = [entry.message for entry in entries if entry.level != LoggingLevels.DEBUG]
     return _last_lines(messages, last_line(traceback))
 
 
-def _from_file(uri: str, artifact_store: Any) -> list[str]:
-    """Return the messages at the end of a log; ZenML itself reads one from its start."""
+def _from_file(uri: str, artifact_store: Any) -> list[LogEntry]:
+    """Return the entries at the end of a log; ZenML itself reads one from its start."""
     from zenml.log_stores.artifact.artifact_log_store import parse_log_entry
 
     if artifact_store.isdir(uri):
@@ -63,7 +67,7 @@ def _from_file(uri: str, artifact_store: Any) -> list[str]:
         lines = file.read(_MAX_BYTES).decode("utf-8", "replace").splitlines()
     if size > _MAX_BYTES:
         lines = lines[1:]
-    return [entry.message for line in lines if (entry := parse_log_entry(line)) is not None]
+    return [entry for line in lines if (entry := parse_log_entry(line)) is not None]
 
 
 def _last_lines(messages: list[str], error: str) -> tuple[str, ...]:
