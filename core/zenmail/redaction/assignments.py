@@ -27,15 +27,16 @@ _NAME = re.compile(
 _NAME_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 # name: value, as containers and templates write their settings, with up to three more.
 _FIELD = (
-    r"[\"']?[ ]?,?\s{1,40}(?:[\"']?[A-Za-z_]{1,20}[\"']?[ \t]?[:=][ \t]?[\"']?[\w -]{0,40}"
-    r"[\"']?,?\s{1,40}){0,3}?[\"']?\w{0,20}[vV]alue[\"']?[ \t]{0,4}[:=][ \t]{0,4}"
-    r"|[\"'],[\"']\w{0,20}[vV]alue[\"']:|</[a-z]{1,20}>\s{0,40}<value>"
+    r"[\"']?[ ]?(?:,\s{0,40}|\s{1,40})(?:[\"']?[A-Za-z_]{1,20}[\"']?[ \t]?[:=][ \t]?[\"']?"
+    r"[\w -]{0,40}[\"']?(?:,\s{0,40}|\s{1,40})){0,3}?"
+    r"[\"']?\w{0,20}[vV]alue[\"']?[ \t]{0,4}[:=][ \t]{0,4}|</[a-z]{1,20}>\s{0,40}<value>"
 )
 _BEHIND_NAME = re.compile(
-    r"(?P<sign>[\\\"'\]]{0,4}[ \t]{0,16}(?:=>|:=|==?|:|>|(?P<cell>[|\u2502]))[ \t]{0,8})"
+    r"(?P<sign>[\\\"'\]]{0,4}[ \t]{0,16}(?:=>|:=|==?|%3[AD]|:|>(?:\s{0,40}<value>)?"
+    r"|(?P<cell>[|\u2502]))[ \t]{0,8})"
     rf"|(?P<field>{_FIELD})"
     r"|(?P<gap>[ \t]{1,24})(?P<said>->[ ]|[A-Za-z]{1,20}[ \t]{2,24}"
-    r"|(?:[a-z]{1,12}[ ]){0,3}?(?:provided|is|was|of|with|used|[\w@.-]{1,40}(?=:[ ])):?[ ])?"
+    r"|(?:[a-z]{1,12}[ ]){0,3}?(?:(?:provided|used)(?:[ ](?:is|was))?|is|was|of|with|[\w@.-]{1,40}(?=:[ ])):?[ ])?"
     # ... its neighbour in a list, as in a command's arguments and in pairs of headers
     r"|(?P<comma>[\"'][ ]?,\s{0,20})"
 )
@@ -88,6 +89,11 @@ _ITEMS = re.compile(
 _FOLDER = re.compile(r"(?:[bBuUrRfF]{0,2}\\{0,3}[\"'])?[/~]")
 _MASKED = re.compile(rf"(?:[\w./-]{{1,24}}\.\.\.)?{re.escape(MASK)}")
 _IN_URL = re.compile(r"(?:x-(?:amz|goog)-)?(?:sig|signature|key|code)", re.IGNORECASE)
+_OF_DOORS = re.compile(
+    r"(?:api|access|account|admin|encryption|license|master|private|secret|service|shared"
+    r"|signing|storage|subscription|wandb)[ ]\Z",
+    re.IGNORECASE,
+)
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/]{12}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
@@ -156,7 +162,8 @@ class _Search:
         if before[-1:] in ("?", "&", ";") and _IN_URL.fullmatch(name):
             secrecy = "if-random"
         elif secrecy == "if-opaque" and before[-1:] == " " and before[-2:-1].isalnum():
-            secrecy = "if-random" if before.lower() == "api " else ""  # cache key: ...
+            # "cache key: ..." opens nothing.
+            secrecy = "if-random" if _OF_DOORS.search(text, max(0, start - 20), start) else ""
         sign = behind["sign"]
         # arn:aws:secretsmanager:...:secret:name
         if not secrecy or sign == ":" == before[-1:]:

@@ -146,6 +146,11 @@ _COMMANDS = (
     Command("sqlcmd", "-P~@"),
     Command("mosquitto", "-P~@"),
     Command("zip", "-P~@"),
+    Command("unzip", "-P~@"),
+    Command("keytool", "-(?:store|key)pass~@"),
+    Command("sqlplus", r"[\w.-]{1,64}/@"),
+    Command("kubectl create secret", r"--from-literal[= ][\w.-]{1,100}=@"),
+    Command("mc alias set", r"\S{1,64}[ ]\S{1,256}[ ]\S{1,128}[ ]@"),
     Command("ldap", "-w~@"),
     Command("mongo", "-p~@"),
     Command("smbclient", r"-U~@[^\s%\"']{1,64}%"),
@@ -170,7 +175,7 @@ _KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_LINES = re.compile(r"(?:[A-Za-z0-9+/=\\\"' \t\r]*\n)*[A-Za-z0-9+/=\\\"' \t\r]*\Z")
 _CLUES = tuple(dict.fromkeys(clue for it in _LOGINS for clue in it.clues.split()))
 _PROGRAMS = tuple({it.program for it in _COMMANDS})
-_OPTION_MARKS = (" -", "'-", '"-', "login ")
+_OPTION_MARKS = (" -", "'-", '"-', "login ", "alias set ", "sqlplus ")
 
 
 @cache

@@ -63,7 +63,7 @@ _OPEN_KEYS = frozenset(
         "translation hot by search document doc input output query metadata tag attr json "
         "param option registry pipeline step run artifact type batch id shard cluster "
         "sequence version resource item sharding gpg sort num hub distribution clustering "
-        "known surrogate candidate left right i18n dict yaml mon tur don whis joc checkpoint "
+        "parameter known surrogate candidate left right i18n dict yaml mon tur don whis joc checkpoint "
         "ckpt random rng prng"
     )
 )
