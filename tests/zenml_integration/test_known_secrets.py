@@ -22,9 +22,12 @@ def test_a_secret_read_from_zenml_leaves_every_mail(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("zenml.client.Client", Client)
     monkeypatch.setattr(own_secrets, "_remembered", {})
     alert = Alert(title="Run failed", body="ada typed correcthorse77 here")
-    ends = {"sender": "a@example.com", "to": "b@example.com"}
-    assert "correcthorse77" in compose(alert, **ends).text
+
+    def mailed() -> str:
+        return compose(alert, sender="a@example.com", to="b@example.com").text
+
+    assert "correcthorse77" in mailed()
     assert SecretReader().resolve("{{mail.login}}") == "correcthorse77"
-    text = compose(alert, **ends).text
+    text = mailed()
     assert "correcthorse77" not in text
     assert "ada typed" in text
