@@ -168,6 +168,11 @@ class _Search:
         # arn:aws:secretsmanager:...:secret:name
         if not secrecy or sign == ":" == before[-1:]:
             return None
+        if sign and sign[0] == ">" and before[-1:] == "<":
+            # A placeholder, <password>, is no element: that would end in a tag.
+            tag = text.find("<", behind.end(), behind.end() + _LONGEST_VALUE)
+            if not text.startswith("</", tag):
+                return None
         if behind["comma"]:
             return self._neighbour(start, behind, name, secrecy)
         position = behind.end()

@@ -119,6 +119,7 @@ def test_values_named_secret_are_taken_out(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        """echo '{"db_password": "<db_password>"}' > rerun.yaml && zenml pipeline run a.b""",
         "tokens: 512",
         "max_tokens=4096",
         "n_tokens: 1,024",
