@@ -43,6 +43,9 @@ _REST = 15.0
 # Seconds that others are waited for who use the database.
 _QUEUE_PATIENCE = 60.0
 _MOST_IDLE = 4
+_OTHER_SCHEMA = pattern(
+    r"no such (table|column)|has no column|(column|relation) .+ does not exist"
+)
 _VERSION = "SELECT max(version) FROM zenmail_ledger"
 _VERSIONS = "CREATE TABLE IF NOT EXISTS zenmail_ledger (version INTEGER PRIMARY KEY)"
 
@@ -213,6 +216,11 @@ class Engine(ABC):
     def _failure(self, error: Exception) -> LedgerError:
         said = str(error).replace(self._password, "********") if self._password else str(error)
         detail = clean_line(said or type(error).__name__, limit=300)
+        if _OTHER_SCHEMA.search(said):
+            return LedgerError(
+                f"The ledger {self.name} was made by another version of zenmail ({detail}). "
+                "Use that version, or another ledger."
+            )
         return LedgerError(f"The ledger {self.name} cannot be used: {detail}")
 
     def _migrate(self, connection: Any) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
+import pytest
+
+from zenmail import LedgerError
 from zenmail.ledger.ledger import Ledger
 
 
@@ -42,3 +47,15 @@ def test_a_further_connection_leaves_the_locks_of_the_others(tmp_path: Path) -> 
     assert [ledger.told.claim("run-2:failed", 60.0) for ledger in ledgers] == ["mine", "busy"]
     for ledger in ledgers:
         ledger.close()
+
+
+@pytest.mark.parametrize(
+    "change_schema", ["DROP TABLE told", "ALTER TABLE told RENAME COLUMN lease TO until"]
+)
+def test_a_ledger_with_the_tables_of_another_version(
+    ledger: Ledger, change: Callable[..., list[Any]], change_schema: str
+) -> None:
+    """A missing table or column is told as what it is, with what to do."""
+    change(change_schema)
+    with pytest.raises(LedgerError, match=r"made by another version .*another ledger"):
+        ledger.told.claim("run-1:failed", 60.0)

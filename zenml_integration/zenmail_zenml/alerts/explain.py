@@ -131,7 +131,7 @@ def explain_alert(
                 else client.active_stack
             ),
         )
-        if context.step is not None and not context.stack:
+        if context.step is not None:
             found.facts["Host"] = platform.node()  # the hook runs where the step ran
     values = found.fields()
     if found.repeated:
