@@ -169,7 +169,7 @@ class _Search:
         if not secrecy or sign == ":" == before[-1:]:
             return None
         if sign and sign[0] == ">" and before[-1:] == "<":
-            # A placeholder, <password>, is no element: that would end in a tag.
+            # <password> is a placeholder unless a closing tag follows.
             tag = text.find("<", behind.end(), behind.end() + _LONGEST_VALUE)
             if not text.startswith("</", tag):
                 return None
