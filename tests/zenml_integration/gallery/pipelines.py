@@ -176,16 +176,18 @@ def fit(learning_rate: float = 0.003, epochs: int = 40) -> None:
     on_failure=smtp_email_alerter_failure_hook,
     on_success=smtp_email_alerter_success_hook,
 )
-def fitting_every_night(learning_rate: float = 0.003) -> None:
-    """Fit with the learning rate that it is given."""
-    fit(learning_rate=learning_rate)
+def fitting_every_night() -> None:
+    """Fit as configured."""
+    fit()
 
 
 def nightly_retraining() -> None:
     """Complete, fail with another parameter, fail again, and recover."""
     for learning_rate in (0.003, 3.0, 3.5, 0.003):
         with contextlib.suppress(Exception):
-            fitting_every_night(learning_rate)
+            fitting_every_night.with_options(
+                steps={"fit": {"parameters": {"learning_rate": learning_rate}}}
+            )()
 
 
 @step
