@@ -48,6 +48,24 @@ def zenml_store(
         )
         client.create_secret("email_credentials", {"smtp_password": canaries["password"]})
         yield folder
+        _finish_observing()
+
+
+def _finish_observing() -> None:
+    """Have what is under way end while ZenML's configuration is still the tests' own."""
+    from zenmail_zenml.lineage import recording
+
+    with contextlib.suppress(ImportError):  # before ZenML 0.94.6
+        from zenml.dispatcher import EventDispatcher
+
+        from zenmail_zenml.watching.handler import RunAlerts
+
+        dispatcher: Any = EventDispatcher()
+        for handler in list(dispatcher._event_handlers):
+            if isinstance(handler, RunAlerts):
+                dispatcher.unregister_event_handler(handler)
+                handler.close()
+    recording.close()
 
 
 @pytest.fixture

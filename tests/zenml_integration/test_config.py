@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
-from zenmail import ConfigurationError
 from zenmail.cli.fields import describe_fields
 from zenmail_zenml import (
     SMTPEmailAlerterFlavor,
@@ -62,9 +62,10 @@ def test_every_secret_is_known_before_a_run_starts() -> None:
 
 def test_settings_are_checked_when_they_are_given() -> None:
     """A step's wrong setting is an error before the run, and a reference to a secret is not."""
-    with pytest.raises(ConfigurationError, match="deadline"):
-        SMTPEmailAlerterSettings.model_validate({"deadline": "soon"})
-    with pytest.raises(ConfigurationError, match="on_delivery_failure"):
+    with pytest.raises(ValidationError, match="deadline") as shown:
+        SMTPEmailAlerterSettings.model_validate({"deadline": "soon", "password": "in clear"})
+    assert "in clear" not in str(shown.value)
+    with pytest.raises(ValidationError, match="on_delivery_failure"):
         SMTPEmailAlerterSettings(on_delivery_failure="shout")
     SMTPEmailAlerterSettings(deadline="{{mail.deadline}}", recipient_email="{{mail.to}}")
     SMTPEmailAlerterConfig(deadline="soon")

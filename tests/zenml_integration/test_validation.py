@@ -34,7 +34,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"smtp_server": None}, "'smtp_server' is required"),
     ({"smtp_server": "smtp://example.com"}, "smtp_server"),
     ({"smtp_security": "ssl"}, "smtp_security"),
-    ({"smtp_security": "none"}, "would send the password for everybody to read"),
+    ({"smtp_security": "none"}, "would send the password unencrypted"),
     ({"sender_email": None}, "sender_email is required"),
     ({"sender_email": "alerts"}, "sender_email: 'alerts' is not a mail address"),
     ({"recipient_email": "oncall, b@example.com"}, "recipient_email: 'oncall'"),

@@ -49,7 +49,7 @@ class SMTPEmailAlerterSettings(BaseSettings):
     Each description ends in the default, unless there is none.
     """
 
-    model_config = ConfigDict(defer_build=True)
+    model_config = ConfigDict(defer_build=True, hide_input_in_errors=True)
 
     transport: _Text = Field(
         default=None, description="Transport that sends the mails. Default: smtp."
@@ -200,7 +200,7 @@ class SMTPEmailAlerterSettings(BaseSettings):
         """Check the settings of a step or pipeline when ZenML compiles it, not at the alert.
 
         Raises:
-            ConfigurationError: A value is invalid.
+            ValueError: A value is invalid.
         """
         # A component must load whatever is stored, and a post obeys on_delivery_failure.
         if type(self) is SMTPEmailAlerterSettings:

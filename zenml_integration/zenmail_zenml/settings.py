@@ -24,6 +24,7 @@ from zenmail.addressing import as_time_zone
 from zenmail.clean import clean_line
 from zenmail.errors import AddressError, ConfigurationError, OptionsError
 from zenmail.model import LateModel, describe_validation
+from zenmail.redaction.own_secrets import remember_secrets
 
 __all__ = [
     "RUN_ALERTS",
@@ -174,6 +175,7 @@ def _fetch(name: str, key: str) -> Mapping[str, str]:
             f"There is no secret {name!r} in ZenML's store.",
             remedy=f"Create it: zenml secret create {name} --{key}=VALUE",
         ) from None
+    remember_secrets(secret.secret_values)
     return secret.secret_values
 
 

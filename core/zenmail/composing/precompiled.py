@@ -31,7 +31,7 @@ def renderer(name: str) -> Renderer:
     except ImportError:
         module = {}
     if module.get("DIGEST") != _digest():
-        module = {}
+        module = {"__package__": __package__}
         exec(as_module(), module)  # noqa: S102 - our own templates
     found: Renderer = module[_function(name)]
     return found
@@ -60,8 +60,8 @@ def as_module() -> str:
     environment.code_generator_class = Generator
     parts = [
         "# Written by precompiled.py.\n# type: ignore\n"
-        "from zenmail.composing.filters import LoopContext, Undefined, environment, escape\n"
-        "from zenmail.composing.filters import missing, str_join",
+        "from .filters import LoopContext, Undefined, environment, escape\n"
+        "from .filters import missing, str_join",
         f"DIGEST = {_digest()!r}",
     ]
     for name in _NAMES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import threading
 from collections.abc import Callable, Sequence
@@ -105,6 +104,8 @@ class _Stoppable:
                 self._thread = 0
 
     def stop(self) -> None:
+        import ctypes
+
         # Left alone, an endless loop would take a processor for as long as the process lives.
         with self._lock:
             if self._thread:

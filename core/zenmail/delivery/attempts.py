@@ -242,6 +242,12 @@ class Attempts:
         """Take what the first transport has said already in place of calling it."""
         self._early = answer
 
+    @property
+    def arrived(self) -> bool:
+        """Whether the first call is answered already: everybody has the mail."""
+        early = self._early
+        return isinstance(early, Receipt) and early.accepted == self.envelope.recipients
+
     def _call(self, route: Route, request: SendRequest[Any]) -> Receipt:
         self.attempts += 1
         try:

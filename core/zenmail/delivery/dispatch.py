@@ -112,6 +112,9 @@ class Dispatcher:
                 self._secrecy.fetch_token,
                 self._plugins.pass_through,
             )
+            self._spooler.strike_out(
+                [mail for one, mail in zip(attempts, mails, strict=True) if one.arrived]
+            )
             return [self._deliver(mail, one) for one, mail in zip(attempts, mails, strict=True)]
 
     def _deliver(self, delivery: Delivery, attempts: Attempts | None = None) -> Receipt:

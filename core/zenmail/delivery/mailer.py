@@ -259,11 +259,11 @@ class Mailer:
         if self._dry_run:
             return []
         self._spooler.retry(also)
-        flushed = self._resend(lambda: Deadline.after(self.deadline), limit, ahead=True)
+        flushed = self._resend(lambda: Deadline.after(self.deadline), limit, together=True)
         return [*flushed, *self._alerts.send_all()]
 
     def send_due(
-        self, time_for_one: Callable[[], Deadline | None], *, ahead: bool = False
+        self, time_for_one: Callable[[], Deadline | None], *, together: bool = False
     ) -> Iterator[Receipt]:
         """Send the digests and the mails in the ledger that are due; a `Worker` calls it.
 
@@ -272,15 +272,15 @@ class Mailer:
 
         Args:
             time_for_one: Returns the deadline of the next mail, or None to stop.
-            ahead: Whether ``time_for_one`` does not wait, so that the next mail may be started
-                with the one before.
+            together: Whether mails may be sent together that share a deadline, instead of
+                each when ``time_for_one`` says so.
 
         Yields:
             The outcome of each.
         """
         if not self._dry_run:
             yield from self._alerts.send_overdue(time_for_one)
-            yield from self._resend(time_for_one, None, ahead=ahead)
+            yield from self._resend(time_for_one, None, together=together)
 
     def backlog(self) -> tuple[int, float]:
         """Return how many mails wait in the ledger, and for how many seconds the oldest has.
@@ -296,7 +296,7 @@ class Mailer:
         limit: int | None,
         *,
         proven: bool = False,
-        ahead: bool = False,
+        together: bool = False,
     ) -> Iterator[Receipt]:
         return self._spooler.flush(
             self._dispatcher.resend,
@@ -304,8 +304,7 @@ class Mailer:
             seconds=self.deadline,
             limit=limit,
             proven=proven,
-            ahead=ahead,
-            at_once=self._dispatcher.most_at_once if ahead or proven else 1,
+            at_once=self._dispatcher.most_at_once if together or proven else 1,
         )
 
     def _send_waiting(self, deadline: Deadline) -> None:

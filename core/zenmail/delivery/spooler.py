@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -16,15 +17,13 @@ from .delivery import Delivery
 from .secrecy import Secrecy
 
 if TYPE_CHECKING:
-    from ..ledger.claim import Claim, OutboxState
+    from ..ledger.claim import OutboxState
     from ..ledger.outbox import Outbox
 
 __all__ = ["Spooler"]
 
 _logger = logging.getLogger(__name__)
 _BATCH = 10
-# Bytes of the mails that are sent at once; one more may come on top.
-_MOST_AT_ONCE = 1_000_000
 # How often the sends of one process look for waiting mails, in seconds.
 _INTERVAL = 1.0
 
@@ -173,65 +172,45 @@ class Spooler:
     def flush(
         self,
         resend: Callable[[Sequence[Delivery]], list[Receipt]],
-        time_for_one: Callable[[], Deadline | None],
+        time_for_next: Callable[[], Deadline | None],
         *,
         seconds: float,
         limit: int | None = None,
         proven: bool = False,
-        ahead: bool = False,
         at_once: int = 1,
     ) -> Iterator[Receipt]:
         """Send what is due, the oldest first, until two in a row fail.
 
         Args:
             resend: Sends some mails.
-            time_for_one: Returns the deadline of the next mail, or None to stop.
+            time_for_next: Returns the deadline of the mails that are sent next, or None to
+                stop.
             seconds: How far off such a deadline is at most.
             limit: How many mails to try at most.
             proven: Whether the transports have just delivered another mail.
-            ahead: Whether the next mail may be started before its time has come, to save a
-                transaction.
             at_once: How many mails to send at once, at most. The first goes alone; as long
                 as all goes well and fast, four times as many follow each time.
         """
         if self._outbox is None:
             return
         claimed: list[str] = []
-        before: Claim | None = None
         failures = 0
         number = 1
-        stopped = False
         try:
             self._outbox.recover()
-            while failures < 2 and limit != 0 and not stopped:
+            while failures < 2 and limit != 0:
                 if not claimed:
                     most = max(_BATCH, number)
                     most = most if limit is None else min(limit, most)
                     claimed += self._outbox.claim(most, seconds)
-                if not claimed:
+                deadline = time_for_next() if claimed else None
+                if deadline is None:
                     break
-                deliveries: list[Delivery] = []
-                size = 0
-                started = time.monotonic()
-                while claimed and len(deliveries) < number and size < _MOST_AT_ONCE:
-                    deadline = time_for_one()
-                    if deadline is None:
-                        stopped = True
-                        break
-                    try:
-                        claim = self._outbox.start(
-                            claimed[0], deadline.remaining(), after=before
-                        )
-                    except LedgerError:
-                        if not deliveries:
-                            raise
-                        stopped = True  # those that were started are to be sent even so
-                        break
-                    del claimed[0]
-                    before = None
-                    if claim is None:
-                        continue
-                    delivery = Delivery(
+                began = time.monotonic()
+                started = self._outbox.start(claimed[:number], deadline.remaining())
+                del claimed[: len(started)]
+                deliveries = [
+                    Delivery(
                         claim.email,
                         claim.envelope,
                         deadline,
@@ -240,15 +219,12 @@ class Spooler:
                         claim,
                         proven=proven,
                     )
-                    deliveries.append(delivery)
-                    size += claim.email.size()
-                if deliveries:
-                    before = deliveries[-1].claim
-                if before is not None:
-                    before.following = claimed[0] if claimed and ahead else ""
+                    for claim in started
+                    if claim is not None
+                ]
                 limit = None if limit is None else limit - len(deliveries)
                 receipts = resend(deliveries)
-                fast = time.monotonic() - started < seconds / 10
+                fast = time.monotonic() - began < seconds / 10
                 for delivery, receipt in zip(deliveries, receipts, strict=True):
                     self._log(delivery, receipt)
                     proven = proven or bool(receipt.accepted)
@@ -259,6 +235,13 @@ class Spooler:
             _logger.error("The waiting mails could not be sent: %s", error.message)
         finally:
             self._unclaim(claimed)
+
+    def strike_out(self, deliveries: Sequence[Delivery]) -> None:
+        """Forget mails that everybody has got, all at once; `settle` does what this cannot."""
+        claims = [delivery.claim for delivery in deliveries if delivery.claim is not None]
+        with contextlib.suppress(LedgerError):
+            if self._outbox is not None and claims:
+                self._outbox.forget(claims)
 
     @staticmethod
     def _log(delivery: Delivery, receipt: Receipt) -> None:

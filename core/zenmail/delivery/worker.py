@@ -100,9 +100,9 @@ class Worker:
                 raise
 
     def _work(self, stop: threading.Event) -> None:
-        # At a rate, a mail that waits for its turn must not seem to be under way.
-        ahead = not self._interval
-        for receipt in self._mailer.send_due(lambda: self._turn(stop), ahead=ahead):
+        # At a rate, each mail waits for its turn.
+        together = not self._interval
+        for receipt in self._mailer.send_due(lambda: self._turn(stop), together=together):
             with self._lock:
                 self.delivered += bool(receipt.accepted)
                 self.failed += not receipt.accepted

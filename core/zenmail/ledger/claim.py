@@ -17,6 +17,7 @@ from .engine import Engine, Survives, Transaction
 
 __all__ = [
     "DELIVERY",
+    "FORGET_DELIVERY",
     "FORGET_MAIL",
     "LET_GO",
     "Claim",
@@ -24,13 +25,11 @@ __all__ = [
     "OutboxState",
     "delivery_row",
     "log_unknown",
-    "start",
 ]
 
 OutboxState = Literal["waiting", "claimed", "sending", "unknown", "failed", "aside"]
 
 _logger = logging.getLogger(__name__)
-_LONGEST_CONTENT = 256 * 1024 * 1024
 # How long a mail that failed rests, in seconds; doubled with each try.
 _FIRST_REST = 15.0
 _LONGEST_REST = 900.0
@@ -57,12 +56,7 @@ code = excluded.code
 WHERE deliveries.owner = :mine"""
 _MARK = """UPDATE deliveries SET state = :state, lease = {now} + :seconds
 WHERE mail = :mail AND recipient = :recipient AND owner = :mine RETURNING recipient"""
-_START = """UPDATE deliveries SET state = 'sending', lease = {now} + :seconds
-WHERE mail = :mail AND owner = :mine AND state = 'waiting'
-RETURNING recipient, position, tries"""
-_LOAD = """SELECT sender, policy, content FROM mails
-WHERE id = :mail AND length(content) <= :longest"""
-_FORGET = "DELETE FROM deliveries WHERE mail = :mail AND recipient = :recipient"
+FORGET_DELIVERY = "DELETE FROM deliveries WHERE mail = :mail AND recipient = :recipient"
 FORGET_MAIL = """DELETE FROM mails WHERE id = :mail
 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE mail = :mail)"""
 LET_GO = """UPDATE deliveries SET owner = '', lease = 0,
@@ -73,9 +67,6 @@ WHERE {which} RETURNING mail, recipient, state"""
 _LET_GO_OF_MINE = LET_GO.replace(
     "{doubt}", "state = 'sending' AND :policy = 'at_most_once'"
 ).replace("{which}", "mail = :mail AND owner = :mine")
-
-
-Started = tuple[list[Sequence[Any]], list[Sequence[Any]]]
 
 
 class Fate(NamedTuple):
@@ -112,14 +103,6 @@ def delivery_row(mail: str, recipient: str, position: int, fate: Fate) -> dict[s
     }
 
 
-def start(transaction: Transaction, name: str, mine: str, seconds: float) -> Started:
-    """Mark a claimed mail as being sent; return its rows of `deliveries` and of `mails`."""
-    return (
-        transaction.rows(_START, mail=name, mine=mine, seconds=seconds),
-        transaction.rows(_LOAD, mail=name, longest=_LONGEST_CONTENT),
-    )
-
-
 def log_unknown(rows: Sequence[Sequence[str]]) -> None:
     """Log which of these mails, recipients and states may have arrived."""
     for mail, recipient, state in rows:
@@ -144,12 +127,8 @@ class Claim:
         envelope: Who has still to get it.
         policy: What to do with it when this process dies while sending.
         tries: How often it was tried out of the outbox.
-        following: Name of a claimed mail to start in the transaction that settles this one.
-        followed: What `start` returned for it.
+        forgotten: Whether the outbox has forgotten it, because everybody has got it.
     """
-
-    following = ""
-    followed: Started | None = None
 
     def __init__(
         self,
@@ -176,6 +155,7 @@ class Claim:
         self._sending = sending
         self._slot = 0  # in under_way, during the first try
         self._noted = envelope.recipients
+        self.forgotten = False
 
     def begin(self) -> None:
         """Write the mail down, as being sent for the first time."""
@@ -230,7 +210,7 @@ class Claim:
     ) -> bool:
         def update(transaction: Transaction) -> bool:
             transaction.each(
-                _FORGET, [{"mail": self.name, "recipient": address} for address in gone]
+                FORGET_DELIVERY, [{"mail": self.name, "recipient": address} for address in gone]
             )
             key = {"mail": self.name, "mine": self._owner}
             lease = {"state": state, "seconds": self._seconds}
@@ -252,6 +232,8 @@ class Claim:
             tried: Whether it was tried out of the outbox.
         """
         self.tries += tried
+        if self.forgotten and not fates:
+            return
         if not fates and self._slot and self._engine.statement(_END, **self._key()):
             return
         rest = min(_LONGEST_REST, _FIRST_REST * 2.0 ** (self.tries - 1)) if self.tries else 0.0
@@ -278,13 +260,11 @@ class Claim:
                 # Also when it was there before: the database may have lost it in a crash.
                 transaction.execute(_MAIL, **columns)
             transaction.each(DELIVERY, kept)
-            transaction.each(_FORGET, gone)
+            transaction.each(FORGET_DELIVERY, gone)
             if not kept:
                 transaction.execute(FORGET_MAIL, mail=self.name)
-            if self.following and not held:
-                self.followed = start(transaction, self.following, self._owner, self._seconds)
 
-        survives: Survives = "process" if self.following else "nothing"
+        survives: Survives = "nothing"
         if kept:
             survives = "process" if held else "machine"
         self._engine.run(write, survives=survives)

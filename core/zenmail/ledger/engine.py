@@ -13,6 +13,7 @@ import os
 import random
 import re
 import secrets
+import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -42,6 +43,9 @@ _REST = 15.0
 # Seconds that others are waited for who use the database.
 _QUEUE_PATIENCE = 60.0
 _MOST_IDLE = 4
+_OTHER_SCHEMA = pattern(
+    r"no such (table|column)|has no column|(column|relation) .+ does not exist"
+)
 _VERSION = "SELECT max(version) FROM zenmail_ledger"
 _VERSIONS = "CREATE TABLE IF NOT EXISTS zenmail_ledger (version INTEGER PRIMARY KEY)"
 
@@ -212,6 +216,11 @@ class Engine(ABC):
     def _failure(self, error: Exception) -> LedgerError:
         said = str(error).replace(self._password, "********") if self._password else str(error)
         detail = clean_line(said or type(error).__name__, limit=300)
+        if _OTHER_SCHEMA.search(said):
+            return LedgerError(
+                f"The ledger {self.name} was made by another version of zenmail ({detail}). "
+                "Use that version, or another ledger."
+            )
         return LedgerError(f"The ledger {self.name} cannot be used: {detail}")
 
     def _migrate(self, connection: Any) -> None:
@@ -321,9 +330,7 @@ class SQLite(Engine):
         if self._is_file:
             path = Path(self.name)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-            # Not through a link, which somebody else may have laid.
-            os.close(os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600))
+            _create(path)
         connection = self._sqlite3.connect(
             self.name,
             timeout=_QUEUE_PATIENCE / 4,
@@ -360,6 +367,25 @@ class SQLite(Engine):
     def _patience(self, error: Exception) -> float:
         # The switch to WAL does not wait for a lock, as everything else in SQLite does.
         return _QUEUE_PATIENCE / 4 if "locked" in str(error) else 0.0
+
+
+def _create(path: Path) -> None:
+    """Create an empty file for this user alone, if there is none.
+
+    The file itself is never opened here: closing it would take away the locks that SQLite
+    holds on it in this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    # Not through a link, which somebody else may have laid.
+    if path.is_symlink():
+        raise OSError("it is a symbolic link")
+    if not path.exists():
+        handle, draft = tempfile.mkstemp(dir=path.parent)
+        os.close(handle)
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path, follow_symlinks=False)
+        finally:
+            os.unlink(draft)
 
 
 class PostgreSQL(Engine):

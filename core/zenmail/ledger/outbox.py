@@ -12,6 +12,7 @@ What is kept is in ``mails``, with a row of ``deliveries`` for each recipient, w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import secrets
@@ -24,10 +25,11 @@ from typing import Any, cast
 from ..clean import clean_line
 from ..composing.shorten import without_missing_files
 from ..email import Email, Envelope
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, LedgerError
 from ..retry import DeliveryPolicy
 from .claim import (
     DELIVERY,
+    FORGET_DELIVERY,
     FORGET_MAIL,
     LET_GO,
     Claim,
@@ -35,14 +37,16 @@ from .claim import (
     OutboxState,
     delivery_row,
     log_unknown,
-    start,
 )
 from .content import Unreadable, load_email, load_envelope
-from .engine import Engine, Transaction
+from .engine import Engine, Row, Transaction
 
 __all__ = ["Outbox", "OutboxEntry", "OutboxItem"]
 
 _logger = logging.getLogger(__name__)
+_LONGEST_CONTENT = 256 * 1024 * 1024
+# Characters of the mails that are started at once; one more mail may come on top.
+_MOST_AT_ONCE = 1_000_000
 _CUT_SHORT = "The process that was sending it died. It may have arrived."
 
 _LIST = """SELECT id, alerter, created, sender, subject, length(content), recipient,
@@ -59,6 +63,11 @@ _DUE = """SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
 AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}"""
 _CLAIM = """UPDATE deliveries SET owner = :mine, lease = {now} + :seconds
 WHERE mail = :mail AND state = 'waiting' AND lease <= {now} RETURNING mail"""
+_START = """UPDATE deliveries SET state = 'sending', lease = {now} + :seconds
+WHERE mail = :mail AND owner = :mine AND state = 'waiting'
+RETURNING recipient, position, tries"""
+_LOAD = """SELECT sender, policy, content FROM mails
+WHERE id = :mail AND length(content) <= :longest"""
 _UNCLAIM = """UPDATE deliveries SET state = 'waiting', owner = '', lease = 0
 WHERE mail = :mail AND owner = :mine AND state IN ('waiting', 'sending')"""
 _SET_ASIDE = """UPDATE deliveries SET state = 'aside', owner = '', lease = 0, reason = :why,
@@ -83,6 +92,10 @@ _EXPIRE = """UPDATE deliveries SET state = 'failed', code = :code, reason = :why
 WHERE state = 'waiting' AND lease <= {now} AND mail IN (SELECT m.id FROM mails m
 WHERE m.alerter = :alerter AND m.created < {now} - :max_age)
 RETURNING mail, recipient, reason"""
+
+
+# A mail's name, its rows of `deliveries` and its row of `mails`.
+_Started = tuple[str, list[Row], list[Row]]
 
 
 @dataclass(frozen=True)
@@ -309,36 +322,55 @@ class Outbox:
 
         return self._engine.run(take)
 
-    def start(self, name: str, seconds: float, *, after: Claim | None = None) -> Claim | None:
-        """Return a claimed mail, from now on held as being sent.
+    def start(self, names: Sequence[str], seconds: float) -> Sequence[Claim | None]:
+        """Return claimed mails, from now on held as being sent.
 
         Args:
-            name: The mail.
-            seconds: How long its delivery may take.
-            after: The mail that was to be followed by this one, if it was.
+            names: The mails.
+            seconds: How long their delivery may take.
 
         Returns:
-            The mail; None if the claim was lost meanwhile, or the mail cannot be read.
+            One for each name, or for fewer where the mails are large. None if the claim was
+            lost meanwhile, or the mail cannot be read.
         """
         lease = seconds + self._margin
         mine = self._engine.owner
-        rows, mails = (after and after.followed) or self._engine.run(
-            lambda t: start(t, name, mine, lease)
-        )
-        if not rows:
-            return None
+
+        def start(transaction: Transaction) -> list[_Started]:
+            started: list[_Started] = []
+            size = 0
+            for name in names:
+                rows = transaction.rows(_START, mail=name, mine=mine, seconds=lease)
+                mails = transaction.rows(_LOAD, mail=name, longest=_LONGEST_CONTENT)
+                started.append((name, rows, mails))
+                size += len(mails[0][2]) if mails else 0
+                if size >= _MOST_AT_ONCE:
+                    break
+            return started
+
+        claims: list[Claim | None] = []
+        unreadable: dict[str, str] = {}
+        for name, rows, mails in self._engine.run(start):
+            claims.append(None)
+            try:
+                if rows:
+                    claims[-1] = self._load(name, rows, mails, lease)
+            except Unreadable as error:
+                unreadable[name] = str(error)
+        self._set_aside(unreadable)
+        return claims
+
+    def _load(
+        self, name: str, rows: Sequence[Row], mails: Sequence[Row], lease: float
+    ) -> Claim:
+        if not mails:
+            raise Unreadable("it is too large")
+        sender, policy, content = mails[0]
+        email = load_email(content)
         rows = sorted(rows, key=lambda row: row[1])
-        try:
-            if not mails:
-                raise Unreadable("it is too large")
-            sender, policy, content = mails[0]
-            email = load_email(content)
-            envelope = load_envelope(sender, [row[0] for row in rows])
-            if policy not in ("at_most_once", "at_least_once"):
-                raise Unreadable("its policy is unknown")
-        except Unreadable as error:
-            self._set_aside(name, str(error))
-            return None
+        envelope = load_envelope(sender, [row[0] for row in rows])
+        if policy not in ("at_most_once", "at_least_once"):
+            raise Unreadable("its policy is unknown")
         return Claim(
             self._engine,
             name,
@@ -351,23 +383,45 @@ class Outbox:
             sending=True,
         )
 
+    def forget(self, claims: Sequence[Claim]) -> None:
+        """Strike out mails that everybody has got."""
+        keys = [
+            {"mail": claim.name, "recipient": one}
+            for claim in claims
+            for one in claim.envelope.recipients
+        ]
+
+        def strike_out(transaction: Transaction) -> None:
+            transaction.each(FORGET_DELIVERY, keys)
+            transaction.each(FORGET_MAIL, [{"mail": claim.name} for claim in claims])
+
+        self._engine.run(strike_out, survives="nothing")
+        for claim in claims:
+            claim.forgotten = True
+
     def unclaim(self, names: Sequence[str]) -> None:
         """Let go of claimed mails that were not tried."""
         keys = [{"mail": name, "mine": self._engine.owner} for name in names]
         self._engine.run(lambda t: t.each(_UNCLAIM, keys))
 
-    def _set_aside(self, name: str, why: str) -> None:
+    def _set_aside(self, unreadable: Mapping[str, str]) -> None:
         mine = self._engine.owner
-        self._engine.run(
-            lambda t: t.execute(_SET_ASIDE, mail=name, mine=mine, why=why, code="aside")
-        )
-        _logger.error(
-            "Mail %s in the ledger %s cannot be read and is not sent: %s. List it with "
-            "'zenmail outbox list'.",
-            clean_line(name),
-            self._engine.name,
-            why,
-        )
+        keys = [
+            {"mail": name, "mine": mine, "why": why, "code": "aside"}
+            for name, why in unreadable.items()
+        ]
+        # Their lease ends by itself, and the mails beside them are to be sent.
+        with contextlib.suppress(LedgerError):
+            if keys:
+                self._engine.run(lambda t: t.each(_SET_ASIDE, keys))
+        for name, why in unreadable.items():
+            _logger.error(
+                "Mail %s in the ledger %s cannot be read and is not sent: %s. List it with "
+                "'zenmail outbox list'.",
+                clean_line(name),
+                self._engine.name,
+                why,
+            )
 
     def recover(self) -> None:
         """Recover what dead processes left behind; give up on what is too old."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
+from ..patterns import pattern
 from .looks import is_empty, is_random, is_word
 from .names import Secrecy, is_secret, presumed_secrecy
 from .spans import MASK, Span
@@ -20,78 +21,83 @@ CLUES: Final = (
     *("connstr", "jwt", "_pat", "sig=", "signature=", "code="),
 )
 # In lower case. It takes in the rest of the name, so that no name is looked at twice.
-_NAME = re.compile(
+_NAME = pattern(
     r"(?:pass|pw|secret|token|key|auth|cred|cookie|connection|connstr|jwt|pat(?![a-z])"
     r"|sig(?:nature)?(?==)|code(?==))[\w-]*(?:\.[\w-]+)*"
 )
 _NAME_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 # name: value, as containers and templates write their settings, with up to three more.
 _FIELD = (
-    r"[\"']?[ ]?,?\s{1,40}(?:[\"']?[A-Za-z_]{1,20}[\"']?[ \t]?[:=][ \t]?[\"']?[\w -]{0,40}"
-    r"[\"']?,?\s{1,40}){0,3}?[\"']?\w{0,20}[vV]alue[\"']?[ \t]{0,4}[:=][ \t]{0,4}"
-    r"|[\"'],[\"']\w{0,20}[vV]alue[\"']:|</[a-z]{1,20}>\s{0,40}<value>"
+    r"[\"']?[ ]?(?:,\s{0,40}|\s{1,40})(?:[\"']?[A-Za-z_]{1,20}[\"']?[ \t]?[:=][ \t]?[\"']?"
+    r"[\w -]{0,40}[\"']?(?:,\s{0,40}|\s{1,40})){0,3}?"
+    r"[\"']?\w{0,20}[vV]alue[\"']?[ \t]{0,4}[:=][ \t]{0,4}|</[a-z]{1,20}>\s{0,40}<value>"
 )
-_BEHIND_NAME = re.compile(
-    r"(?P<sign>[\\\"'\]]{0,4}[ \t]{0,16}(?:=>|:=|==?|:|>|(?P<cell>[|\u2502]))[ \t]{0,8})"
+_BEHIND_NAME = pattern(
+    r"(?P<sign>[\\\"'\]]{0,4}[ \t]{0,16}(?:=>|:=|==?|%3[AD]|:|>(?:\s{0,40}<value>)?"
+    r"|(?P<cell>[|\u2502]))[ \t]{0,8})"
     rf"|(?P<field>{_FIELD})"
     r"|(?P<gap>[ \t]{1,24})(?P<said>->[ ]|[A-Za-z]{1,20}[ \t]{2,24}"
-    r"|(?:[a-z]{1,12}[ ]){0,3}?(?:provided|is|was|of|with|used|[\w@.-]{1,40}(?=:[ ])):?[ ])?"
+    r"|(?:[a-z]{1,12}[ ]){0,3}?(?:(?:provided|used)(?:[ ](?:is|was))?|is|was|of|with"
+    r"|[\w@.-]{1,40}(?=:[ ])):?[ ])?"
     # ... its neighbour in a list, as in a command's arguments and in pairs of headers
     r"|(?P<comma>[\"'][ ]?,\s{0,20})"
 )
-_VALUE_BEFORE_NAME = re.compile(
+_VALUE_BEFORE_NAME = pattern(
     r"alue[\"']?[ ]?[:=][ ]?(?P<mark>[\"'])(?P<secret>[^\"'\n]{1,512})(?P=mark),\s{0,20}"
     r"[\"']?(?:\w{0,20}[nN]ame|[kK]ey)[\"']?[ ]?[:=][ ]?[\"'](?P<name>[\w.-]{1,100})"
 )
-_PAIR_BEFORE = re.compile(r"[(\[][ ]?[bBuU]?([\"'])[\w.-]*\Z")
-_PAIR_BEHIND = re.compile(r"[\"'][ ]?(?:,[ ]?(?:True|False|None|\d+))?,?[ ]?[)\]]")
-_FLAG_BEFORE = re.compile(r"[bBuU]?([\"'])--[\w.-]*\Z")
-_HEADER = re.compile(r"[\w.]*-[\w.-]*|(?:proxy)?authorization|(?:set)?cookie", re.IGNORECASE)
+_PAIR_BEFORE = pattern(r"[(\[][ ]?[bBuU]?([\"'])[\w.-]*\Z")
+_PAIR_BEHIND = pattern(r"[\"'][ ]?(?:,[ ]?(?:True|False|None|\d+))?,?[ ]?[)\]]")
+_FLAG_BEFORE = pattern(r"[bBuU]?([\"'])--[\w.-]*\Z")
+_HEADER = pattern(r"[\w.]*-[\w.-]*|(?:proxy)?authorization|(?:set)?cookie", re.IGNORECASE)
 # In a line of code: password: Optional[str] = "..."
-_ANNOTATION = re.compile(
+_ANNOTATION = pattern(
     r"[A-Za-z_][A-Za-z_.]{0,40}(?:\[[\w.\[\], |]{1,60}\])?(?: \| [\w.]{1,40}){0,3}"
     r"[ \t]?=[ \t]?(?=[bBuUrRfF]{0,2}[\"'])"
 )
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
-_BRACKETS_AND_QUOTES = re.compile(r"\\.|[\"'()\[\]{}]", re.DOTALL)
-_QUOTE = re.compile(r"[\"']")
-_QUOTED = re.compile(r"([\"'])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
-_QUOTED_LAST = re.compile(r"([\"'])(?P<secret>(?:\\.|(?!\1)[^\\])+)\1\s*,?\s*\Z", re.DOTALL)
-_PIECE = re.compile(r"[^\s\"'\\,;:=()\[\]{}|]{6,200}")
-_GOES_ON = re.compile(r"[^\s,;:.)\]}\"']")
-_SCHEME = re.compile(
+_BRACKETS_AND_QUOTES = pattern(r"\\.|[\"'()\[\]{}]", re.DOTALL)
+_QUOTE = pattern(r"[\"']")
+_QUOTED = pattern(r"([\"'])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
+_QUOTED_LAST = pattern(r"([\"'])(?P<secret>(?:\\.|(?!\1)[^\\])+)\1\s*,?\s*\Z", re.DOTALL)
+_PIECE = pattern(r"[^\s\"'\\,;:=()\[\]{}|]{6,200}")
+_GOES_ON = pattern(r"[^\s,;:.)\]}\"']")
+_SCHEME = pattern(
     r"(?:bearer|basic|token|digest|apikey|api-key|negotiate|splunk)[ \t]+", re.IGNORECASE
 )
-_OPENING = re.compile(r"(?P<f>[bBuUrRfF]{0,2})(?P<mark>\\{0,3}[\"'])")
-_BARE = re.compile(
+_OPENING = pattern(r"(?P<f>[bBuUrRfF]{0,2})(?P<mark>\\{0,3}[\"'])")
+_BARE = pattern(
     r"(?:[^\s\"'<,;&?)}\]|\u2502]"
     r"|[,;&?)}\]](?![\s,;)}\]&\"']|\Z|[\w-]{1,40}=)|<(?![/a-zA-Z!]))+"
 )
-_PLACEHOLDER = re.compile(r"\{\{|\$\{|\$\(|<|%\(")
-_IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*(?:[(\[]|\Z)")
-_PHRASE = re.compile(r"[^\W\d_]+(?:[ -](?:[^\W\d_]+|\d{1,4})){2,9}(?=[ \t]*(?:[\r\n]|\Z))")
+_PLACEHOLDER = pattern(r"\{\{|\$\{|\$\(|<|%\(")
+_IDENTIFIER = pattern(r"[A-Za-z_][\w.]*(?:[(\[]|\Z)")
+_PHRASE = pattern(r"[^\W\d_]+(?:[ -](?:[^\W\d_]+|\d{1,4})){2,9}(?=[ \t]*(?:[\r\n]|\Z))")
 # What sentences have and passphrases have not.
-_SENTENCE = re.compile(
+_SENTENCE = pattern(
     r"(?:^|[ -])(?:an?|and|are|as|at|be|by|can|cannot|did|do|does|for|from|has|have|if|in|is|it"
     r"|must|no|not|of|on|only|or|should|than|that|the|this|to|too|was|will|with|your|\w+ed"
     r"|\w+ing|characters?|digits?|days?|invalid|wrong|mismatch)(?![^ -])",
     re.IGNORECASE,
 )
 # YAML, 8.1: a text over several lines, as far as they are indented.
-_BLOCK = re.compile(
+_BLOCK = pattern(
     r"[|>][-+0-9]{0,2}[ \t]*(?:(?<=[ \t])#[^\n]{0,200})?\r?\n"
     r"(?:[ \t]{0,80}\r?\n){0,20}(?P<indent>[ \t]+)(?=\S)"
 )
-_ITEMS = re.compile(
-    r"[ \t]*\r?\n(?P<items>(?:[ \t]*-[ \t]+[^\s:]{6,}[ \t]*(?:\r?\n|\Z)){1,50})"
+_ITEMS = pattern(r"[ \t]*\r?\n(?P<items>(?:[ \t]*-[ \t]+[^\s:]{6,}[ \t]*(?:\r?\n|\Z)){1,50})")
+_FOLDER = pattern(r"(?:[bBuUrRfF]{0,2}\\{0,3}[\"'])?[/~]")
+_MASKED = pattern(rf"(?:[\w./-]{{1,24}}\.\.\.)?{re.escape(MASK)}")
+_IN_URL = pattern(r"(?:x-(?:amz|goog)-)?(?:sig|signature|key|code)", re.IGNORECASE)
+_OF_DOORS = pattern(
+    r"(?:api|access|account|admin|encryption|license|master|private|secret|service|shared"
+    r"|signing|storage|subscription|wandb)[ ]\Z",
+    re.IGNORECASE,
 )
-_FOLDER = re.compile(r"(?:[bBuUrRfF]{0,2}\\{0,3}[\"'])?[/~]")
-_MASKED = re.compile(rf"(?:[\w./-]{{1,24}}\.\.\.)?{re.escape(MASK)}")
-_IN_URL = re.compile(r"(?:x-(?:amz|goog)-)?(?:sig|signature|key|code)", re.IGNORECASE)
-_LONG_RUN = re.compile(r"[A-Za-z0-9+/]{12}")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
-_CELLS = re.compile(r"[^\s|\u2502](?:[^|\u2502\n]{0,510}[^\s|\u2502])?")
+_LONG_RUN = pattern(r"[A-Za-z0-9+/]{12}")
+_UUID = pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_ESCAPED = pattern(r"(?<!\\)(?:\\\\)*\\\Z")
+_CELLS = pattern(r"[^\s|\u2502](?:[^|\u2502\n]{0,510}[^\s|\u2502])?")
 _LONGEST_VALUE = 8192
 # What a long value begins with tells what it is.
 _JUDGED = 200
@@ -156,7 +162,8 @@ class _Search:
         if before[-1:] in ("?", "&", ";") and _IN_URL.fullmatch(name):
             secrecy = "if-random"
         elif secrecy == "if-opaque" and before[-1:] == " " and before[-2:-1].isalnum():
-            secrecy = "if-random" if before.lower() == "api " else ""  # cache key: ...
+            # "cache key: ..." opens nothing.
+            secrecy = "if-random" if _OF_DOORS.search(text, max(0, start - 20), start) else ""
         sign = behind["sign"]
         # arn:aws:secretsmanager:...:secret:name
         if not secrecy or sign == ":" == before[-1:]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import NamedTuple
 
+from ..patterns import pattern
 from .looks import is_empty
 from .spans import MASK, Span
 
@@ -63,7 +64,7 @@ def _is_database(match: re.Match[str]) -> bool:
 
 _PRIVATE = "PRIVATE"
 _LONGEST_KEY = 8192
-_DATABASE = re.compile(
+_DATABASE = pattern(
     r"(?i:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|snowflake"
     r"|clickhouse|redshift)(?:\+\w{1,30})?\Z"
 )
@@ -146,6 +147,11 @@ _COMMANDS = (
     Command("sqlcmd", "-P~@"),
     Command("mosquitto", "-P~@"),
     Command("zip", "-P~@"),
+    Command("unzip", "-P~@"),
+    Command("keytool", "-(?:store|key)pass~@"),
+    Command("sqlplus", r"[\w.-]{1,64}/@"),
+    Command("kubectl create secret", r"--from-literal[= ][\w.-]{1,100}=@"),
+    Command("mc alias set", r"\S{1,64}[ ]\S{1,256}[ ]\S{1,128}[ ]@"),
     Command("ldap", "-w~@"),
     Command("mongo", "-p~@"),
     Command("smbclient", r"-U~@[^\s%\"']{1,64}%"),
@@ -158,19 +164,19 @@ _COMMANDS = (
 )
 # "docker login" and its like; for "page.login()" and "login failed" are no commands.
 _LOGIN_PROGRAMS = "docker|podman|az|oc|cf|helm registry|wandb|vault|snyk|hf|huggingface-cli"
-_PROGRAM = re.compile(
+_PROGRAM = pattern(
     rf"(?<![A-Za-z0-9_.-])(?:(?:{_LOGIN_PROGRAMS})[ \"',]{{1,4}}(?P<login>login)"
     r"|(?P<program>"
     + "|".join(dict.fromkeys(it.program for it in _COMMANDS if it.program != "login"))
     + r")[\w-]*)(?=[\"']?[\s,])"
 )
-_COMMAND_END = re.compile(r"(?<!\\)\n|&&|[;|&]\s")
+_COMMAND_END = pattern(r"(?<!\\)\n|&&|[;|&]\s")
 _LONGEST_COMMAND = 400
-_KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_KEY_LINES = re.compile(r"(?:[A-Za-z0-9+/=\\\"' \t\r]*\n)*[A-Za-z0-9+/=\\\"' \t\r]*\Z")
+_KEY_END = pattern(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_LINES = pattern(r"(?:[A-Za-z0-9+/=\\\"' \t\r]*\n)*[A-Za-z0-9+/=\\\"' \t\r]*\Z")
 _CLUES = tuple(dict.fromkeys(clue for it in _LOGINS for clue in it.clues.split()))
 _PROGRAMS = tuple({it.program for it in _COMMANDS})
-_OPTION_MARKS = (" -", "'-", '"-', "login ")
+_OPTION_MARKS = (" -", "'-", '"-', "login ", "alias set ", "sqlplus ")
 
 
 @cache

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from ..patterns import pattern
+
 __all__ = ["is_empty", "is_random", "is_word"]
 
 
@@ -12,12 +14,12 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = pattern(
     r"\{\{|\$[{(]|\$[A-Z_]{2}[A-Z0-9_]*|\$[a-z_]+\Z|<[A-Za-z|/!\[]|%\(|%s|@[\w./-]*\.\w+\Z"
     r"|\[[A-Z]+\d*\]?\Z|\{[A-Za-z_.!:\[\]'\"]{0,60}\}?\Z|.{0,40}\*{3}|\.{3}"
     r"|(?i:(?:your|my|example|change[-_]?me|dummy|placeholder|insert)(?:[-_ ][a-z-_ ]+)?\Z)"
 )
-_EMPTY = re.compile(r"[*x.\u2022\u2026_~#-]+\Z|[|>][-+0-9]{0,2}\Z", re.IGNORECASE)
+_EMPTY = pattern(r"[*x.\u2022\u2026_~#-]+\Z|[|>][-+0-9]{0,2}\Z", re.IGNORECASE)
 # What is said about a secret, where the secret itself could stand.
 _SAYS = frozenset(
     _words(
@@ -35,33 +37,29 @@ _SAYS = frozenset(
         "updated verified validated anonymous guest nobody"
     )
 )
-_NUMBER = re.compile(
+_NUMBER = pattern(
     r"[-+]?(?:0x[0-9a-f]{1,10}|[\d][\d.,_:/-]*(?:e[-+]?\d+)?|\.\d+)(?:[a-z]{1,3}|%)?(?:/s)?\Z"
     r"|\d{4}-\d\d-\d\d[T ]?[\d:.]*(?:Z|[+-]\d\d:?\d\d)?\Z",
     re.IGNORECASE,
 )
-_ADDRESS = re.compile(
+_ADDRESS = pattern(
     r"arn:|[A-Za-z][A-Za-z0-9+.-]{1,20}://|[~.]{0,2}[/\\](?=[\w.-]+[/\\.])|[A-Za-z]:\\"
     r"|[\w.+-]+@[\w-]+\.\w|\S*\.(?:py|ya?ml|json|pem|key|txt|cfg|ini|toml|parquet|pkl|onnx)\Z"
 )
 # Base64 may begin with a slash and hold more of them.
-_UNLIKE_PATH = re.compile(
-    r"\A(?=/)[^.:-]*(?=[A-Za-z]*[0-9][A-Za-z]*[0-9]?[A-Z])[A-Za-z0-9+]{20}"
-)
-_CALL = re.compile(r"[A-Za-z_][\w.]*[(\[]|\(|lambda\b|await\b|[fF][\"']")
-_NAMED_NUMBER = re.compile(
+_UNLIKE_PATH = pattern(r"\A(?=/)[^.:-]*(?=[A-Za-z]*[0-9][A-Za-z]*[0-9]?[A-Z])[A-Za-z0-9+]{20}")
+_CALL = pattern(r"[A-Za-z_][\w.]*[(\[]|\(|lambda\b|await\b|[fF][\"']")
+_NAMED_NUMBER = pattern(
     r"(?:oauth|sha|hs|rs|es|ps|md|utf|base|http|u?int|float|ed|aes|tls|ipv|py|python|gpt|bert"
     r"|llama|resnet|vit|step|col|column|layer|part|epoch|user|node|page|line|test|key|token"
     r"|item|row|version|v|x|f|r|p|s|k)-?\d{1,6}\Z",
     re.IGNORECASE,
 )
-_BREAK = re.compile(r"[^A-Za-z0-9]+")
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|(?:[A-Z]{0,6}[a-z]{2,}){1,6}[A-Z]{0,5}")
-_WORDS = re.compile(r"[a-z]{0,12}(?:[A-Z][a-z]{3,14}){2,}")
-_WITH_NUMBER = re.compile(
-    r"[A-Za-z]+\d{1,4}[a-z]?\Z|\d+[A-Za-z]{1,3}\Z|\d{1,4}x\d{1,4}[a-z]?\Z"
-)
-_HARD = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}", re.IGNORECASE)
+_BREAK = pattern(r"[^A-Za-z0-9]+")
+_WORD = pattern(r"[A-Z]?[a-z]+|[A-Z]+|(?:[A-Z]{0,6}[a-z]{2,}){1,6}[A-Z]{0,5}")
+_WORDS = pattern(r"[a-z]{0,12}(?:[A-Z][a-z]{3,14}){2,}")
+_WITH_NUMBER = pattern(r"[A-Za-z]+\d{1,4}[a-z]?\Z|\d+[A-Za-z]{1,3}\Z|\d{1,4}x\d{1,4}[a-z]?\Z")
+_HARD = pattern(r"[bcdfghjklmnpqrstvwxz]{6}", re.IGNORECASE)
 _LONGEST_WORD = 24
 _SHORTEST = 6
 # What a long value begins with tells what it is.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Literal
 
+from ..patterns import pattern
 from .looks import is_empty, is_random
 
 __all__ = ["Secrecy", "is_secret", "presumed_secrecy", "secrecy_of"]
@@ -17,7 +17,7 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-_WORD_BREAK = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORD_BREAK = pattern(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # What people choose, so that any word may be one.
 _CHOSEN = _words(
     "password passwords passwd passwds passphrase passphrases passwort passcode passcodes "
@@ -63,8 +63,8 @@ _OPEN_KEYS = frozenset(
         "translation hot by search document doc input output query metadata tag attr json "
         "param option registry pipeline step run artifact type batch id shard cluster "
         "sequence version resource item sharding gpg sort num hub distribution clustering "
-        "known surrogate candidate left right i18n dict yaml mon tur don whis joc checkpoint "
-        "ckpt random rng prng"
+        "parameter known surrogate candidate left right i18n dict yaml mon tur don whis joc "
+        "checkpoint ckpt random rng prng"
     )
 )
 _OPEN_TOKENS = frozenset(_words("next page continuation pagination cursor resume sync"))
@@ -77,8 +77,8 @@ _LOGINS = frozenset(
 
 
 # A file, or the variable that holds it.
-_NO_PASSWORD = re.compile(r"\.{0,2}/[\w.-]+/|\.{1,2}/|~/|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
-_OPAQUE = re.compile(r"[A-Za-z0-9+_]{20,512}={0,2}")
+_NO_PASSWORD = pattern(r"\.{0,2}/[\w.-]+/|\.{1,2}/|~/|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
+_OPAQUE = pattern(r"[A-Za-z0-9+_]{20,512}={0,2}")
 
 
 @lru_cache(maxsize=2048)

@@ -269,13 +269,41 @@ def test_who_lost_the_lease_lets_go(email: Email, location: str, change: Change)
     assert not claim.renew()
     claim.settle(dict.fromkeys(EVERYBODY, WAITS))
     assert states(two) == ["claimed"]
-    other = two.outbox.start(claim.name, 30)
+    (other,) = two.outbox.start([claim.name], 30)
     assert other is not None
     assert states(two) == ["sending"]
     other.settle(dict.fromkeys(EVERYBODY, Fate("failed")))
     assert states(two) == ["failed"]
     one.close()
     two.close()
+
+
+def test_mails_are_started_and_forgotten_together(
+    email: Email, ledger: Ledger, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be sent leaves the others alone, and large mails are left for later."""
+    outbox = ledger.outbox
+    names = [
+        outbox.add(email, email.envelope, "at_most_once", Fate("waiting")) for _ in range(5)
+    ]
+    assert outbox.claim(10, 30) == names
+    change("UPDATE mails SET content = 'x' WHERE id = :name", name=names[1])
+    change("UPDATE deliveries SET owner = 'another' WHERE mail = :name", name=names[2])
+    claims = outbox.start(names[:4], 30)
+    assert [claim and claim.name for claim in claims] == [names[0], None, None, names[3]]
+    assert [item.state for item in outbox.list()] == [
+        "sending",
+        "aside",
+        "claimed",
+        "sending",
+        "claimed",
+    ]
+    sent = [claim for claim in claims if claim is not None]
+    outbox.forget(sent)
+    sent[0].settle({})
+    assert [item.name for item in outbox.list()] == [names[1], names[2], names[4]]
+    monkeypatch.setattr("zenmail.ledger.outbox._MOST_AT_ONCE", 1)
+    assert len(outbox.start([names[4], names[2]], 30)) == 1
 
 
 def test_a_database_that_forgot_the_mail_is_told_again(

@@ -239,3 +239,34 @@ def test_a_name_is_judged_though_another_one_shares_its_surroundings() -> None:
     """An innocent name does not hide a secret one in the same short text."""
     safe = Redactor().text("credentials:\n  token: S9VhQt1n0dU0bWHPybdb")
     assert safe == "credentials:\n  token: [redacted]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ParameterKey=DbPassword,ParameterValue=q7Zt2Lm9Xv4Kp8",
+        '{"ParameterKey": "DbPassword", "ParameterValue": "q7Zt2Lm9Xv4Kp8"}',
+        '"name":"token","type":"string","value":"q7Zt2Lm9Xv4Kp8"',
+        '<setting name="ApiKey"><value>q7Zt2Lm9Xv4Kp8Rw3Bn6</value></setting>',
+        "token used was q7Zt2Lm9Xv4Kp8Rw3Bn6",
+        "license key: q7Zt2Lm9Xv4Kp8Rw3Bn6",
+        "password%3Dq7Zt2Lm9Xv4Kp8",
+        "keytool -storepass q7Zt2Lm9Xv4Kp8 -list",
+        "sqlplus ada/q7Zt2Lm9Xv4Kp8@db",
+        "kubectl create secret generic x --from-literal=api=q7Zt2Lm9Xv4Kp8",
+        "mc alias set m http://x AKEXAMPLE q7Zt2Lm9Xv4Kp8",
+        "az ad sp create-for-rbac -p q7Zt2Lm9Xv4Kp8",
+    ],
+)
+def test_a_secret_goes_however_its_name_is_tied_to_it(text: str) -> None:
+    """In templates, in XML, in sentences, in encoded forms and in commands."""
+    assert "q7Zt2Lm9Xv4Kp8" not in Redactor().text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["cache key: q7Zt2Lm9Xv4Kp8Rw3Bn6", "kubectl create configmap x --from-literal=a=b2c3d4"],
+)
+def test_what_opens_nothing_stays(text: str) -> None:
+    """A key of data and a setting of a config map are no secrets."""
+    assert Redactor().text(text) == text

@@ -362,6 +362,25 @@ def test_worker_has_mails_in_flight(start: Start, tmp_path: Path) -> None:
     assert sum(line.text == b"RSET" for line in server.transcript) > 30
 
 
+@pytest.mark.parametrize(
+    ("reply", "state"), [("550 5.1.1 Nobody", "failed"), ("451 4.3.0 Not now", "waiting")]
+)
+def test_recipient_refused_in_flight_stays_in_the_ledger(
+    start: Start, tmp_path: Path, reply: str, state: str
+) -> None:
+    """Of a mail that one recipient of two has got, the ledger keeps the other."""
+    server = start(extensions=CHUNKING)
+    server.on("rcpt", reply, matching="odd@example.com")
+    emails = mails(12)
+    emails[7] = emails[7].replace(to=["r7@example.com", "odd@example.com"])
+    path = tmp_path / "ledger.db"
+    with queued(server, path, emails) as mailer:
+        Worker(mailer).drain()
+    assert copies(server) == {f"r{number}@example.com": 1 for number in range(12)}
+    kept = [(item.recipients, item.state) for item in Ledger(path).outbox.list()]
+    assert kept == [(("odd@example.com",), state)]
+
+
 def test_worker_with_a_rate_sends_one_at_a_time(start: Start, tmp_path: Path) -> None:
     """Mails that are spread over time do not wait for each other."""
     server = start(extensions=CHUNKING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 import re
 import threading
 from collections.abc import Callable
@@ -125,6 +126,7 @@ def test_a_failure_mail_answers_what_on_call_asks(
     assert re.search(r"Never ran:? +publish", first)
     assert re.search(r"Started by:? +default", first)
     assert re.search(r"Tags:? +nightly", first)
+    assert re.search(rf"Host:? +{re.escape(platform.node())}", first)
     again = run_fit(rate=4.0, api_token=SECRET)
     assert "Failing since" in again
     assert "2nd run in a row" in again
@@ -162,6 +164,7 @@ def test_the_watcher_explains_as_the_hooks_do(
     assert "fit.rate" in bad
     assert "rate is 3.0" in bad[bad.index("Last lines of the log") :]
     assert re.search(r"Never ran:? +publish", bad)
+    assert "Host" not in bad
     assert "Recovered after" in well
     assert all(SECRET not in mail.message.as_string() + text(mail) for mail in server.mails)
 

@@ -28,7 +28,7 @@ def test_a_store_that_cannot_be_used_is_a_users_error(
     def fail(_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Client, "active_stack_model", property(fail))
+    monkeypatch.setattr(Client, "zen_store", property(fail))
     for command in (["doctor"], ["send", "Text"], ["outbox", "list"]):
         result = zenmail(*command)
         assert result.exit_code == 2

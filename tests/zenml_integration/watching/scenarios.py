@@ -151,6 +151,12 @@ def retried_bad() -> None:
 
 
 @pipeline(enable_cache=False, **HOOKS)
+def recovering() -> None:
+    """Fail in the first run, and complete in the second."""
+    second_time()
+
+
+@pipeline(enable_cache=False, **HOOKS)
 def slow() -> None:
     """Complete after a while."""
     take_time(0.5, after=[take_time(0.5, id="first")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 
 import pytest
@@ -74,3 +75,26 @@ def test_a_killed_process_is_told_by_the_watcher(make_world: Callable[..., World
     for _ in range(2):
         world.watch("--silent-after=1")
     assert world.subjects() == ["Silent: killed"]
+
+
+def test_a_recovery_answers_the_failure(make_world: Callable[..., World]) -> None:
+    """Whoever mails the two, they are one conversation, and the next incident is another."""
+    world = make_world("local")
+    for _ in range(2):
+        world.run("recovering", WITHOUT_HANDLER="1")
+        world.watch()
+    # The hook mails the failure, and the handler the recovery.
+    world.run("recovering", "recovering", HOOKS="1", MARKER=str(world.folder / "again"))
+    mails = [mail.message for mail in world.mail.mails]
+    assert [str(mail["Subject"]).partition(":")[0] for mail in mails] == [
+        *("Failed", "Recovered"),
+        *("Failed", "Recovered"),
+    ]
+    roots = [str(mail["References"]) for mail in mails]
+    assert roots == [roots[0], roots[0], roots[2], roots[2]]
+    assert roots[0] != roots[2]
+    for recovery in (mails[1], mails[3]):
+        text = recovery.get_body(("plain",))
+        assert text is not None
+        assert re.search(r"Recovered after .* and 1\s+failed\s+run\.", text.get_content())
+        assert recovery["In-Reply-To"] in recovery["References"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import platform
 import re
-import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -23,6 +23,7 @@ from .changes import Change, compare, read_run, read_steps
 from .history import History, read_history
 from .log_tail import read_log_tail
 from .next_steps import find_runbook, log_command, rerun_command
+from .origin import commit_page, origin_facts
 from .run_context import RunContext, read_or_default
 from .tracebacks import last_line
 
@@ -130,6 +131,8 @@ def explain_alert(
                 else client.active_stack
             ),
         )
+        if context.step is not None:
+            found.facts["Host"] = platform.node()  # the hook runs where the step ran
     values = found.fields()
     if found.repeated:
         values["subject"] = f"{alert.subject or alert.title} ({found.repeated})"
@@ -181,7 +184,7 @@ def explain_failure(
             found.next_steps = _runbook(reason, runbooks)
         current = steps.get(name, failed)
         if current is not None and find_stack is not None:
-            found.log = _try(lambda: read_log_tail(current, find_stack()), ())
+            found.log = _try(lambda: read_log_tail(current, find_stack(), traceback=report), ())
         found.next_steps += _try(lambda: log_command(current), ())
         snapshot = asked_snapshot.result()
         if snapshot is not None:
@@ -202,8 +205,8 @@ def explain_failure(
         asked_before = _ask(lambda: _failed_before(history, run, client), [])
 
         whole = asked_whole.result()
-        found.facts |= _try(lambda: _origin(whole), {})
-        found.links |= _try(lambda: _commit_page(whole), {})
+        found.facts |= _try(lambda: origin_facts(whole), {})
+        found.links |= _try(lambda: commit_page(whole), {})
         if asked_good is not None and asked_good_steps is not None and steps:
             changes = _try(
                 lambda: compare(
@@ -366,57 +369,6 @@ def _never_ran(
             missing.append(name)
     more = f" and {len(missing) - _MAX_NAMES} more" if len(missing) > _MAX_NAMES else ""
     return {"Never ran": ", ".join(missing[:_MAX_NAMES]) + more} if missing else {}
-
-
-def _origin(run: PipelineRunResponse) -> dict[str, str]:
-    """Return who started a run and where it ran, by label; without a request if hydrated."""
-    schedule, reference = run.schedule, run.code_reference
-    when = f"schedule {schedule.name}" if schedule is not None else ""
-    if schedule is not None and schedule.cron_expression:
-        when += f" ({schedule.cron_expression})"
-    who = run.user.name if run.user is not None else ""
-    machine = run.orchestrator_environment or run.client_environment
-    stack = run.stack.components if run.stack is not None else {}
-    orchestrators = [
-        it.name for key, them in stack.items() if key == "orchestrator" for it in them
-    ]
-    model = run.model_version
-    facts = {
-        "Started by": ", ".join(filter(None, [who, when])),
-        "Orchestrator": ", ".join([*orchestrators, str(machine.get("environment", ""))]),
-        "Tags": ", ".join(tag.name for tag in run.tags[:_MAX_NAMES]),
-        "Model": f"{model.model.name} {model.name}" if model is not None else "",
-        "Commit": _commit(reference.commit) if reference is not None else "",
-    }
-    return {label: text for label, text in facts.items() if text}
-
-
-def _commit(commit: str) -> str:
-    """Return a commit with its first line, where git is there to ask."""
-    from zenml.utils.source_utils import get_source_root
-
-    command = ["git", "-C", get_source_root(), "log", "-1", "--format=%s", commit, "--"]
-    done = _try(
-        lambda: subprocess.run(  # noqa: S603 - git, with a commit that ZenML knows
-            command, capture_output=True, text=True, timeout=1
-        ),
-        None,
-    )
-    return f"{commit[:12]} {done.stdout.strip() if done is not None else ''}".strip()
-
-
-def _commit_page(run: PipelineRunResponse) -> dict[str, str]:
-    reference = run.code_reference
-    if reference is None:
-        return {}
-    config = reference.code_repository.config
-    url, owner = config.get("url"), config.get("owner") or config.get("group")
-    name = config.get("repository") or config.get("project")
-    if not url and owner and name:
-        gitlab = "gitlab" in reference.code_repository.source.import_path
-        host = config.get("host") or ("gitlab.com" if gitlab else "github.com")
-        url = f"https://{host}/{owner}/{name}"
-    return {"Commit": f"{url.rstrip('/')}/commit/{reference.commit}"} if url else {}
 
 
 def _runbook(error: str, runbooks: Mapping[str, str] | None) -> tuple[str, ...]:

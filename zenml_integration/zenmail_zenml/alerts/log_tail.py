@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from zenmail.patterns import pattern
 
+from .tracebacks import last_line
+
 if TYPE_CHECKING:
     from zenml.models import StepRunResponse
     from zenml.stack import Stack
@@ -15,15 +17,20 @@ __all__ = ["read_log_tail"]
 _MAX_BYTES = 64 * 1024
 _MAX_LINES = 20
 _MAX_LINE = 300
+_HEAD = pattern(r"(?:  \+ Exception Group )?Traceback \(most recent call last\)")
+_LINKS = ("The above exception was the direct cause", "During handling of the above exception")
+# How ZenML introduces the traceback, by version.
+_ANNOUNCEMENTS = ("An exception has occurred.", "Failed to run step")
 _ESCAPES = pattern(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
-def read_log_tail(step: StepRunResponse, stack: Stack) -> tuple[str, ...]:
-    """Return the last lines that a step logged before its traceback.
+def read_log_tail(step: StepRunResponse, stack: Stack, *, traceback: str) -> tuple[str, ...]:
+    """Return the last lines that a step logged before the traceback of its failure.
 
     Args:
         step: The step run.
         stack: The stack that it ran on.
+        traceback: The traceback, or "" if none is known.
     """
     logs = next((it for it in step.log_collection or () if it.source == "step"), None)
     if logs is None:
@@ -38,7 +45,7 @@ def read_log_tail(step: StepRunResponse, stack: Stack) -> tuple[str, ...]:
         messages = [entry.message for entry in entries]
     else:
         return ()
-    return _last_lines(messages)
+    return _last_lines(messages, last_line(traceback))
 
 
 def _from_file(uri: str, artifact_store: Any) -> list[str]:
@@ -59,15 +66,22 @@ def _from_file(uri: str, artifact_store: Any) -> list[str]:
     return [entry.message for line in lines if (entry := parse_log_entry(line)) is not None]
 
 
-def _last_lines(messages: list[str]) -> tuple[str, ...]:
+def _last_lines(messages: list[str], error: str) -> tuple[str, ...]:
     lines = [
         line.rstrip()
         for message in messages
         for line in _ESCAPES.sub("", message).splitlines()
         if line.strip()
     ]
-    for place, line in enumerate(lines):
-        if line.startswith(("Traceback (most recent call last)", "Failed to run step")):
-            lines = lines[:place]
-            break
+    heads = [
+        place
+        for place, line in enumerate(lines)
+        if _HEAD.match(line) and not lines[max(place - 1, 0)].startswith(_LINKS)
+    ]
+    # The step may have logged other tracebacks, of errors that it handled.
+    own = next((place for place in reversed(heads) if error in lines[place:]), None)
+    if own is not None:
+        lines = lines[:own]
+        while lines and (lines[-1] == error or lines[-1].startswith(_ANNOUNCEMENTS)):
+            lines.pop()
     return tuple(line[:_MAX_LINE] for line in lines[-_MAX_LINES:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import site
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,7 @@ def open_client() -> Client:
         Failure: The store is not available.
     """
     try:
-        from zenml.client import Client
-
-        client = Client()
-        _ = client.zen_store  # connects it
+        client = _connected()
     except ImportError as error:
         # ZenML raises it when the SQL packages of a local store are missing.
         raise Failure(
@@ -43,6 +41,21 @@ def open_client() -> Client:
             remedy="Check it: zenml status",
             exit_code=2,
         ) from error
+    return client
+
+
+def _connected(tries: int = 3) -> Client:
+    from zenml.client import Client
+
+    try:
+        client = Client()
+        _ = client.zen_store
+    except AttributeError:
+        # ZenML has read its configuration while another process was writing it.
+        if tries == 1:
+            raise
+        time.sleep(0.2)
+        return _connected(tries - 1)
     return client
 
 

@@ -1,0 +1,76 @@
+"""Where a run comes from: who started it, where it ran, and its commit."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from zenml.enums import StackComponentType
+
+from .run_context import read_or_default
+
+if TYPE_CHECKING:
+    from zenml.models import PipelineRunResponse
+
+__all__ = ["commit_page", "origin_facts"]
+
+
+def origin_facts(run: PipelineRunResponse) -> dict[str, str]:
+    """Return who started a run and where it ran, by label.
+
+    Args:
+        run: The run, hydrated.
+    """
+    schedule, reference, model = run.schedule, run.code_reference, run.model_version
+    started_by = [run.user.name] if run.user is not None else []
+    if schedule is not None:
+        cron = f" ({schedule.cron_expression})" if schedule.cron_expression else ""
+        started_by.append(f"schedule {schedule.name}{cron}")
+    components = run.stack.components if run.stack is not None else {}
+    ran_on = [it.name for it in components.get(StackComponentType.ORCHESTRATOR, ())]
+    machine = run.orchestrator_environment or run.client_environment
+    ran_on.append(str(machine.get("environment", "")))
+    facts = {
+        "Started by": ", ".join(started_by),
+        "Orchestrator": ", ".join(filter(None, ran_on)),
+        "Tags": ", ".join(tag.name for tag in run.tags[:10]),
+        "Model": f"{model.model.name} {model.name}" if model is not None else "",
+        "Commit": _with_subject(reference.commit) if reference is not None else "",
+    }
+    return {label: text for label, text in facts.items() if text}
+
+
+def _with_subject(commit: str) -> str:
+    """Return a commit with its first line, where git is there to ask."""
+    from zenml.utils.source_utils import get_source_root
+
+    command = ["git", "-C", get_source_root(), "log", "-1", "--format=%s", commit, "--"]
+    subject = read_or_default(
+        lambda: (
+            subprocess.run(  # noqa: S603 - git, with a commit that ZenML knows
+                command, capture_output=True, text=True, timeout=1
+            ).stdout
+        ),
+        "",
+    )
+    return f"{commit[:12]} {subject}".strip()
+
+
+def commit_page(run: PipelineRunResponse) -> dict[str, str]:
+    """Return the address of a commit's page, if its repository has one, by label.
+
+    Args:
+        run: The run, hydrated.
+    """
+    reference = run.code_reference
+    if reference is None:
+        return {}
+    config = reference.code_repository.config
+    owner = config.get("owner") or config.get("group")
+    name = config.get("repository") or config.get("project")
+    url = config.get("url")
+    if owner and name:  # `url` is the service's then, not the repository's
+        gitlab = "gitlab" in reference.code_repository.source.import_path
+        host = config.get("host") or ("gitlab.com" if gitlab else "github.com")
+        url = f"https://{host}/{owner}/{name}"
+    return {"Commit": f"{url.rstrip('/')}/commit/{reference.commit}"} if url else {}
