@@ -95,11 +95,13 @@ class Alert(Model):
         subject: The mail's subject, or "" for the title.
         body: More about it; Markdown unless ``body_format`` is "plain".
         body_format: How to read the body.
+        history: Whether it is new, in a line beside the run.
         severity: How bad it is; decides colour and importance.
         facts: Label to value, shown as a table: pipeline, run, step, parameters.
         changed: Names of the parameters that differ from the last good run's.
         error: The exception's type and message, or "".
         traceback: The traceback, verbatim, or "".
+        log: The last lines of the log, verbatim, or "".
         next_steps: What the reader should do, one sentence each.
         url: Where to read more, or "".
         url_label: What stands on the button for ``url``.
@@ -125,11 +127,13 @@ class Alert(Model):
     subject: Text = ""
     body: Text = ""
     body_format: Literal["markdown", "plain"] = "markdown"
+    history: Text = ""
     severity: Severity = "info"
     facts: dict[Text, Any] = Field(default_factory=dict)
     changed: Annotated[tuple[Text, ...], BeforeValidator(_as_sentences)] = ()
     error: Text = ""
     traceback: Text = ""
+    log: Text = ""
     next_steps: Annotated[tuple[Text, ...], BeforeValidator(_as_sentences)] = ()
     url: Text = ""
     url_label: Text = "Open in the dashboard"
@@ -157,11 +161,13 @@ class Alert(Model):
             subject: object = "",
             body: object = "",
             body_format: Literal["markdown", "plain"] = "markdown",
+            history: object = "",
             severity: Severity = "info",
             facts: Mapping[str, Any] = ...,
             changed: str | Iterable[str] = (),
             error: object = "",
             traceback: object = "",
+            log: object = "",
             next_steps: str | Iterable[str] = (),
             url: str = "",
             url_label: str = "Open in the dashboard",

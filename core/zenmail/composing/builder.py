@@ -131,6 +131,7 @@ class ContentBuilder:
                     (alert.title, limits.title),
                     (alert.body, limits.body),
                     (alert.error, limits.error),
+                    (alert.history, limits.line),
                     (alert.url, _LONGEST_URL),
                     (alert.url_label, limits.cell),
                     (alert.command, limits.line),
@@ -143,6 +144,7 @@ class ContentBuilder:
         subject = clean_line(next(texts), limit=limits.title)
         title = clean_line(next(texts), limit=limits.title + 60)
         body, error = next(texts).strip("\n"), next(texts).strip()
+        history = clean_line(next(texts), limit=limits.line)
         url = _as_url(next(texts))
         url_label, command = _honest(next(texts), url), next(texts)
         next_steps = list(islice(texts, len(sentences)))
@@ -176,6 +178,7 @@ class ContentBuilder:
             title=title,
             preheader=_preheader(subject or title, error, rendered.text, facts) or origin,
             origin=origin,
+            history=history,
             severity=alert.severity,
             label=label,
             symbol=symbol,
@@ -199,6 +202,7 @@ class ContentBuilder:
             steps=steps,
             steps_note=steps_note,
             traceback=traceback,
+            log=self._log() if alert.log else "",
             notes=self._notes,
             redactions=self._redactor.count,
             redacted=self._redactor.summary(),
@@ -425,7 +429,13 @@ class ContentBuilder:
             safe["content_type"] = "application/octet-stream"
         return file.model_copy(update=safe)
 
-    # --- the traceback
+    # --- the traceback and the log
+
+    def _log(self) -> str:
+        self._redactor.place = "the log"
+        source, limit = self._alert.log.strip("\n"), self._limits.traceback_tail
+        safe = self._safe
+        return safe.whole(source) if len(source) <= limit else safe.tail(source, limit)
 
     def _traceback(self, error: str) -> TracebackView:
         self._redactor.place = "the traceback"

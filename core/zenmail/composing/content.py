@@ -21,6 +21,7 @@ class Content(NamedTuple):
         title: What happened.
         preheader: What an inbox shows behind the subject.
         origin: The pipeline and the run, in a line.
+        history: Whether it is new, in a line.
         severity: The alert's severity: "info", "success", "warning", "error", "critical".
         label: The severity as a word.
         symbol: The severity as a symbol.
@@ -44,6 +45,7 @@ class Content(NamedTuple):
         steps: Rows of the run's summary.
         steps_note: Which steps the summary leaves out.
         traceback: The part of the traceback that is shown, or None.
+        log: The last lines of the log.
         notes: What was cut or could not be shown.
         redactions: How many secrets were removed.
         redacted: Of which kinds they were, and where.
@@ -54,6 +56,7 @@ class Content(NamedTuple):
     title: str
     preheader: str
     origin: str
+    history: str
     severity: str
     label: str
     symbol: str
@@ -77,6 +80,7 @@ class Content(NamedTuple):
     steps: Sequence[Step]
     steps_note: str
     traceback: TracebackView | None
+    log: str
     notes: Sequence[str]
     redactions: int
     redacted: str

@@ -66,6 +66,7 @@ PLACES: dict[str, Callable[[str], list[Any]]] = {
         f"**{secret}** [{secret}](https://{secret}.example)",
     ],
     "body_format": lambda secret: [],
+    "history": _text,
     "severity": lambda secret: [],
     "facts": lambda secret: [
         *_mapping(secret),
@@ -82,6 +83,7 @@ PLACES: dict[str, Callable[[str], list[Any]]] = {
             f'  File "{secret}.py", line {at}, in f\n    {secret}' for at in range(3_000)
         ),
     ],
+    "log": _text,
     "next_steps": lambda secret: [(secret,), (f"Use {secret}.",) * 50],
     "url": lambda secret: [f"https://a.example/{secret}", f"https://u:{secret}@a.example"],
     "url_label": _text,

@@ -22,6 +22,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT.parents[1] / "core" / "zenmail" / "composing" / "samples.json"
 NAMES = {
+    "First failure after": "new-failure",
+    "Failing since": "repeated-failure",
+    "Recovered after": "recovered",
     "add_features": "failure",
     "score_customers": "raised-from",
     "resolve_features": "exception-group",
@@ -95,7 +98,9 @@ def run(folder: Path) -> None:
                 with contextlib.suppress(Exception):
                     pipeline()
         alerts.compose_addressed = compose
-        samples = {name_of(f"{alert!r}"): as_json(alert, home) for alert in sent}
+        samples = {
+            name: as_json(alert, home) for alert in sent if (name := name_of(f"{alert!r}"))
+        }
         text = json.dumps(samples, ensure_ascii=False, indent=1)
         (folder / "samples.json").write_text(f"{text}\n", encoding="utf-8")
         from zenmail_zenml.mailers import mailers

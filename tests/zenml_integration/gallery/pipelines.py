@@ -1,6 +1,8 @@
 """Pipelines whose mails make up the gallery: long names, wide frames, 40 steps."""
 
 # No postponed annotations: ZenML 0.94 cannot read them on a step.
+import contextlib
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -161,6 +163,34 @@ def report_results() -> None:
 
 
 @step
+def fit(learning_rate: float = 0.003, epochs: int = 40) -> None:
+    """Fail where the learning rate is too high."""
+    for epoch in range(1, epochs + 1, 13):
+        logging.getLogger().error("epoch %d of %d: loss %.3f", epoch, epochs, 0.7 / epoch)
+    if learning_rate > 1:
+        raise FloatingPointError(f"loss is nan with a learning rate of {learning_rate}")
+
+
+@pipeline(
+    enable_cache=False,
+    on_failure=smtp_email_alerter_failure_hook,
+    on_success=smtp_email_alerter_success_hook,
+)
+def fitting_every_night() -> None:
+    """Fit as configured."""
+    fit()
+
+
+def nightly_retraining() -> None:
+    """Complete, fail with another parameter, fail again, and recover."""
+    for learning_rate in (0.003, 3.0, 3.5, 0.003):
+        with contextlib.suppress(Exception):
+            fitting_every_night.with_options(
+                steps={"fit": {"parameters": {"learning_rate": learning_rate}}}
+            )()
+
+
+@step
 def post_words() -> None:
     """Mail what people write: a frame as text, an exception, three scripts, an attack."""
     frame = features.customers()[["customer_id", "plan", "monthly_charges"]].head(6)
@@ -252,6 +282,7 @@ def _few() -> None:
 forecast_by_region = dynamic("forecast_by_region", _forty, on_end=smtp_email_alerter_end_hook)
 publish_models = dynamic("publish_models", _few, on_end=smtp_email_alerter_end_hook)
 PIPELINES = (
+    nightly_retraining,
     churn_training_with_features_from_the_warehouse,
     nightly_scoring,
     feature_catalogue,

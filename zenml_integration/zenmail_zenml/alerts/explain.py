@@ -80,9 +80,9 @@ class Explanation:
                 {"What": it.what, "Before": it.before, "After": it.after}
                 for it in self.changes[:_MAX_CHANGES]
             ]
-        if self.log:
-            tables["Last lines of the log"] = [{"Log": line} for line in self.log]
         values = {
+            "history": self.history,
+            "log": "\n".join(self.log),
             "tables": tables,
             "changed": self.parameters,
             "facts": self.facts,
@@ -136,8 +136,6 @@ def explain_alert(
     values = found.fields()
     if found.repeated:
         values["subject"] = f"{alert.subject or alert.title} ({found.repeated})"
-    if found.history:
-        values["body"] = f"{found.history}\n\n{alert.body}".strip()
     for name in ("facts", "links", "tables", "metrics", "baseline"):
         values[name] = {**values.get(name, {}), **getattr(alert, name)}
     values["facts"] = {**alert.facts, **values["facts"]}

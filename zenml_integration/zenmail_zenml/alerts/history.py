@@ -43,7 +43,7 @@ class History:
     failed_in_a_row: int = 0
 
     def of_failure(self) -> str:
-        """Return the line for a mail about a failure."""
+        """Return the line for a mail about a failure; "" for a first run."""
         if self.first_failed is not None:
             since = f"{self.first_failed.created:%A %Y-%m-%d %H:%M} UTC"
             good = (
@@ -53,7 +53,7 @@ class History:
             )
             return f"Failing since {since}, {self.ordinal} run in a row, {good}."
         if self.last_good is None:
-            return "First run of this pipeline."
+            return ""
         noun = "run" if self.good_in_a_row == 1 else "runs"
         more = "more than " if self.good_are_more else ""
         return f"First failure after {more}{self.good_in_a_row} good {noun}."
