@@ -28,8 +28,11 @@ SINGLE = {
     "failure-dark": "failure-700-dark",
     "failure-phone": "failure-375-light",
     "run-summary": "run-summary-700-light",
+    "run-summary-dark": "run-summary-700-dark",
     "report": "report-700-light",
+    "report-dark": "report-700-dark",
     "success": "success-700-light",
+    "success-dark": "success-700-dark",
 }
 _GAP = 12
 
