@@ -441,15 +441,9 @@ class PostgreSQL(Engine):
             raise
         return connection
 
-    def _version(self, connection: Any) -> int:
-        # psycopg may log a warning of what fails in a pipeline, as a missing table would.
-        (table,) = connection.execute("SELECT to_regclass('zenmail_ledger')").fetchone()
-        return super()._version(connection) if table else 0
-
     @contextlib.contextmanager
     def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
-        # The statements travel together with BEGIN and COMMIT.
-        with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
+        with connection.transaction(), connection.cursor() as cursor:
             if survives == "nothing":
                 cursor.execute("SET LOCAL synchronous_commit = off")
             yield cursor

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from zenmail import LedgerError
+from zenmail.ledger.engine import Transaction, open_engine
 from zenmail.ledger.ledger import Ledger
 
 
@@ -59,3 +60,18 @@ def test_a_ledger_with_the_tables_of_another_version(
     change(change_schema)
     with pytest.raises(LedgerError, match=r"made by another version .*another ledger"):
         ledger.told.claim("run-1:failed", 60.0)
+
+
+def test_what_fails_is_told_once(location: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An error of the database is the caller's to tell; nothing is logged beside it."""
+    engine = open_engine(location)
+
+    def fail(transaction: Transaction) -> None:
+        transaction.execute("DELETE FROM no_such_table")
+        transaction.rows("SELECT event FROM told")
+
+    with pytest.raises(LedgerError):
+        engine.run(fail)
+    engine.run(lambda transaction: transaction.rows("SELECT event FROM told"))
+    engine.close()
+    assert caplog.records == []
