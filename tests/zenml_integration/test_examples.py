@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import pytest
 
 from zenmail.testing.smtp_server import SMTPServer
@@ -318,9 +319,11 @@ def test_recipe_testing_alerts() -> None:
 
 def test_recipe_kubernetes_with_the_watcher() -> None:
     """The pod's command is one that zenmail takes."""
+    from zenmail.cli.app import app
     from zenmail_zenml.cli.watch import watch
 
     deployment = (EXAMPLES / "watching/deployment.yaml").read_text(encoding="utf-8")
     command = re.search(r"command: \[zenmail, watch, (.+)\]", deployment)
     assert command is not None
-    watch.make_context("watch", command[1].split(", "))
+    parent = click.Context(app, **app.context_settings)
+    watch.make_context("watch", command[1].split(", "), parent=parent)
