@@ -146,8 +146,8 @@ def postfix() -> Iterator[Postfix]:
         pytest.skip("Postfix is not installed (apt-get install postfix)")
     if os.geteuid() != 0:
         pytest.skip("only root may start Postfix")
-    # Not below pytest's own folder, which Postfix's user may not enter.
-    folder = Path(tempfile.mkdtemp(prefix="zenmail-postfix-"))
+    # Postfix's user may not enter pytest's folder, and paths of sockets must be short.
+    folder = Path(tempfile.mkdtemp(prefix="zenmail-postfix-", dir="/tmp"))
     folder.chmod(0o755)
     found = Postfix(folder)
     try:
