@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ..composing.shorten import shorten
 from ..deadline import Deadline
@@ -24,29 +24,14 @@ from ..errors import (
 )
 from ..receipt import Outcome, Receipt
 from ..retry import DeliveryPolicy
-from ..runtime.timeouts import CallTimedOut, call_with_timeout
-from ..transport import FetchToken, SendRequest, Transport, TransportOptions
+from ..transport import FetchToken, SendRequest
+from .calls import Route, call_transport, permanent, within
 
 __all__ = ["Attempts", "Progress", "Route", "call_transport", "send_together", "within"]
 
 _logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 8.0
-# A transport that ends at the deadline itself is not to lose the race with its watcher.
-_GRACE = 0.25
-_Result = TypeVar("_Result")
-
-
-class Route(NamedTuple):
-    """A transport, and the options it is called with."""
-
-    transport: Transport
-    options: TransportOptions
-
-    @property
-    def name(self) -> str:
-        """The transport's name."""
-        return self.transport.name
 
 
 class Progress(Protocol):
@@ -440,56 +425,6 @@ def _named(reasons: Mapping[str, str], given: Container[str]) -> dict[str, str]:
     }
 
 
-def call_transport(
-    transport: Transport,
-    request: SendRequest[Any],
-    pass_through: tuple[type[BaseException], ...] = (),
-) -> Receipt:
-    """Call a transport and see to it that it ends.
-
-    Raises:
-        DeliveryError: The transport's own, or one that stands for anything else it raised.
-    """
-    if request.options.keeps_deadline:
-        return _guarded(transport, request, pass_through, Exception)
-    # Signal handlers run in the main thread alone: what a watched transport raises is the
-    # transport's own, be it SystemExit.
-    return within(
-        request.deadline, lambda: _guarded(transport, request, pass_through, BaseException)
-    )
-
-
-def _guarded(
-    transport: Transport,
-    request: SendRequest[Any],
-    pass_through: tuple[type[BaseException], ...],
-    foreign: type[BaseException],
-) -> Receipt:
-    leaving: tuple[type[BaseException], ...] = (DeliveryError, *pass_through)
-    try:
-        return transport.send(request)
-    except leaving:
-        raise
-    except ZenmailError as error:
-        raise _permanent(error, transport) from error
-    except foreign as error:
-        # Not cut to size: half a secret is not known for one any more.
-        what = " ".join(traceback.format_exception_only(error)).strip()
-        raise TemporaryFailure(
-            f"The transport {transport.name!r} failed: {what}",
-            code="transport-exception",
-            transport=transport.name,
-            remedy="If it keeps happening, report it to the authors of the transport "
-            f"{transport.name!r}.",
-        ) from error
-
-
-def _permanent(error: ZenmailError, transport: Transport) -> PermanentFailure:
-    return PermanentFailure(
-        error.message, code=error.code, transport=transport.name, remedy=error.remedy
-    )
-
-
 def send_together(
     deliveries: Sequence[tuple[Attempts, Deadline]],
     route: Route,
@@ -535,25 +470,8 @@ def send_together(
         answers = [failure] * len(requests)
     for (attempts, _), answer in zip(deliveries, answers, strict=True):
         if not isinstance(answer, Receipt | DeliveryError):
-            answer = _permanent(answer, transport)
+            answer = permanent(answer, transport)
         attempts.answer_first_call(answer)
-
-
-def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
-    """Return what the call returns, or give up on it at the deadline.
-
-    Raises:
-        UnknownOutcome: The call is still running, and its outcome is unknown.
-    """
-    left = deadline.timeout("before the transport was called")
-    try:
-        return call_with_timeout(call, left + _GRACE)
-    except CallTimedOut:
-        raise UnknownOutcome(
-            "The transport did not return by the deadline.",
-            code="deadline",
-            remedy="Raise the deadline, or check what the transport is waiting for.",
-        ) from None
 
 
 def _pause(turn: int, deadline: Deadline, not_before: Deadline) -> bool:

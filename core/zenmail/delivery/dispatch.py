@@ -17,7 +17,8 @@ from ..errors import AddressError, LedgerError
 from ..plugins import PluginHost
 from ..receipt import Outcome, Receipt
 from ..retry import Retry
-from .attempts import Attempts, Route, send_together
+from .attempts import Attempts, send_together
+from .calls import Route
 from .delivery import Delivery, Origin
 from .secrecy import Secrecy
 

@@ -20,7 +20,7 @@ from ..retry import Retry
 from ..runtime.forks import defer_forks
 from ..transport import Check, TransportOptions, VerifyRequest
 from .alerts import Alerts
-from .attempts import Route, within
+from .calls import Route, within
 from .dispatch import Dispatcher
 from .redirect import Redirect
 from .secrecy import Secrecy

@@ -1,0 +1,105 @@
+"""One call of a transport: it ends by the deadline, and fails with an error of ours."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from ..deadline import Deadline
+from ..errors import (
+    DeliveryError,
+    PermanentFailure,
+    TemporaryFailure,
+    UnknownOutcome,
+    ZenmailError,
+)
+from ..receipt import Receipt
+from ..runtime.timeouts import CallTimedOut, call_with_timeout
+from ..transport import SendRequest, Transport, TransportOptions
+
+__all__ = ["Route", "call_transport", "permanent", "within"]
+
+# A transport that ends at the deadline itself is not to lose the race with its watcher.
+_GRACE = 0.25
+_Result = TypeVar("_Result")
+
+
+class Route(NamedTuple):
+    """A transport, and the options it is called with."""
+
+    transport: Transport
+    options: TransportOptions
+
+    @property
+    def name(self) -> str:
+        """The transport's name."""
+        return self.transport.name
+
+
+def call_transport(
+    transport: Transport,
+    request: SendRequest[Any],
+    pass_through: tuple[type[BaseException], ...] = (),
+) -> Receipt:
+    """Call a transport and see to it that it ends.
+
+    Raises:
+        DeliveryError: The transport's own, or one that stands for anything else it raised.
+    """
+    if request.options.keeps_deadline:
+        return _guarded(transport, request, pass_through, Exception)
+    # Signal handlers run in the main thread alone: what a watched transport raises is the
+    # transport's own, be it SystemExit.
+    return within(
+        request.deadline, lambda: _guarded(transport, request, pass_through, BaseException)
+    )
+
+
+def _guarded(
+    transport: Transport,
+    request: SendRequest[Any],
+    pass_through: tuple[type[BaseException], ...],
+    foreign: type[BaseException],
+) -> Receipt:
+    leaving: tuple[type[BaseException], ...] = (DeliveryError, *pass_through)
+    try:
+        return transport.send(request)
+    except leaving:
+        raise
+    except ZenmailError as error:
+        raise permanent(error, transport) from error
+    except foreign as error:
+        # Not cut to size: half a secret is not known for one any more.
+        what = " ".join(traceback.format_exception_only(error)).strip()
+        raise TemporaryFailure(
+            f"The transport {transport.name!r} failed: {what}",
+            code="transport-exception",
+            transport=transport.name,
+            remedy="If it keeps happening, report it to the authors of the transport "
+            f"{transport.name!r}.",
+        ) from error
+
+
+def permanent(error: ZenmailError, transport: Transport) -> PermanentFailure:
+    """Return the failure of a mail that stands for an error of the set-up."""
+    return PermanentFailure(
+        error.message, code=error.code, transport=transport.name, remedy=error.remedy
+    )
+
+
+def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
+    """Return what the call returns, or give up on it at the deadline.
+
+    Raises:
+        UnknownOutcome: The call is still running, and its outcome is unknown.
+    """
+    left = deadline.timeout("before the transport was called")
+    try:
+        return call_with_timeout(call, left + _GRACE)
+    except CallTimedOut:
+        raise UnknownOutcome(
+            "The transport did not return by the deadline.",
+            code="deadline",
+            remedy="Raise the deadline, or check what the transport is waiting for.",
+        ) from None
