@@ -345,3 +345,12 @@ def test_pre_commit_and_ci_run_what_tox_runs() -> None:
     )
     # py is py312, and coverage adds up what the others left on one machine.
     assert wanted - run == {"py312", "coverage"}
+
+
+def test_recipes_show_files_that_exist() -> None:
+    """Each block of the page is a snippet, and what it shows is in the examples."""
+    page = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:python|yaml)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    shown = [re.fullmatch(r'--8<-- "(.+)"\n', block) for block in blocks]
+    assert all(found and (ROOT / "examples" / found[1]).is_file() for found in shown)
+    assert len(shown) > 10

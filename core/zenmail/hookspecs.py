@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .tokens import AccessToken, TokenRequest
     from .transport import Check, SendRequest, TransportOptions, VerifyRequest
 
+    Answers = Sequence[Receipt | ZenmailError]
+
 PROJECT_NAME = "zenmail"
 
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker(PROJECT_NAME)
@@ -41,9 +43,7 @@ class TransportSpec:
         """
 
     @hookspec(firstresult=True)
-    def send_emails(  # type: ignore[empty-body]
-        self, requests: Sequence[SendRequest[Any]]
-    ) -> Sequence[Receipt | ZenmailError]:
+    def send_emails(self, requests: Sequence[SendRequest[Any]]) -> Answers:  # type: ignore[empty-body]
         """Send several mails in less time than one after the other takes.
 
         All have the same options. Return for each, in order, what ``send_email`` would have

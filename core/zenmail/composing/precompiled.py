@@ -26,6 +26,7 @@ _BLOCK_TAG: Final = re.compile(r"\{% (?:block \w+|endblock) %\}\n?")
 @cache
 def renderer(name: str) -> Renderer:
     """Return the function that renders one of the templates, piece by piece."""
+    module: dict[str, Any]
     try:
         module = vars(import_module("._templates", __package__))
     except ImportError:

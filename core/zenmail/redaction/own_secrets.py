@@ -87,9 +87,13 @@ def remember_secrets(values: Mapping[str, str]) -> None:
 
 def process_secrets() -> tuple[str, ...]:
     """Return the secrets this process was given in its environment, and those it has read."""
-    named = [name for name in os.environ if secrecy_of(name)]
-    given = [(secrecy_of(name), os.environ.get(name, "")) for name in named]
-    return (*(value for secrecy, value in given if is_secret(secrecy, value)), *_remembered)
+    named = (
+        value
+        for name in os.environ
+        if (secrecy := secrecy_of(name))
+        and is_secret(secrecy, value := os.environ.get(name, ""))
+    )
+    return (*named, *_remembered)
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -57,7 +57,7 @@ _BREAKS: Final = str.maketrans(dict.fromkeys("/\"'(),;=<>[]{}", " "))
 @cache
 def formats() -> tuple[Format, ...]:
     """Return the table."""
-    table = files(__package__).joinpath("token_formats.txt").read_text("utf-8")
+    table = files("zenmail.redaction").joinpath("token_formats.txt").read_text("utf-8")
     return tuple(Format(*re.split(r"\s+\|\s+", line)) for line in table.splitlines())
 
 

@@ -188,7 +188,7 @@ class _Story:
         self._server = server
         self._children = children
         self._folder = folder
-        self._policy = policy
+        self._policy: DeliveryPolicy = policy
         self._ledger = Ledger(location)
         self._ledger.outbox.list()
         self._location = location

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ def test_samples_are_what_runs_send(tmp_path: Path) -> None:
     )
     sent = json.loads((tmp_path / "samples.json").read_text(encoding="utf-8"))
     recorded = json.loads(SAMPLES.read_text(encoding="utf-8"))
-    # ZenML 0.94 runs no hooks for a run.
-    assert set(recorded) - set(sent) <= {"run-summary", "run-completed"}
+    # ZenML 0.94 runs no hooks for a run, and does not tell what became of the runs before.
+    missing = {"run-summary", "run-completed", "new-failure", "repeated-failure", "recovered"}
+    lacks = missing if version("zenml").startswith("0.94.") else set()
+    assert set(recorded) - set(sent) <= lacks
     assert sorted(recorded) == sorted(sample_names())
     for name, fields in sent.items():
         assert _stable(fields) == _stable(recorded[name]), name

@@ -183,8 +183,8 @@ def explain_failure(
         if not error:
             found.next_steps = _runbook(reason, runbooks)
         current = steps.get(name, failed)
-        if current is not None and find_stack is not None:
-            found.log = _try(lambda: read_log_tail(current, find_stack(), traceback=report), ())
+        if current is not None and (ask := find_stack) is not None:
+            found.log = _try(lambda: read_log_tail(current, ask(), traceback=report), ())
         found.next_steps += _try(lambda: log_command(current), ())
         snapshot = asked_snapshot.result()
         if snapshot is not None:
