@@ -10,7 +10,6 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol
 
-from ..composing.shorten import shorten
 from ..deadline import Deadline
 from ..email import Email, Envelope
 from ..errors import (
@@ -24,6 +23,7 @@ from ..errors import (
 )
 from ..receipt import Outcome, Receipt
 from ..retry import DeliveryPolicy
+from ..runtime.forks import defer_forks
 from ..transport import FetchToken, SendRequest
 from .calls import Route, call_transport, permanent, within
 
@@ -241,6 +241,8 @@ class Attempts:
                 raise early
             return early or call_transport(route.transport, request, self._pass_through)
         except MailTooLarge as error:
+            with defer_forks():
+                from ..composing.shorten import shorten
             shorter = shorten(self.email, error.limit)
             if shorter is None:
                 raise

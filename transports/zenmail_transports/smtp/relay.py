@@ -8,6 +8,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from zenmail import (
     AccessToken,
@@ -37,8 +38,10 @@ from .pool import Pool
 from .replies import Reply
 from .session import Session
 from .transaction import ChunkingBroken, Transaction
-from .window import Verdict, converse_together
 from .wire import Address, Lost, resolve
+
+if TYPE_CHECKING:
+    from .window import Verdict
 
 __all__ = ["Relay"]
 
@@ -149,6 +152,8 @@ class Relay:
 
     def _send_together(self, requests: Sequence[SendRequest[SMTPOptions]]) -> list[Verdict]:
         """Send as many of the mails as may be in flight; none without a proven connection."""
+        with defer_forks():
+            from .window import converse_together
         usable = not (self._options.rate or _ON_TRIAL & self._out_of_use())
         session = self.pool.lease_idle() if usable and len(requests) > 1 else None
         if session is None:
