@@ -241,9 +241,8 @@ def test_numpy_dates_and_spans_are_read_as_such() -> None:
     numpy = pytest.importorskip("numpy", reason="needs numpy")
     rows = [[numpy.timedelta64(90, "s"), numpy.datetime64("2026-03-01T04:05:06", "ns")]]
     assert to_table("t", rows).rows == [["1 min 30 s", "2026-03-01 04:05:06"]]
-    assert to_table("t", [[numpy.timedelta64("NaT"), numpy.datetime64("NaT")]]).rows == [
-        ["-", "-"]
-    ]
+    missing = [[numpy.timedelta64("NaT", "s"), numpy.datetime64("NaT", "s")]]
+    assert to_table("t", missing).rows == [["-", "-"]]
     plots = numpy.array([(1, 2.5)], dtype=[("epoch", "i4"), ("loss", "f8")])
     assert to_table("t", plots).columns == ["epoch", "loss"]
 
