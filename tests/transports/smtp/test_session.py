@@ -245,7 +245,8 @@ def test_reset_before_the_handshake(
         assert failure.value.code == "tls"
         del failure
         gc.collect()
-    assert [str(item.message) for item in caught] == []
+    # Other threads of this process may warn of what is theirs.
+    assert [str(item.message) for item in caught if item.category is ResourceWarning] == []
 
 
 def is_connected(sock: socket.socket) -> bool:
