@@ -89,7 +89,7 @@ def permanent(error: ZenmailError, transport: Transport) -> PermanentFailure:
 
 
 def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:
-    """Return what the call returns, or give up on it at the deadline.
+    """Return what the call returns, or stop waiting for it at the deadline.
 
     Raises:
         UnknownOutcome: The call is still running, and its outcome is unknown.

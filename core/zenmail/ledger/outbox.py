@@ -424,7 +424,7 @@ class Outbox:
             )
 
     def recover(self) -> None:
-        """Recover what dead processes left behind; give up on what is too old."""
+        """Recover what dead processes left behind; mark what is too old as failed."""
         days = self._max_age / 86400.0
         values: dict[str, Any] = {"alerter": self._alerter}
 

@@ -48,7 +48,7 @@ def live(order):
 def send(order, log, mailer):
     for number in range(150):
         name = f"<{order['seed']}-{number}@example.com>"
-        # Some are put off by the server for good, and so are kept; some come through later.
+        # The server defers some every time, and these are kept; others arrive later.
         to = "busy@example.com" if number % 20 == 5 else "b@example.com"
         os.write(log, f"begin {name}\\n".encode())
         receipt = mailer.send(Email(sender="a@example.com", to=to, text="t", message_id=name))

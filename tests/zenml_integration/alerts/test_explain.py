@@ -172,7 +172,7 @@ def test_the_watcher_explains_as_the_hooks_do(
 def test_a_success_mail_has_the_metrics_beside_the_last_ones(
     run_fit: Callable[..., str],
 ) -> None:
-    """What the step logged stands beside the last good run's; what is no number does not."""
+    """What the step logged stands beside the last good run's; what is not a number does not."""
     run_fit()
     mail = run_fit(rate=0.2)
     line = next(line for line in mail.splitlines() if "accuracy" in line)
