@@ -108,11 +108,13 @@ class GraphMail:
         mailbox: Whose it is.
         given: The mail as it was handed over.
         recipients: Who its headers name.
+        connection: The client's port of the connection that brought it.
     """
 
     mailbox: str
     given: bytes
     recipients: list[str]
+    connection: int
 
     @property
     def delivered(self) -> bytes:
@@ -258,7 +260,8 @@ class _GraphHandler(BaseHTTPRequestHandler):
                     400, "ErrorInvalidRecipients", "At least one recipient is not valid."
                 )
                 return
-            server.mails.append(GraphMail(found[1] or found[2], mail, recipients))
+            mailbox, connection = found[1] or found[2], self.client_address[1]
+            server.mails.append(GraphMail(mailbox, mail, recipients, connection))
             if not self._taking:
                 self._answer(202, None)
 
