@@ -2,7 +2,8 @@
 
 Statements name their parameters ``:name``. ``{now}`` is the database's clock in seconds since
 1970, ``{lock}`` locks the row that a SELECT returns, ``{skip_locked}`` passes over rows that
-others have locked, ``{quick}`` at the end of RETURNING does not wait for PostgreSQL's disk.
+others have locked, ``{quick}`` at the end of RETURNING does not wait for PostgreSQL's disk,
+``IN :names[]`` looks for a value in a JSON list.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ Row = Sequence[Any]
 Survives = Literal["statement", "nothing", "process", "machine"]
 """Whose end a transaction survives: a promise costs time. ``statement`` is a single one."""
 
+_LIST = pattern(r"IN :([a-z_]+)\[\]")
 _PARAMETER = pattern(r"(?<!:):([a-z_]+)")
 # Seconds that a restart of the database is waited for; then it is left alone for a while.
 _PATIENCE = 5.0
@@ -57,6 +59,7 @@ class _Dialect(NamedTuple):
     lock: str = ""
     skip_locked: str = ""
     quick: str = ""
+    in_list: str = r"IN (SELECT value FROM json_each(:\1))"
     parameter: str = r":\1"
 
 
@@ -67,13 +70,16 @@ _POSTGRES = _Dialect(
     skip_locked="FOR UPDATE SKIP LOCKED",
     # Not for the session, which a pool of connections may lend to others.
     quick=", set_config('synchronous_commit', 'off', true)",
+    # An array is looked up in the index, whatever is believed of the size of the table.
+    in_list=r"= ANY (ARRAY(SELECT json_array_elements_text(CAST(:\1 AS json))))",
     parameter=r"%(\1)s",
 )
 
 
 @functools.lru_cache(maxsize=256)
 def _translate(sql: str, dialect: _Dialect) -> str:
-    return _PARAMETER.sub(dialect.parameter, sql.format(**dialect._asdict()))
+    sql = _LIST.sub(dialect.in_list, sql.format(**dialect._asdict()))
+    return _PARAMETER.sub(dialect.parameter, sql)
 
 
 class Transaction:
@@ -435,6 +441,10 @@ class PostgreSQL(Engine):
             client_encoding="UTF8",
         )
         try:
+            # Compiling any of these statements takes longer than running it. What only
+            # speaks PostgreSQL's protocol does not know the word.
+            with contextlib.suppress(self._psycopg.Error):
+                connection.execute("SET jit = off")
             self._migrate(connection)
         except BaseException:
             connection.close()
