@@ -263,17 +263,24 @@ class Engine(ABC):
     @abstractmethod
     def _connect(self) -> Any: ...
 
-    def _transaction(
-        self, connection: Any, survives: Survives = "process"
-    ) -> contextlib.AbstractContextManager[Any]:
+    @contextlib.contextmanager
+    def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
+        cursor = connection.cursor()
         if survives == "statement":
-            return contextlib.nullcontext(connection.cursor())
-        return self._several(connection, survives)
+            yield cursor
+            return
+        for statement in self._begin(survives):
+            cursor.execute(statement)
+        try:
+            yield cursor
+        except BaseException:
+            with contextlib.suppress(Exception):
+                cursor.execute("ROLLBACK")
+            raise
+        cursor.execute("COMMIT")
 
     @abstractmethod
-    def _several(
-        self, connection: Any, survives: Survives
-    ) -> contextlib.AbstractContextManager[Any]: ...
+    def _begin(self, survives: Survives) -> Sequence[str]: ...
 
     @abstractmethod
     def _patience(self, error: Exception) -> float:
@@ -354,21 +361,10 @@ class SQLite(Engine):
             raise
         return connection
 
-    @contextlib.contextmanager
-    def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
+    def _begin(self, survives: Survives) -> Sequence[str]:
         # The page cache outlives a process, not the machine.
-        if survives == "machine":
-            connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection.cursor()
-        except BaseException:
-            with contextlib.suppress(Exception):
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-        if survives == "machine":
-            connection.execute("PRAGMA synchronous = NORMAL")
+        level = "FULL" if survives == "machine" else "NORMAL"
+        return f"PRAGMA synchronous = {level}", "BEGIN IMMEDIATE"
 
     def _patience(self, error: Exception) -> float:
         # The switch to WAL does not wait for a lock, as everything else in SQLite does.
@@ -451,12 +447,10 @@ class PostgreSQL(Engine):
             raise
         return connection
 
-    @contextlib.contextmanager
-    def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
-        with connection.transaction(), connection.cursor() as cursor:
-            if survives == "nothing":
-                cursor.execute("SET LOCAL synchronous_commit = off")
-            yield cursor
+    def _begin(self, survives: Survives) -> Sequence[str]:
+        return (
+            "BEGIN; SET LOCAL synchronous_commit = off" if survives == "nothing" else "BEGIN",
+        )
 
     def _patience(self, error: Exception) -> float:
         if not isinstance(error, self._psycopg.OperationalError):
