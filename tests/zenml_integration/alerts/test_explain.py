@@ -120,8 +120,9 @@ def test_a_failure_mail_answers_what_on_call_asks(
     assert any(line.endswith("rate is 3.0") for line in log.splitlines())
     assert log.count("Traceback (most recent call last)") <= 1
     assert "https://wiki.example.com/nan" in first
-    words = " ".join(first.split())
+    words = " ".join(first.replace("\\\r\n", " ").split())
     assert "zenml pipeline run " in words
+    assert re.search(r"To see the logs, run cat \S+\.log ", words)
     assert "-c rerun.yaml" in words
     assert re.search(r"Never ran:? +publish", first)
     assert re.search(r"Started by:? +default", first)

@@ -44,12 +44,9 @@ class History:
         """Return the line for a mail about a failure; "" for a first run."""
         if self.first_failed is not None:
             since = f"{self.first_failed.created:%A %Y-%m-%d %H:%M} UTC"
-            good = (
-                f"last good run {self.last_good.name}"
-                if self.last_good is not None
-                else "no run has completed yet"
-            )
-            return f"Failing since {since}, {self.ordinal} run in a row, {good}."
+            good = self.last_good
+            when = f"{good.created:%Y-%m-%d %H:%M} UTC" if good is not None else "none so far"
+            return f"Failing since {since}, {self.ordinal} run in a row, last good run {when}."
         if self.last_good is None:
             return ""
         noun = "run" if self.good_in_a_row == 1 else "runs"
