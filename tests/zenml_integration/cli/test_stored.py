@@ -71,7 +71,7 @@ def test_a_missing_key_is_named(zenmail: Run, register: Callable[..., Any]) -> N
 def test_the_commands_are_the_alerters(
     zenmail: Run, register: Callable[..., Any], server: SMTPServer
 ) -> None:
-    """A password in a secret is changed there, other settings on the alerter; both are named."""
+    """A password in a secret is changed there, and other settings, by their names, here."""
     common = {"smtp_server": "localhost", "smtp_port": str(server.port)}
     untrusted = register(**common)
     printed = zenmail("doctor", untrusted.name).stdout
