@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..patterns import pattern
@@ -36,22 +36,27 @@ _ABROAD = _words(
     "kennwort clave contrase senha wachtwoord heslo parol salasana kodeord adgangskode"
 )
 _IN_OTHER_SCRIPTS = _words(
-    "пароль 密码 密碼 口令 パスワード 暗証番号 비밀번호 hasło lösenord jelszó şifre κωδικός סיסמה"
+    "пароль 密码 密碼 口令 パスワード 暗証番号 비밀번호 hasło lösenord jelszó şifre κωδικός "
+    "סיסמה"
 )
-# In a text, a name is looked at only around one of these.
+# In a text, a name is looked at only around one of these, in lower case.
 _CLUES: Final = (
     *("pass", "pw", "secret", "token", "key", "auth", "cred", "cookie", "connection"),
-    *("connstr", "jwt", "_pat", "sig=", "signature=", "code", "otp", "pin=", "pin:", "phrase"),
-    *("mnemonic", "sessid", "sessionid", "session_id", "session id", "sid=", "assertion="),
-    *("samlresponse", "stringdata", "masterauth", *_ABROAD),
+    *("connstr", "jwt", "_pat", "sig=", "signature=", "code", "otp", "phrase", "mnemonic"),
+    *(
+        "pin=",
+        "pin:",
+        'pin"',
+        "pin'",
+        "sessid",
+        "sessionid",
+        "session_id",
+        "session id",
+        "sid=",
+    ),
+    *("assertion=", "samlresponse", "stringdata", "masterauth", "mot de passe", *_ABROAD),
 )
-# In lower case. It takes in the rest of the name, so that no name is looked at twice.
-_NAME = pattern(
-    r"(?:mot[ _]de[ _]passe|pass|pw|secret|token|key|auth|cred|cookie|connection|connstr|jwt"
-    r"|pat(?![a-z])|(?:sig(?:nature)?|assertion|sid)(?==)|code(?![a-z])|otp|pin(?![a-z])|phrase"
-    r"|mnemonic|sessid|session[ _]?id|samlresponse|stringdata|masterauth"
-    rf"|{'|'.join((*_ABROAD, *_IN_OTHER_SCRIPTS))})[\w-]*(?:\.[\w-]+)*"
-)
+_REST_OF_NAME = pattern(r"[\w-]*(?:\.[\w-]+)*")
 _NAME_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 # name: value, as containers and templates write their settings, with up to three more.
 _FIELD = (
@@ -67,7 +72,7 @@ _BEHIND_NAME = pattern(
     rf"(?P<sign>(?:{_MARK}|\\|\]|\x1b\[[\d;]{{0,8}}m){{0,4}}"
     r"(?:[ ]?[(\[][A-Za-z_. |\[\]]{1,40}[)\]](?=[ ]?[:=])|\.{2,80})?[ \t]{0,16}"
     r"(?:=>|<-|~>|:=|[!=]?==?(?:3D(?=[A-Za-z0-9]))?|%3[AD]|&(?:amp;)?(?:\#61|\#x3[Dd]|equals);"
-    r"|\\u003[dDaA]|\\x3[dDaA]|[:：]|>(?:\s{0,40}<value>)?)"
+    r"|\\u003[dDaA]|\\x3[dDaA]|[:\uff1a]|>(?:\s{0,40}<value>)?)"
     r"(?:[ \t]{0,8}(?:!{1,2}\w{1,20}[ ])?|%20))"
     rf"|(?P<field>{_FIELD})"
     r"|(?P<gap>[ \t]{1,24})(?P<said>->[ ]|[A-Za-z]{1,20}[ \t]{2,24}"
@@ -149,14 +154,34 @@ def names_in(lowered: str) -> list[str]:
     return found
 
 
-def named_spans(text: str) -> Iterator[Span]:
-    """Yield where values of secret names stand."""
+def _names(lowered: str, clues: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Yield where the parts of secret names begin, and where the names end."""
+    places: set[tuple[int, int]] = set()
+    for clue in clues:
+        last_word = clue.rfind(" ") + 1
+        at = lowered.find(clue)
+        while at >= 0:
+            places.add((at, at + last_word))
+            at = lowered.find(clue, at + len(clue))
+    end = 0
+    for start, last in sorted(places):
+        if start >= end and (rest := _REST_OF_NAME.match(lowered, last)):
+            end = rest.end()
+            yield start, end
+
+
+def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
+    """Yield where values of secret names stand.
+
+    Args:
+        text: Where to look.
+        clues: Those of `names_in`.
+    """
     search = _Search(text)
     done = 0
     # Logs repeat themselves: what was innocent between the same words still is.
     innocent: set[tuple[str, int]] = set()
-    for name in _NAME.finditer(folded(text)):
-        start, end = name.span()
+    for start, end in _names(folded(text), clues):
         if end <= done:
             continue
         begin = max(0, start - 70)
@@ -164,9 +189,9 @@ def named_spans(text: str) -> Iterator[Span]:
         if context in innocent:
             continue
         known = True
-        for begin, end in search.spans(start, end):
-            yield Span(begin, end, "named value")
-            done, known = max(done, end), False
+        for secret in search.spans(start, end):
+            yield Span(*secret, "named value")
+            done, known = max(done, secret[1]), False
         if known and not search.looked_far and len(innocent) < 1000:
             innocent.add(context)
     for pair in _VALUE_BEFORE_NAME.finditer(text) if "alue" in text else ():
@@ -251,7 +276,7 @@ class _Search:
         if behind["call"]:
             if not _CREDENTIAL.fullmatch(name):
                 return None
-            return self._quoted(_OPENING.match(text, position), "if-random")
+            secrecy, sign = "if-random", "("
         if behind["gap"]:
             if not name.startswith("--"):
                 return None if before[-1:] == "=" else self._told(position, secrecy)

@@ -102,5 +102,6 @@ def closing_mark(text: str, position: int, mark: str) -> int:
 
 
 def line_end(text: str, position: int, most: int = LONGEST_VALUE) -> int:
+    """Return where the line ends, or how far it is looked at."""
     end = text.find("\n", position, position + most)
     return end if end >= 0 else min(len(text), position + most)

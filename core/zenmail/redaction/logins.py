@@ -77,7 +77,7 @@ _QUOTED = (
     r"(?P<mark>\\?[\"'])"
     r"(?P<secret>(?:''|(?!(?P=mark))(?:\\[^\n]|[^\\\n])){1,512})(?P=mark)"
 )
-_WORD = r"(?P<mark>[\"']?)(?P<secret>[^\s\"'|$]{2,200})(?P=mark)"
+_WORD = r"(?P<mark>[\"']?)(?P<secret>[^\s\"'|$][^\s\"'|]{1,200})(?P=mark)"
 # What is called with a text as its last argument.
 _LAST_QUOTED = (
     r"\((?:[^()\n]|\([^()\n]{0,100}\)){0,300}?,\s{0,20}(?:password[ ]?=[ ]?)?[bBfFuUrR]?"

@@ -80,7 +80,7 @@ class Redactor:
         if logins:
             spans += login_spans(text, logins)
         if names:
-            spans += named_spans(text)
+            spans += named_spans(text, names)
         if not spans:
             return text
         text, taken = without(text, spans)
