@@ -13,7 +13,7 @@ def train() -> None:
 
 
 @pipeline(enable_cache=False)
-def nightly() -> None:
+def scoring() -> None:
     """Train."""
     train()
 
@@ -21,7 +21,7 @@ def nightly() -> None:
 def run() -> None:
     """Run it; a dry run composes each mail and does everything except send."""
     muted = os.environ.get("STAGE") != "production"
-    nightly.with_options(settings={"alerter": SMTPEmailAlerterSettings(dry_run=muted)})()
+    scoring.with_options(settings={"alerter": SMTPEmailAlerterSettings(dry_run=muted)})()
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ def train(rows: int) -> None:
 
 
 @pipeline(enable_cache=False)
-def nightly() -> None:
+def features() -> None:
     """Load and train."""
     train(load())
 
 
 if __name__ == "__main__":
-    nightly()
+    features()

@@ -183,7 +183,6 @@ def _failure(exception: BaseException, context: RunContext) -> Alert:
         severity="error",
         error=error_text(exception),
         traceback=user_traceback(exception),
-        command="" if context.url else context.command,
         **_details(context),
         **values,
     )

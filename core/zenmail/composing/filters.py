@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup, escape
 
+from ..patterns import pattern
 from .links import href, is_web_address
-from .plaintext import aligned, wrap
+from .markdown import as_html
+from .plaintext import WIDTH, aligned, continued, wrap
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -77,6 +79,32 @@ def _size(title: str) -> str:
     return next((name for limit, name in _TITLE_SIZES if width <= limit), "g3")
 
 
+_CODE: Final = pattern(r"(`+)(.+?)\1(?!`)")
+
+
+def _coded(sentence: str) -> Markup:
+    """Return a sentence as HTML, with links, and what stands between backticks as code."""
+    html = as_html(sentence)
+    return Markup(_CODE.sub(_CODE_TAG, html) if "`" in html else html)  # noqa: S704 - escaped
+
+
+_CODE_TAG: Final = (
+    r'<code class="k" dir="ltr"\nstyle="padding:1px 4px;border-radius:4px;'
+    r"background-color:#f1f3f5;\ncolor:#16191d;font-family:Consolas,Menlo,monospace;"
+    r'font-size:13px;\noverflow-wrap:anywhere">\2</code>'
+)
+
+
+def _item(sentence: str) -> str:
+    """Return a sentence as an item of a list; a long command has lines of its own."""
+    plain = _CODE.sub(r"\2", sentence)
+    match = _CODE.search(sentence)
+    if len(plain) <= WIDTH - 2 or match is None or match.end() < len(sentence):
+        return wrap(plain, "  ", "- ")
+    label = wrap(sentence[: match.start()].rstrip(), "  ", "- ")
+    return f"{label}\n{continued(match[2], '    ')}"
+
+
 def _first_line(text: str) -> str:
     return text.partition("\n")[0]
 
@@ -99,6 +127,9 @@ def _change(metric: Metric) -> Markup:
 
 _FILTERS: Final[dict[str, Any]] = {
     "wrap": wrap,
+    "continued": continued,
+    "coded": _coded,
+    "item": _item,
     "columns": _columns,
     "pairs": _pairs,
     "href": href,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-__all__ = ["Rendered", "from_markdown", "from_plain"]
+__all__ = ["Rendered", "as_html", "from_markdown", "from_plain"]
 
 
 class Rendered(NamedTuple):
@@ -68,11 +68,11 @@ def from_plain(source: str) -> Rendered:
     if not source:
         return Rendered("", "")
     if "  " not in source:
-        return Rendered(f"{_P}{_lines(source)}</p>\n", source.rstrip())
+        return Rendered(f"{_P}{as_html(source)}</p>\n", source.rstrip())
     html = [
         f"{_PRE_ALIGNED}{_escape(part, quote=False)}</pre>\n"
         if is_aligned
-        else f"{_P}{_lines(part)}</p>\n"
+        else f"{_P}{as_html(part)}</p>\n"
         for is_aligned, part in _aligned_parts(source)
     ]
     return Rendered("".join(html), source.rstrip())
@@ -101,9 +101,9 @@ def from_markdown(source: str) -> Rendered:
     source = source.strip("\n").rstrip()
     if not _MARKED.search(source):
         if "\n" not in source:
-            return Rendered(f"{_P}{_lines(source)}</p>\n" if source else "", wrap(source))
+            return Rendered(f"{_P}{as_html(source)}</p>\n" if source else "", wrap(source))
         parts = _PARAGRAPH_END.split(source)
-        html = "".join(f"{_P}{_lines(part)}</p>\n" for part in parts)
+        html = "".join(f"{_P}{as_html(part)}</p>\n" for part in parts)
         return Rendered(html, "\n\n".join(map(wrap, parts)))
     parser = _parser()
     if "\\" in source and _WINDOWS_PATH.search(source):
@@ -113,7 +113,7 @@ def from_markdown(source: str) -> Rendered:
     return Rendered("".join(writer.html), "\n".join(writer.lines).strip("\n"))
 
 
-def _lines(text: str) -> str:
+def as_html(text: str) -> str:
     """Return escaped text whose line ends, indentation and addresses stay visible."""
     if "://" in text and (matches := list(_WEB.finditer(text))):
         pieces: list[str] = []
@@ -366,7 +366,7 @@ class _Writer:
         for token in tokens:
             kind = token.type
             if kind == "text":
-                html.append(_lines(token.content) if not links else _spaced(token.content))
+                html.append(as_html(token.content) if not links else _spaced(token.content))
                 text.append(token.content)
             elif kind == "code_inline":
                 code = _escape(token.content, quote=False)

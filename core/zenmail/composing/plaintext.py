@@ -5,25 +5,28 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-__all__ = ["aligned", "wrap"]
+from ..patterns import pattern
 
-_WIDTH = 76
+__all__ = ["WIDTH", "aligned", "continued", "wrap"]
+
+WIDTH = 76
+_WORD = pattern(r"(?:'[^']*'|[^\s'])+")
 
 
 def wrap(text: str, indent: str = "", first: str | None = None) -> str:
     """Return the text with long lines broken at spaces."""
     first = indent if first is None else first
-    if len(text) <= _WIDTH - len(first) and "\n" not in text:
+    if len(text) <= WIDTH - len(first) and "\n" not in text:
         return first + text
     done: list[str] = []
     for line in text.split("\n"):
         lead = indent if done else first
-        if len(line) + len(lead) <= _WIDTH:
+        if len(line) + len(lead) <= WIDTH:
             done.append((lead + line).rstrip())
             continue
         done += textwrap.wrap(
             line,
-            _WIDTH,
+            WIDTH,
             initial_indent=lead,
             subsequent_indent=indent,
             break_long_words=False,
@@ -31,6 +34,18 @@ def wrap(text: str, indent: str = "", first: str | None = None) -> str:
             replace_whitespace=False,
         ) or [lead.rstrip()]
     return "\n".join(done)
+
+
+def continued(command: str, indent: str) -> str:
+    """Return a shell command in lines that can be pasted as they are."""
+    words, lines = _WORD.findall(command), [""]
+    if " ".join(words) != command:
+        words = [command]  # quotes within quotes
+    for word in words:
+        if lines[-1] and len(indent) + len(lines[-1]) + len(word) > WIDTH - 2:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return " \\\n".join(indent + line for line in lines)
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
@@ -43,7 +58,7 @@ def aligned(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset(
     """
     count = max(map(len, rows), default=0)
     full = [[*row, *[""] * (count - len(row))] for row in rows]
-    if rows and sum(max(len(row[at]) for row in full) + 2 for at in range(count)) - 2 > _WIDTH:
+    if rows and sum(max(len(row[at]) for row in full) + 2 for at in range(count)) - 2 > WIDTH:
         return _records(full)
     widths = [min(40, max(len(row[at]) for row in full)) for at in range(count)]
     lines = [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..patterns import pattern
@@ -135,8 +137,16 @@ def _cut(
 class _Frame(NamedTuple):
     start: int
     stop: int
-    place: str
+    match: re.Match[str]
     library: str
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        path = "/".join(re.split(r"[/\\]", self.match["file"])[-2:])
+        place = f"{path}, line {self.match['line']}"
+        where = self.match["where"]
+        return f"{place}, in {where.strip()}" if where else place
 
 
 def _frames(lines: list[str]) -> list[_Frame]:
@@ -149,9 +159,9 @@ def _frames(lines: list[str]) -> list[_Frame]:
         if match is None:
             continue
         stop, indent = start + 1, _indent(line)
-        while stop < len(lines) and lines[stop].strip(_BAR) and _indent(lines[stop]) > indent:
+        while stop < len(lines) and indent < _indent(lines[stop]) < len(lines[stop]):
             stop += 1
-        found.append(_Frame(start, stop, _place(match), _library(match["file"])))
+        found.append(_Frame(start, stop, match, _library(match["file"])))
     return found
 
 
@@ -159,6 +169,7 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip(_BAR))
 
 
+@lru_cache(maxsize=256)
 def _library(file: str) -> str:
     """Return the library that a file belongs to, or "" for the user's own."""
     match = _INSTALLED.search(file) or _COMPILED.search(file)
@@ -170,21 +181,19 @@ def _library(file: str) -> str:
 def _raising(lines: list[str], frames: list[_Frame], error: str) -> _Frame | None:
     """Return the user's last frame on the way to the error, or else the last frame."""
     named = error.partition("\n")[0]
-    ends = [at for at, line in enumerate(lines) if named and _says(line.strip(_BAR), named)]
-    end = ends[-1] if ends else len(lines)
+    end = _last(lines, lambda line: named in line and _says(line.strip(_BAR), named))
+    end = len(lines) if not named or end < 0 else end
     before = [frame for frame in frames if frame.start < end] or frames
-    part = max(
-        (
-            at
-            for at, line in enumerate(lines[:end])
-            if line.endswith("(most recent call last):")
-        ),
-        default=0,
-    )
+    part = max(0, _last(lines[:end], lambda line: line.endswith(_BEGINNING)))
     own = [frame for frame in before if frame.start >= part and not frame.library]
     if not own:
         own = [frame for frame in before if not frame.library] or before
     return own[-1] if own else None
+
+
+def _last(lines: list[str], fits: Callable[[str], bool]) -> int:
+    """Return the number of the last line that fits, or -1."""
+    return next((at for at in range(len(lines) - 1, -1, -1) if fits(lines[at])), -1)
 
 
 def _says(line: str, error: str) -> bool:
@@ -209,12 +218,6 @@ def _counted(run: list[_Frame]) -> str:
     listed = ", ".join(names[:_NAMED_PACKAGES]) + (f" and {more} more" if more > 0 else "")
     count = f"{len(run):,} {'frame' if len(run) == 1 else 'frames'}"
     return f"[... {count} in {listed} ...]"
-
-
-def _place(match: re.Match[str]) -> str:
-    path = "/".join(re.split(r"[/\\]", match["file"])[-2:])
-    place = f"{path}, line {match['line']}"
-    return f"{place}, in {match['where'].strip()}" if match["where"] else place
 
 
 def _view(

@@ -138,6 +138,8 @@ def duration(seconds: float) -> str:
     """Return a duration as people say it: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
     if not math.isfinite(seconds) or seconds < 0:
         return "n/a"
+    if 0 < seconds < 0.095:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -30,6 +30,7 @@ class Secrecy:
         # A secret that is part of another must not break the other one up.
         self._options = tuple(sorted(found, key=len, reverse=True))
         self._tokens: tuple[str, ...] = ()
+        self._own = own_secrets(self.secrets)
         self._plugins = plugins
 
     @property
@@ -43,6 +44,7 @@ class Secrecy:
         value = token.value.get_secret_value()
         if value not in self._tokens:
             self._tokens = (*self._tokens, value)[-_TOKENS_KNOWN:]
+            self._own = own_secrets(self.secrets)
         return token
 
     def hide(self, text: str, *, shapes: bool = False) -> str:
@@ -53,7 +55,7 @@ class Secrecy:
             shapes: Whether what is secret by its name or shape is taken out, too.
         """
         if not shapes:
-            return own_secrets(self.secrets).without(text)
+            return self._own.without(text)
         with defer_forks():
             from ..redaction.redact import Redactor
         return Redactor(self.secrets).text(text)

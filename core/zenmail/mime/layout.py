@@ -167,21 +167,19 @@ def _readable(data: bytes) -> tuple[str, bytes]:
     lines need no more than their equals signs escaped; and a blank can make its lines too
     long.
     """
-    if data.isascii():
-        lines = data.split(b"\n")
-        if (
-            max(map(len, lines)) <= LINE
-            and data.rfind(b"=_") < 0
-            and not _has_fragile_lines(data, lines)
-        ):
-            return "7bit", data.replace(b"\n", b"\r\n")
+    if plain := data.isascii():
         lines = data.replace(b"=", b"=3D").split(b"\n")
     else:
         lines = data.decode("latin-1").translate(_ESCAPED).encode("ascii").split(b"\n")
+    fragile = [number for number, line in enumerate(lines) if len(line) > LINE]
     if _has_fragile_lines(data, lines):
         fragile = [number for number, line in enumerate(lines) if _is_fragile(line)]
-    else:
-        fragile = [number for number, line in enumerate(lines) if len(line) > LINE]
+    elif (
+        plain
+        and all(len(lines[number].replace(b"=3D", b"=")) <= LINE for number in fragile)
+        and data.rfind(b"=_") < 0
+    ):
+        return "7bit", data.replace(b"\n", b"\r\n")
     for number in fragile:
         lines[number] = _quoted_printable_line(lines[number])
     return "quoted-printable", b"\r\n".join(lines)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+import shlex
 from datetime import datetime, timezone
 
 import pytest
@@ -97,3 +100,28 @@ def test_changed_parameters_come_first_behind_the_traceback() -> None:
     assert rest.index("p55 (changed): 55") < rest.index("p00: 0")
     assert rest.count("p55") == 1
     assert "gone" not in email.text
+
+
+def test_commands_in_next_steps_stand_out_and_can_be_pasted() -> None:
+    """Code in HTML, lines of their own in text; a shell reads these as the command."""
+    folder = "/data/feature store/of the nightly training of all our churn models"
+    command = f"zenml pipeline run training.nightly.train --folder {shlex.quote(folder)}"
+    email = compose(
+        Alert(
+            title="train failed",
+            severity="error",
+            command=f"cat {shlex.quote(folder)} {'w' * 70}",
+            next_steps=(f"Run it again: `{command}`", "See https://a.example/<b> or `me`"),
+        ),
+        sender="a@example.com",
+        to="b@example.com",
+    )
+    assert email.html is not None
+    codes = re.findall(r"<code[^>]+monospace[^>]+>([^<]+)</code>", email.html)
+    assert list(map(html.unescape, codes)) == [command, "me"]
+    assert 'href="https://a.example/"' in email.html
+    assert "&lt;b&gt;" in email.html
+    assert "- See https://a.example/<b> or me\n" in email.text
+    assert max(map(len, email.text.splitlines())) <= 80
+    shown = email.text.partition("Run it again:\n")[2].partition("\n- ")[0]
+    assert shlex.split(shown.replace("\\\n", "")) == shlex.split(command)

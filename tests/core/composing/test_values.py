@@ -81,6 +81,8 @@ def test_metrics_have_sensible_digits(value: object, text: str) -> None:
     ("seconds", "text"),
     [
         (0, "0.0 s"),
+        (0.042, "42 ms"),
+        (0.1, "0.1 s"),
         (9.96, "10 s"),
         (65, "1 min 05 s"),
         (7800, "2 h 10 min"),

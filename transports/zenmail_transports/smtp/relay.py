@@ -102,6 +102,7 @@ class Relay:
         self._proven: set[str] = set()
         self._last_failure = 0.0
         self._pace = Pace(options.rate)
+        self._most_recipients = limits_of(options.host).recipients
         self.pool = Pool(
             limit=options.connections, max_idle=options.max_idle, max_mails=options.max_mails
         )
@@ -202,7 +203,7 @@ class Relay:
         outcome = _Outcome([], {}, {}, {})
         anonymous = not self._options.username
         sender, recipients = request.envelope.sender, request.envelope.recipients
-        most = limits_of(self._options.host).recipients or len(recipients)
+        most = self._most_recipients or len(recipients)
         waiting = list(recipients)
         while waiting:
             envelope = Envelope(sender, tuple(waiting[:most]))

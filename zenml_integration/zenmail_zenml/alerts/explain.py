@@ -22,7 +22,7 @@ from .causes import rank
 from .changes import Change, compare, read_run, read_steps
 from .history import History, read_history
 from .log_tail import read_log_tail
-from .next_steps import find_runbook, log_command, rerun_command
+from .next_steps import find_runbook, log_command, log_uri, rerun_command
 from .origin import commit_page, origin_facts
 from .run_context import RunContext, read_or_default
 from .tracebacks import last_line
@@ -56,6 +56,7 @@ class Explanation:
         facts: Who started it, where it ran, what never ran, where the same error occurred.
         links: The page of the commit, by label.
         next_steps: What to type.
+        command: The shell command that shows the step's log, or "".
         metrics: Metrics that the step logged, by name.
         baseline: The last good run's.
     """
@@ -69,6 +70,7 @@ class Explanation:
     facts: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     next_steps: tuple[str, ...] = ()
+    command: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     baseline: dict[str, float] = field(default_factory=dict)
 
@@ -88,6 +90,7 @@ class Explanation:
             "facts": self.facts,
             "links": self.links,
             "next_steps": self.next_steps,
+            "command": self.command,
             "metrics": self.metrics,
             "baseline": self.baseline,
             "incident": self.incident,
@@ -174,6 +177,7 @@ def explain_failure(
         asked_history = _ask(lambda: read_history(run, client), None)
         asked_steps = _ask(lambda: read_steps(run, client), {})
         asked_whole = _ask(lambda: read_run(run, client), run)
+        asked_secrets = _ask(lambda: client.list_secrets(size=500).items, [])
         asked_snapshot = _ask(lambda: client.get_snapshot(run.snapshot.id), None)  # type: ignore[union-attr]
         steps: dict[str, StepRunResponse] = asked_steps.result()
         failed = step or next((it for it in steps.values() if _failed(it)), None)
@@ -185,7 +189,10 @@ def explain_failure(
         current = steps.get(name, failed)
         if current is not None and (ask := find_stack) is not None:
             found.log = _try(lambda: read_log_tail(current, ask(), traceback=report), ())
-        found.next_steps += _try(lambda: log_command(current), ())
+        log = _try(lambda: log_uri(current), "")
+        found.command = log_command(log)
+        if log and not found.command:
+            found.next_steps += (f"Read the whole log: {log}",)
         snapshot = asked_snapshot.result()
         if snapshot is not None:
             found.next_steps += _try(lambda: rerun_command(run, snapshot), ())
@@ -210,13 +217,19 @@ def explain_failure(
         if asked_good is not None and asked_good_steps is not None and steps:
             changes = _try(
                 lambda: compare(
-                    whole, asked_good.result(), steps, asked_good_steps.result(), client
+                    whole,
+                    asked_good.result(),
+                    steps,
+                    asked_good_steps.result(),
+                    asked_secrets.result(),
+                    client,
                 ),
-                [],
+                list[Change](),
             )
-            found.changes = tuple(rank(changes, failed=name, error=reason, traceback=report))
+            ranked = rank(changes, failed=name, error=reason, traceback=report, steps=steps)
+            found.changes = tuple(ranked)
             found.parameters = tuple(
-                it.name for it in changes if it.kind == "parameter" and it.step == name
+                it.name for it in changes if it.kind == "parameter" and name in it.steps
             )
         found.facts |= _try(
             lambda: _same_error(name, reason, steps, history, asked_before.result()), {}

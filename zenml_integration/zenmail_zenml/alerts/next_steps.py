@@ -13,14 +13,20 @@ from zenmail.redaction.names import secrecy_of
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse, StepRunResponse
 
-__all__ = ["find_runbook", "log_command", "rerun_command"]
+__all__ = ["find_runbook", "log_command", "log_uri", "rerun_command"]
 
 
-def log_command(step: StepRunResponse | None) -> tuple[str, ...]:
-    """Return where the whole log of a step is."""
+def log_uri(step: StepRunResponse | PipelineRunResponse | None) -> str:
+    """Return where the whole log of a step or run is, or ""."""
     logs = (step.log_collection if step is not None else None) or ()
-    uris = [it.uri for it in logs if it.source == "step" and it.uri]
-    return tuple(f"Read the whole log: {uri}" for uri in uris[:1])
+    return next((it.uri for it in logs if it.source in ("step", "orchestrator") and it.uri), "")
+
+
+def log_command(uri: str) -> str:
+    """Return the command that shows a log, or "" if it is on no disk."""
+    if not uri or "://" in uri:
+        return ""
+    return f"cat {quote(uri)}{'' if uri.endswith('.log') else '/*'}"
 
 
 def rerun_command(run: PipelineRunResponse, snapshot: Any) -> tuple[str, ...]:
@@ -32,7 +38,7 @@ def rerun_command(run: PipelineRunResponse, snapshot: Any) -> tuple[str, ...]:
     """
     if snapshot.is_dynamic:
         # It goes on where the run failed.
-        return (f"Retry it: zenml pipeline runs retry {run.id}",)
+        return (f"Retry it: `zenml pipeline runs retry {run.id}`",)
     source = snapshot.pipeline_spec.source if snapshot.pipeline_spec is not None else None
     if source is None:
         return ()
@@ -46,7 +52,7 @@ def rerun_command(run: PipelineRunResponse, snapshot: Any) -> tuple[str, ...]:
     if parameters:
         given = quote(json.dumps({"parameters": parameters}, default=str))
         command = f"echo {given} > rerun.yaml && {command} -c rerun.yaml"
-    return (f"Run it again, in the project's folder: {command}",)
+    return (f"Run it again, in the project's folder: `{command}`",)
 
 
 def find_runbook(error: str, runbooks: Mapping[str, str]) -> str:

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from zenml.exceptions import RunInterruptedException, RunStoppedException
+
+from .next_steps import log_command, log_uri
 
 if TYPE_CHECKING:
     from zenml.config.step_run_info import StepRunInfo
@@ -149,16 +149,8 @@ class RunContext:
 
     @property
     def command(self) -> str:
-        """The command that shows the logs where there is no dashboard, or ""."""
-        if self.run is None:
-            return ""
-        logs = read_or_default(lambda: getattr(self.innermost, "log_collection", None), None)
-        for log in logs or ():
-            uri = getattr(log, "uri", None)
-            if uri and Path(uri).exists():
-                return f"cat {quote(str(uri))}{'/*' if Path(uri).is_dir() else ''}"
-        # It starts the dashboard of the local store.
-        return "zenml login --local"
+        """The command that shows the log, or "" if it is on no disk."""
+        return log_command(read_or_default(lambda: log_uri(self.innermost), ""))
 
     def settings(self, component_name: str, flavor: str) -> dict[str, Any]:
         """Return the step's or pipeline's settings for an alerter, references unresolved.

@@ -40,7 +40,8 @@ def summarise_run(context: RunContext) -> dict[str, Any]:
     others = ", ".join(f"{number} {status}" for status, number in counts.items())
     noun = "step" if len(steps) == 1 else "steps"
     if not bad:
-        return {"body": f"{len(steps)} {noun}: {others}.", "steps": tuple(steps), "verdict": ""}
+        told = f"{noun} {steps[0].status}" if len(counts) == 1 else f"{noun}: {others}"
+        return {"body": f"{len(steps)} {told}.", "steps": tuple(steps), "verdict": ""}
     verdict = f"{bad} of {len(steps)}"
     return {
         "body": f"{verdict} {noun} failed" + (f", {others}." if others else "."),

@@ -128,7 +128,7 @@ _TITLES: dict[EventKind, str] = {
     "failed": "failed",
     "stopped": "stopped",
     "completed": "completed",
-    "recovered": "completed again after a failure",
+    "recovered": "recovered",
     "silent": "shows no sign of life",
     "late": "is taking longer than expected",
     "paused": "is waiting for an answer",
@@ -160,7 +160,7 @@ def end_of(run: PipelineRunResponse) -> RunEvent | None:
     if kind == "completed":
         before = _run_before(run)
         if before is not None and before.status.value == "failed":
-            return RunEvent("recovered", run, detail=f"The run before, {before.name}, failed.")
+            return RunEvent("recovered", run)
     return RunEvent(kind, run)
 
 
@@ -179,8 +179,8 @@ def paused(run: PipelineRunResponse) -> RunEvent | None:
         detail=question or f"The wait condition {condition.name!r} is not resolved.",
         subject_id=condition.id.hex,
         next_steps=(
-            "Answer it: zenml pipeline runs wait-conditions resolve "
-            f"--run {run.id} --interactive",
+            "Answer it: `zenml pipeline runs wait-conditions resolve "
+            f"--run {run.id} --interactive`",
         ),
     )
 
