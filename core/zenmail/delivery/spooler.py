@@ -111,7 +111,7 @@ class Spooler:
         """Keep what has not arrived, and strike out what has."""
         if delivery.trouble and delivery.trouble not in receipt.notes:
             receipt = _noting(receipt, delivery.trouble)
-        if self._outbox is None:
+        if self._outbox is None or (delivery.claim is None and attempts.complete):
             return receipt
         from ..ledger.claim import Fate
 
@@ -139,6 +139,8 @@ class Spooler:
             trouble = self._secrecy.hide(f"The mail cannot be kept: {error.message}")
             _logger.error("%s", trouble)
             return _noting(receipt, trouble)
+        if not spooled:
+            return receipt
         if not kept:
             return receipt.model_copy(update={"spooled": spooled})
         return receipt.model_copy(
@@ -268,8 +270,10 @@ def _sorted(
     attempts: Attempts, flushing: bool, proven: bool
 ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """Return those whose mail waits, those who may have it, and those for whom it failed."""
-    kept = attempts.worth_keeping()
     failed: dict[str, str] = {}
+    if attempts.complete:
+        return {}, {}, failed
+    kept = attempts.worth_keeping()
     if flushing:
         # A transport that works for others and not for this mail will not take it later.
         if proven and not attempts.deferred():

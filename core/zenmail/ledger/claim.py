@@ -17,13 +17,12 @@ from .engine import Engine, Survives, Transaction
 
 __all__ = [
     "DELIVERY",
-    "FORGET_DELIVERY",
-    "FORGET_MAIL",
     "LET_GO",
     "Claim",
     "Fate",
     "OutboxState",
     "delivery_row",
+    "forget",
     "log_unknown",
 ]
 
@@ -56,9 +55,12 @@ code = excluded.code
 WHERE deliveries.owner = :mine"""
 _MARK = """UPDATE deliveries SET state = :state, lease = {now} + :seconds
 WHERE mail = :mail AND recipient = :recipient AND owner = :mine RETURNING recipient"""
-FORGET_DELIVERY = "DELETE FROM deliveries WHERE mail = :mail AND recipient = :recipient"
-FORGET_MAIL = """DELETE FROM mails WHERE id = :mail
-AND NOT EXISTS (SELECT 1 FROM deliveries WHERE mail = :mail)"""
+# No mail's name holds a blank.
+_FORGET = """DELETE FROM deliveries WHERE mail IN :mails[]
+AND mail || ' ' || recipient IN :rows[]"""
+# Counted, so that PostgreSQL looks for each and does not join the tables.
+_FORGET_MAILS = """DELETE FROM mails WHERE id IN :mails[]
+AND 0 = (SELECT count(*) FROM deliveries WHERE mail = mails.id)"""
 LET_GO = """UPDATE deliveries SET owner = '', lease = 0,
 state = CASE WHEN {doubt} THEN 'unknown' ELSE 'waiting' END,
 reason = CASE WHEN {doubt} THEN :why ELSE reason END,
@@ -101,6 +103,15 @@ def delivery_row(mail: str, recipient: str, position: int, fate: Fate) -> dict[s
         "reason": clean_line(fate.reason),
         "code": clean_line(fate.code),
     }
+
+
+def forget(transaction: Transaction, rows: Mapping[str, Collection[str]]) -> None:
+    """Delete recipients, by mail, and the mails that have none left."""
+    mails = json.dumps([*rows])
+    keys = [f"{mail} {recipient}" for mail, gone in rows.items() for recipient in gone]
+    if keys:
+        transaction.execute(_FORGET, mails=mails, rows=json.dumps(keys))
+    transaction.execute(_FORGET_MAILS, mails=mails)
 
 
 def log_unknown(rows: Sequence[Sequence[str]]) -> None:
@@ -209,9 +220,8 @@ class Claim:
         self, state: OutboxState, recipients: Sequence[str], gone: Collection[str] = ()
     ) -> bool:
         def update(transaction: Transaction) -> bool:
-            transaction.each(
-                FORGET_DELIVERY, [{"mail": self.name, "recipient": address} for address in gone]
-            )
+            if gone:
+                forget(transaction, {self.name: gone})
             key = {"mail": self.name, "mine": self._owner}
             lease = {"state": state, "seconds": self._seconds}
             changed = [
@@ -243,7 +253,7 @@ class Claim:
         self, fates: Mapping[str, Fate], *, held: bool = False, rest: float = 0.0
     ) -> None:
         everybody = self.envelope.recipients
-        gone = [{"mail": self.name, "recipient": one} for one in everybody if one not in fates]
+        gone = [one for one in everybody if one not in fates]
         lease = {"owner": self._owner, "seconds": self._seconds} if held else {}
         kept = [
             delivery_row(self.name, address, everybody.index(address), fate)
@@ -260,9 +270,8 @@ class Claim:
                 # Also when it was there before: the database may have lost it in a crash.
                 transaction.execute(_MAIL, **columns)
             transaction.each(DELIVERY, kept)
-            transaction.each(FORGET_DELIVERY, gone)
-            if not kept:
-                transaction.execute(FORGET_MAIL, mail=self.name)
+            if gone:
+                forget(transaction, {self.name: gone})
 
         survives: Survives = "nothing"
         if kept:

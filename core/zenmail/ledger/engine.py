@@ -2,7 +2,8 @@
 
 Statements name their parameters ``:name``. ``{now}`` is the database's clock in seconds since
 1970, ``{lock}`` locks the row that a SELECT returns, ``{skip_locked}`` passes over rows that
-others have locked, ``{quick}`` at the end of RETURNING does not wait for PostgreSQL's disk.
+others have locked, ``{quick}`` at the end of RETURNING does not wait for PostgreSQL's disk,
+``IN :names[]`` looks for a value in a JSON list.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ Row = Sequence[Any]
 Survives = Literal["statement", "nothing", "process", "machine"]
 """Whose end a transaction survives: a promise costs time. ``statement`` is a single one."""
 
+_LIST = pattern(r"IN :([a-z_]+)\[\]")
 _PARAMETER = pattern(r"(?<!:):([a-z_]+)")
 # Seconds that a restart of the database is waited for; then it is left alone for a while.
 _PATIENCE = 5.0
@@ -57,6 +59,7 @@ class _Dialect(NamedTuple):
     lock: str = ""
     skip_locked: str = ""
     quick: str = ""
+    in_list: str = r"IN (SELECT value FROM json_each(:\1))"
     parameter: str = r":\1"
 
 
@@ -67,13 +70,16 @@ _POSTGRES = _Dialect(
     skip_locked="FOR UPDATE SKIP LOCKED",
     # Not for the session, which a pool of connections may lend to others.
     quick=", set_config('synchronous_commit', 'off', true)",
+    # An array is looked up in the index, whatever is believed of the size of the table.
+    in_list=r"= ANY (ARRAY(SELECT json_array_elements_text(CAST(:\1 AS json))))",
     parameter=r"%(\1)s",
 )
 
 
 @functools.lru_cache(maxsize=256)
 def _translate(sql: str, dialect: _Dialect) -> str:
-    return _PARAMETER.sub(dialect.parameter, sql.format(**dialect._asdict()))
+    sql = _LIST.sub(dialect.in_list, sql.format(**dialect._asdict()))
+    return _PARAMETER.sub(dialect.parameter, sql)
 
 
 class Transaction:
@@ -257,17 +263,24 @@ class Engine(ABC):
     @abstractmethod
     def _connect(self) -> Any: ...
 
-    def _transaction(
-        self, connection: Any, survives: Survives = "process"
-    ) -> contextlib.AbstractContextManager[Any]:
+    @contextlib.contextmanager
+    def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
+        cursor = connection.cursor()
         if survives == "statement":
-            return contextlib.nullcontext(connection.cursor())
-        return self._several(connection, survives)
+            yield cursor
+            return
+        for statement in self._begin(survives):
+            cursor.execute(statement)
+        try:
+            yield cursor
+        except BaseException:
+            with contextlib.suppress(Exception):
+                cursor.execute("ROLLBACK")
+            raise
+        cursor.execute("COMMIT")
 
     @abstractmethod
-    def _several(
-        self, connection: Any, survives: Survives
-    ) -> contextlib.AbstractContextManager[Any]: ...
+    def _begin(self, survives: Survives) -> Sequence[str]: ...
 
     @abstractmethod
     def _patience(self, error: Exception) -> float:
@@ -348,21 +361,10 @@ class SQLite(Engine):
             raise
         return connection
 
-    @contextlib.contextmanager
-    def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
+    def _begin(self, survives: Survives) -> Sequence[str]:
         # The page cache outlives a process, not the machine.
-        if survives == "machine":
-            connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection.cursor()
-        except BaseException:
-            with contextlib.suppress(Exception):
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-        if survives == "machine":
-            connection.execute("PRAGMA synchronous = NORMAL")
+        level = "FULL" if survives == "machine" else "NORMAL"
+        return f"PRAGMA synchronous = {level}", "BEGIN IMMEDIATE"
 
     def _patience(self, error: Exception) -> float:
         # The switch to WAL does not wait for a lock, as everything else in SQLite does.
@@ -435,18 +437,20 @@ class PostgreSQL(Engine):
             client_encoding="UTF8",
         )
         try:
+            # Compiling any of these statements takes longer than running it. What only
+            # speaks PostgreSQL's protocol does not know the word.
+            with contextlib.suppress(self._psycopg.Error):
+                connection.execute("SET jit = off")
             self._migrate(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    @contextlib.contextmanager
-    def _several(self, connection: Any, survives: Survives) -> Iterator[Any]:
-        with connection.transaction(), connection.cursor() as cursor:
-            if survives == "nothing":
-                cursor.execute("SET LOCAL synchronous_commit = off")
-            yield cursor
+    def _begin(self, survives: Survives) -> Sequence[str]:
+        return (
+            "BEGIN; SET LOCAL synchronous_commit = off" if survives == "nothing" else "BEGIN",
+        )
 
     def _patience(self, error: Exception) -> float:
         if not isinstance(error, self._psycopg.OperationalError):

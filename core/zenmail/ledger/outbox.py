@@ -29,13 +29,12 @@ from ..errors import ConfigurationError, LedgerError
 from ..retry import DeliveryPolicy
 from .claim import (
     DELIVERY,
-    FORGET_DELIVERY,
-    FORGET_MAIL,
     LET_GO,
     Claim,
     Fate,
     OutboxState,
     delivery_row,
+    forget,
     log_unknown,
 )
 from .content import Unreadable, load_email, load_envelope
@@ -45,7 +44,7 @@ __all__ = ["Outbox", "OutboxEntry", "OutboxItem"]
 
 _logger = logging.getLogger(__name__)
 _LONGEST_CONTENT = 256 * 1024 * 1024
-# Characters of the mails that are started at once; one more mail may come on top.
+# Characters of the mails that are claimed at once; one more mail may come on top.
 _MOST_AT_ONCE = 1_000_000
 _CUT_SHORT = "The process that was sending it died. It may have arrived."
 
@@ -58,16 +57,16 @@ _LIST_ALL = _LIST.replace("{where}", "")
 _LIST_ONE = _LIST.replace("{where}", "WHERE id = :mail")
 _CONTENT = """SELECT content FROM mails WHERE id = :mail
 UNION ALL SELECT content FROM under_way WHERE id = :mail"""
-_DUE = """SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
+_DUE = """SELECT m.id, length(m.content) FROM mails m WHERE m.alerter = :alerter AND EXISTS
 (SELECT 1 FROM deliveries d WHERE d.mail = m.id AND d.state = 'waiting' AND d.lease <= {now}
 AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}"""
 _CLAIM = """UPDATE deliveries SET owner = :mine, lease = {now} + :seconds
-WHERE mail = :mail AND state = 'waiting' AND lease <= {now} RETURNING mail"""
+WHERE mail IN :mails[] AND state = 'waiting' AND lease <= {now} RETURNING mail"""
 _START = """UPDATE deliveries SET state = 'sending', lease = {now} + :seconds
-WHERE mail = :mail AND owner = :mine AND state = 'waiting'
-RETURNING recipient, position, tries"""
-_LOAD = """SELECT sender, policy, content FROM mails
-WHERE id = :mail AND length(content) <= :longest"""
+WHERE mail IN :mails[] AND owner = :mine AND state = 'waiting'
+RETURNING mail, position, recipient, tries"""
+_LOAD = """SELECT id, sender, policy, content FROM mails
+WHERE id IN :mails[] AND length(content) <= :longest"""
 _UNCLAIM = """UPDATE deliveries SET state = 'waiting', owner = '', lease = 0
 WHERE mail = :mail AND owner = :mine AND state IN ('waiting', 'sending')"""
 _SET_ASIDE = """UPDATE deliveries SET state = 'aside', owner = '', lease = 0, reason = :why,
@@ -92,10 +91,6 @@ _EXPIRE = """UPDATE deliveries SET state = 'failed', code = :code, reason = :why
 WHERE state = 'waiting' AND lease <= {now} AND mail IN (SELECT m.id FROM mails m
 WHERE m.alerter = :alerter AND m.created < {now} - :max_age)
 RETURNING mail, recipient, reason"""
-
-
-# A mail's name, its rows of `deliveries` and its row of `mails`.
-_Started = tuple[str, list[Row], list[Row]]
 
 
 @dataclass(frozen=True)
@@ -207,7 +202,7 @@ class Outbox:
                 )
                 for table, key in (("deliveries", "mail"), ("under_way", "id"))
             ]
-            transaction.execute(FORGET_MAIL, mail=name)
+            forget(transaction, {name: ()})
             return any(found)
 
         if not self._engine.run(delete):
@@ -317,10 +312,18 @@ class Outbox:
         mine = {"mine": self._engine.owner, "seconds": seconds + self._margin}
 
         def take(transaction: Transaction) -> list[str]:
-            due = transaction.rows(_DUE, alerter=self._alerter, most=most)
-            return [mail for (mail,) in due if transaction.rows(_CLAIM, mail=mail, **mine)]
+            due: list[str] = []
+            size = 0
+            for mail, length in transaction.rows(_DUE, alerter=self._alerter, most=most):
+                if size < _MOST_AT_ONCE:
+                    due.append(mail)
+                    size += length
+            mails = json.dumps(due)
+            taken = {mail for (mail,) in transaction.rows(_CLAIM, mails=mails, **mine)}
+            return [mail for mail in due if mail in taken]
 
-        return self._engine.run(take)
+        # A claim that is lost is one that `start` does not find.
+        return self._engine.run(take, survives="nothing")
 
     def start(self, names: Sequence[str], seconds: float) -> Sequence[Claim | None]:
         """Return claimed mails, from now on held as being sent.
@@ -330,45 +333,39 @@ class Outbox:
             seconds: How long their delivery may take.
 
         Returns:
-            One for each name, or for fewer where the mails are large. None if the claim was
-            lost meanwhile, or the mail cannot be read.
+            One for each name. None if the claim was lost meanwhile, or the mail cannot be
+            read.
         """
         lease = seconds + self._margin
-        mine = self._engine.owner
-
-        def start(transaction: Transaction) -> list[_Started]:
-            started: list[_Started] = []
-            size = 0
-            for name in names:
-                rows = transaction.rows(_START, mail=name, mine=mine, seconds=lease)
-                mails = transaction.rows(_LOAD, mail=name, longest=_LONGEST_CONTENT)
-                started.append((name, rows, mails))
-                size += len(mails[0][2]) if mails else 0
-                if size >= _MOST_AT_ONCE:
-                    break
-            return started
-
+        mails = json.dumps([*names])
+        started, loaded = self._engine.run(
+            lambda t: (
+                t.rows(_START, mails=mails, mine=self._engine.owner, seconds=lease),
+                t.rows(_LOAD, mails=mails, longest=_LONGEST_CONTENT),
+            )
+        )
+        recipients: dict[str, list[Row]] = {}
+        for name, *row in sorted(map(tuple, started)):
+            recipients.setdefault(name, []).append(row)
+        contents = {name: row for name, *row in loaded}
         claims: list[Claim | None] = []
         unreadable: dict[str, str] = {}
-        for name, rows, mails in self._engine.run(start):
+        for name in names:
             claims.append(None)
             try:
-                if rows:
-                    claims[-1] = self._load(name, rows, mails, lease)
+                if name in recipients:
+                    claims[-1] = self._load(name, recipients[name], contents.get(name), lease)
             except Unreadable as error:
                 unreadable[name] = str(error)
         self._set_aside(unreadable)
         return claims
 
-    def _load(
-        self, name: str, rows: Sequence[Row], mails: Sequence[Row], lease: float
-    ) -> Claim:
-        if not mails:
+    def _load(self, name: str, rows: Sequence[Row], content: Row | None, lease: float) -> Claim:
+        if content is None:
             raise Unreadable("it is too large")
-        sender, policy, content = mails[0]
-        email = load_email(content)
-        rows = sorted(rows, key=lambda row: row[1])
-        envelope = load_envelope(sender, [row[0] for row in rows])
+        sender, policy, text = content
+        email = load_email(text)
+        envelope = load_envelope(sender, [recipient for _, recipient, _ in rows])
         if policy not in ("at_most_once", "at_least_once"):
             raise Unreadable("its policy is unknown")
         return Claim(
@@ -385,17 +382,8 @@ class Outbox:
 
     def forget(self, claims: Sequence[Claim]) -> None:
         """Strike out mails that everybody has got."""
-        keys = [
-            {"mail": claim.name, "recipient": one}
-            for claim in claims
-            for one in claim.envelope.recipients
-        ]
-
-        def strike_out(transaction: Transaction) -> None:
-            transaction.each(FORGET_DELIVERY, keys)
-            transaction.each(FORGET_MAIL, [{"mail": claim.name} for claim in claims])
-
-        self._engine.run(strike_out, survives="nothing")
+        rows = {claim.name: claim.envelope.recipients for claim in claims}
+        self._engine.run(lambda t: forget(t, rows), survives="nothing")
         for claim in claims:
             claim.forgotten = True
 

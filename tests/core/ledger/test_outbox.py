@@ -302,8 +302,11 @@ def test_mails_are_started_and_forgotten_together(
     outbox.forget(sent)
     sent[0].settle({})
     assert [item.name for item in outbox.list()] == [names[1], names[2], names[4]]
+    outbox.unclaim([names[4]])
+    names += [outbox.add(email, email.envelope, "at_most_once", Fate("waiting"))]
     monkeypatch.setattr("zenmail.ledger.outbox._MOST_AT_ONCE", 1)
-    assert len(outbox.start([names[4], names[2]], 30)) == 1
+    assert outbox.claim(10, 30) == [names[4]]
+    assert outbox.claim(10, 30) == [names[5]]
 
 
 def test_a_database_that_forgot_the_mail_is_told_again(
