@@ -42,6 +42,7 @@ _LONGEST_HEADER: Final = 900
 _SCREEN: Final = 1500
 _SCREEN_LINES: Final = 40
 _PREHEADER: Final = 140
+_LINE_END: Final = pattern(r"\n")
 _PARAGRAPH: Final = pattern(r"\n[ \t]*\n")
 _NOTHING: Final = Rendered("", "")
 _FIRST_FACTS: Final = 8
@@ -162,9 +163,10 @@ class ContentBuilder:
             for fact in facts
             if fact[0] != "Step" or not _names(f"{title}\n{body}", fact[1])
         ]
-        render = from_plain if alert.body_format == "plain" else from_markdown
-        first, rest = _screen(body)
-        rendered = render(first)
+        plain = alert.body_format == "plain"
+        render = from_plain if plain else from_markdown
+        first, rest = _screen(body, plain=plain)
+        rendered = render(first) if first else _NOTHING
         more = render(rest) if rest else _NOTHING
         traceback = self._traceback(error) if alert.traceback else None
         if alert.images:
@@ -534,30 +536,31 @@ def _preheader(subject: str, error: str, body: str, facts: Sequence[tuple[str, s
     first = error.partition("\n")[0]
     kind, _, message = first.partition(": ")
     words = [message if message and kind in subject else first] if first else []
-    words += [line for line in (_MARKS.sub("", body[:_PREHEADER].strip()),) if line]
+    if body:
+        words.append(_MARKS.sub("", body[:_PREHEADER].strip()))
     values = dict(facts)
     if took := values.get("Duration"):
         words.append(f"{'after' if error else 'in'} {took}")
     if attempt := values.get("Attempt"):
         words.append(f"attempt {attempt}")
     # The words are clean already; a mail whose characters are all ASCII is made faster.
-    new = ", ".join(word.rstrip(".") for word in words if word not in subject)
+    new = ", ".join(word.rstrip(".") for word in words if word and word not in subject)
     return " ".join(new.split())[:_PREHEADER].rstrip()
 
 
-def _screen(body: str) -> tuple[str, str]:
-    """Split a body that fills more than a screen and a half of a phone."""
+def _screen(body: str, *, plain: bool) -> tuple[str, str]:
+    """Split a body behind what fills a screen and a half of a phone."""
     if len(body) <= _SCREEN and body.count("\n") <= _SCREEN_LINES:
         return body, ""
-    end = 0
-    for match in _PARAGRAPH.finditer(body):
+    for match in (_LINE_END if plain else _PARAGRAPH).finditer(body):
         first = body[: match.start()]
-        if len(first) > _SCREEN or first.count("\n") > _SCREEN_LINES:
-            break
+        if len(first) < _SCREEN and first.count("\n") < _SCREEN_LINES:
+            continue
         # Neither code nor a list is torn.
-        if first.count("```") % 2 == 0 and not body[match.end() : match.end() + 1].isspace():
-            end = match.start()
-    return (body[:end], body[end:].strip("\n")) if end else (body, "")
+        torn = first.count("```") % 2 or body[match.end() : match.end() + 1].isspace()
+        if plain or not torn:
+            return first, body[match.end() :].strip("\n")
+    return body, ""
 
 
 def _moment(moment: datetime, time_zone: str) -> str:
@@ -573,7 +576,4 @@ def _moment(moment: datetime, time_zone: str) -> str:
 
 
 def _minute(moment: datetime) -> str:
-    return (
-        f"{moment.year:04}-{moment.month:02}-{moment.day:02} "
-        f"{moment.hour:02}:{moment.minute:02}"
-    )
+    return moment.replace(tzinfo=None).isoformat(" ", "minutes")

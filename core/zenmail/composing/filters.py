@@ -7,7 +7,8 @@ from operator import getitem
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from markupsafe import Markup, escape
+import markupsafe
+from markupsafe import Markup
 
 from ..patterns import pattern
 from .links import href, is_web_address
@@ -44,6 +45,16 @@ def prepared(environment: Environment) -> Environment:
     return environment
 
 
+_SPECIAL: Final = pattern(r"[&<>\"']")
+
+
+def escape(value: object) -> str:
+    """Return a value as HTML; markupsafe's own would wrap what needs no escaping, too."""
+    if type(value) is str and not _SPECIAL.search(value):
+        return value
+    return markupsafe.escape(value)
+
+
 def _pairs(rows: Iterable[tuple[str, str]], indent: str = "") -> str:
     return "\n".join(
         [
@@ -75,7 +86,9 @@ def _metric_rows(metrics: Iterable[Metric]) -> list[list[str]]:
 
 def _size(title: str) -> str:
     """Return the class of a title that fills two lines of a phone at most."""
-    width = sum(1 if character < "\u1100" else 2 for character in title)
+    width = len(title)
+    if not title.isascii():
+        width += sum(character >= "\u1100" for character in title)
     return next((name for limit, name in _TITLE_SIZES if width <= limit), "g3")
 
 

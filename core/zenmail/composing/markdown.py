@@ -59,7 +59,7 @@ _PRE = (
 )
 _PRE_ALIGNED = _PRE.replace('class="k"', 'class="k y" tabindex="0"')
 _COLUMNS = pattern(r"\S {2,}\S")
-_CELL = "padding:6px 10px;border:1px solid #d5dae1;vertical-align:top;overflow-wrap:anywhere"
+_CELL = "padding:6px 10px;border:1px solid #d5dae1;vertical-align:top"
 
 
 def from_plain(source: str) -> Rendered:
@@ -246,7 +246,8 @@ _OPEN = {
     "blockquote_open": '<blockquote class="m" style="margin:0 0 12px;padding:0 0 0 12px;'
     'border-left:3px solid #c3cad3;color:#3d4550">\n',
     "list_item_open": '<li style="margin:0 0 4px">',
-    "table_open": '<table class="d" style="border-collapse:collapse;margin:0 0 12px">\n',
+    "table_open": '<div tabindex="0" style="margin:0 0 12px;overflow-x:auto">\n'
+    '<table class="d" style="border-collapse:collapse">\n',
     "thead_open": "<thead>",
     "thead_close": "</thead>\n",
     "tbody_open": "<tbody>",
@@ -259,7 +260,7 @@ _OPEN = {
     "blockquote_close": "</blockquote>\n",
     "th_close": "</th>",
     "td_close": "</td>",
-    "table_close": "</table>\n",
+    "table_close": "</table></div>\n",
 }
 
 

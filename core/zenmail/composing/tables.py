@@ -269,7 +269,7 @@ def to_table(
     )
 
 
-_COLUMN, _PHONE, _LINE = 576, 288, 76
+_COLUMN, _PHONE, _LINE = 576, 341, 76
 _CHARACTER, _PADDING = 7.8, 12
 
 
