@@ -29,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Posted:
-    """What became of a post.
+    """The outcome of a post.
 
     Attributes:
         receipt: The receipt of the mail.
