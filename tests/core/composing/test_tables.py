@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from zenmail import StepSummary
-from zenmail.composing.tables import fit, metrics_table, steps_table, to_table
+from zenmail.composing.summaries import metrics_table, steps_table
+from zenmail.composing.tables import fit, to_table
 
 
 @dataclass
