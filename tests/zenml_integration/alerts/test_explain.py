@@ -21,11 +21,11 @@ from zenmail_zenml import (
     smtp_email_alerter_failure_hook,
     smtp_email_alerter_success_hook,
 )
-from zenmail_zenml.alerts import explain
+from zenmail_zenml.alerts import explain, history
 from zenmail_zenml.alerts.causes import rank
 from zenmail_zenml.alerts.changes import Change
 from zenmail_zenml.alerts.explain import Explanation, explain_failure
-from zenmail_zenml.alerts.history import History
+from zenmail_zenml.alerts.history import History, read_history
 from zenmail_zenml.alerts.next_steps import find_runbook
 from zenmail_zenml.alerts.run_context import RunContext
 from zenmail_zenml.watching.observer import end_of
@@ -143,6 +143,28 @@ def test_a_failure_mail_answers_what_on_call_asks(
     assert all(SECRET not in mail.message.as_string() + text(mail) for mail in server.mails)
 
 
+def test_history_counts_every_run(
+    run_fit: Callable[..., str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few runs are read at once, the number in a row is exact."""
+    client = Client()
+    for rate in (0.1, 0.1, 3.0, 3.0, 0.1):
+        run_fit(rate=rate, explain=0)
+    runs = client.list_pipeline_runs(pipeline=request.node.name, sort_by="asc:index").items
+
+    def lines() -> list[str]:
+        found = [read_history(run, client) for run in runs]
+        return [
+            it.of_failure() + it.of_success(run) for it, run in zip(found, runs, strict=True)
+        ]
+
+    whole = lines()
+    assert whole[2] == "First failure after 2 good runs."
+    assert ", 3rd run in a row, " in whole[4]
+    monkeypatch.setattr(history, "_PAGE", 1)
+    assert lines() == whole
+
+
 def test_the_watcher_explains_as_the_hooks_do(
     run_fit: Callable[..., str], server: SMTPServer
 ) -> None:
@@ -232,10 +254,10 @@ def test_ranking_follows_the_rules() -> None:
     """The step that failed, what the error names, and its kind come before the rest."""
     changes = [
         Change("setting", "extra owner", "a", "b", name="owner"),
-        Change("parameter", "load.limit", "1", "2", "load", "limit"),
-        Change("parameter", "fit.rate", "1", "2", "fit", "rate"),
+        Change("parameter", "load.limit", "1", "2", frozenset({"load"}), "limit"),
+        Change("parameter", "fit.rate", "1", "2", frozenset({"fit"}), "rate"),
         Change("package", "scikit-learn", "1.4.2", "1.5.0", name="sklearn"),
-        Change("resource", "fit.resources.memory", "4GB", "1GB", "fit", "memory"),
+        Change("resource", "fit.resources.memory", "4GB", "1GB", frozenset({"fit"}), "memory"),
     ]
 
     def first(error: str, traceback: str = "") -> str:
@@ -245,7 +267,12 @@ def test_ranking_follows_the_rules() -> None:
     assert first("ValueError: bad limit of 2") == "load.limit"
     assert first("MemoryError") == "fit.resources.memory"
     assert first("X", 'File "/a/site-packages/sklearn/x.py", line 1') == "scikit-learn"
+    assert first("X", '  File "/a/p.py", line 1, in fit\n    raise X(limit)') == "load.limit"
     assert rank(changes, failed="fit", error="X")[-1].what == "extra owner"
+    lost = Change("shape", "data rows", "9", "0", frozenset({"fit"}), made_by="load")
+    changes.append(Change("alike", "data raw", "9", "9", frozenset({"load"})))
+    told = [it.what for it in rank([*changes, lost], failed="fit", error="X")]
+    assert (told[0], told[-1]) == ("load.limit", "data rows")
 
 
 @pytest.mark.parametrize(

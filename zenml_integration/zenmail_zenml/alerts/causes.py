@@ -2,75 +2,91 @@
 
 Each difference has points, and the one with the most stands first:
 
-- where it is: 30 in the step that failed, 20 in another one, 15 in the whole run;
-- what it is: 14 for data that shrank to a half, doubled, or lost or changed a column, 12 for
-  code, 10 for a parameter, 8 for a secret or the stack, 6 for a required package, the image,
-  a resource, an environment variable or the schedule, 2 for data that changed otherwise, 0 for
-  the rest;
+- where it is: 30 in the step that failed, or in the first step whose output has another shape
+  though its input has not; 20 in a step before; 15 in the whole run; 5 elsewhere;
+- what it is: `_BASE` says; 6 more for another major version of a package;
 - 40 if the error names it or its value or, for code, a word that only one version has; for a
   package, if the traceback goes through it;
-- 25 if the error is of a kind that it often causes;
-- 20 less for data from a step whose code or own data changed, and for data of much the same
-  size from a step in which anything changed.
+- 20 if a line of the traceback names it, or is the changed line;
+- 25 if errors of this kind often have such a cause, or its step is the first with another
+  shape;
+- 20 less, and none of that, for data from a step that changed or read what changed.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from .changes import Change
+
+if TYPE_CHECKING:
+    from zenml.models import StepRunResponse
 
 __all__ = ["rank"]
 
 _BASE = {
     "shape": 14,
     "code": 12,
+    "pipeline": 12,
     "parameter": 10,
     "secret": 8,
     "stack": 8,
+    "model": 8,
+    "data": 8,
     "package": 6,
     "image": 6,
     "resource": 6,
     "environment": 6,
     "schedule": 6,
-    "data": 2,
+    "user": 2,
+    "alike": -8,
 }
-# What an error of this kind is often caused by.
+# What an error of this kind is often caused by: kinds of changes, and words in their names.
 _SYMPTOMS = {
-    r"memory|oom\b|oomkilled|cannot allocate|unable to allocate|exit code 137|evicted": {
-        "resource",
-        "shape",
-    },
-    r"no space left|disk quota": {"stack", "shape"},
-    r"time ?d? ?out|time limit|deadline": {"shape", "resource"},
-    r"unauthori[sz]ed|forbidden|credential|\b40[13]\b|log ?in|password|access denied"
-    r"|authenti|invalid_auth|token|revoked|expired": {"secret"},
-    r"permission|not permitted|credential": {"secret", "stack"},
-    r"connection|endpoint|resolve|not known|unreachable": {"environment", "stack"},
-    r"does not exist|no such file|filenotfound|bucket|not (?:there|available) yet": {
-        "stack",
-        "schedule",
-    },
-    r"\.so\b|\.so\.|shared object|glibc": {"image"},
-    r"cuda|gpu|nvidia": {"resource", "image"},
-    r"module ?not ?found|no module named|importerror|unexpected keyword argument"
-    r"|pickle|incompatible|has no attribute|deprecat": {"package"},
-    r"nameerror|syntaxerror|indentationerror|zerodivision": {"code"},
-    r"keyerror|expected at least|empty|no rows|could not convert|only one class"
-    r"|\d+ samples?\b|\d+ sample\(s\)": {"shape", "data"},
+    r"memory|oom\b|oomkilled|cannot allocate|unable to allocate|exit code 137|evicted|sigkill"
+    r"|signal 9|\bkilled": "memory shape batch workers",
+    r"no space left|disk quota": "stack shape tmpdir tmp disk storage volume",
+    r"time ?d? ?out|time limit|deadline|exceeded": "shape resource timeout",
+    r"unauthori[sz]ed|forbidden|credential|\b40[13]\b|log ?in|log ?on|password|access denied"
+    r"|authenti|invalid_(auth|grant)|token|revoked|expired|signature": "secret account project",
+    r"permission|not permitted|credential|privilege|access denied": "secret stack user role",
+    r"connect|endpoint|resolve|not known|unreachable|tls|ssl": "host url uri endpoint proxy "
+    "region port server address stack cert ssl",
+    r"\b(429|50[0234])\b|unavailable|too many requests|reset by peer": "retry retries",
+    r"does not exist|no such file|not ?found\b|bucket|not (there|available) yet": "stack "
+    "schedule path dir root file bucket table",
+    r"\.so\b|\.so\.|shared object|glibc|command|compiler|executable": "image",
+    r"cuda|gpu|nvidia": "gpu cuda image accelerator",
+    r"module ?not ?found|no module named|importerror|cannot import|unexpected keyword"
+    r"|pickle|incompatible|has no attribute|deprecat|unsupported operand": "package",
+    r"no module named|importerror": "image",
+    r"nameerror|syntaxerror|indentationerror|zerodivision": "code",
+    r"missing key|unexpected key|checkpoint|size mismatch": "model",
+    r"keyerror|valueerror|expected at least|empty|no rows|could not convert|only one class"
+    r"|\d+ samples?\b|\d+ sample\(s\)|nan\b": "shape data",
 }
 _IMPORTED_AS = {
     "scikit-learn": "sklearn",
     "pyyaml": "yaml",
     "pillow": "pil",
     "opencv-python": "cv2",
+    "opencv-python-headless": "cv2",
     "beautifulsoup4": "bs4",
     "python-dateutil": "dateutil",
 }
+_FRAME = re.compile(r'File "([^"]+)", line \d+.*\n\s+(.+)')
 
 
 def rank(
-    changes: list[Change], *, failed: str, error: str, traceback: str = ""
+    changes: list[Change],
+    *,
+    failed: str,
+    error: str,
+    traceback: str = "",
+    steps: Mapping[str, StepRunResponse] | None = None,
 ) -> list[Change]:
     """Return the changes, likely causes first; the module says how.
 
@@ -79,32 +95,71 @@ def rank(
         failed: The name of the step that failed, or "".
         error: Its error, as in the last line of a traceback.
         traceback: Its traceback.
+        steps: The steps of the run by name; without them, all ran before the one that failed.
     """
-    lowered = error.lower()
-    often = set().union(
-        *(kinds for pattern, kinds in _SYMPTOMS.items() if re.search(pattern, lowered))
+    found = (
+        targets.split()
+        for pattern, targets in _SYMPTOMS.items()
+        if re.search(pattern, error.lower())
     )
+    often = set(chain.from_iterable(found))
     imported = set(re.findall(r"-packages[\\/]([A-Za-z_]\w*)", traceback.lower()))
-    changed = {it.step for it in changes} - {""}
-    makers = {it.step for it in changes if it.kind in ("data", "shape", "code")}
+    lines = [line for file, line in _FRAME.findall(traceback) if "-packages" not in file]
+    before = _before(failed, steps) if steps else None
+    shapes = [it for it in changes if it.kind == "shape"]
+    first = {it.made_by for it in shapes} - {step for it in shapes for step in it.steps} - {""}
+    reading = {step for it in changes if it.is_data for step in it.steps}
+    changed = {
+        step for it in changes if it.kind in ("code", "pipeline") for step in it.steps
+    } | reading
 
     def points(change: Change) -> int:
-        place = 15 if not change.step else 30 if change.step == failed else 20
-        derived = change.made_by in makers or (
-            change.kind == "data" and change.made_by in changed
-        )
+        suspect = not change.is_data and not first.isdisjoint(change.steps)
+        if failed in change.steps or suspect:
+            place = 30
+        elif not change.steps:
+            place = 15
+        else:
+            place = 20 if before is None or before & change.steps else 5
+        if change.is_data and change.made_by in changed:
+            return place - 20
         return (
             place
             + _BASE.get(change.kind, 0)
-            + (40 if _names(change) & imported or _is_named(change, error) else 0)
-            + (25 if change.kind in often else 0)
-            - (20 if derived else 0)
+            + 6 * (change.kind == "package" and _major(change.before) != _major(change.after))
+            + 40 * (bool(_imports(change) & imported) or _is_named(change, error))
+            + 20 * any(map(change.is_in, lines))
+            + 25 * (suspect or not often.isdisjoint(_subjects(change)))
         )
 
     return sorted(changes, key=points, reverse=True)
 
 
-def _names(change: Change) -> set[str]:
+def _before(failed: str, steps: Mapping[str, StepRunResponse]) -> set[str]:
+    """Return the steps that a step depends on, however far."""
+    found: set[str] = set()
+    new = {failed}
+    while new:
+        found |= new
+        new = {
+            name for it in new & steps.keys() for name in steps[it].spec.upstream_steps
+        } - found
+    return found
+
+
+def _subjects(change: Change) -> Iterable[str]:
+    """Return what kinds of errors name as their causes: the kind, and words of the name."""
+    words = [] if change.is_data else re.split(r"[_\W\d]+", change.name.lower())
+    return {change.kind, *words}
+
+
+def _major(version: str) -> str:
+    """Return the part of a version that changes when it may break what uses it."""
+    match = re.match(r"\D*(0\.\d+|3\.\d+(?=\.\d+$)|\d+)", version)
+    return match[1] if match else version
+
+
+def _imports(change: Change) -> set[str]:
     """Return what a package is called in an import."""
     if change.kind not in ("package", "installed"):
         return set()
@@ -114,13 +169,15 @@ def _names(change: Change) -> set[str]:
 
 def _is_named(change: Change, error: str) -> bool:
     """Return whether the error names what changed, its value or a word of its name."""
+    if change.kind == "alike":
+        return False
     if change.kind == "code":
         words = [set(re.findall(r"\w{3,}", text)) for text in (change.before, change.after)]
         return not (words[0] ^ words[1]).isdisjoint(re.findall(r"\w{3,}", error))
-    if change.kind in ("data", "shape"):
+    if change.is_data:
         terms = set(change.name.split())
     else:
-        terms = {change.name, change.after, change.before} | _names(change)
+        terms = {change.name, change.after, change.before} | _imports(change)
         # Variables are named after the library or service that reads them: OMP_NUM_THREADS.
         shortest = 3 if change.kind == "environment" else 5
         words_of_name = re.split(r"[_\W]+", change.name)

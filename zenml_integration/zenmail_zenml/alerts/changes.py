@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+from pydantic import BaseModel
 
 from zenmail.clean import clean_line
 from zenmail.redaction.names import secrecy_of
@@ -23,6 +24,7 @@ __all__ = ["Change", "compare", "read_run", "read_steps"]
 
 _REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)(?:\[[^]]*])?\s*(.*?)\s*$")
 _MAX_DATA = 50
+_MAX_STEPS = 200
 _LABELS = {
     "environment": "environment variable {name}",
     "secret": "secret {name}",
@@ -32,6 +34,15 @@ _LABELS = {
 }
 # Where a value that is not set is called otherwise.
 _ABSENT = {"package": "not required", "secret": "not given", "installed": "not installed"}
+_OTHER_SETTINGS = (
+    "retry",
+    "runtime",
+    "step_operator",
+    "experiment_tracker",
+    "enable_cache",
+    "execution_mode",
+    "extra",
+)
 
 
 @dataclass(frozen=True)
@@ -40,12 +51,13 @@ class Change:
 
     Attributes:
         kind: "parameter", "code", "package" (required), "installed" (package), "data", "shape"
-            (of data), "image", "resource", "environment", "secret", "stack", "schedule" or
+            (of data), "alike" (data of much the same shape), "pipeline" (its steps), "image",
+            "resource", "environment", "secret", "stack", "model", "user", "schedule" or
             "setting".
         what: What changed, for readers.
         before: Its value in the good run.
         after: Its value now.
-        step: The step that it belongs to, or "" for the whole run.
+        steps: The steps that it belongs to; none for the whole run.
         name: What an error would call it; columns, of data.
         made_by: The step of the run that made the data, or "".
     """
@@ -54,9 +66,20 @@ class Change:
     what: str
     before: str
     after: str
-    step: str = ""
+    steps: frozenset[str] = frozenset()
     name: str = ""
     made_by: str = ""
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it is an input that holds something else."""
+        return self.kind in ("data", "shape", "alike")
+
+    def is_in(self, line: str) -> bool:
+        """Return whether a line of code names it, or is the changed line."""
+        if self.kind == "code":
+            return line.strip() == self.after
+        return not self.is_data and self.name in re.findall(r"\w+", line)
 
 
 def read_run(run: PipelineRunResponse, client: Client) -> PipelineRunResponse:
@@ -87,7 +110,7 @@ def read_steps(run: PipelineRunResponse, client: Client) -> dict[str, StepRunRes
     page = client.list_run_steps(
         project=run.project_id,
         pipeline_run_id=run.id,
-        size=200,
+        size=_MAX_STEPS,
         sort_by="asc:created",
         hydrate=True,
     )
@@ -99,6 +122,7 @@ def compare(
     good: PipelineRunResponse,
     steps: Mapping[str, StepRunResponse],
     good_steps: Mapping[str, StepRunResponse],
+    secrets: list[Any],
     client: Client,
 ) -> list[Change]:
     """Return the differences between two runs of a pipeline, in no order.
@@ -108,53 +132,94 @@ def compare(
         good: The last good run.
         steps: Its steps, as `read_steps` returns them.
         good_steps: The good run's.
-        client: ZenML's client; asked once if the run has secrets, and once if data changed.
+        secrets: The secrets that ZenML has.
+        client: ZenML's client; asked once if data changed.
     """
-    names, updated = _secrets([run, good, *steps.values(), *good_steps.values()], client)
-    found = list(_differences(_of_run(good, names), _of_run(run, names), ""))
-    known = {(it.what, it.before, it.after) for it in found}
+    names = {str(it.id): it.name for it in secrets}
+    found: dict[tuple[str, ...], Change] = {}
+
+    def add(changes: Iterator[tuple[str, Change]]) -> None:
+        for path, new in changes:
+            key = (new.kind, path, new.before, new.after)
+            known = found.setdefault(key, new)
+            # What is set for the whole run is repeated in each step; a parameter goes to some.
+            if known is not new and (known.steps or new.kind == "parameter"):
+                what = path if new.kind == "parameter" else known.what
+                found[key] = replace(known, what=what, steps=known.steps | new.steps)
+
+    add(_differences(_of_run(good, names), _of_run(run, names), ""))
+    for name in sorted(steps.keys() & good_steps.keys()):
+        before, now = _of_step(good_steps[name], names), _of_step(steps[name], names)
+        add(_differences(before, now, name))
+    rest = [
+        Change("pipeline", f"step {name}", "not in the pipeline", "new", frozenset([name]))
+        for name in steps.keys() - good_steps.keys()
+        if len(good_steps) < _MAX_STEPS
+    ]
     for name in steps.keys() & good_steps.keys():
-        step, before = steps[name], good_steps[name]
-        for change in _differences(
-            _of_config(before.config, names), _of_config(step.config, names), name
-        ):
-            # What is set for the whole pipeline is repeated in each step.
-            whole = change.what.removeprefix(f"{name}.")
-            if (whole, change.before, change.after) not in known:
-                found.append(change)
-        old, new = _first_difference(before.source_code or "", step.source_code or "")
-        if before.source_code and step.source_code and (old or new):
-            found.append(Change("code", f"code of {name}", old, new, name))
-    found += [
-        Change(
-            "secret",
-            f"secret {name}",
-            "(not shown)",
-            f"updated {at:%Y-%m-%d %H:%M} UTC",
-            name=name,
-        )
-        for name, at in updated.items()
-        if at > good.created
-    ]
-    return found + read_or_default(
-        lambda: list(_of_data(steps, good_steps, client)), list[Change]()
+        texts = good_steps[name].source_code, steps[name].source_code
+        old, new = _first_difference(*texts) if all(texts) else ("", "")  # type: ignore[arg-type]
+        if old or new:
+            rest.append(Change("code", f"code of {name}", old, new, frozenset([name])))
+    rest += read_or_default(
+        lambda: list(_of_updates(run, good, steps, secrets)), list[Change]()
     )
+    rest += read_or_default(lambda: list(_of_data(steps, good_steps, client)), list[Change]())
+    return [*found.values(), *rest]
 
 
-def _secrets(owners: list[Any], client: Client) -> tuple[dict[str, str], dict[str, datetime]]:
-    """Return the names by ID, and the last updates by name, of the secrets that are used."""
-    used = {
-        str(secret) for it in owners for secret in getattr(it.config, "secrets", None) or ()
-    }
-    if not used:
-        return {}, {}
-    secrets = [
-        secret
-        for secret in read_or_default(lambda: client.list_secrets(size=500).items, list[Any]())
-        if {secret.name, str(secret.id)} & used
-    ]
-    names = {str(secret.id): secret.name for secret in secrets}
-    return names, {secret.name: secret.updated for secret in secrets}
+def _of_updates(
+    run: PipelineRunResponse,
+    good: PipelineRunResponse,
+    steps: Mapping[str, StepRunResponse],
+    secrets: list[Any],
+) -> Iterator[Change]:
+    """Yield the secrets that the run uses, and the parts of its stack, changed since then."""
+    given = {str(it) for it in run.config.secrets or ()} if _has_secrets(run) else set[str]()
+    for secret in secrets:
+        users = {name for name, step in steps.items() if _uses(step, secret)}
+        if users or {secret.name, str(secret.id)} & given:
+            yield from _update("secret", f"secret {secret.name}", secret, good, users)
+    if run.stack is not None and good.stack is not None and run.stack.id == good.stack.id:
+        for kind, components in run.stack.components.items():
+            for component in components if kind != "alerter" else ():
+                what = f"{kind.replace('_', ' ')} {component.name}"
+                yield from _update("stack", what, component, good, ())
+
+
+def _update(
+    kind: str, what: str, found: Any, good: PipelineRunResponse, steps: Iterable[str]
+) -> Iterator[Change]:
+    if found.updated > good.created:
+        at = f"updated {found.updated:%Y-%m-%d %H:%M} UTC"
+        yield Change(kind, what, "(not shown)", at, frozenset(steps), found.name)
+
+
+def _has_secrets(owner: Any) -> bool:
+    # ZenML 0.94.1 has none in a configuration.
+    return hasattr(owner.config, "secrets")
+
+
+def _uses(step: StepRunResponse, secret: Any) -> bool:
+    """Return whether a step is given a secret, or its code or parameters name it."""
+    given = {str(it) for it in getattr(step.config, "secrets", None) or ()}
+    texts = (step.source_code or "", json.dumps(step.config.parameters, default=str))
+    named = re.compile(rf"""["']{re.escape(secret.name)}["']""")
+    return bool({secret.name, str(secret.id)} & given) or any(map(named.search, texts))
+
+
+def _of_step(step: StepRunResponse, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a step was given, and what it reads from where."""
+    sources: dict[str, str] = {}
+    after = set(step.spec.upstream_steps)
+    for name, given in step.spec.inputs.items():
+        inputs = given if isinstance(given, list) else [given]
+        sources[f"input {name} of {step.name}"] = ", ".join(
+            f"{it.output_name} of {it.step_name}" for it in inputs
+        )
+        after -= {it.step_name for it in inputs}
+    sources[f"steps before {step.name}"] = ", ".join(sorted(after)) or "none"
+    return {**_of_config(step.config, secrets), "pipeline": sources}
 
 
 def _of_run(run: PipelineRunResponse, secrets: Mapping[str, str]) -> dict[str, Any]:
@@ -170,8 +235,9 @@ def _of_run(run: PipelineRunResponse, secrets: Mapping[str, str]) -> dict[str, A
     }
     system = ("os", "linux_distro", "linux_distro_version", "mac_version", "windows_version")
     values["image"] |= {key: environment[key] for key in system if environment.get(key)}
-    reference, schedule = run.code_reference, run.schedule
+    reference, schedule, user = run.code_reference, run.schedule, run.user
     values["stack"] = {"stack": run.stack.name if run.stack is not None else None}
+    values["user"] = {"started by user": user.name if user is not None else None}
     values["code"] = {"commit (code)": reference.commit[:12] if reference is not None else None}
     if schedule is not None:
         values["schedule"] = {
@@ -193,6 +259,7 @@ def _of_config(config: Any, secrets: Mapping[str, str]) -> dict[str, Any]:
     for key in ("environment", "runtime_environment"):
         environment |= docker.pop(key, None) or {}
     required = docker.pop("requirements", None)
+    other = {name: getattr(config, name, None) for name in _OTHER_SETTINGS}
     given = (str(secret) for secret in getattr(config, "secrets", None) or ())
     return {
         "parameter": config.parameters or {},
@@ -203,7 +270,16 @@ def _of_config(config: Any, secrets: Mapping[str, str]) -> dict[str, Any]:
         ),
         "image": docker,
         "resource": {"resources": settings.pop("resources", {})},
-        "setting": {**settings, "extra": config.extra or {}},
+        "model": {
+            f"model {name}": getattr(config.model, name, None) for name in ("name", "version")
+        },
+        "setting": {
+            **settings,
+            **{
+                name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+                for name, value in other.items()
+            },
+        },
     }
 
 
@@ -214,7 +290,10 @@ def _requirements(text: str | None) -> dict[str, str]:
     }
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], step: str) -> Iterator[Change]:
+def _differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], step: str
+) -> Iterator[tuple[str, Change]]:
+    """Yield the differences of what two runs or steps were given, each with its path."""
     for kind in old.keys() & new.keys():
         before, after = dict(_flat(old[kind])), dict(_flat(new[kind]))
         if kind == "installed" and not (before and after):
@@ -222,15 +301,19 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], step: str) -> I
         for name in sorted(before.keys() | after.keys()):
             was, now = before.get(name), after.get(name)
             # A commit, like a stack, can be unknown.
-            if was == now or (kind in ("stack", "code") and None in (was, now)):
+            if was == now or (kind in ("stack", "code", "user") and None in (was, now)):
                 continue
-            place = f"{step}.{name}" if step else name
-            yield Change(
-                kind,
-                _LABELS.get(kind, place).format(name=name),
-                *_shown(kind, name, was, now),
-                step,
-                name.rsplit(".", 1)[-1] if kind != "package" else name,
+            inside = step and kind not in ("pipeline", "model")
+            label = _LABELS.get(kind, f"{step}.{{name}}" if inside else "{name}")
+            yield (
+                name,
+                Change(
+                    kind,
+                    label.format(name=name),
+                    *_shown(kind, name, was, now),
+                    frozenset([step] if step else []),
+                    name.rsplit(".", 1)[-1] if kind != "package" else name,
+                ),
             )
 
 
@@ -287,21 +370,21 @@ def _of_data(
     good_steps: Mapping[str, StepRunResponse],
     client: Client,
 ) -> Iterator[Change]:
-    """Yield the inputs that hold something else, each for the first step that reads it."""
+    """Yield the inputs that hold something else."""
     makers = {
         output.id: step.name
         for step in steps.values()
         for outputs in step.outputs.values()
         for output in outputs
     }
-    pairs: dict[UUID, tuple[Any, Any, str]] = {}
+    pairs: dict[UUID, tuple[Any, Any, set[str]]] = {}
     for name, step in steps.items():
         inputs = good_steps[name].inputs if name in good_steps else {}
         for key in step.inputs.keys() & inputs.keys():
             for new, old in zip(step.inputs[key], inputs[key], strict=False):
                 same = new.content_hash and new.content_hash == old.content_hash
                 if new.id != old.id and not same:
-                    pairs.setdefault(new.id, (old, new, name))
+                    pairs.setdefault(new.id, (old, new, set()))[2].add(name)
     if not pairs:
         return
     wanted = [
@@ -312,44 +395,36 @@ def _of_data(
         id=f"oneof:{json.dumps(wanted)}", size=len(wanted), hydrate=True
     )
     known = {it.id: it for it in page.items}
-    for old, new, reader in pairs.values():
+    for old, new, readers in pairs.values():
         if old.id in known and new.id in known:
             yield from _of_versions(
-                known[old.id], known[new.id], reader, makers.get(new.id, "")
+                known[old.id], known[new.id], frozenset(readers), makers.get(new.id, "")
             )
 
 
-def _of_versions(old: Any, new: Any, step: str, made_by: str) -> Iterator[Change]:
+def _of_versions(old: Any, new: Any, steps: frozenset[str], made_by: str) -> Iterator[Change]:
     was, now = old.run_metadata, new.run_metadata
     if was == now and not (old.content_hash and new.content_hash):
         # A new version each run, and nothing that says whether it holds anything new.
         return
+    other = old.artifact.name != new.artifact.name
+    shown = [[f"{it.artifact.name} " * other + f"v{it.version}"] for it in (old, new)]
     rows = [_rows(old), _rows(new)]
-    columns, types = [], [_types(was), _types(now)]
-    shown = [[f"v{it.version}"] for it in (old, new)]
-    for number, texts in zip(rows, shown, strict=True):
-        if None not in rows:
+    if None not in rows:
+        for number, texts in zip(rows, shown, strict=True):
             texts.append(f"{number:,} rows")
-    for name in sorted(types[0].keys() | types[1].keys()):
-        before, after = (it.get(name, "no") for it in types)
-        if before != after and all(types):
-            columns.append(name)
-            shown[0].append(f"{before} column {name}" if before != "no" else f"no {name}")
-            shown[1].append(f"{after} column {name}" if after != "no" else f"no {name}")
+    unlike = dict(_unlike(was, now))
+    for pair in unlike.values():
+        for text, texts in zip(pair, shown, strict=True):
+            texts.extend([text] if text else [])
     low, high = sorted(number or 0 for number in rows)
-    for name, top in _mapping(now, "max").items():
-        constant = _mapping(now, "min").get(name) == top and (rows[1] or 0) > 1
-        if (
-            top is not None
-            and constant
-            and _mapping(was, "min").get(name) != _mapping(was, "max").get(name)
-        ):
-            columns.append(name)
-            shown[1].append(f"{name} always {top:g}")
-    kind = "shape" if columns or (None not in rows and high > 0 and high >= 2 * low) else "data"
+    if unlike or (None not in rows and high and (not low or high >= max(10, 1.5 * low))):
+        kind = "shape"
+    else:
+        kind = "data" if None in rows or other else "alike"
     before, after = (", ".join(texts[:6]) for texts in shown)
     yield Change(
-        kind, f"data {new.artifact.name}", before, after, step, " ".join(columns), made_by
+        kind, f"data {new.artifact.name}", before, after, steps, " ".join(unlike), made_by
     )
 
 
@@ -359,14 +434,42 @@ def _rows(version: Any) -> int | None:
     return shape[0] if shape else getattr(version, "item_count", None)
 
 
-def _mapping(metadata: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = metadata.get(key)
-    return value if isinstance(value, Mapping) else {}
+def _unlike(
+    was: Mapping[str, Any], now: Mapping[str, Any]
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the columns of a table, or an array as "values", that changed, and how."""
+    types = [_by_column(it, "dtype") for it in (was, now)]
+    for name in sorted(types[0].keys() | types[1].keys()) if all(types) else ():
+        kinds = [re.sub(r".*?(\w+)\W*$", r"\1", str(it.get(name, "no"))) for it in types]
+        if kinds[0] != kinds[1]:
+            before, after = (
+                f"{it} {name}" if it == "no" else f"{it} column {name}" for it in kinds
+            )
+            yield name, (before, after)
+    sizes = [it.get("shape", ())[1:] for it in (was, now)]
+    if sizes[0] != sizes[1] and not isinstance(now.get("dtype"), Mapping):
+        before, after = (f"each {' x '.join(map(str, it)) or 'a number'}" for it in sizes)
+        yield "shape", (before, after)
+    ranges = [_ranges(it) for it in (was, now)]
+    for name in ranges[0].keys() & ranges[1].keys():
+        (low, high), (new_low, new_high) = ranges[0][name], ranges[1][name]
+        largest, new_largest = max(-low, high), max(-new_low, new_high)
+        if new_low == new_high and low != high and (now.get("shape") or [0])[0] > 1:
+            yield name, ("", f"{name} always {new_high:g}")
+        elif max(largest, new_largest) >= 5 * min(largest, new_largest) > 0:
+            yield name, (f"{name} up to {largest:g}", f"{name} up to {new_largest:g}")
 
 
-def _types(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Return the type of each column of a table."""
+def _ranges(metadata: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Return the least and the greatest value of each column."""
+    low, high = _by_column(metadata, "min"), _by_column(metadata, "max")
     return {
-        name: re.sub(r".*?([\w]+)\W*$", r"\1", str(kind))
-        for name, kind in _mapping(metadata, "dtype").items()
+        name: (low[name], high[name])
+        for name in low.keys() & high.keys()
+        if all(isinstance(it[name], int | float) for it in (low, high))
     }
+
+
+def _by_column(metadata: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = metadata.get(key, {})
+    return value if isinstance(value, Mapping) else {"values": value}

@@ -177,6 +177,7 @@ def explain_failure(
         asked_history = _ask(lambda: read_history(run, client), None)
         asked_steps = _ask(lambda: read_steps(run, client), {})
         asked_whole = _ask(lambda: read_run(run, client), run)
+        asked_secrets = _ask(lambda: client.list_secrets(size=500).items, [])
         asked_snapshot = _ask(lambda: client.get_snapshot(run.snapshot.id), None)  # type: ignore[union-attr]
         steps: dict[str, StepRunResponse] = asked_steps.result()
         failed = step or next((it for it in steps.values() if _failed(it)), None)
@@ -216,13 +217,19 @@ def explain_failure(
         if asked_good is not None and asked_good_steps is not None and steps:
             changes = _try(
                 lambda: compare(
-                    whole, asked_good.result(), steps, asked_good_steps.result(), client
+                    whole,
+                    asked_good.result(),
+                    steps,
+                    asked_good_steps.result(),
+                    asked_secrets.result(),
+                    client,
                 ),
-                [],
+                list[Change](),
             )
-            found.changes = tuple(rank(changes, failed=name, error=reason, traceback=report))
+            ranked = rank(changes, failed=name, error=reason, traceback=report, steps=steps)
+            found.changes = tuple(ranked)
             found.parameters = tuple(
-                it.name for it in changes if it.kind == "parameter" and it.step == name
+                it.name for it in changes if it.kind == "parameter" and name in it.steps
             )
         found.facts |= _try(
             lambda: _same_error(name, reason, steps, history, asked_before.result()), {}

@@ -29,7 +29,6 @@ class History:
         last_good: The last completed run, or None.
         good_in_a_row: How many runs completed since the last failure, if the run before
             was good.
-        good_are_more: Whether that is only how many were looked at.
         failed: The last failed runs, latest first.
         first_failed: The first failed run after the last good one, or None.
         failed_in_a_row: How many runs failed since the last good one.
@@ -37,7 +36,6 @@ class History:
 
     last_good: PipelineRunResponse | None = None
     good_in_a_row: int = 0
-    good_are_more: bool = False
     failed: tuple[PipelineRunResponse, ...] = ()
     first_failed: PipelineRunResponse | None = None
     failed_in_a_row: int = 0
@@ -52,8 +50,7 @@ class History:
         if self.last_good is None:
             return ""
         noun = "run" if self.good_in_a_row == 1 else "runs"
-        more = "more than " if self.good_are_more else ""
-        return f"First failure after {more}{self.good_in_a_row} good {noun}."
+        return f"First failure after {self.good_in_a_row:,} good {noun}."
 
     def of_success(self, run: PipelineRunResponse) -> str:
         """Return the line for a mail about a recovery; "" if the last run was good, too."""
@@ -79,7 +76,7 @@ class History:
 
 
 def read_history(run: PipelineRunResponse, client: Client) -> History:
-    """Read a pipeline's runs before one of its runs: one request, three in a long incident.
+    """Read a pipeline's runs before one of its runs: one request, or three for many runs.
 
     Args:
         run: A run that failed or completed.
@@ -100,20 +97,20 @@ def read_history(run: PipelineRunResponse, client: Client) -> History:
     page = runs((*_GOOD, "failed"), size=_PAGE, sort_by="desc:index")
     if not page.items:
         return History()
-    latest, whole = page.items[0], page.total == len(page.items)
+    latest = page.items[0]
     streak = list(takewhile(lambda it: _failed(it) == _failed(latest), page.items))
-    before = page.items[len(streak)] if len(streak) < len(page.items) else None
+    before = next(iter(page.items[len(streak) :]), None)
     first, number = streak[-1], len(streak)
     failed = tuple(filter(_failed, page.items))
-    if not _failed(latest):
-        more = before is None and not whole
-        return History(latest, number, good_are_more=more, failed=failed)
-    if before is None and not whole:
-        before = next(iter(runs(_GOOD, size=1, sort_by="desc:index").items), None)
+    if before is None and page.total > number:
+        same, other = (("failed",), _GOOD) if _failed(latest) else (_GOOD, ("failed",))
+        before = next(iter(runs(other, size=1, sort_by="desc:index").items), None)
         bounds = [f"gt:{before.index}"] if before is not None else []
-        counted = runs(("failed",), *bounds, size=1, sort_by="asc:index")
+        counted = runs(same, *bounds, size=1, sort_by="asc:index")
         first, number = next(iter(counted.items), first), counted.total
-    return History(before, failed=failed, first_failed=first, failed_in_a_row=number)
+    if _failed(latest):
+        return History(before, failed=failed, first_failed=first, failed_in_a_row=number)
+    return History(latest, number, failed)
 
 
 def _failed(run: PipelineRunResponse) -> bool:
