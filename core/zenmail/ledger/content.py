@@ -72,7 +72,7 @@ def load_envelope(sender: str, recipients: Sequence[str]) -> Envelope:
 
 
 def load_recipients(recipients: str) -> tuple[str, ...]:
-    """Return a JSON list of addresses, or nothing if it is none."""
+    """Return the addresses in a JSON list; an entry that is not a list has none."""
     try:
         names = json.loads(recipients)
     except (ValueError, RecursionError):
