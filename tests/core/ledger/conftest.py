@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from zenmail.ledger.engine import open_engine
 from zenmail.ledger.ledger import Ledger
+from zenmail.ledger.location import open_engine
 
 from ...clusters import cluster
 
