@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import time
-import traceback
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol
@@ -19,15 +18,14 @@ from ..errors import (
     PermanentFailure,
     TemporaryFailure,
     UnknownOutcome,
-    ZenmailError,
 )
 from ..receipt import Outcome, Receipt
 from ..retry import DeliveryPolicy
 from ..runtime.forks import defer_forks
 from ..transport import FetchToken, SendRequest
-from .calls import Route, call_transport, permanent, within
+from .calls import Route, call_transport
 
-__all__ = ["Attempts", "Progress", "Route", "call_transport", "send_together", "within"]
+__all__ = ["Attempts", "Progress"]
 
 _logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.25
@@ -426,55 +424,6 @@ def _named(reasons: Mapping[str, str], given: Container[str]) -> dict[str, str]:
         address if address in given else address.casefold(): why
         for address, why in reasons.items()
     }
-
-
-def send_together(
-    deliveries: Sequence[tuple[Attempts, Deadline]],
-    route: Route,
-    fetch_token: FetchToken,
-    pass_through: tuple[type[BaseException], ...] = (),
-) -> None:
-    """Make the first call for several mails one, if the transport can.
-
-    What it says of each is the answer to that mail's first call.
-
-    Args:
-        deliveries: The mails, and when the first transport has to have answered.
-        route: The first transport.
-        fetch_token: For transports that log in with OAuth 2.
-        pass_through: Exceptions that always leave.
-    """
-    transport = route.transport
-    if len(deliveries) < 2 or not transport.sends_together:
-        return
-    requests = [
-        attempts.request(attempts.envelope.recipients, route, deadline, fetch_token)
-        for attempts, deadline in deliveries
-    ]
-    answers: Sequence[Receipt | ZenmailError]
-    try:
-        if route.options.keeps_deadline:
-            answers = transport.send_together(requests)
-        else:
-            last = max((one.deadline for one in requests), key=lambda one: one.expires_at)
-            answers = within(last, lambda: transport.send_together(requests))
-    except pass_through:
-        raise
-    except DeliveryError as error:
-        answers = [error] * len(requests)
-    except Exception as error:
-        what = " ".join(traceback.format_exception_only(error)).strip()
-        failure = UnknownOutcome(
-            f"The transport {transport.name!r} failed: {what}",
-            code="transport-exception",
-            transport=transport.name,
-            remedy="The mail may have arrived; check with the recipient.",
-        )
-        answers = [failure] * len(requests)
-    for (attempts, _), answer in zip(deliveries, answers, strict=True):
-        if not isinstance(answer, Receipt | DeliveryError):
-            answer = permanent(answer, transport)
-        attempts.answer_first_call(answer)
 
 
 def _pause(turn: int, deadline: Deadline, not_before: Deadline) -> bool:

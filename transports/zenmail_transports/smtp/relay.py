@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ from zenmail import (
     Email,
     Envelope,
     FetchToken,
-    PermanentFailure,
     Receipt,
     SendRequest,
     TemporaryFailure,
@@ -29,16 +27,18 @@ from zenmail import (
 from zenmail.runtime.forks import defer_forks, reset_after_fork
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
-from .advice import NO_UNICODE, advise, quota_used_up, too_many_recipients
+from .advice import too_many_recipients
 from .auth import Credentials, TokenRefused
 from .dialogue import Capabilities, probe
 from .limits import Pace, limits_of
 from .options import SMTPOptions, build_context
+from .outcome import Outcome
 from .pool import Pool
+from .reach import Address, resolve
 from .replies import Reply
 from .session import Session
 from .transaction import ChunkingBroken, Transaction
-from .wire import Address, Lost, resolve
+from .wire import Lost
 
 if TYPE_CHECKING:
     from .window import Verdict
@@ -60,31 +60,6 @@ _PATIENCE = 5.0
 # to know the outcome of the one before.
 _LARGEST_IN_WINDOW = 64 * 1024
 _MOST_IN_WINDOW = 20
-
-
-@dataclass
-class _Outcome:
-    """The outcome for each recipient, over the transactions of one mail."""
-
-    accepted: list[str]
-    refused: dict[str, Reply | str]
-    deferred: dict[str, Reply | str]
-    unknown: dict[str, str]
-    final: Reply | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether anything has become of anybody."""
-        return bool(self.accepted or self.refused or self.deferred or self.unknown)
-
-    def fail(self, envelope: Envelope, error: DeliveryError) -> None:
-        """Record that a later transaction failed, for the remaining recipients."""
-        if isinstance(error, UnknownOutcome):
-            self.unknown.update(dict.fromkeys(envelope.recipients, error.message))
-        elif isinstance(error, PermanentFailure) and error.code != "quota":
-            self.refused.update(dict.fromkeys(envelope.recipients, error.message))
-        else:
-            self.deferred.update(dict.fromkeys(envelope.recipients, error.message))
 
 
 class Relay:
@@ -200,8 +175,7 @@ class Relay:
         Raises:
             DeliveryError: It concerns every recipient alike.
         """
-        outcome = _Outcome([], {}, {}, {})
-        anonymous = not self._options.username
+        outcome = Outcome([], {}, {}, {})
         sender, recipients = request.envelope.sender, request.envelope.recipients
         most = self._most_recipients or len(recipients)
         waiting = list(recipients)
@@ -225,11 +199,7 @@ class Relay:
             taken, final = transaction.accepted, transaction.final
             if final is not None and len(taken) == len(recipients):
                 return Receipt(accepted=taken, detail=str(final))
-            outcome.accepted += transaction.accepted
-            outcome.refused.update(transaction.refused)
-            outcome.deferred.update(transaction.deferred)
-            outcome.unknown.update(transaction.unknown)
-            outcome.final = transaction.final or outcome.final
+            outcome.add(transaction)
             # RFC 5321, 4.5.3.1.10: a server that takes no more recipients at a time is
             # given the rest in a transaction of their own; that is not a retry.
             rest = [
@@ -242,7 +212,7 @@ class Relay:
             for address in rest:
                 del outcome.deferred[address]
             waiting = [*rest, *waiting[most:]]
-        return _receipt(outcome, anonymous=anonymous)
+        return outcome.receipt(anonymous=not self._options.username)
 
     def _deliver(self, request: SendRequest[SMTPOptions], envelope: Envelope) -> Transaction:
         """Send to one envelope; replace a connection that had died, or an extension."""
@@ -478,36 +448,3 @@ def _answers(session: Session, deadline: Deadline) -> bool:
         return session.converse(probe(), patience)
     except Lost:
         return False
-
-
-def _receipt(outcome: _Outcome, *, anonymous: bool) -> Receipt:
-    detail = str(outcome.final) if outcome.final is not None else ""
-    refused, deferred = dict(outcome.refused), dict(outcome.deferred)
-    if not (refused or deferred or outcome.unknown):
-        return Receipt(accepted=outcome.accepted, detail=detail)
-    code = remedy = ""
-    if refused or deferred:
-        code = "recipient-refused" if refused else "recipient-deferred"
-    replies = [
-        item for item in (*refused.values(), *deferred.values()) if isinstance(item, Reply)
-    ]
-    about_us = [reply for reply in replies if quota_used_up(reply)]
-    if about_us:
-        code = "quota"
-        # Nothing is wrong with these recipients, whatever the reply's first digit is.
-        for address, why in outcome.refused.items():
-            if why in about_us:
-                deferred[address] = refused.pop(address)
-    for reply in (*about_us, *replies)[:1]:
-        remedy = advise(reply, "recipient", anonymous=anonymous)
-    if not replies and any("SMTPUTF8" in str(why) for why in refused.values()):
-        remedy = NO_UNICODE
-    return Receipt(
-        accepted=outcome.accepted,
-        refused={address: str(why) for address, why in refused.items()},
-        deferred={address: str(why) for address, why in deferred.items()},
-        unknown=outcome.unknown,
-        detail=detail,
-        code=code,
-        remedy=remedy,
-    )

@@ -13,9 +13,10 @@ from zenmail import Check, Envelope, PermanentFailure, VerifyRequest, ZenmailErr
 from .advice import failure
 from .dialogue import Dialogue, Flight, command
 from .options import SMTPOptions, build_context
+from .reach import Address, resolve
 from .relay import Relay
 from .session import Session
-from .wire import Address, Lost, resolve
+from .wire import Lost
 
 __all__ = ["verify"]
 
