@@ -87,6 +87,7 @@ def make_mailer(settings: Resolved, session: Any = None, *, alerter: str = "") -
             alerts_per_run=settings.max_alerts_per_run,
             ledger=ledger,
             plugins=PluginHost(pass_through=PASS_THROUGH),
+            name_option=settings.name_option,
         )
 
     no_username = settings.transport == "smtp" and not options.get("username")

@@ -4,47 +4,89 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..patterns import pattern
+from .literals import (
+    CLOSING,
+    LONGEST_VALUE,
+    QUOTE,
+    closing_mark,
+    holds_random,
+    indented_below,
+    line_end,
+    matching_bracket,
+    past_scheme,
+)
 from .looks import is_empty, is_random, is_word
 from .names import Secrecy, is_secret, presumed_secrecy
+from .rows import Rows
 from .spans import MASK, Span
 
-__all__ = ["CLUES", "folded", "named_spans"]
+__all__ = ["folded", "named_spans", "names_in"]
 
-# In a text, a name is looked at only around one of these.
-CLUES: Final = (
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+# Passwords in other languages; those of other scripts only in texts that are not all ASCII.
+_ABROAD = _words(
+    "kennwort clave contrase senha wachtwoord heslo parol salasana kodeord adgangskode"
+)
+_IN_OTHER_SCRIPTS = _words(
+    "пароль 密码 密碼 口令 パスワード 暗証番号 비밀번호 hasło lösenord jelszó şifre κωδικός "
+    "סיסמה"
+)
+# In a text, a name is looked at only around one of these, in lower case.
+_CLUES: Final = (
     *("pass", "pw", "secret", "token", "key", "auth", "cred", "cookie", "connection"),
-    *("connstr", "jwt", "_pat", "sig=", "signature=", "code="),
+    *("connstr", "jwt", "_pat", "sig=", "signature=", "code", "otp", "phrase", "mnemonic"),
+    *(
+        "pin=",
+        "pin:",
+        'pin"',
+        "pin'",
+        "sessid",
+        "sessionid",
+        "session_id",
+        "session id",
+        "sid=",
+    ),
+    *("assertion=", "samlresponse", "stringdata", "masterauth", "mot de passe", *_ABROAD),
 )
-# In lower case. It takes in the rest of the name, so that no name is looked at twice.
-_NAME = pattern(
-    r"(?:pass|pw|secret|token|key|auth|cred|cookie|connection|connstr|jwt|pat(?![a-z])"
-    r"|sig(?:nature)?(?==)|code(?==))[\w-]*(?:\.[\w-]+)*"
-)
+_REST_OF_NAME = pattern(r"[\w-]*(?:\.[\w-]+)*")
 _NAME_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 # name: value, as containers and templates write their settings, with up to three more.
 _FIELD = (
     r"[\"']?[ ]?(?:,\s{0,40}|\s{1,40})(?:[\"']?[A-Za-z_]{1,20}[\"']?[ \t]?[:=][ \t]?[\"']?"
     r"[\w -]{0,40}[\"']?(?:,\s{0,40}|\s{1,40})){0,3}?"
     r"[\"']?\w{0,20}[vV]alue[\"']?[ \t]{0,4}[:=][ \t]{0,4}|</[a-z]{1,20}>\s{0,40}<value>"
+    # ... and as pydantic tells what was wrong with it
+    r"|\n[ ]{2}[^\n]{1,200} \[type=\w{1,40}, input_value="
 )
+# A quotation mark, as itself and as HTML, addresses and JavaScript write it.
+_MARK = r"(?:\\{0,3}[\"']|&(?:quot|apos|\#3[49]|\#x2[27]);|%2[27]|\\x2[27]|\\u002[27])"
 _BEHIND_NAME = pattern(
-    r"(?P<sign>[\\\"'\]]{0,4}[ \t]{0,16}(?:=>|:=|==?|%3[AD]|:|>(?:\s{0,40}<value>)?"
-    r"|(?P<cell>[|\u2502]))[ \t]{0,8})"
+    rf"(?P<sign>(?:{_MARK}|\\|\]|\x1b\[[\d;]{{0,8}}m){{0,4}}"
+    r"(?:[ ]?[(\[][A-Za-z_. |\[\]]{1,40}[)\]](?=[ ]?[:=])|\.{2,80})?[ \t]{0,16}"
+    r"(?:=>|<-|~>|:=|[!=]?==?(?:3D(?=[A-Za-z0-9]))?|%3[AD]|&(?:amp;)?(?:\#61|\#x3[Dd]|equals);"
+    r"|\\u003[dDaA]|\\x3[dDaA]|[:\uff1a]|>(?:\s{0,40}<value>)?)"
+    r"(?:[ \t]{0,8}(?:!{1,2}\w{1,20}[ ])?|%20))"
     rf"|(?P<field>{_FIELD})"
     r"|(?P<gap>[ \t]{1,24})(?P<said>->[ ]|[A-Za-z]{1,20}[ \t]{2,24}"
-    r"|(?:[a-z]{1,12}[ ]){0,3}?(?:(?:provided|used)(?:[ ](?:is|was))?|is|was|of|with"
-    r"|[\w@.-]{1,40}(?=:[ ])):?[ ])?"
+    r"|(?:[a-z]{1,12}[ ]){0,3}?(?:(?:provided|used)(?:[ ](?:is|was))?|is|was|of|to|with"
+    r"|[\"']?[\w@.-]{1,40}[\"']?(?=:[ ])):?[ ])?"
     # ... its neighbour in a list, as in a command's arguments and in pairs of headers
     r"|(?P<comma>[\"'][ ]?,\s{0,20})"
+    # ... what is called with it
+    r"|(?P<call>\((?:[\"'][^\"'\n]{1,100}[\"'],[ ])?(?=[bBuU]?[\"']))"
 )
 _VALUE_BEFORE_NAME = pattern(
-    r"alue[\"']?[ ]?[:=][ ]?(?P<mark>[\"'])(?P<secret>[^\"'\n]{1,512})(?P=mark),\s{0,20}"
-    r"[\"']?(?:\w{0,20}[nN]ame|[kK]ey)[\"']?[ ]?[:=][ ]?[\"'](?P<name>[\w.-]{1,100})"
+    r"alue[\"']?[ ]?[:=][ ]?(?P<mark>[\"']?)(?P<secret>[^\s\"',][^\"'\n,]{0,511})(?P=mark)"
+    r"(?:,\s{0,20}|\n[ ]{0,40})"
+    r"[\"']?(?:\w{0,20}[nN]ame|[kK]ey)[\"']?[ ]?[:=][ ]?[\"']?(?P<name>[\w.-]{1,100})"
 )
 _PAIR_BEFORE = pattern(r"[(\[][ ]?[bBuU]?([\"'])[\w.-]*\Z")
 _PAIR_BEHIND = pattern(r"[\"'][ ]?(?:,[ ]?(?:True|False|None|\d+))?,?[ ]?[)\]]")
@@ -55,17 +97,10 @@ _ANNOTATION = pattern(
     r"[A-Za-z_][A-Za-z_.]{0,40}(?:\[[\w.\[\], |]{1,60}\])?(?: \| [\w.]{1,40}){0,3}"
     r"[ \t]?=[ \t]?(?=[bBuUrRfF]{0,2}[\"'])"
 )
-_CLOSING = {"(": ")", "[": "]", "{": "}"}
-_BRACKETS_AND_QUOTES = pattern(r"\\.|[\"'()\[\]{}]", re.DOTALL)
-_QUOTE = pattern(r"[\"']")
 _QUOTED = pattern(r"([\"'])((?:\\.|(?!\1)[^\\])*)\1", re.DOTALL)
 _QUOTED_LAST = pattern(r"([\"'])(?P<secret>(?:\\.|(?!\1)[^\\])+)\1\s*,?\s*\Z", re.DOTALL)
-_PIECE = pattern(r"[^\s\"'\\,;:=()\[\]{}|]{6,200}")
 _GOES_ON = pattern(r"[^\s,;:.)\]}\"']")
-_SCHEME = pattern(
-    r"(?:bearer|basic|token|digest|apikey|api-key|negotiate|splunk)[ \t]+", re.IGNORECASE
-)
-_OPENING = pattern(r"(?P<f>[bBuUrRfF]{0,2})(?P<mark>\\{0,3}[\"'])")
+_OPENING = pattern(rf"(?P<f>[bBuUrRfF]{{0,2}})(?P<mark>{_MARK})")
 _BARE = pattern(
     r"(?:[^\s\"'<,;&?)}\]|\u2502]"
     r"|[,;&?)}\]](?![\s,;)}\]&\"']|\Z|[\w-]{1,40}=)|<(?![/a-zA-Z!]))+"
@@ -80,28 +115,26 @@ _SENTENCE = pattern(
     r"|\w+ing|characters?|digits?|days?|invalid|wrong|mismatch)(?![^ -])",
     re.IGNORECASE,
 )
-# YAML, 8.1: a text over several lines, as far as they are indented.
-_BLOCK = pattern(
-    r"[|>][-+0-9]{0,2}[ \t]*(?:(?<=[ \t])#[^\n]{0,200})?\r?\n"
-    r"(?:[ \t]{0,80}\r?\n){0,20}(?P<indent>[ \t]+)(?=\S)"
+_ITEMS = pattern(
+    r"[ \t]*\r?\n(?P<items>(?:[ \t]*(?:-|(?<=[ \t])[\w.-]{1,60}:)[ \t]+\S{1,512}[ \t]*"
+    r"(?:\r?\n|\Z)){1,50})"
 )
-_ITEMS = pattern(r"[ \t]*\r?\n(?P<items>(?:[ \t]*-[ \t]+[^\s:]{6,}[ \t]*(?:\r?\n|\Z)){1,50})")
-_FOLDER = pattern(r"(?:[bBuUrRfF]{0,2}\\{0,3}[\"'])?[/~]")
+_ITEM = pattern(r"(?:-|:)[ \t]+[\"']?(?P<secret>[^\s\"']+)")
 _MASKED = pattern(rf"(?:[\w./-]{{1,24}}\.\.\.)?{re.escape(MASK)}")
 _IN_URL = pattern(r"(?:x-(?:amz|goog)-)?(?:sig|signature|key|code)", re.IGNORECASE)
 _OF_DOORS = pattern(
-    r"(?:api|access|account|admin|encryption|license|master|private|secret|service|shared"
-    r"|signing|storage|subscription|wandb)[ ]\Z",
+    r"\b(?:api|access|account|activation|admin|bad|backup|encryption|invalid|license|login"
+    r"|master|my|our|one-time|private|recovery|secret|security|service|shared|signing|sms"
+    r"|storage|subscription|us(?:e|ed|ing)|verification|wandb|with|wrong|your)[ ]\Z",
     re.IGNORECASE,
 )
 _LONG_RUN = pattern(r"[A-Za-z0-9+/]{12}")
 _UUID = pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_ESCAPED = pattern(r"(?<!\\)(?:\\\\)*\\\Z")
-_CELLS = pattern(r"[^\s|\u2502](?:[^|\u2502\n]{0,510}[^\s|\u2502])?")
-_LONGEST_VALUE = 8192
+_CREDENTIAL = pattern(r"[A-Z]\w*(?:Credentials?|Auth|Token|Key)")
+_NO_LIST = (-1, -1)
+_NEXT_LINE = pattern(r"[ \t]*\r?\n[ \t]*(?=\S+[ \t]*(?:[\r\n]|\Z))")
 # What a long value begins with tells what it is.
 _JUDGED = 200
-_LONGEST_LIST = 4000
 
 
 def folded(text: str) -> str:
@@ -112,24 +145,54 @@ def folded(text: str) -> str:
     return lowered
 
 
-def named_spans(text: str) -> Iterator[Span]:
-    """Yield where values of secret names stand."""
+def names_in(lowered: str) -> list[str]:
+    """Return which parts of secret names are in a text, given in lower case."""
+    # CPython searches for something short backwards in less than half the time.
+    found = [clue for clue in _CLUES if lowered.rfind(clue) >= 0]
+    if not lowered.isascii():
+        found += [clue for clue in _IN_OTHER_SCRIPTS if clue in lowered]
+    return found
+
+
+def _names(lowered: str, clues: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Yield where the parts of secret names begin, and where the names end."""
+    places: set[tuple[int, int]] = set()
+    for clue in clues:
+        last_word = clue.rfind(" ") + 1
+        at = lowered.find(clue)
+        while at >= 0:
+            places.add((at, at + last_word))
+            at = lowered.find(clue, at + len(clue))
+    end = 0
+    for start, last in sorted(places):
+        if start >= end and (rest := _REST_OF_NAME.match(lowered, last)):
+            end = rest.end()
+            yield start, end
+
+
+def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
+    """Yield where values of secret names stand.
+
+    Args:
+        text: Where to look.
+        clues: Those of `names_in`.
+    """
     search = _Search(text)
     done = 0
     # Logs repeat themselves: what was innocent between the same words still is.
     innocent: set[tuple[str, int]] = set()
-    for name in _NAME.finditer(folded(text)):
-        start, end = name.span()
+    for start, end in _names(folded(text), clues):
         if end <= done:
             continue
         begin = max(0, start - 70)
         context = text[begin : end + 2 * _JUDGED], start - begin
         if context in innocent:
             continue
-        if found := search.value(start, end):
-            yield Span(*found, "named value")
-            done = found[1]
-        elif not search.looked_far and len(innocent) < 1000:
+        known = True
+        for secret in search.spans(start, end):
+            yield Span(*secret, "named value")
+            done, known = max(done, secret[1]), False
+        if known and not search.looked_far and len(innocent) < 1000:
             innocent.add(context)
     for pair in _VALUE_BEFORE_NAME.finditer(text) if "alue" in text else ():
         if is_secret(presumed_secrecy(pair["name"]), pair["secret"]) and MASK not in pair[0]:
@@ -141,6 +204,7 @@ class _Search:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._rows = Rows(text)
         # Up to here, no bracket holds anything secret.
         self._harmless = 0
         # Where the last value without quotation marks ends, as those do that begin within it.
@@ -148,75 +212,103 @@ class _Search:
         # Whether more was looked at than `_JUDGED` characters behind the last name.
         self.looked_far = False
 
-    def value(self, start: int, end: int) -> tuple[int, int] | None:
-        """Return where the secret stands that the name around ``start`` announces, or None."""
+    def spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield where the secrets stand that the name around ``start`` announces."""
         text = self._text
         self.looked_far = False
         behind = _BEHIND_NAME.match(text, end)
-        if behind is None:
-            return None
+        if not behind and not Rows.may_hold(text, end):
+            return
         before = text[max(0, start - 64) : start]
         start -= len(before) - len(before.rstrip(_NAME_CHARACTERS))
-        name, before = text[start:end], text[max(0, start - 4) : start]
+        name, before = text[start:end], text[max(0, start - 20) : start]
+        secrecy = self._secrecy(name, before)
+        if not secrecy:
+            return
+        in_row = False
+        for cell in self._rows.spans(start, end, secrecy):
+            in_row = True
+            yield cell
+        if behind and not in_row:
+            yield from self._behind(behind, start, name, before, secrecy)
+
+    @staticmethod
+    def _secrecy(name: str, before: str) -> Secrecy:
+        """Return what a name says, with the words before it."""
         secrecy = presumed_secrecy(name)
         if before[-1:] in ("?", "&", ";") and _IN_URL.fullmatch(name):
-            secrecy = "if-random"
-        elif secrecy == "if-opaque" and before[-1:] == " " and before[-2:-1].isalnum():
+            return "if-random"
+        if secrecy == "if-opaque" and before[-1:] == " " and before[-2:-1].isalnum():
             # "cache key: ..." opens nothing.
-            secrecy = "if-random" if _OF_DOORS.search(text, max(0, start - 20), start) else ""
-        sign = behind["sign"]
+            return "if-random" if _OF_DOORS.search(before) else ""
+        if name.lower() == "code" and _OF_DOORS.search(before):
+            return "if-code"
+        return secrecy
+
+    def _behind(
+        self, behind: re.Match[str], start: int, name: str, before: str, secrecy: Secrecy
+    ) -> Iterator[tuple[int, int]]:
+        """Yield where the secrets stand that follow a name."""
+        text, position, sign = self._text, behind.end(), behind["sign"] or ""
         # arn:aws:secretsmanager:...:secret:name
-        if not secrecy or sign == ":" == before[-1:]:
-            return None
-        if sign and sign[0] == ">" and before[-1:] == "<":
+        if sign == ":" == before[-1:]:
+            return
+        if sign[:1] == ">" and before[-1:] == "<":
             # <password> is a placeholder unless a closing tag follows.
-            tag = text.find("<", behind.end(), behind.end() + _LONGEST_VALUE)
+            tag = text.find("<", position, position + LONGEST_VALUE)
             if not text.startswith("</", tag):
-                return None
+                return
+        if sign[-1:] == ":" and (items := _ITEMS.match(text, position)):
+            self.looked_far = True
+            for item in _ITEM.finditer(text, *items.span("items")):
+                if is_secret(secrecy, item["secret"]) and is_random(item["secret"]):
+                    yield item.span("secret")
+        elif found := self._value(behind, start, name, before, secrecy):
+            yield found
+
+    def _value(
+        self, behind: re.Match[str], start: int, name: str, before: str, secrecy: Secrecy
+    ) -> tuple[int, int] | None:
+        """Return where the one value stands that follows a name, if it is secret."""
+        text, position, sign = self._text, behind.end(), behind["sign"] or ""
         if behind["comma"]:
             return self._neighbour(start, behind, name, secrecy)
-        position = behind.end()
+        if behind["call"]:
+            if not _CREDENTIAL.fullmatch(name):
+                return None
+            secrecy, sign = "if-random", "("
         if behind["gap"]:
             if not name.startswith("--"):
                 return None if before[-1:] == "=" else self._told(position, secrecy)
             position = behind.end("gap")
-        if behind["cell"]:
-            return self._cell(position, secrecy)
-        if sign and ":" in sign and (annotation := _ANNOTATION.match(text, position)):
+        if ":" in sign and (annotation := _ANNOTATION.match(text, position)):
             position = annotation.end()
         if _MASKED.match(text, position):
             return None
         self.looked_far = True
-        if (block := _indented_below(text, position)) is not None:
+        if (block := indented_below(text, position)) is not None:
             shown = text[slice(*block)]
-            secret = secrecy == "any-text" or _holds_random(shown)
+            secret = secrecy == "any-text" or holds_random(shown)
             return block if secret and not _MASKED.fullmatch(shown) else None
-        if (items := _ITEMS.match(text, position)) and sign and sign.endswith(":"):
-            for item in re.finditer(r"[^\s-]\S+", items["items"]):
-                if is_secret(secrecy, item[0]):
-                    return items.start("items") + item.start(), items.end("items") - 1
-            return None
-        if text[position : position + 1] in _CLOSING and not _PLACEHOLDER.match(text, position):
+        if sign[-1:] == "=" and (below := _NEXT_LINE.match(text, position)):
+            return self._told(below.end(), secrecy)
+        if text[position : position + 1] in CLOSING and not _PLACEHOLDER.match(text, position):
             if position < self._harmless:
                 return None
             if (listed := self._inside_brackets(position, name, secrecy)) != _NO_LIST:
                 return listed
         self.looked_far = False
-        if name.lower() in ("pwd", "oldpwd") and _FOLDER.match(text, position):
-            return None
         if opening := _OPENING.match(text, position):
             return self._quoted(opening, secrecy)
-        if name.lower().lstrip("-").endswith(("authorization", "cookie")) and ":" in (
-            sign or ""
-        ):
+        if ":" in sign and name.lower().lstrip("-").endswith(("authorization", "cookie")):
             return self._header(position)
-        return self._bare(position, secrecy, name, sign or "", before)
+        return self._bare(position, secrecy, name, sign, before)
 
     def _quoted(self, opening: re.Match[str], secrecy: Secrecy) -> tuple[int, int] | None:
         """Return where a value in quotation marks stands, if it is secret."""
         text = self._text
-        end = _closing(text, opening.end(), opening["mark"])
-        begin = _past_scheme(text, opening.end(), end)
+        end = closing_mark(text, opening.end(), opening["mark"])
+        begin = past_scheme(text, opening.end(), end)
         if "f" in opening["f"].lower() and "{" in text[begin:end]:
             return None
         return (begin, end) if is_secret(secrecy, text[begin:end]) else None
@@ -227,31 +319,20 @@ class _Search:
         if position < self._harmless:
             return None
         text = self._text
-        begin = _past_scheme(text, position)
-        end = _line_end(text, begin)
+        begin = past_scheme(text, position)
+        end = line_end(text, begin)
         while end > begin and text[end - 1] in " \t\"'":
             end -= 1
-        if _holds_random(text[begin:end]):
+        if holds_random(text[begin:end]):
             return begin, end
         self._harmless = end
-        return None
-
-    def _cell(self, position: int, secrecy: Secrecy) -> tuple[int, int] | None:
-        """Return where the first secret stands in the rest of a table's row."""
-        text = self._text
-        cells = _CELLS.finditer(text, position, _line_end(text, position, 1000))
-        for cell in islice(cells, 4):
-            if is_secret(secrecy, cell[0]) and not _MASKED.match(cell[0]):
-                if secrecy == "any-text" and is_word(cell[0]) and cell.start() > position:
-                    continue
-                return cell.span()
         return None
 
     def _run(self, position: int) -> tuple[int, int]:
         """Return where a value without quotation marks stands."""
         text = self._text
         if position >= self._bare_end:
-            bare = _BARE.match(text, position, position + _LONGEST_VALUE)
+            bare = _BARE.match(text, position, position + LONGEST_VALUE)
             self._bare_end = bare.end() if bare else position
         end = self._bare_end
         while end > position and text[end - 1] in ".:":
@@ -263,7 +344,7 @@ class _Search:
     ) -> tuple[int, int] | None:
         """Return where a secret value without quotation marks stands."""
         text = self._text
-        begin, end = self._run(_past_scheme(text, position))
+        begin, end = self._run(past_scheme(text, position))
         secret = text[begin : min(end, begin + _JUDGED)]
         if secrecy == "any-text" and sign and (phrase := _PHRASE.match(text, begin)):
             return None if _SENTENCE.search(phrase[0]) else phrase.span()
@@ -272,7 +353,9 @@ class _Search:
         if secret.rpartition(".")[2].lower() == name.lower():
             return None
         if secrecy == "any-text" and not is_random(secret):
-            # An argument or an attribute in a line of code, the next word of a sentence.
+            # A call, an argument or an attribute in code, the next word of a sentence.
+            if secret[-1:] in ("(", "["):
+                return None
             code = before[-1:] in ("(", " ") or text[end : end + 1] in (")", ",", "(", "[")
             named = "_" in secret or "." in secret or secret.lower() == name.lower()
             if _IDENTIFIER.match(secret) and (code or named) and is_word(secret):
@@ -288,10 +371,12 @@ class _Search:
         text = self._text
         opening = _OPENING.match(text, position)
         if opening:
-            begin, end = opening.end(), _closing(text, opening.end(), opening["mark"])
+            begin, end = opening.end(), closing_mark(text, opening.end(), opening["mark"])
         else:
             begin, end = self._run(position)
         secret = text[begin:end]
+        if secrecy == "if-code" and secret.isdigit():
+            return (begin, end) if is_secret(secrecy, secret) else None
         least = 8 if secrecy == "any-text" else 16 if opening else 20
         if len(secret) < least or "(" in secret or "=" in secret.rstrip("="):
             return None
@@ -310,7 +395,7 @@ class _Search:
         opening = _OPENING.match(text, behind.end())
         if opening is None:
             return None
-        begin, end = opening.end(), _closing(text, opening.end(), opening["mark"])
+        begin, end = opening.end(), closing_mark(text, opening.end(), opening["mark"])
         before, secret = text[max(0, start - 6) : start] + name, text[begin:end]
         if "f" in opening["f"].lower() and "{" in secret:
             return None
@@ -323,7 +408,7 @@ class _Search:
             header = _HEADER.fullmatch(name) and " " in secret
             if not _PAIR_BEHIND.match(text, end) or not (header or is_random(secret)):
                 return None
-        begin = _past_scheme(text, begin, end)
+        begin = past_scheme(text, begin, end)
         return (begin, end) if is_secret(secrecy, text[begin:end]) else None
 
     def _inside_brackets(
@@ -336,25 +421,25 @@ class _Search:
             but begins with a bracket.
         """
         text = self._text
-        end = _matching(text, position)
+        end = matching_bracket(text, position)
         inner = text[position + 1 : end]
         if _MASKED.fullmatch(inner.strip()):
             return None
-        closed = text[end : end + 1] == _CLOSING[text[position]]
+        closed = text[end : end + 1] == CLOSING[text[position]]
         goes_on = not inner.strip() and _GOES_ON.match(text, end + 1)
         if closed and not inner.strip() and not goes_on:
             return None
-        if not closed and not _QUOTE.search(inner, 0, 200) and not _holds_random(inner[:400]):
+        if not closed and not QUOTE.search(inner, 0, 200) and not holds_random(inner[:400]):
             self._harmless = position + 1 + min(len(inner), 400)
             return _NO_LIST
         if closed and text[position] == "(" and name.lower().endswith(("auth", "auths")):
             last = _QUOTED_LAST.search(inner)
             if last is None:
-                return (position + 1, end) if _holds_random(_QUOTED.sub("", inner)) else None
+                return (position + 1, end) if holds_random(_QUOTED.sub("", inner)) else None
             if not is_secret("any-text", last["secret"]):
                 return None
             return position + 1 + last.start("secret"), position + 1 + last.end("secret")
-        if _holds_random(inner.replace(MASK, "")):
+        if holds_random(inner.replace(MASK, "")):
             return position + 1, end
         self._harmless = end
         if not closed or goes_on:
@@ -365,75 +450,3 @@ class _Search:
         if told and not all(is_empty(it) or presumed_secrecy(it) or it == MASK for it in texts):
             return position + 1, end
         return None
-
-
-_NO_LIST = (-1, -1)
-
-
-def _holds_random(text: str) -> bool:
-    return any(map(is_random, _PIECE.findall(text)))
-
-
-def _past_scheme(text: str, position: int, end: int | None = None) -> int:
-    """Return where the value begins, behind a word such as "Bearer" if there is one."""
-    found = _SCHEME.match(text, position, len(text) if end is None else end)
-    return found.end() if found else position
-
-
-def _indented_below(text: str, position: int) -> tuple[int, int] | None:
-    """Return where the lines of a text stand that YAML's ``|`` or ``>`` begins, or None."""
-    block = _BLOCK.match(text, position)
-    if block is None:
-        return None
-    key = text[text.rfind("\n", 0, position) + 1 : position]
-    margin = len(key) - len(key.lstrip(" \t-"))
-    if len(block["indent"]) <= margin:
-        return None
-    start = block.end()
-    end = following = _line_end(text, start, len(text))
-    while following < len(text):
-        begin = following + 1
-        following = _line_end(text, begin, len(text))
-        line = text[begin:following].rstrip()
-        if line:
-            if len(line) - len(line.lstrip(" \t")) <= margin:
-                break
-            end = begin + len(line)
-    return start, start + len(text[start:end].rstrip())
-
-
-def _matching(text: str, position: int) -> int:
-    """Return where a bracket is closed, or the line's end when it is not, or far away."""
-    open_brackets: list[str] = []
-    quote = ""
-    holds_texts = _QUOTE.search(text, position, position + 200)
-    end = position + (_LONGEST_LIST if holds_texts else 400)
-    for found in _BRACKETS_AND_QUOTES.finditer(text, position, end):
-        mark = found[0]
-        if quote:
-            quote = "" if mark == quote else quote
-        elif mark in "\"'":
-            quote = mark
-        elif mark in _CLOSING:
-            open_brackets.append(_CLOSING[mark])
-        elif open_brackets and mark == open_brackets[-1]:
-            open_brackets.pop()
-            if not open_brackets:
-                return found.start()
-    return _line_end(text, position)
-
-
-def _closing(text: str, position: int, mark: str) -> int:
-    """Return where a quoted value ends: at its mark, at the line's end, or at the limit."""
-    limit = min(len(text), position + _LONGEST_VALUE)
-    line = text.find("\n", position, limit)
-    stop = line if line >= 0 else limit
-    at = text.find(mark, position, stop)
-    while at > 0 and len(mark) == 1 and _ESCAPED.search(text, max(position, at - 64), at):
-        at = text.find(mark, at + 1, stop)
-    return at if at >= 0 else stop
-
-
-def _line_end(text: str, position: int, most: int = _LONGEST_VALUE) -> int:
-    end = text.find("\n", position, position + most)
-    return end if end >= 0 else min(len(text), position + most)

@@ -10,7 +10,7 @@ from functools import cache
 from typing import NamedTuple
 
 from ..patterns import pattern
-from .looks import is_empty
+from .looks import is_empty, is_random
 from .spans import MASK, Span
 
 __all__ = ["login_spans", "logins_in"]
@@ -62,16 +62,22 @@ def _is_database(match: re.Match[str]) -> bool:
     return _DATABASE.search(before) is not None
 
 
+def _is_host(match: re.Match[str]) -> bool:
+    return _HOST.search(match.string, max(0, match.start() - 80), match.start()) is not None
+
+
+_HOST = pattern(r"(?:^|[\s\"'])[\w.*-]{1,64}\Z", re.MULTILINE)
 _PRIVATE = "PRIVATE"
 _LONGEST_KEY = 8192
 _DATABASE = pattern(
     r"(?i:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|snowflake"
-    r"|clickhouse|redshift)(?:\+\w{1,30})?\Z"
+    r"|clickhouse|redshift|smtps?|imaps?|s?ftps?|ldaps?|mqtts?|kafka|nats)(?:\+\w{1,30})?\Z"
 )
 _QUOTED = (
     r"(?P<mark>\\?[\"'])"
     r"(?P<secret>(?:''|(?!(?P=mark))(?:\\[^\n]|[^\\\n])){1,512})(?P=mark)"
 )
+_WORD = r"(?P<mark>[\"']?)(?P<secret>[^\s\"'|$][^\s\"'|]{1,200})(?P=mark)"
 # What is called with a text as its last argument.
 _LAST_QUOTED = (
     r"\((?:[^()\n]|\([^()\n]{0,100}\)){0,300}?,\s{0,20}(?:password[ ]?=[ ]?)?[bBfFuUrR]?"
@@ -100,8 +106,24 @@ _LOGINS = (
         r"://[^\s:@/\"'<>]{0,256}:(?P<secret>[^\s/\"'<>][^\s\"'<>]{0,511})@",
         _is_database,
     ),
-    Login("://", r"://[^\s:@/?#\"'<>]{0,256}:(?P<secret>[^\s/?#\"'<>]{1,512})@"),
-    Login("://", r"://(?P<secret>[^\s:@/?#\"'<>]{16,256})@", _is_mixed),
+    Login("://", r"://[^\s:@/?#\"'<>]{0,256}:(?!\d{1,5}\#)(?P<secret>[^\s/?\"'<>]{1,512})@"),
+    Login("://", r"://(?P<secret>[^\s:@/?#\"'<>]{16,256})(?::(?:x-oauth-basic)?)?@", _is_mixed),
+    # A line of PostgreSQL's password file.
+    Login(
+        ":*: :54 :64 :65",
+        r":(?:\*|\d{4,5}):[^\s:]{1,63}:[^\s:]{1,63}:(?P<secret>[^\s\"']{4,128})",
+        lambda match: is_random(match["secret"]) and _is_host(match),
+    ),
+    Login(
+        "echo ",
+        r"\becho (?:-n )?" + _WORD + r" ?\| ?[^\n|]{0,60}"
+        r"(?:--password-stdin|\bsudo\b[^\n|]{0,40} -S\b)",
+    ),
+    Login("<<<", r"(?:-S|stdin)\b[^\n<]{0,60}<<< ?" + _WORD),
+    Login(
+        "Private-Lines:",
+        r"Private-Lines: \d{1,4}(?P<secret>(?:(?:\r?\n|\\n)[A-Za-z0-9+/=]{1,80})+)",
+    ),
     Login(
         "login",
         r"(?:machine[ \t]{1,4}(?:localhost|[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})|default)\s{1,9}"
@@ -114,7 +136,11 @@ _LOGINS = (
         r"\.login" + _LAST_QUOTED,
         lambda match: not match["secret"].startswith(("/", "http://", "https://")),
     ),
-    Login("Secret", r"Secret(?:Str|Bytes)\(\s{0,20}[bBfFuUrR]?" + _QUOTED),
+    Login(
+        "Secret",
+        r"Secret(?P<kind>Str|Bytes)?(?:\[\w{1,40}\])?\(\s{0,20}[bBfFuUrR]?" + _QUOTED,
+        lambda match: match["kind"] is not None or is_random(match["secret"]),
+    ),
     Login("<Cookie", r"<Cookie [^\s=>]{1,256}=(?P<secret>[^\s>]{1,4096})"),
     Login(
         "DENTIFIED dentified ASSWORD assword",
@@ -160,6 +186,7 @@ _COMMANDS = (
     Command(
         "htpasswd", r"-[a-z]{0,6}b[a-z]{0,6}[ \t]{1,4}(?:\S{1,256}[ \t]{1,4}){1,2}(?![ \t])@"
     ),
+    Command("rclone", "(?<=obscure )@"),
     Command("login", "(?<=login )@(?=[A-Za-z0-9._-]{32,})"),
 )
 # "docker login" and its like; for "page.login()" and "login failed" are no commands.
@@ -176,7 +203,7 @@ _KEY_END = pattern(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_LINES = pattern(r"(?:[A-Za-z0-9+/=\\\"' \t\r]*\n)*[A-Za-z0-9+/=\\\"' \t\r]*\Z")
 _CLUES = tuple(dict.fromkeys(clue for it in _LOGINS for clue in it.clues.split()))
 _PROGRAMS = tuple({it.program for it in _COMMANDS})
-_OPTION_MARKS = (" -", "'-", '"-', "login ", "alias set ", "sqlplus ")
+_OPTION_MARKS = (" -", "'-", '"-', "login ", "alias set ", "sqlplus ", "obscure ")
 
 
 @cache

@@ -15,7 +15,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 _PLACEHOLDER = pattern(
-    r"\{\{|\$[{(]|\$[A-Z_]{2}[A-Z0-9_]*|\$[a-z_]+\Z|<[A-Za-z|/!\[]|%\(|%s|@[\w./-]*\.\w+\Z"
+    r"\{\{|\$[{(]|\$[A-Z_]{2}[A-Z0-9_]*|\$[a-z_]+\Z|<[\w|/!\[]|%\(|%s|%[A-Z_]{2,40}%|@[\w./-]*\.\w+\Z"
     r"|\[[A-Z]+\d*\]?\Z|\{[A-Za-z_.!:\[\]'\"]{0,60}\}?\Z|.{0,40}\*{3}|\.{3}"
     r"|(?i:(?:your|my|example|change[-_]?me|dummy|placeholder|insert)(?:[-_ ][a-z-_ ]+)?\Z)"
 )
@@ -47,7 +47,10 @@ _ADDRESS = pattern(
     r"|[\w.+-]+@[\w-]+\.\w|\S*\.(?:py|ya?ml|json|pem|key|txt|cfg|ini|toml|parquet|pkl|onnx)\Z"
 )
 # Base64 may begin with a slash and hold more of them.
-_UNLIKE_PATH = pattern(r"\A(?=/)[^.:-]*(?=[A-Za-z]*[0-9][A-Za-z]*[0-9]?[A-Z])[A-Za-z0-9+]{20}")
+_UNLIKE_PATH = pattern(
+    r"\A(?=/)[^.:-]*(?=[A-Za-z]*[0-9][A-Za-z]*[0-9]?[A-Z])[A-Za-z0-9+]{20}"
+    r"|\A/(?=[^+]*\+)[A-Za-z0-9+/]{22,}={0,2}\Z"
+)
 _CALL = pattern(r"[A-Za-z_][\w.]*[(\[]|\(|lambda\b|await\b|[fF][\"']")
 _NAMED_NUMBER = pattern(
     r"(?:oauth|sha|hs|rs|es|ps|md|utf|base|http|u?int|float|ed|aes|tls|ipv|py|python|gpt|bert"
@@ -58,7 +61,9 @@ _NAMED_NUMBER = pattern(
 _BREAK = pattern(r"[^A-Za-z0-9]+")
 _WORD = pattern(r"[A-Z]?[a-z]+|[A-Z]+|(?:[A-Z]{0,6}[a-z]{2,}){1,6}[A-Z]{0,5}")
 _WORDS = pattern(r"[a-z]{0,12}(?:[A-Z][a-z]{3,14}){2,}")
-_WITH_NUMBER = pattern(r"[A-Za-z]+\d{1,4}[a-z]?\Z|\d+[A-Za-z]{1,3}\Z|\d{1,4}x\d{1,4}[a-z]?\Z")
+_WITH_NUMBER = pattern(
+    r"(?:[A-Z]?[a-z]+|[A-Z]+|(?:[A-Z]?[a-z]{2,}){1,5}[A-Z]{0,3})\d{1,4}[a-z]?\Z|\d+[A-Za-z]{1,3}\Z|\d{1,4}x\d{1,4}[a-z]?\Z"
+)
 _HARD = pattern(r"[bcdfghjklmnpqrstvwxz]{6}", re.IGNORECASE)
 _LONGEST_WORD = 24
 _SHORTEST = 6

@@ -10,25 +10,40 @@ from .looks import is_empty, is_random
 
 __all__ = ["Secrecy", "is_secret", "presumed_secrecy", "secrecy_of"]
 
-Secrecy = Literal["", "if-opaque", "if-random", "any-text"]
+Secrecy = Literal["", "if-opaque", "if-code", "if-random", "any-text"]
 
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-_WORD_BREAK = pattern(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORD_BREAK = pattern(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # What people choose, so that any word may be one.
 _CHOSEN = _words(
     "password passwords passwd passwds passphrase passphrases passwort passcode passcodes "
-    "pwd pw"
+    "pwd pw requirepass masterauth contrasena contraseña contrasenya senha kennwort "
+    "wachtwoord heslo hasło lösenord salasana kodeord adgangskode jelszó şifre пароль 密码 "
+    "密碼 口令 パスワード 暗証番号 비밀번호 κωδικός סיסמה"
+)
+_CODES = _words("otp totp pin pincode")
+_SEEDS = frozenset(_words("otp totp"))
+# Of codes, such as "recovery_code".
+_OF_DOORS = frozenset(
+    _words(
+        "access activation auth backup device invite login mfa one otp pairing pin recovery "
+        "security sms time totp unlock verification"
+    )
 )
 _MADE = _words(
     "secret secrets credential credentials cred creds token tokens key keys auth "
-    "authorization bearer cookie cookies jwt otp totp sas pat apikey apikeys privatekey "
-    "connectionstring connstr dsn"
+    "authorization bearer cookie cookies jwt sas pat apikey apikeys privatekey "
+    "connectionstring connstr dsn clave parola parole mnemonic assertion samlresponse "
+    "stringdata"
 )
-_MADE_ENDINGS = ("token", "tokens", "secret", "secrets", "apikey", "apikeys", "key", "cookie")
+_MADE_ENDINGS = (
+    *("token", "tokens", "secret", "secrets", "apikey", "apikeys", "key", "cookie", "phrase"),
+    *("sessid", "jsessionid"),
+)
 # "key_states" is none of ours, "api_key_prod" and "secret_value" are.
 _ANYWHERE = _words(
     "password passwd passphrase secret credential apikey accesskey privatekey secretkey "
@@ -77,7 +92,10 @@ _LOGINS = frozenset(
 
 
 # A file, or the variable that holds it.
-_NO_PASSWORD = pattern(r"\.{0,2}/[\w.-]+/|\.{1,2}/|~/|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
+_NO_PASSWORD = pattern(
+    r"\.{0,2}/[\w.-]+/|\.{1,2}/|~/|/[a-z_.-]+\Z|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z"
+)
+_CODE = pattern(r"\d{4,10}")
 _OPAQUE = pattern(r"[A-Za-z0-9+_]{20,512}={0,2}")
 
 
@@ -90,7 +108,8 @@ def secrecy_of(name: str) -> Secrecy:
 
     Returns:
         "any-text" for passwords, which may be any word; "if-random" where a value that looks
-        random is secret, "if-opaque" where only a long one is; "" for all others.
+        random is secret, "if-code" where some digits are, too, "if-opaque" where only a long
+        value is; "" for all others.
     """
     words = [word.lower() for word in _WORD_BREAK.split(name[-200:]) if word]
     while len(words) > 1 and (words[-1] in _LAST or words[-1].isdigit()):
@@ -98,18 +117,28 @@ def secrecy_of(name: str) -> Secrecy:
     joined = "".join(words)
     if joined.endswith("connectionstring"):
         return "if-random"
+    if joined.endswith(("sessionid", "sid")) and words[-1] in ("sid", "sessionid", "id"):
+        return "if-opaque"
     if not words or words[-1] in _ABOUT:
         return ""
     last, before = words[-1], words[:-1]
-    if last.endswith(("password", "passwd", "passphrase")) or last in _CHOSEN:
+    if joined.endswith(("password", "passwd", "passphrase", "motdepasse")) or last in _CHOSEN:
         return "any-text"
+    if any(last == f"{login}{short}" for login in _LOGINS for short in ("pass", "pw")):
+        return "any-text"
+    if (
+        last in _CODES
+        or not _SEEDS.isdisjoint(before)
+        or (last == "code" and not _OF_DOORS.isdisjoint(before))
+    ):
+        return "if-code"
     if last in ("pass", "passw"):
         return "if-random" if _LOGINS.isdisjoint(before) else "any-text"
     if last in ("key", "keys"):
         return "if-random" if before and _OPEN_KEYS.isdisjoint(before[-1:]) else ""
     if last in ("token", "tokens"):
         return "if-random" if _OPEN_TOKENS.isdisjoint(before) else ""
-    if last in _MADE:
+    if last in _MADE or joined in _MADE:
         return "if-random"
     if last.endswith(_MADE_ENDINGS) and _OPEN_KEYS.isdisjoint((last.removesuffix("key"),)):
         return "if-random"
@@ -136,4 +165,6 @@ def is_secret(secrecy: Secrecy, value: str) -> bool:
         return not _NO_PASSWORD.match(value)
     if secrecy == "if-opaque" and not _OPAQUE.fullmatch(value):
         return False
+    if secrecy == "if-code" and _CODE.fullmatch(value):
+        return True
     return is_random(value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from .assignments import CLUES, folded, named_spans
+from .assignments import folded, named_spans, names_in
 from .logins import login_spans, logins_in
 from .own_secrets import own_secrets
 from .spans import MASK, Span, without
@@ -71,9 +71,7 @@ class Redactor:
         """Return the names and marks that are in a text, and whether tokens are."""
         if not self.shapes:
             return [], [], False
-        lowered = folded(text)
-        names = [name for name in CLUES if lowered.rfind(name) >= 0]
-        return names, logins_in(text), holds_tokens(text)
+        return names_in(folded(text)), logins_in(text), holds_tokens(text)
 
     def _text(self, text: str, names: list[str], logins: list[str], tokens: bool) -> str:
         spans: list[Span] = [*self._own.spans(text)]
@@ -82,7 +80,7 @@ class Redactor:
         if logins:
             spans += login_spans(text, logins)
         if names:
-            spans += named_spans(text)
+            spans += named_spans(text, names)
         if not spans:
             return text
         text, taken = without(text, spans)

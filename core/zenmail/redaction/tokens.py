@@ -39,6 +39,7 @@ _ALPHABETS: Final = {
     "m": "[A-Za-z0-9]",
     "l": "[a-z]",
     "w": "[A-Za-z0-9_-]",
+    "e": "[A-Za-z0-9_=-]",
     "x": "[A-Za-z0-9_.~-]",
     "b": "[A-Za-z0-9+/_-]",
     "p": "[A-Za-z0-9%]",
@@ -51,6 +52,10 @@ _NO_WORD: Final = (
 )
 _BLANK: Final = re.compile(r"\{(\w)(\d+)(?:-(\d+)|(\+))?\}")
 _SHORTEST: Final = 20
+# A token begins where a word does, and behind an escaped or encoded character.
+_BEGIN: Final = (
+    r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))(?=[A-Za-z0-9.][\w.:~+/=|$-]{15})"
+)
 _BREAKS: Final = str.maketrans(dict.fromkeys("/\"'(),;=<>[]{}", " "))
 
 
@@ -73,7 +78,7 @@ def _regex(pattern: str) -> str:
         pieces.append(f"{characters}{{{least},{'' if more else most or least}}}")
         at = blank.end()
     pieces.append(re.escape(pattern[at:]))
-    if pattern.startswith("yJ{"):
+    if pattern.startswith("eyJ{"):
         pieces.append(r"(?:\.[\w-]*)*")
     # A longer run is a different token; a full stop or "=" ends a sentence.
     if not pattern.endswith("+}"):
@@ -84,20 +89,46 @@ def _regex(pattern: str) -> str:
 
 
 @cache
-def _search() -> re.Pattern[str]:
-    by_first: dict[str, list[str]] = {}
+def _starts() -> re.Pattern[str]:
+    """Return what finds the places where tokens begin, by what they begin with."""
+    by_first: dict[str, set[str]] = {}
     for known in formats():
-        first = "" if known.pattern[0] == "{" else known.pattern[0]
-        by_first.setdefault(first, []).append(_regex(known.pattern.removeprefix(first)))
-    without_start = "|".join(by_first.pop("", []))
+        if start := _start(known.pattern):
+            by_first.setdefault(start[0], set()).add(re.escape(start[1:]))
     # One literal before each group is how the search rules most of them out at once.
-    groups = [f"{re.escape(first)}(?:{'|'.join(them)})" for first, them in by_first.items()]
-    # A token begins where a word does, and behind an escaped or encoded character.
-    begin = (
-        r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))"
-        r"(?=[A-Za-z0-9.][\w.:~+/=|$-]{15})"
-    )
-    return re.compile(f"{begin}(?:{'|'.join(groups)}|(?<![\\w+-])(?:{without_start}))")
+    groups = [
+        f"{re.escape(first)}(?:{'|'.join(sorted(them, key=len, reverse=True))})"
+        for first, them in by_first.items()
+    ]
+    return re.compile(f"{_BEGIN}(?:{'|'.join(groups)})")
+
+
+@cache
+def _tokens(start: str) -> re.Pattern[str]:
+    """Return what matches the tokens that may begin so, compiled when one is seen."""
+    known = [it.pattern for it in formats() if _start(it.pattern)]
+    able = [it for it in known if start.startswith(_start(it))]
+    return re.compile("|".join(map(_regex, sorted(able, key=_start, reverse=True))))
+
+
+@cache
+def _without_start() -> re.Pattern[str]:
+    known = [_regex(it.pattern) for it in formats() if not _start(it.pattern)]
+    return re.compile(rf"{_BEGIN}(?<![+-])(?:{'|'.join(known)})")
+
+
+def _start(pattern: str) -> str:
+    return pattern.partition("{")[0]
+
+
+def _found(text: str) -> Iterator[tuple[str, re.Match[str]]]:
+    """Yield tokens, with what each begins with."""
+    done = 0
+    for start in _starts().finditer(text):
+        if start.start() >= done and (token := _tokens(start[0]).match(text, start.start())):
+            done = token.end()
+            yield start[0], token
+    yield from (("", token) for token in _without_start().finditer(text))
 
 
 @cache
@@ -108,27 +139,17 @@ def _clues_of_slashed() -> tuple[str, ...]:
     return tuple(clue for clue in clues if not clue.startswith(tuple(clues - {clue})))
 
 
-@cache
-def _starts() -> tuple[str, ...]:
-    starts = {known.pattern.partition("{")[0] for known in formats()}
-    return tuple(sorted(filter(None, starts), key=len, reverse=True))
-
-
 def holds_tokens(text: str) -> bool:
     """Whether there is any token in the text; quick where no word is long enough for one."""
     long = [word for word in text.translate(_BREAKS).split() if len(word) >= _SHORTEST]
-    if not long:
-        return False
-    if _search().search("\n".join(long)) is not None:
+    if long and any(_found("\n".join(long))):
         return True
-    slashed = [clue for clue in _clues_of_slashed() if text.rfind(clue) >= 0]
-    return bool(slashed) and _search().search(text) is not None
+    return any(text.rfind(clue) >= 0 for clue in _clues_of_slashed()) and any(_found(text))
 
 
 def token_spans(text: str) -> Iterator[Span]:
     """Yield where tokens stand; what they begin with tells the reader whose they were."""
-    for found in _search().finditer(text):
-        if len(set(found[0][-24:])) >= 4:  # not "xxxx..."
-            start = next(filter(found[0].startswith, _starts()), "")
+    for start, token in _found(text):
+        if len(set(token[0][-24:])) >= 4:  # not "xxxx..."
             shown = f"{start}...{MASK}" if start else MASK
-            yield Span(found.start(), found.end(), "token", shown)
+            yield Span(token.start(), token.end(), "token", shown)

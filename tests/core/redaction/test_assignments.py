@@ -236,6 +236,14 @@ def test_what_shapes_left_of_an_indented_text_goes() -> None:
     assert Redactor(["own-secret-1"]).text(text) == "password: |\n  [redacted]\nuser: ada"
 
 
+@pytest.mark.parametrize(
+    "text", ["OTP=123456", "pin: 4711", "your verification code is 123456"]
+)
+def test_a_code_of_digits_goes(text: str) -> None:
+    """Where the name says that it opens something."""
+    assert not any(map(str.isdigit, Redactor().text(text)))
+
+
 def test_a_name_is_judged_though_another_one_shares_its_surroundings() -> None:
     """An innocent name does not hide a secret one in the same short text."""
     safe = Redactor().text("credentials:\n  token: S9VhQt1n0dU0bWHPybdb")
@@ -257,6 +265,37 @@ def test_a_name_is_judged_though_another_one_shares_its_surroundings() -> None:
         "kubectl create secret generic x --from-literal=api=q7Zt2Lm9Xv4Kp8",
         "mc alias set m http://x AKEXAMPLE q7Zt2Lm9Xv4Kp8",
         "az ad sp create-for-rbac -p q7Zt2Lm9Xv4Kp8",
+        "password&#61;q7Zt2Lm9Xv4Kp8",
+        "password: &quot;q7Zt2Lm9Xv4Kp8&quot;",
+        "api_key%22%3A%22q7Zt2Lm9Xv4Kp8%22",
+        r"api_key\u003dq7Zt2Lm9Xv4Kp8",
+        "\x1b[31mapi_key\x1b[0m=q7Zt2Lm9Xv4Kp8",
+        "API_KEY=\nq7Zt2Lm9Xv4Kp8Rw3Bn6",
+        "api_token (str): q7Zt2Lm9Xv4Kp8",
+        "password ........: q7Zt2Lm9Xv4Kp8",
+        "api_token <- q7Zt2Lm9Xv4Kp8",
+        "secret_key: !vault q7Zt2Lm9Xv4Kp8",
+        "webhook_secret set to q7Zt2Lm9Xv4Kp8Rw3Bn6",
+        "mot de passe : q7Zt2Lm9Xv4Kp8",
+        "contraseña: q7Zt2Lm9Xv4Kp8",
+        "密码\uff1aq7Zt2Lm9Xv4Kp8",
+        "OTP=q7Zt2Lm9Xv4Kp8",
+        "with key q7Zt2Lm9Xv4Kp8Rw3Bn6",
+        "JSESSIONID=q7Zt2Lm9Xv4Kp8Rw3Bn6",
+        "secrets:\n  user: ada\n  db: q7Zt2Lm9Xv4Kp8",
+        "kind: Secret\nstringData:\n  db: q7Zt2Lm9Xv4Kp8",
+        "- value: q7Zt2Lm9Xv4Kp8\n  name: API_KEY",
+        "password\n  Bad [type=string_too_short, input_value='q7Zt2Lm9Xv4Kp8']",
+        "AzureKeyCredential('q7Zt2Lm9Xv4Kp8')",
+        "StorageSharedKeyCredential('acme', 'q7Zt2Lm9Xv4Kp8')",
+        "db.example.com:5432:prod:ada:q7Zt2Lm9Xv4Kp8",
+        "*:*:*:ada:q7Zt2Lm9Xv4Kp8",
+        "smtp://ada:q7Zt2Lm9Xv4Kp8#1@mail.example.com:587",
+        "https://q7Zt2Lm9Xv4Kp8Rw3Bn6:x-oauth-basic@github.com/a/b",
+        "echo 'q7Zt2Lm9Xv4Kp8' | docker login --password-stdin",
+        "sudo -S <<< q7Zt2Lm9Xv4Kp8",
+        "Secret[str]('q7Zt2Lm9Xv4Kp8')",
+        "PuTTY-User-Key-File-3: ssh-rsa\nPrivate-Lines: 1\nq7Zt2Lm9Xv4Kp8",
     ],
 )
 def test_a_secret_goes_however_its_name_is_tied_to_it(text: str) -> None:
@@ -266,7 +305,18 @@ def test_a_secret_goes_however_its_name_is_tied_to_it(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["cache key: q7Zt2Lm9Xv4Kp8Rw3Bn6", "kubectl create configmap x --from-literal=a=b2c3d4"],
+    [
+        "cache key: q7Zt2Lm9Xv4Kp8Rw3Bn6",
+        "kubectl create configmap x --from-literal=a=b2c3d4",
+        "with key 'loss'",
+        "exit code: 137",
+        "localhost:5432:zenml:ada:ready",
+        "password=SecretStr('**********')",
+        'PASSWORD = config["db"]["password"]',
+        "password = Path('/run/secrets/db').read_text()",
+        "password=%DB_PASSWORD%",
+        "docker://localhost:5000/train@sha256:0f3c5d7e1a2b3c4d5e6f7a8b9c0d1e2f",
+    ],
 )
 def test_what_opens_nothing_stays(text: str) -> None:
     """A key of data and a setting of a config map are no secrets."""

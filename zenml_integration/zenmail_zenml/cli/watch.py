@@ -82,8 +82,9 @@ def watch(
 
     def show(found: Round) -> None:
         click.echo(
-            f"{found.ended} ended, {found.running} running, {found.told} told, "
-            f"{found.waiting} waiting, {found.sent} sent from the ledger"
+            f"Runs: {found.ended} ended, {found.running} running. "
+            f"Events: {found.told} handled, {found.waiting} to retry. "
+            f"Mails sent from the ledger: {found.sent}."
         )
         for trouble in found.troubles:
             click.echo(trouble, err=True)
