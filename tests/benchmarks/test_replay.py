@@ -1,4 +1,4 @@
-"""Days of runs in a ZenML: the right mails of the watcher open, continue and close incidents."""
+"""Days of runs in a ZenML: the right mails open, continue and close each incident."""
 
 from __future__ import annotations
 
