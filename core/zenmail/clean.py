@@ -78,8 +78,9 @@ def clean_text(text: str) -> str:
 
 def clean_line(text: str, *, limit: int = 998) -> str:
     """Return the text as one line of at most ``limit`` characters, fit for a header."""
-    if len(text) > 4 * limit:
-        text = text[: 4 * limit]
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text.strip()
+    text = text[: 4 * limit]
     line = clean_text(text).strip()
     if not line.isprintable():
         pieces = (piece.strip() for piece in _BREAK.split(line))

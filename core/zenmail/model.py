@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +14,7 @@ from .runtime.forks import defer_forks
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["LateModel", "Model", "describe_validation"]
+__all__ = ["LateModel", "Model", "describe_validation", "name_options"]
 
 _Result = TypeVar("_Result")
 
@@ -91,8 +92,22 @@ def _ours(model: type[BaseModel], validate: Callable[[], _Result]) -> _Result:
     raise failure
 
 
+def name_options(text: str, name_option: Callable[[str], str]) -> str:
+    """Return a text with the options in backticks named as their user knows them.
+
+    Args:
+        text: A text such as "Set `ca_file` to the certificate of its authority."
+        name_option: Returns what the user calls an option.
+    """
+    return re.sub(r"`(\w+)`", lambda option: name_option(option[1]), text)
+
+
 def describe_validation(
-    error: ValidationError, *, known: Mapping[str, Any], noun: str = "option"
+    error: ValidationError,
+    *,
+    known: Mapping[str, Any],
+    noun: str = "option",
+    name_option: Callable[[str], str] = str,
 ) -> str:
     """Return pydantic's findings as sentences that hold no input value.
 
@@ -100,10 +115,13 @@ def describe_validation(
         error: What pydantic found.
         known: The names that would have been right.
         noun: What a name stands for.
+        name_option: Returns what the user calls one of them.
     """
     sentences = []
     for finding in error.errors(include_url=False, include_context=False, include_input=False):
-        name = ".".join(str(part) for part in finding["loc"])
+        first, *rest = (*map(str, finding["loc"]), "")
+        first = name_option(first) if first in known else first
+        name = ".".join([first, *rest]).rstrip(".")
         if finding["type"] == "extra_forbidden":
             nested = len(finding["loc"]) > 1
             names = "" if nested else f"; there are: {', '.join(sorted(known))}"
@@ -111,6 +129,7 @@ def describe_validation(
         elif finding["type"] == "missing":
             sentences.append(f"{name!r} is required.")
         else:
-            reason = finding["msg"].removeprefix("Value error, ").removesuffix(".")
+            reason = name_options(finding["msg"], name_option)
+            reason = reason.removeprefix("Value error, ").removesuffix(".")
             sentences.append(f"{name}: {reason}." if name else f"{reason}.")
     return " ".join(sentences)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 
 from .deadline import Deadline
-from .email import Email, Envelope
 from .errors import (
     BrokenTransport,
     OptionsError,
@@ -25,6 +24,8 @@ from .tokens import AccessToken, TokenRequest
 
 if TYPE_CHECKING:
     import pluggy
+
+    from .email import Email, Envelope
 
 __all__ = [
     "Check",
@@ -55,12 +56,19 @@ class TransportOptions(LateModel):
     keeps_deadline: ClassVar[bool] = False
 
     @classmethod
-    def parse(cls: type[_Options], values: Mapping[str, Any], *, transport: str) -> _Options:
+    def parse(
+        cls: type[_Options],
+        values: Mapping[str, Any],
+        *,
+        transport: str,
+        name_option: Callable[[str], str] = str,
+    ) -> _Options:
         """Validate options that a user typed.
 
         Args:
             values: The options by name.
             transport: The transport's name, for the error.
+            name_option: Returns what the user calls an option, for the error.
 
         Raises:
             OptionsError: A key is unknown, missing, or has an unusable value.
@@ -69,7 +77,8 @@ class TransportOptions(LateModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise OptionsError(
-                describe_validation(error, known=cls.model_fields), transport=transport
+                describe_validation(error, known=cls.model_fields, name_option=name_option),
+                transport=transport,
             ) from None
 
 
@@ -221,13 +230,15 @@ class Transport:
         """Whether the transport can check its set-up without sending."""
         return bool(self._hook.verify_transport.get_hookimpls())
 
-    def parse_options(self, values: Mapping[str, Any]) -> TransportOptions:
+    def parse_options(
+        self, values: Mapping[str, Any], name_option: Callable[[str], str] = str
+    ) -> TransportOptions:
         """Validate options that a user typed.
 
         Raises:
             OptionsError: A key is unknown, missing, or has an unusable value.
         """
-        return self.options_type.parse(values, transport=self.name)
+        return self.options_type.parse(values, transport=self.name, name_option=name_option)
 
     def send(self, request: SendRequest[Any]) -> Receipt:
         """Call the transport's ``send_email``; whatever it raises passes through.

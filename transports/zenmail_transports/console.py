@@ -140,7 +140,9 @@ def _render(console: Console, email: Email, envelope: Envelope, html: Path | Non
         line("HTML part", str(html))
     elif email.html is not None:
         size = _size(len(email.html.encode("utf-8")))
-        line("HTML part", f"{size}, not shown; html_folder writes it to a file", "dim")
+        line(
+            "HTML part", f"{size}, not shown; the option html_folder writes it to a file", "dim"
+        )
     console.print(Text(bar, "dim"))
 
 

@@ -293,6 +293,14 @@ class Resolved(LateModel):
         }
         return {**flat, **self.transport_options}
 
+    def name_option(self, option: str) -> str:
+        """Return the name of the setting that holds one of the transport's options."""
+        if self.transport == "smtp" and option not in self.transport_options:
+            for name, known in SMTP_OPTIONS.items():
+                if known == option:
+                    return name
+        return f"transport_options.{option}"
+
     def options(self) -> dict[str, Any]:
         """Return the selected transport's options."""
         return self.smtp_options() if self.transport == "smtp" else dict(self.transport_options)

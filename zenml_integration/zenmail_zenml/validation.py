@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -19,8 +19,6 @@ from zenmail.transport import TransportOptions
 from .settings import SMTP_OPTIONS, Resolved, resolve
 
 __all__ = ["Refusal", "check_registration"]
-
-_FLAT_NAMES = {option: name for name, option in SMTP_OPTIONS.items()}
 
 
 class Refusal(click.ClickException, ConfigurationError):  # type: ignore[misc]
@@ -79,13 +77,14 @@ def _check(raw: Mapping[str, Any]) -> None:
         if is_secret_reference(raw.get("transport_options")):
             host.transport(settings.transport)
         else:
-            _check_transport(host, settings.transport, _options(raw, settings), raw)
+            options = _options(raw, settings)
+            _check_transport(host, settings.transport, options, settings.name_option)
     if is_secret_reference(raw.get("fallback_options")):
         for name in settings.fallback_transport:
             host.transport(name)
     elif not is_secret_reference(raw.get("fallback_transport")):
         for name, options in settings.fallbacks():
-            _check_transport(host, name, options, {})
+            _check_transport(host, name, options, str)
 
 
 def _options(raw: Mapping[str, Any], settings: Resolved) -> dict[str, Any]:
@@ -121,17 +120,20 @@ def _check_address(name: str, address: str) -> None:
 
 
 def _check_transport(
-    host: PluginHost, name: str, options: Mapping[str, Any], flat: Mapping[str, Any]
+    host: PluginHost,
+    name: str,
+    options: Mapping[str, Any],
+    name_option: Callable[[str], str],
 ) -> None:
     transport = host.transport(name)
-    if problems := _problems(transport.options_type, options, flat):
+    if problems := _problems(transport.options_type, options, name_option):
         raise OptionsError(problems, transport=name)
 
 
 def _problems(
     options_type: type[TransportOptions],
     options: Mapping[str, Any],
-    flat: Mapping[str, Any],
+    name_option: Callable[[str], str],
 ) -> str:
     """Return what is wrong with the options, in sentences, or "" if nothing is."""
     references = {name for name, value in options.items() if _holds_reference(value)}
@@ -153,7 +155,7 @@ def _problems(
     kept = [
         InitErrorDetails(
             type=PydanticCustomError(_literal(item["type"]), _literal(item["msg"])),
-            loc=_as_typed(item["loc"], flat),
+            loc=item["loc"],
             input=None,
         )
         for item in found
@@ -166,24 +168,14 @@ def _problems(
     if not kept:
         return ""
     return describe_validation(
-        ValidationError.from_exception_data("options", kept), known=options_type.model_fields
+        ValidationError.from_exception_data("options", kept),
+        known=options_type.model_fields,
+        name_option=name_option,
     )
 
 
 def _literal(text: str) -> Any:
     return text.replace("{", "(").replace("}", ")")
-
-
-def _as_typed(path: tuple[int | str, ...], flat: Mapping[str, Any]) -> tuple[int | str, ...]:
-    """Return an option's path as the user typed it: ``smtp_port``, not ``port``."""
-    if path and path[0] in _FLAT_NAMES and flat and path[0] not in _transport_options(flat):
-        return (_FLAT_NAMES[str(path[0])], *path[1:])
-    return path
-
-
-def _transport_options(flat: Mapping[str, Any]) -> Mapping[str, Any]:
-    options = flat.get("transport_options")
-    return options if isinstance(options, Mapping) else {}
 
 
 def _holds_reference(value: Any) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "SMTP_SETTINGS",
     "MailerOptions",
     "SMTPOption",
+    "as_flag",
     "as_flags",
     "complete_transports",
     "mailer_options",
@@ -80,14 +81,16 @@ class SMTPOption(click.Option):
         return names, f"{fields[option].description} {more}".strip()
 
 
+def as_flag(option: str) -> str:
+    """Return the flag that sets an option of the transport."""
+    if option in SMTP_SETTINGS:
+        return f"--{SMTP_SETTINGS[option].replace('_', '-')}"
+    return f"-o {option}"
+
+
 def as_flags(options: Mapping[str, str]) -> list[str]:
-    """Return the flags that set a transport's options."""
-    return [
-        f"--{SMTP_SETTINGS[name].replace('_', '-')}={shlex.quote(value)}"
-        if name in SMTP_SETTINGS
-        else f"-o {shlex.quote(f'{name}={value}')}"
-        for name, value in options.items()
-    ]
+    """Return the flags that set a transport's options, with their values."""
+    return [f"{as_flag(option)}={shlex.quote(value)}" for option, value in options.items()]
 
 
 @dataclass(frozen=True)

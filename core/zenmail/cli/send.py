@@ -140,4 +140,6 @@ def _print(receipt: Receipt) -> None:
         click.echo(note, err=not delivered)
     if receipt.remedy and not delivered:
         click.echo(receipt.remedy, err=True)
+    if receipt.spooled:
+        click.echo("The mail waits in the ledger. Send it: zenmail outbox flush", err=True)
     click.echo(f"Message-ID: {receipt.message_id}", err=not delivered)

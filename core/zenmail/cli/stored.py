@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import click
 
 from .app import Failure
-from .mailer_options import MailerOptions, as_flags
+from .mailer_options import MailerOptions, as_flag, as_flags
 
 if TYPE_CHECKING:
     from ..delivery.mailer import Mailer
@@ -168,6 +168,7 @@ def from_options(mailer: MailerOptions) -> StoredAlerter:
             deadline=mailer.deadline,
             dry_run=dry_run,
             ledger=ledger or None,
+            name_option=as_flag,
         )
 
     return StoredAlerter(

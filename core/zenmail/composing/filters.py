@@ -7,17 +7,18 @@ from operator import getitem
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from markupsafe import Markup, escape
+import markupsafe
+from markupsafe import Markup
 
 from ..patterns import pattern
 from .links import href, is_web_address
-from .markdown import as_html
+from .plain_html import as_html
 from .plaintext import WIDTH, aligned, continued, wrap
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from .tables import Metric
+    from .summaries import Metric
 
 __all__ = ["Variables", "jinja_settings", "prepared"]
 
@@ -42,6 +43,16 @@ def prepared(environment: Environment) -> Environment:
     environment.filters.update(_FILTERS)
     environment.tests.update(_TESTS)
     return environment
+
+
+_SPECIAL: Final = pattern(r"[&<>\"']")
+
+
+def escape(value: object) -> str:
+    """Return a value as HTML; markupsafe's own would wrap what needs no escaping, too."""
+    if type(value) is str and not _SPECIAL.search(value):
+        return value
+    return markupsafe.escape(value)
 
 
 def _pairs(rows: Iterable[tuple[str, str]], indent: str = "") -> str:
@@ -75,7 +86,9 @@ def _metric_rows(metrics: Iterable[Metric]) -> list[list[str]]:
 
 def _size(title: str) -> str:
     """Return the class of a title that fills two lines of a phone at most."""
-    width = sum(1 if character < "\u1100" else 2 for character in title)
+    width = len(title)
+    if not title.isascii():
+        width += sum(character >= "\u1100" for character in title)
     return next((name for limit, name in _TITLE_SIZES if width <= limit), "g3")
 
 

@@ -61,6 +61,8 @@ def true_host(url: str, label: str) -> str:
     Returns:
         The host in ASCII; "" where the link does not mislead.
     """
+    if "." not in label and url.isascii() and "@" not in url and "xn--" not in label.lower():
+        return ""
     scheme, _, rest = url.partition(":")
     match = _HOST.match(rest, 2, 600) if scheme.lower() in ("http", "https") else None
     if match is None:

@@ -148,28 +148,29 @@ _PADDING: Final = Markup(("\n" + " &#847;" * 10) * 10)  # noqa: S704 - a constan
 
 
 class _Tone(NamedTuple):
-    edge: Markup
-    rule: Markup
     strong: Markup
-    badge: Markup
+    soft: Markup
     sign: Markup
+    night: Markup
 
 
-def _tone(number: int, strong: str, soft: str, sign: str) -> _Tone:
-    badge = (
-        f'class="s{number}"\nstyle="padding:3px 10px;border-radius:10px;font-weight:bold;\n'
-        f'color:{strong};background-color:{soft}"'
+def _tone(strong: str, soft: str, sign: str, *, night: tuple[str, str]) -> _Tone:
+    light, deep = night
+    rules = (
+        f".s{{color:{light} !important;background-color:{deep} !important}}\n"
+        f".e{{border-top-color:{light} !important}}\n"
+        f".r{{border-left-color:{light} !important}}"
     )
-    edge, rule = Markup(f"e{number}"), Markup(f"r{number}")  # noqa: S704 - constants
-    return _Tone(edge, rule, Markup(strong), Markup(badge), Markup(sign))  # noqa: S704 - constants
+    return _Tone(*map(Markup, (strong, soft, sign, rules)))
 
 
+_RED: Final = _tone("#8b1111", "#fdecec", "&#10005;", night=("#ffbdb8", "#452022"))
 _TONES: Final = {
-    "info": _tone(0, "#0b4a8f", "#e8f1fb", "i"),
-    "success": _tone(1, "#14532d", "#e6f4ea", "&#10003;"),
-    "warning": _tone(2, "#6b3a00", "#fdf1dc", "!"),
-    "error": _tone(3, "#8b1111", "#fdecec", "&#10005;"),
-    "critical": _tone(4, "#8b1111", "#fdecec", "&#10005;"),
+    "info": _tone("#0b4a8f", "#e8f1fb", "i", night=("#a8cdfa", "#1c2f45")),
+    "success": _tone("#14532d", "#e6f4ea", "&#10003;", night=("#a5e3b8", "#1a3424")),
+    "warning": _tone("#6b3a00", "#fdf1dc", "!", night=("#f7d491", "#3b2d10")),
+    "error": _RED,
+    "critical": _RED,
 }
 
 

@@ -204,6 +204,7 @@ class Attempts:
         else:
             self._took[index] = before - deadline.remaining()
             self._record(index, route.name, offered, receipt)
+        self.remedy = route.advise(self.remedy)
         self._remaining = [
             address
             for address in self._remaining

@@ -14,6 +14,7 @@ from ..errors import (
     UnknownOutcome,
     ZenmailError,
 )
+from ..model import name_options
 from ..receipt import Receipt
 from ..runtime.timeouts import CallTimedOut, call_with_timeout
 from ..transport import SendRequest, Transport, TransportOptions
@@ -26,15 +27,24 @@ _Result = TypeVar("_Result")
 
 
 class Route(NamedTuple):
-    """A transport, and the options it is called with."""
+    """A transport, and the options it is called with.
+
+    Attributes:
+        name_option: Returns what users call one of its options.
+    """
 
     transport: Transport
     options: TransportOptions
+    name_option: Callable[[str], str] = str
 
     @property
     def name(self) -> str:
         """The transport's name."""
         return self.transport.name
+
+    def advise(self, remedy: str) -> str:
+        """Return a remedy with the options in it named as users know them."""
+        return name_options(remedy, self.name_option)
 
 
 def call_transport(

@@ -73,6 +73,8 @@ class Mailer:
         alerts_per_run: How many alerts with the same `Alert.thread` are sent alone; the
             rest goes into one digest. None for no limit.
         plugins: Where transports and middleware come from.
+        name_option: Returns what users call an option of the transport; advice and errors
+            then name it so. By default the option's own name.
 
     Raises:
         ConfigurationError: The transport, its options or an address is unusable.
@@ -93,6 +95,7 @@ class Mailer:
         delivery: DeliveryMode = "now",
         alerts_per_run: int | None = None,
         plugins: PluginHost | None = None,
+        name_option: Callable[[str], str] = str,
     ) -> None:
         self.deadline = _seconds(deadline)
         if not _is_a(retry, Retry, type(None)):
@@ -104,8 +107,10 @@ class Mailer:
         self.plugins = plugins or PluginHost()
         # Here, where no other thread is at it yet.
         self.plugins.load_middleware()
-        pairs = [(transport, {} if options is None else options), *_pairs(fallbacks)]
-        self._routes = [self._route(name, given) for name, given in pairs]
+        self._routes = [
+            self._route(transport, {} if options is None else options, name_option),
+            *(self._route(name, given) for name, given in _pairs(fallbacks)),
+        ]
         self._secrecy = Secrecy([route.options for route in self._routes], self.plugins)
         self._ledger = _ledger(ledger)
         box = self._ledger.outbox if self._ledger is not None else None
@@ -139,7 +144,12 @@ class Mailer:
             seconds=self.deadline,
         )
 
-    def _route(self, name: str, options: Mapping[str, Any] | TransportOptions) -> Route:
+    def _route(
+        self,
+        name: str,
+        options: Mapping[str, Any] | TransportOptions,
+        name_option: Callable[[str], str] = str,
+    ) -> Route:
         if not _is_a(name, str):
             raise ConfigurationError(
                 f"transport must be a string, not {type(name).__name__}.",
@@ -153,13 +163,13 @@ class Mailer:
                 remedy="Give a mapping of their names to their values.",
             )
         if not isinstance(options, TransportOptions):
-            return Route(transport, transport.parse_options(options))
-        if not isinstance(options, transport.options_type):
+            options = transport.parse_options(options, name_option)
+        elif not isinstance(options, transport.options_type):
             raise OptionsError(
                 f"It takes {transport.options_type.__name__}, not {type(options).__name__}.",
                 transport=name,
             )
-        return Route(transport, options)
+        return Route(transport, options, name_option)
 
     def __enter__(self) -> Mailer:
         return self
@@ -366,7 +376,8 @@ class Mailer:
         found: list[Check] = []
 
         def note(check: Check) -> None:
-            check = replace(check, detail=tidy(check.detail), remedy=tidy(check.remedy))
+            remedy = tidy(route.advise(check.remedy))
+            check = replace(check, detail=tidy(route.advise(check.detail)), remedy=remedy)
             found.append(check)
             report(route.name, check)
 

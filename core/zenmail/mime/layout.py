@@ -167,19 +167,18 @@ def _readable(data: bytes) -> tuple[str, bytes]:
     lines need no more than their equals signs escaped; and a blank can make its lines too
     long.
     """
-    if plain := data.isascii():
+    if data.isascii():
+        lines = data.split(b"\n")
+        tame = max(map(len, lines)) <= LINE and not _has_fragile_lines(data, lines)
+        if tame and data.rfind(b"=_") < 0:
+            return "7bit", data.replace(b"\n", b"\r\n")
         lines = data.replace(b"=", b"=3D").split(b"\n")
     else:
         lines = data.decode("latin-1").translate(_ESCAPED).encode("ascii").split(b"\n")
-    fragile = [number for number, line in enumerate(lines) if len(line) > LINE]
     if _has_fragile_lines(data, lines):
         fragile = [number for number, line in enumerate(lines) if _is_fragile(line)]
-    elif (
-        plain
-        and all(len(lines[number].replace(b"=3D", b"=")) <= LINE for number in fragile)
-        and data.rfind(b"=_") < 0
-    ):
-        return "7bit", data.replace(b"\n", b"\r\n")
+    else:
+        fragile = [number for number, line in enumerate(lines) if len(line) > LINE]
     for number in fragile:
         lines[number] = _quoted_printable_line(lines[number])
     return "quoted-printable", b"\r\n".join(lines)

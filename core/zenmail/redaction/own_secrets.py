@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
 from .names import is_secret, secrecy_of
@@ -87,13 +87,21 @@ def remember_secrets(values: Mapping[str, str]) -> None:
 
 def process_secrets() -> tuple[str, ...]:
     """Return the secrets this process was given in its environment, and those it has read."""
-    named = (
-        value
-        for name in os.environ
-        if (secrecy := secrecy_of(name))
-        and is_secret(secrecy, value := os.environ.get(name, ""))
-    )
+    global _searched
+    # As the system has it: os.environ decodes each name and value whenever it is asked.
+    data = dict(getattr(os.environ, "_data", os.environ))
+    known, named = _searched
+    if data != known:
+        named = tuple(
+            value
+            for name, value in os.environ.items()
+            if (secrecy := secrecy_of(name)) and is_secret(secrecy, value)
+        )
+        _searched = data, named
     return (*named, *_remembered)
+
+
+_searched: tuple[dict[Any, Any], tuple[str, ...]] = {}, ()
 
 
 def _forms(secret: str) -> Iterator[str]:

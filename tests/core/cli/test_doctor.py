@@ -114,10 +114,10 @@ def test_starttls_on_the_tls_port(zenmail: Run, flags: Flags) -> None:
 
 
 def test_private_authority(zenmail: Run, server: SMTPServer, flags: Flags) -> None:
-    """A certificate of an authority that nobody was told to trust fails; ca_file heals it."""
+    """A certificate of an authority that nobody was told to trust fails; the flag heals it."""
     failed = _failed(zenmail("doctor", "--json", *flags(server, ca_file=None)))
     assert failed["name"] == "starttls"
-    assert "ca_file" in failed["remedy"]
+    assert "--smtp-ca-file" in failed["remedy"]
 
 
 def test_wrong_password(zenmail: Run, server: SMTPServer, flags: Flags) -> None:

@@ -106,7 +106,7 @@ def test_a_dry_run_sends_nothing(zenmail: Run, server: SMTPServer, flags: Flags)
                 "--recipient-email=b@example.com",
                 "x",
             ],
-            "'host'",
+            "'--smtp-server' is required",
         ),
         (
             [

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from zenmail import Alert, compose
+from zenmail import Alert, StepSummary, compose
 
 
 class Broken:
@@ -125,3 +125,21 @@ def test_commands_in_next_steps_stand_out_and_can_be_pasted() -> None:
     assert max(map(len, email.text.splitlines())) <= 80
     shown = email.text.partition("Run it again:\n")[2].partition("\n- ")[0]
     assert shlex.split(shown.replace("\\\n", "")) == shlex.split(command)
+
+
+def test_steps_link_to_their_pages() -> None:
+    """In both parts; what is no web address stays text."""
+    page = "https://zenml.example.com/runs/1?step="
+    steps = tuple(
+        StepSummary(name=name, status=status, url=f"{page}{name}")
+        for name, status in (("load", "completed"), ("train", "failed"))
+    )
+    steps += (StepSummary(name="odd", status="failed", url="javascript:alert(1)"),)
+    email = compose(
+        Alert(title="r failed", steps=steps), sender="a@example.com", to="b@example.com"
+    )
+    links = dict(
+        re.findall(r'<a class="l"\s+href="([^"]+)"[^>]*>([^<]+)</a>', email.html or "")
+    )
+    assert links == {f"{page}load": "load", f"{page}train": "train"}
+    assert f"\n  {page}train\n" in email.text

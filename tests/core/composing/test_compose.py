@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from zenmail import Alert, Attachment, ConfigurationError, Email, compose
-from zenmail.composing.compose import list_id_for
+from zenmail.composing.draft import list_id_for
 
 SENDER = "Alerts <alerts@example.com>"
 

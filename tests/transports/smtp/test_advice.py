@@ -11,7 +11,7 @@ from zenmail_transports.smtp.replies import Reply
     ("code", "text", "phase", "words"),
     [
         (534, "5.7.9 Application-specific password required", "auth", "app password"),
-        (535, "5.7.8 Username and Password not accepted", "auth", "username and password"),
+        (535, "5.7.8 Username and Password not accepted", "auth", "`username` and `password`"),
         (
             535,
             "5.7.139 Authentication unsuccessful, basic authentication is disabled",
@@ -51,8 +51,8 @@ from zenmail_transports.smtp.replies import Reply
             "ehlo_name",
         ),
         (550, "EHLO name [127.0.0.1] is not a FQDN", "sender", "ehlo_name"),
-        (550, "Authentication required", "recipient", "username and password"),
-        (554, "5.7.1 You must be authenticated to send", "sender", "username and password"),
+        (550, "Authentication required", "recipient", "`username` and `password`"),
+        (554, "5.7.1 You must be authenticated to send", "sender", "`username` and `password`"),
         (421, "4.7.1 Error: no client certificate", "sender", "client_cert_file"),
         (553, "5.6.7 Mailbox name not supported", "recipient", "ASCII"),
         (555, "5.5.4 Unsupported option: SMTPUTF8", "sender", "ASCII"),

@@ -67,7 +67,7 @@ def test_a_refresh_token_is_exchanged(
 @pytest.mark.parametrize(
     ("number", "word"),
     [
-        ("AADSTS7000215", "not its id"),
+        ("AADSTS7000215", "not its ID"),
         ("AADSTS700016", "tenant"),
         ("AADSTS70008", "Consent again"),
         ("AADSTS1", "Look up the error"),

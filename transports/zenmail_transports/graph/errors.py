@@ -44,11 +44,11 @@ _PERMISSION = (
 )
 _SENDER = (
     "graph-sender",
-    "Make sender_email the mailbox's own address, or grant the mailbox Send As.",
+    "Use the mailbox's own address as the sender, or grant the mailbox Send As.",
 )
 _MAILBOX = (
     "graph-mailbox",
-    "Check sender_email, or the option mailbox: it must have a mailbox in Exchange Online.",
+    "Check the sender, or `mailbox`: it must have a mailbox in Exchange Online.",
 )
 # https://learn.microsoft.com/en-us/graph/errors and, for what Exchange adds,
 # https://learn.microsoft.com/en-us/exchange/client-developer/web-service-reference/responsecode
@@ -89,9 +89,11 @@ def answer_error(answer: Response) -> DeliveryError:
         remedy = "Try again later: Microsoft Graph is having problems."
         return _waiting(TemporaryFailure(said, code="graph-server", remedy=remedy), headers)
     if status == 413 or _TOO_LARGE.search(f"{name} {text}"):
-        return MailTooLarge(said, remedy="Attach less, or link to it.")
+        return MailTooLarge(said, remedy="Send smaller attachments, or links to them.")
     if status == 401:
-        return TokenRefused(said, remedy="Check the options of the token source.")
+        return TokenRefused(
+            said, remedy="Check `oauth_options`: Microsoft Graph does not accept the token."
+        )
     if name == "ErrorInvalidRecipients":
         return InvalidRecipients(said, remedy="Correct the recipient's address.")
     code, remedy = _ANSWERS.get(name) or _BY_STATUS.get(
@@ -123,12 +125,12 @@ def connection_error(error: Exception, *, unsent: bool) -> DeliveryError:
         return TemporaryFailure(
             f"Microsoft Graph cannot be reached: {reason}",
             code="graph-unreachable",
-            remedy="Check the endpoint, proxies and firewalls.",
+            remedy="Check `endpoint`, proxies and firewalls.",
         )
     return PermanentFailure(
         f"Microsoft Graph cannot be called: {reason}",
         code="graph-refused",
-        remedy="Correct the transport's options, and the proxy's address.",
+        remedy="Check `endpoint` and the proxy's address.",
     )
 
 

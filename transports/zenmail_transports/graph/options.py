@@ -35,7 +35,7 @@ class GraphOptions(TransportOptions):
     @classmethod
     def _check_endpoint(cls, value: str) -> str:
         if not value.startswith("https://") or "@" in value:
-            raise ValueError("endpoint must start with https:// and contain no user name")
+            raise ValueError("it must start with https:// and contain no user name")
         return value.rstrip("/")
 
     @field_validator("mailbox")

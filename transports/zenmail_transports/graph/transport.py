@@ -104,7 +104,7 @@ class GraphTransport:
         if len(content) > _BYTES:
             failure = MailTooLarge(
                 f"The mail has {len(content)} bytes; Microsoft Graph accepts at most {_BYTES}.",
-                remedy="Attach less, or link to it.",
+                remedy="Send smaller attachments, or links to them.",
             )
             # Less what the Bcc adds.
             failure.limit = _BYTES - max(0, len(content) - request.email.size())

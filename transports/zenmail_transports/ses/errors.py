@@ -66,7 +66,7 @@ def translated() -> Iterator[None]:
         raise PermanentFailure(
             f"Amazon SES cannot be called: {_reason(error)}",
             code="ses-configuration",
-            remedy="Correct the transport's options.",
+            remedy="Check `region` and `endpoint_url`.",
         ) from error
 
 
@@ -80,19 +80,25 @@ def _lost(reason: str) -> UnknownOutcome:
 
 # BotoCoreError by name: the classes differ between the versions of botocore.
 _UNSENT = {
-    "NoRegionError": ("ses-region", "Give the option region, or set AWS_REGION."),
-    "InvalidRegionError": ("ses-region", "Correct the option region."),
+    "NoRegionError": ("ses-region", "Set `region`, or the environment variable AWS_REGION."),
+    "InvalidRegionError": ("ses-region", "Correct `region`."),
     "NoCredentialsError": (
         "ses-credentials",
-        "Give access_key_id and secret_access_key, a profile, or a role to this machine.",
+        "Set `access_key_id` and `secret_access_key`, or `profile`, or use a role.",
     ),
-    "PartialCredentialsError": ("ses-credentials", "Give both parts of the access key."),
+    "PartialCredentialsError": (
+        "ses-credentials",
+        "Set both `access_key_id` and `secret_access_key`.",
+    ),
     "ProfileNotFound": (
         "ses-credentials",
-        "Correct the option profile, or 'aws configure' it.",
+        "Correct `profile`, or create it: aws configure --profile NAME",
     ),
     "SSLError": ("ses-tls", "Check AWS_CA_BUNDLE, and proxies that inspect TLS."),
-    "ParamValidationError": ("ses-request", "Correct the transport's options."),
+    "ParamValidationError": (
+        "ses-request",
+        "Check `configuration_set` and `tags`; the error names what AWS does not accept.",
+    ),
 }
 _UNREACHED = {
     "EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "ConnectionError",
@@ -107,19 +113,23 @@ def _unsent(error: Exception) -> DeliveryError:
         return TemporaryFailure(
             f"Amazon SES cannot be reached: {reason}",
             code="ses-unreachable",
-            remedy="Check the region, the endpoint_url, proxies and firewalls.",
+            remedy="Check `region`, `endpoint_url`, proxies and firewalls.",
         )
     if name == "SSLError" and not _HANDSHAKE.search(reason):
         return _lost(reason)
     code, remedy = _UNSENT.get(
-        name, ("ses-credentials", "Check that 'aws sts get-caller-identity' works here.")
+        name,
+        (
+            "ses-credentials",
+            "Check the credentials on this machine: aws sts get-caller-identity",
+        ),
     )
     return PermanentFailure(f"Amazon SES cannot be called: {reason}", code=code, remedy=remedy)
 
 
 _CREDENTIALS = (
     "ses-credentials",
-    "Check the access key, its secret and its session token, and the machine's clock.",
+    "Check `access_key_id`, `secret_access_key`, `session_token` and the machine's clock.",
 )
 _PERMISSION = (
     "ses-permission",
@@ -144,7 +154,7 @@ _ANSWERS = {
     "LimitExceededException": ("ses-limit", "Ask AWS for higher limits, or send less."),
     "NotFoundException": (
         "ses-not-found",
-        "Check that the configuration set and the sender exist in this region.",
+        "Check that `configuration_set` and the sender exist in this region.",
     ),
     "AccessDeniedException": _PERMISSION,
     "AccessDenied": _PERMISSION,
@@ -183,7 +193,7 @@ def _answered(response: Mapping[str, Any]) -> DeliveryError:
             said, code="ses-server", remedy="Try again later: SES is having problems."
         )
     if match := _TOO_LONG.search(text):
-        failure = MailTooLarge(said, remedy="Attach less, or link to it.")
+        failure = MailTooLarge(said, remedy="Send smaller attachments, or links to them.")
         failure.limit = int(match[1])
         return failure
     if _TOO_MANY.search(text):

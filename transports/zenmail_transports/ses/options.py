@@ -45,9 +45,9 @@ class SESOptions(TransportOptions):
     @model_validator(mode="after")
     def _check(self) -> SESOptions:
         if (self.access_key_id is None) != (self.secret_access_key is None):
-            raise ValueError("give access_key_id and secret_access_key together")
+            raise ValueError("set `access_key_id` and `secret_access_key` together")
         if self.endpoint_url is not None and not re.match(r"https?://.", self.endpoint_url):
-            raise ValueError("endpoint_url must start with https:// or http://")
+            raise ValueError("`endpoint_url` must start with https:// or http://")
         if self.endpoint_url is not None and "@" in self.endpoint_url:
-            raise ValueError("endpoint_url must not contain a user name or password")
+            raise ValueError("`endpoint_url` must not contain a user name or password")
         return self

@@ -74,7 +74,7 @@ class SESTransport:
         if (size := request.email.size()) > _BYTES:
             failure = MailTooLarge(
                 f"The mail has {size} bytes; Amazon SES accepts at most {_BYTES}.",
-                remedy="Attach less, or link to it.",
+                remedy="Send smaller attachments, or links to them.",
             )
             failure.limit = _BYTES
             raise failure

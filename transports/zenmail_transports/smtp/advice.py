@@ -22,25 +22,29 @@ __all__ = [
 ]
 
 _OAUTH = (
-    "Microsoft does not accept passwords here: set oauth to 'microsoft' (pip install "
+    "Microsoft does not accept passwords here: set `oauth` to 'microsoft' (pip install "
     '"zenmail[oauth]") and leave the password out.'
 )
 _GMAIL = (
     "Create an app password at https://myaccount.google.com/apppasswords (it needs 2-step "
-    "verification) and use it as the password, or set oauth to 'google'."
+    "verification) and use it as the password, or set `oauth` to 'google'."
 )
 _LOGIN = (
-    "Check username and password; they are the relay's, which often are not those of the "
-    "mailbox (SendGrid's user name is 'apikey', Amazon SES's are SMTP credentials of the "
-    "region, not AWS keys)."
+    "Check `username` and `password`. They are the relay's, often not the mailbox's: "
+    "SendGrid's user name is 'apikey'; Amazon SES has SMTP credentials for each region, which "
+    "are not AWS keys."
 )
-_ANONYMOUS = "Give username and password, or oauth: the server does not accept anonymous mail."
-_EHLO = "Set ehlo_name to this machine's full name: the server does not accept the current one."
-_CLIENT_CERTIFICATE = "The server asks for a client certificate: give client_cert_file."
+_ANONYMOUS = (
+    "Set `username` and `password`, or `oauth`: the server does not accept anonymous mail."
+)
+_EHLO = (
+    "Set `ehlo_name` to this machine's full name: the server does not accept the current one."
+)
+_CLIENT_CERTIFICATE = "The server asks for a client certificate: set `client_cert_file`."
 NO_UNICODE = "The server does not support non-ASCII addresses: use others."
 CUT_OFF = (
-    "A firewall, or a proxy that inspects TLS, may cut the connection off, or the server "
-    "rejects this machine: try from another network, and ask their administrators to allow it."
+    "A firewall or a proxy that inspects TLS may cut the connection, or the server may reject "
+    "this machine. Try from another network, and ask the administrators to allow it."
 )
 _SENDER = "Use a sender address that this login may send from."
 _QUOTA = "The provider's quota is used up: wait, or send through an account with a larger one."
@@ -71,7 +75,7 @@ _BY_CODE: dict[tuple[int, str], str] = {
     (554, "5.2.2"): "The sender's own mailbox is full: clear it, wait until its quota "
     "recovers, or send through another account.",
     (432, "4.3.2"): "The mailbox sends more mails a minute, or over more connections at once, "
-    "than the server allows: lower rate or connections.",
+    "than the server allows: lower `rate` or `connections`.",
 }
 _BY_ENHANCED: dict[str, str] = {
     "5.7.8": _LOGIN,
@@ -83,7 +87,7 @@ _BY_ENHANCED: dict[str, str] = {
     "5.4.5": _QUOTA,
     "4.7.28": "The provider limits how fast this account may send; try again later.",
     "5.7.515": "Publish SPF, DKIM and DMARC for the sender's domain.",
-    "5.7.14": "Log in to the account in a browser once and confirm it is you, or set oauth.",
+    "5.7.14": "Log in to the account in a browser once and confirm it is you, or set `oauth`.",
     "5.1.1": _MAILBOX,
     "5.1.2": "Check the domain of the recipient's address.",
     "5.1.3": _MAILBOX,
@@ -109,7 +113,7 @@ _BY_PHASE = {
         "use another server."
     ),
     "ehlo": _EHLO,
-    "starttls": "Ask the server's administrators, or try security='tls' with port 465.",
+    "starttls": "Ask its administrators, or set `security` to 'tls' and `port` to 465.",
 }
 
 
@@ -162,7 +166,7 @@ def advise(reply: Reply, phase: str, *, anonymous: bool = False) -> str:
             "sandbox."
         )
     if reply.code == 530 and ("starttls" in text or "tls" in text):
-        return "The server requires encryption: set security to 'starttls'."
+        return "The server requires encryption: set `security` to 'starttls'."
     if reply.code == 530:
         return _ANONYMOUS
     if "basic authentication" in text and ("disabled" in text or "not supported" in text):
@@ -171,8 +175,8 @@ def advise(reply: Reply, phase: str, *, anonymous: bool = False) -> str:
         return _GMAIL
     if phase == "recipient" and reply.permanent and "relay" in text:
         return (
-            "The server does not accept mail for this domain without a login: give "
-            "username and password."
+            "The server does not accept mail for this domain without a login: set "
+            "`username` and `password`."
         )
     if exact:
         return exact
@@ -226,7 +230,7 @@ def failure(
     return TemporaryFailure(
         f"The server gave an invalid answer to the {_NAMES[phase]}: {reply}",
         code="protocol",
-        remedy="Check host and port: this may not be an SMTP server.",
+        remedy="Check `host` and `port`: this may not be an SMTP server.",
     )
 
 
@@ -283,20 +287,20 @@ def connect_failure(error: OSError, host: str, port: int) -> TemporaryFailure:
     if error.errno == errno.ECONNREFUSED:
         said, remedy = (
             f"{place} refused the connection.",
-            "Check host and port (587 for starttls, 465 for tls, 25 inside a network), and "
+            "Check `host` and `port` (587 for starttls, 465 for tls, 25 inside a network), and "
             "that the server runs.",
         )
         change = {"port": "PORT"}
     elif error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL):
         said, remedy = (
             f"There is no way to {place} from here ({error.strerror}).",
-            "Check the network; many clouds block port 25, use 587.",
+            "Check the network. Many clouds block port 25: use 587.",
         )
     elif error.errno == errno.ECONNRESET:
         said, remedy = f"{place} reset the connection.", CUT_OFF
     else:
         said = f"The connection to {place} fails: {error.strerror or error}."
-        remedy = "Check host, port and network."
+        remedy = "Check `host`, `port` and the network."
     return TemporaryFailure(said, code="connect", remedy=remedy, change=change)
 
 
@@ -316,12 +320,12 @@ def tls_failure(error: ssl.SSLError | OSError, host: str, port: int) -> Delivery
     ):
         if reason in ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"):
             remedy = (
-                f"Port {port} does not start with TLS: security='starttls' goes with port 587 "
-                "(or 25), security='tls' with port 465."
+                f"Port {port} does not start with TLS: set `security` to 'starttls', as for "
+                "port 587, or `port` to 465."
             )
             change = {"security": "starttls"}
         elif "CERTIFICATE_REQUIRED" in reason or "BAD_CERTIFICATE" in reason:
-            remedy = "The server asks for a client certificate: give client_cert_file."
+            remedy = _CLIENT_CERTIFICATE
         elif "VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
             remedy = (
                 "The server supports only obsolete TLS versions; ask its administrators "
@@ -329,7 +333,7 @@ def tls_failure(error: ssl.SSLError | OSError, host: str, port: int) -> Delivery
             )
         else:
             remedy = (
-                "Check port and security; the server and this machine have no TLS "
+                "Check `port` and `security`: the server and this machine have no TLS "
                 "version in common."
             )
         return PermanentFailure(
@@ -353,9 +357,9 @@ def _certificate_change(error: ssl.SSLCertVerificationError) -> dict[str, str]:
 
 def _certificate_remedy(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
-        return "Set host to a name that the certificate is valid for."
+        return "Set `host` to a name that the certificate is valid for."
     if error.verify_code == 10:  # X509_V_ERR_CERT_HAS_EXPIRED
         return "Have the server's certificate renewed, and check this machine's clock."
     if error.verify_code == 9:  # X509_V_ERR_CERT_NOT_YET_VALID
         return "Check this machine's clock."
-    return "Set ca_file to the certificate of the authority that signed it."
+    return "Set `ca_file` to the certificate of the authority that signed it."

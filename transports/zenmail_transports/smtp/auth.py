@@ -95,11 +95,11 @@ def _nothing_in_common(
         return PermanentFailure(
             "The server offers no login, so no credentials were sent.",
             code="auth-missing",
-            remedy="Leave username and password out if it is a relay without a login; "
-            "otherwise use its submission port, 587 or 465.",
+            remedy="Leave out `username` and `password` if it is a relay without a login; "
+            "otherwise set `port` to its submission port, 587 or 465.",
         )
     if not credentials.oauth and {"XOAUTH2", "OAUTHBEARER"} & {*capabilities.mechanisms}:
-        remedy = "Set oauth to 'google' or 'microsoft': it does not accept passwords."
+        remedy = "Set `oauth` to 'google' or 'microsoft': the server does not accept passwords."
     else:
         remedy = "Use another account or relay, or ask its administrators to offer PLAIN."
     return PermanentFailure(

@@ -141,11 +141,11 @@ def upgrade(capabilities: Capabilities, port: int) -> Dialogue[None]:
             "The server does not offer STARTTLS, so nothing was sent to it.",
             code="starttls-missing",
             remedy=(
-                "Use security='tls' with port 465; "
+                "Set `security` to 'tls' and `port` to 465. "
                 if port != 465
-                else "Use security='tls' for this port; "
+                else "Set `security` to 'tls' for this port. "
             )
-            + "only for a relay that you trust on a network that you trust, security='none'.",
+            + "For a relay on a network that you trust, set `security` to 'none'.",
         )
     (reply,) = yield Flight([b"STARTTLS\r\n"], what="STARTTLS")
     if reply.code != 220:

@@ -84,8 +84,8 @@ class Pace:
                     f"The limit of {self._rate} mails a minute is reached; the next may go in "
                     f"{start - now:.0f} seconds.",
                     code="rate",
-                    remedy="Set a ledger, so that mails wait there; raise rate if the provider "
-                    "allows more.",
+                    remedy="Set a ledger, so that mails wait there. If the provider allows "
+                    "more, raise `rate`.",
                 )
             self._starts.append(start)
         time.sleep(start - now)

@@ -194,19 +194,19 @@ class SMTPOptions(TransportOptions):
             self._apply_preset(self.password.get_secret_value())
         if self.password is not None and not self.username:
             raise ValueError(
-                "there is a password and no username; give username, which for many relays "
+                "there is a password but no user name; set `username`, which for many relays "
                 "is not the sender's address"
             )
         if self.oauth and not self.username:
-            raise ValueError("oauth needs username, the mailbox to log in to")
+            raise ValueError("`oauth` needs `username`, the mailbox to log in to")
         if self.oauth and self.password is not None:
-            raise ValueError("give either password or oauth, not both")
+            raise ValueError("set either `password` or `oauth`, not both")
         if self.username and self.password is None and not self.oauth:
-            raise ValueError("there is a username and neither a password nor oauth")
+            raise ValueError("there is a user name but neither `password` nor `oauth`")
         if self.username and self.security == "none" and not self.allow_insecure_login:
             raise ValueError(
-                "security 'none' would send the password unencrypted; use "
-                "'starttls' or 'tls', or set allow_insecure_login to true if you must"
+                "`security` 'none' would send the password unencrypted; use 'starttls' or "
+                "'tls', or set `allow_insecure_login` to true if you must"
             )
         return self
 
@@ -261,6 +261,6 @@ def _unusable(option: str, path: Path | None, error: OSError) -> OptionsError:
         reason = f"cannot be read: {error.strerror or error}"
     return OptionsError(
         f"{option}: {str(path)!r} {reason}.",
-        remedy=f"Give the path of a PEM file that exists on the machine that sends, or leave "
-        f"{option} out.",
+        remedy=f"Set `{option}` to a PEM file that exists on the machine that sends, or leave "
+        "it out.",
     )

@@ -61,7 +61,7 @@ class Pool:
                 if not self._changed.wait(deadline.remaining()) and deadline.expired:
                     raise DeadlineExceeded(
                         f"All {self._limit} connections were in use until the deadline.",
-                        remedy="Raise connections, or the deadline.",
+                        remedy="Raise `connections` or the deadline.",
                     )
 
     def lease_idle(self) -> Session | None:

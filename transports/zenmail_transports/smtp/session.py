@@ -113,8 +113,8 @@ class Session:
                 raise PermanentFailure(
                     "Unencrypted data arrived after STARTTLS, before TLS was established.",
                     code="starttls-injection",
-                    remedy="Somebody may be tampering with the connection; use security='tls' "
-                    "with port 465.",
+                    remedy="Somebody may be tampering with the connection: set `security` "
+                    "to 'tls' and `port` to 465.",
                 )
             self.wire.start_tls(context, deadline.part(_PHASE))
 
@@ -144,7 +144,7 @@ class Session:
             raise PermanentFailure(
                 "The connection is not encrypted, so no credentials were sent.",
                 code="insecure-login",
-                remedy="Set security to 'starttls' or 'tls'.",
+                remedy="Set `security` to 'starttls' or 'tls'.",
             )
         self.mechanism = self.converse(log_in(credentials, self.capabilities), deadline)
 

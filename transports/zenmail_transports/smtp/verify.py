@@ -107,7 +107,7 @@ class _Verification:
                 self._describe_certificate(error)
             raise
         if not session.wire.encrypted:
-            raise _Skip("security is 'none': everybody on the way can read the mail.")
+            raise _Skip("`security` is 'none': everybody on the way can read the mail.")
         certificate = session.wire.certificate()
         return (
             f"{session.wire.tls_version()}; the certificate is for "
@@ -127,10 +127,10 @@ class _Verification:
             return
         port = self._options.port
         raise PermanentFailure(
-            f"Port {port} expects TLS from the first byte, but security is "
+            f"Port {port} expects TLS from the first byte, but `security` is "
             f"{self._options.security!r}.",
             code="tls",
-            remedy=f"Set security to 'tls' for port {port}.",
+            remedy=f"Set `security` to 'tls' for port {port}.",
             change={"security": "tls"},
         )
 
@@ -184,7 +184,7 @@ class _Verification:
         session = self._connected
         credentials = self._relay.credentials(self._request.deadline, self._request.fetch_token)
         if credentials is None:
-            raise _Skip("No username is set.")
+            raise _Skip("`username` is not set.")
         session.log_in(credentials, self._request.deadline)
         return f"Logged in as {self._options.username} with {session.mechanism}."
 

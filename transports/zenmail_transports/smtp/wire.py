@@ -24,7 +24,7 @@ __all__ = ["Lost", "TLSSocket", "Wire", "connect", "resolve"]
 
 Address = tuple[int, int, int, Any]
 
-_PORTS = "Check host, port and security: 'starttls' goes with 587, 'tls' with 465."
+_PORTS = "Check `host`, `port` and `security`: 'starttls' goes with port 587, 'tls' with 465."
 _READ = 65536
 _WRITE = 65536
 # RFC 8305, 5: the pause before the next address is tried beside the first.
@@ -33,11 +33,11 @@ _Selector: type[selectors.BaseSelector] = getattr(
     selectors, "PollSelector", selectors.SelectSelector
 )
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-_SLOW = "Raise the deadline if the server is slow; else check host and port."
+_SLOW = "Raise the deadline if the server is slow; otherwise check `host` and `port`."
 # A server that expects TLS at once waits for the client to begin.
 _SILENT = {
-    "the connection": "If the port is one for TLS from the first byte (465 usually is), set "
-    "security to 'tls'. " + _SLOW,
+    "the connection": "If the port expects TLS from the first byte, as 465 usually does, set "
+    "`security` to 'tls'. " + _SLOW,
 }
 
 
@@ -99,7 +99,7 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
         raise TemporaryFailure(
             f"The name {host!r} cannot be looked up: {reason}.",
             code="dns",
-            remedy="Check host for a typing mistake, and the network's name servers.",
+            remedy="Check `host` for a typing mistake, and the network's name servers.",
             change={"host": "HOST"},
         ) from error
     return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
@@ -141,7 +141,7 @@ def connect(
                 if not left:
                     raise DeadlineExceeded(
                         f"{host}:{port} does not answer.",
-                        remedy="Check host, port and firewalls; many clouds block port 25, "
+                        remedy="Check `host`, `port` and firewalls. Many clouds block port 25: "
                         "use 587.",
                     )
                 for key, _ in selector.select(min(left, _HEAD_START) if addresses else left):
@@ -484,7 +484,7 @@ def _broken(error: Exception, host: str, port: int, what: str) -> TemporaryFailu
         return TemporaryFailure(
             f"TLS with {host}:{port} breaks: {error.reason}.",
             code="tls",
-            remedy="If the server asks for a client certificate, give client_cert_file.",
+            remedy="If the server asks for a client certificate, set `client_cert_file`.",
         )
     if what == "the connection":
         return TemporaryFailure(

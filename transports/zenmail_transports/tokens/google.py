@@ -134,7 +134,8 @@ def _credentials(options: GoogleOptions, request: TokenRequest) -> Any:
         raise OptionsError(
             "service_account is not the key of a service account.",
             transport="google",
-            remedy="Give the path of the JSON key file, or its content.",
+            remedy="Set service_account in `oauth_options` to the JSON key file's path "
+            "or content.",
         )
     try:
         return read(
@@ -173,16 +174,16 @@ def _failure(error: Exception) -> PermanentFailure | TemporaryFailure:
             remedy="Check the network between here and Google's token endpoint.",
         )
     if "invalid_grant" in text:
-        remedy = "Consent again for a new refresh_token; this one expired or was revoked."
+        remedy = "Consent again for a new refresh token: this one has expired or was revoked."
     elif "unauthorized_client" in text:
         remedy = (
-            "Allow the service account's client id the scope https://mail.google.com/ under "
+            "Allow the service account's client ID the scope https://mail.google.com/ under "
             "domain-wide delegation in the Google Admin console."
         )
     elif "invalid_client" in text:
-        remedy = "Check client_id and client_secret."
+        remedy = "Check client_id and client_secret in `oauth_options`."
     else:
-        remedy = "Check the options of the google token source."
+        remedy = "Check `oauth_options`."
     return PermanentFailure(
         f"Google issued no token: {text}", code="oauth-refused", remedy=remedy
     )

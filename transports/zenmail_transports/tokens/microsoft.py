@@ -117,7 +117,7 @@ def fetch_token(request: TokenRequest) -> AccessToken:
             raise PermanentFailure(
                 "Microsoft issued no token: the tenant is unknown.",
                 code="oauth-refused",
-                remedy="Check the option tenant, or authority.",
+                remedy="Check tenant, or authority, in `oauth_options`.",
             ) from None
     if "access_token" not in answer:
         raise _failure(answer)
@@ -172,8 +172,8 @@ def _credential(options: MicrosoftOptions) -> str | dict[str, str] | None:
         raise OptionsError(
             "certificate contains no certificate with a usable private key.",
             transport="microsoft",
-            remedy="Give a PEM file with both, or its text, and certificate_password if the "
-            "key has one.",
+            remedy="Give a PEM file with both, or its text, in `oauth_options`, and "
+            "certificate_password if the key has one.",
         )
     return found
 
@@ -208,16 +208,16 @@ def _read_certificate(secret: SecretStr, password: SecretStr | None) -> dict[str
 
 # https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
 _REMEDIES = {
-    "AADSTS7000215": "Give the client_secret's value, not its id.",
-    "AADSTS7000222": "Create a new client_secret: this one has expired.",
-    "AADSTS700016": "Check client_id, and that the application is in this tenant.",
-    "AADSTS90002": "Check the option tenant.",
+    "AADSTS7000215": "Set client_secret in `oauth_options` to the secret's value, not its ID.",
+    "AADSTS7000222": "Create a new client secret: this one has expired.",
+    "AADSTS700016": "Check client_id and tenant in `oauth_options`: they do not go together.",
+    "AADSTS90002": "Check tenant in `oauth_options`.",
     "AADSTS65001": "Let an administrator consent to the application's permissions: for SMTP "
     "SMTP.Send or SMTP.SendAsApp, for the transport graph Mail.Send.",
     "AADSTS700027": "Upload the certificate to the application in Microsoft Entra ID.",
-    "AADSTS70008": "Consent again for a new refresh_token: this one has expired.",
-    "AADSTS700082": "Consent again for a new refresh_token: this one has expired.",
-    "AADSTS50173": "Consent again for a new refresh_token: this one was revoked.",
+    "AADSTS70008": "Consent again for a new refresh token: this one has expired.",
+    "AADSTS700082": "Consent again for a new refresh token: this one has expired.",
+    "AADSTS50173": "Consent again for a new refresh token: this one was revoked.",
 }
 _HEALS = {"temporarily_unavailable", "server_error"}
 

@@ -94,7 +94,8 @@ def assemble(
         resolved = SecretReader(SecretCache(known=secrets)).resolve(values)
     except ConfigurationError as error:
         return stopped(Check.failed("secret", error, seconds=_seconds_since(started)))
-    detail = "Read from ZenML's store." if resolved != values else "None needed."
+    place = "Read from ZenML's store." if secrets is None else "Not stored yet."
+    detail = place if resolved != values else "None needed."
     secret = Check("secret", "passed", detail, "", _seconds_since(started))
     started = time.perf_counter()
     try:

@@ -34,6 +34,7 @@ for (const file of files) {
     if (traceback) before.setEndBefore(traceback);
     return {
       titleLines: lines(title),
+      fold: document.querySelector("summary")?.getBoundingClientRect().top ?? null,
       errorTop: box ? box.getBoundingClientRect().top : null,
       broken,
       inbox: document.body.textContent.trim().slice(0, 140),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from zenmail import Alert, compose
+from zenmail import Alert, StepSummary, compose
 from zenmail.composing.samples import preview, sample, sample_names
 
 pytestmark = pytest.mark.once
@@ -161,3 +161,59 @@ def test_a_title_takes_two_lines_whatever_its_name(tmp_path: Path) -> None:
     assert len(pages) == len(names) + 2
     lines = {name: page["titleLines"] for name, page in pages.items()}
     assert {name: count for name, count in lines.items() if count > 2} == {}
+
+
+@pytest.mark.timeout(900)
+def test_words_of_the_author_are_folded_beyond_a_screen_and_a_half(tmp_path: Path) -> None:
+    """What fits a screen of a phone stays whole; more shows as much before "Read on"."""
+    sentence = "The nightly run used twice as many rows as the week before. "
+    paragraphs = [sentence * 3] * 30
+    bodies = {
+        "short": ("\n\n".join(paragraphs[:4]), "markdown"),
+        "uneven": ("Hello,\n\n" + "\n\n".join(paragraphs), "markdown"),
+        "listed": ("\n".join(f"- {sentence}" for _ in range(40)), "markdown"),
+        "log": (
+            "\n".join(f"epoch {at:02}: loss {1 / (at + 1):.3f}" for at in range(90)),
+            "plain",
+        ),
+    }
+    for name, (body, body_format) in bodies.items():
+        alert = Alert(title="Report", body=body, body_format=body_format)  # type: ignore[arg-type]
+        preview(alert, tmp_path, name=name)
+        whole = (tmp_path / f"{name}.txt").read_text(encoding="utf-8")
+        assert " ".join(body.replace("- ", "").split()) in " ".join(
+            whole.replace("- ", "").split()
+        )
+    folds = {name: page["fold"] for name, page in _node("pages.mjs", tmp_path).items()}
+    assert folds["short"] is folds["listed"] is None
+    assert 900 < folds["uneven"] < 1500
+    assert 900 < folds["log"] < 1500
+
+
+@pytest.mark.timeout(900)
+def test_a_wide_table_moves_nothing_else_without_a_style_sheet(tmp_path: Path) -> None:
+    """Where a client drops it, the table alone scrolls, and no word or number is broken."""
+    row = {f"validation_metric_{at:02}": 0.123456 + at for at in range(12)}
+    body = (
+        "| "
+        + " | ".join(row)
+        + " |\n"
+        + "|---" * len(row)
+        + "|\n"
+        + "| 0.125 " * len(row)
+        + "|"
+    )
+    name = "validation_average_precision_of_customers"
+    alert = Alert(
+        title="Report",
+        body=body,
+        metrics={name: 1_204_331.5},
+        baseline={name: 1_100_000.5},
+        tables={"Wide": [row] * 3},
+        steps=(
+            StepSummary(name=f"train_{'x' * 60}", status="failed", seconds=3.0, started=0.0),
+        ),
+    )
+    preview(alert, tmp_path, name="wide")
+    assert _node("check.mjs", tmp_path)["findings"] == []
+    assert _node("pages.mjs", tmp_path)["wide"]["broken"] == []
