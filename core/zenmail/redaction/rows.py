@@ -96,7 +96,7 @@ class Rows:
         text = self._text
         self._read = _line_end(text, line)
         names = [text[slice(*cell)] for cell in headings]
-        filled = [name for name in names if name]
+        filled = [name for name in names if name or mark in ",;\t"]
         if len(filled) < 2 or not all(map(_HEADING.fullmatch, filled)):
             return
         secret = {at: said for at, name in enumerate(names) if (said := secrecy_of(name))}
