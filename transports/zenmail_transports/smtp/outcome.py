@@ -1,4 +1,4 @@
-"""What became of a mail that took one transaction or several."""
+"""The outcome of a mail, over one transaction or several."""
 
 from __future__ import annotations
 
