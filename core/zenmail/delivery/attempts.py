@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..deadline import Deadline
 from ..email import Email, Envelope
@@ -25,26 +25,14 @@ from ..runtime.forks import defer_forks
 from ..transport import FetchToken, SendRequest
 from .calls import Route, call_transport
 
-__all__ = ["Attempts", "Progress"]
+if TYPE_CHECKING:
+    from ..ledger.claim import Claim
+
+__all__ = ["Attempts"]
 
 _logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 8.0
-
-
-class Progress(Protocol):
-    """Follows a delivery, so that it can be taken up after a crash."""
-
-    def started(self) -> None:
-        """A transport is about to be called: from here on, somebody may have the mail."""
-
-    def answered(self, remaining: Sequence[str], doubtful: Sequence[str] = ()) -> None:
-        """The transport has answered.
-
-        Args:
-            remaining: The recipients that are left for another try.
-            doubtful: Those who may have the mail and are not to get it again.
-        """
 
 
 _Kind = Literal["deferred", "exhausted", "refused", "rejected", "broken"]
@@ -78,7 +66,7 @@ class Attempts:
         envelope: Who gets it.
         policy: What to do with a mail that may have arrived.
         pass_through: Exceptions that always leave.
-        progress: What follows the delivery.
+        claim: Its entry in the outbox, which follows the delivery.
 
     Attributes:
         accepted: Those whose mail was taken over, in order.
@@ -92,7 +80,7 @@ class Attempts:
         policy: DeliveryPolicy,
         *,
         pass_through: tuple[type[BaseException], ...] = (),
-        progress: Progress | None = None,
+        claim: Claim | None = None,
     ) -> None:
         self.email = email
         self.envelope = envelope
@@ -104,7 +92,7 @@ class Attempts:
         self.code = ""
         self.remedy = ""
         self._pass_through = pass_through
-        self._progress = progress
+        self._claim = claim
         self._early: Receipt | DeliveryError | None = None
         self._notes: list[str] = []
         self._unknown: dict[str, str] = {}
@@ -208,9 +196,9 @@ class Attempts:
             for address in self._remaining
             if address not in self.accepted and address not in self._not_retried
         ]
-        if self._progress is not None:
+        if self._claim is not None:
             doubtful = [address for address in self._unknown if address in self._not_retried]
-            self._progress.answered(self._remaining, doubtful)
+            self._claim.answered(self._remaining, doubtful)
 
     def request(
         self, offered: Sequence[str], route: Route, deadline: Deadline, fetch_token: FetchToken
@@ -218,8 +206,8 @@ class Attempts:
         """Return what the transport is given, which will be called next."""
         everybody = len(offered) == len(self.envelope.recipients)
         envelope = self.envelope if everybody else self.envelope.to(offered)
-        if self._progress is not None:
-            self._progress.started()
+        if self._claim is not None:
+            self._claim.started()
         return SendRequest(self.email, envelope, route.options, deadline, fetch_token)
 
     def answer_first_call(self, answer: Receipt | DeliveryError) -> None:

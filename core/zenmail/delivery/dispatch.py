@@ -176,7 +176,7 @@ class Dispatcher:
             delivery.envelope,
             delivery.policy,
             pass_through=self._plugins.pass_through,
-            progress=delivery.claim,
+            claim=delivery.claim,
         )
 
     def _attempt(self, delivery: Delivery, attempts: Attempts) -> None:

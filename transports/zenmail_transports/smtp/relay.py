@@ -10,9 +10,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from zenmail import (
-    AccessToken,
     Deadline,
-    DeadlineExceeded,
     DeliveryError,
     Email,
     Envelope,
@@ -20,15 +18,13 @@ from zenmail import (
     Receipt,
     SendRequest,
     TemporaryFailure,
-    TokenRequest,
     UnknownOutcome,
     ZenmailError,
 )
 from zenmail.runtime.forks import defer_forks, reset_after_fork
-from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .advice import too_many_recipients
-from .auth import Credentials, TokenRefused
+from .auth import Credentials, Login, TokenRefused
 from .dialogue import Capabilities, probe
 from .limits import Pace, limits_of
 from .options import SMTPOptions, build_context
@@ -52,8 +48,6 @@ _CAUTION_AFTER = 0.5
 _ON_TRIAL = frozenset({"PIPELINING", "CHUNKING"})
 # How long a server is not asked again for an extension that failed.
 _BARRED_FOR = 600.0
-# Tokens are renewed this long before they expire, in seconds.
-_TOKEN_MARGIN = 60.0
 # The time of which NOOP on a connection that was idle gets a phase, in seconds.
 _PATIENCE = 5.0
 # A mail larger than this, in bytes, or to more recipients travels alone: it is worth the wait
@@ -72,7 +66,7 @@ class Relay:
     def __init__(self, options: SMTPOptions) -> None:
         self._options = options
         reset_after_fork(self)
-        self._token: AccessToken | None = None
+        self.login = Login(options)
         self._barred: dict[str, float] = {}
         self._proven: set[str] = set()
         self._last_failure = 0.0
@@ -311,12 +305,12 @@ class Relay:
             DeliveryError: It does not come about.
         """
         context = self.context
-        credentials = self.credentials(deadline, fetch_token)
+        credentials = self.login.credentials(deadline, fetch_token)
         addresses = resolve(self._options.host, self._options.port, deadline)
         try:
             return self._open(addresses, context, credentials, deadline)
         except TokenRefused:
-            credentials = self.credentials(deadline, fetch_token, refresh=True)
+            credentials = self.login.credentials(deadline, fetch_token, refresh=True)
             return self._open(addresses, context, credentials, deadline)
 
     def _open(
@@ -367,55 +361,6 @@ class Relay:
                     raise
                 raise told from error
             return session
-
-    def credentials(
-        self, deadline: Deadline, fetch_token: FetchToken, *, refresh: bool = False
-    ) -> Credentials | None:
-        """Return what to log in with, or None when nobody is to.
-
-        Args:
-            deadline: The moment by which a token has to be there.
-            fetch_token: Where tokens come from.
-            refresh: Whether the last one was refused.
-
-        Raises:
-            ConfigurationError: The token source is unusable.
-            DeliveryError: No token was issued.
-        """
-        options = self._options
-        if options.oauth:
-            secret = self._access_token(deadline, fetch_token, refresh=refresh).value
-        elif options.password is not None:
-            secret = options.password
-        else:
-            return None
-        return Credentials(
-            options.username, secret, bool(options.oauth), options.host, options.port
-        )
-
-    def _access_token(
-        self, deadline: Deadline, fetch_token: FetchToken, *, refresh: bool
-    ) -> AccessToken:
-        token = self._token
-        if token is None or refresh or token.expires_within(_TOKEN_MARGIN):
-            wanted = TokenRequest(
-                account=self._options.username,
-                scopes=(),
-                deadline=deadline,
-                options=self._options.oauth_options,
-                refresh=refresh,
-            )
-            try:
-                token = call_with_timeout(
-                    lambda: fetch_token(self._options.oauth, wanted), deadline.remaining()
-                )
-            except (CallTimedOut, TimeoutError):
-                raise DeadlineExceeded(
-                    f"The token source {self._options.oauth!r} did not answer by the deadline.",
-                    remedy="Check the network between here and the token's issuer.",
-                ) from None
-            self._token = token
-        return token
 
 
 def _transaction(

@@ -183,7 +183,9 @@ class _Verification:
 
     def _login(self) -> str:
         session = self._connected
-        credentials = self._relay.credentials(self._request.deadline, self._request.fetch_token)
+        credentials = self._relay.login.credentials(
+            self._request.deadline, self._request.fetch_token
+        )
         if credentials is None:
             raise _Skip("`username` is not set.")
         session.log_in(credentials, self._request.deadline)
