@@ -99,15 +99,17 @@ class Rows:
         filled = [name for name in names if name or mark in ",;\t"]
         if len(filled) < 2 or not all(map(_HEADING.fullmatch, filled)):
             return
-        said = enumerate(map(secrecy_of, names))
-        secret: dict[int, Secrecy] = {at: secrecy for at, secrecy in said if secrecy}
+        secret: list[tuple[int, Secrecy]] = []
+        for at, name in enumerate(names):
+            if secrecy := secrecy_of(name):
+                secret.append((at, secrecy))
         for _ in range(_MOST_ROWS):
             below, stop = self._read + 1, _line_end(text, self._read + 1)
             if not _RULED.fullmatch(text, below, stop):
                 row = self._cells(below, stop, mark)
                 if len(row) < 2 or (mark != " " and len(row) != len(headings)):
                     return
-                for at, secrecy in secret.items():
+                for at, secrecy in secret:
                     columns = {edge - line for edge in headings[at]}
                     for start, end in row if mark == " " else (row[at],):
                         value = text[start:end]
