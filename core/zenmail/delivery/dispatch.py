@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..address import ADDRESS_REMEDY
 from ..composing.shorten import without_missing_files
@@ -216,15 +216,20 @@ class Dispatcher:
         if invalid and outcome == "delivered":
             outcome, detail = "partial", next(iter(invalid.values()))
             code, remedy = AddressError.default_code, ADDRESS_REMEDY
+        others: dict[str, Any] = {}
+        if outcome != "delivered":
+            others = {
+                "refused": {
+                    **{tidy(address): tidy(why) for address, why in invalid.items()},
+                    **tidy_all(attempts.refused()),
+                },
+                "deferred": tidy_all(attempts.deferred()),
+                "unknown": tidy_all(attempts.unknown()),
+            }
         return Receipt(
             outcome=outcome,
             accepted=tuple(attempts.accepted),
-            refused={
-                **{tidy(address): tidy(why) for address, why in invalid.items()},
-                **tidy_all(attempts.refused()),
-            },
-            deferred=tidy_all(attempts.deferred()),
-            unknown=tidy_all(attempts.unknown()),
+            **others,
             detail=tidy(detail),
             code=tidy(code),
             remedy=tidy(remedy),

@@ -170,11 +170,13 @@ class Relay:
             DeliveryError: It concerns every recipient alike.
         """
         outcome = Outcome([], {}, {}, {})
-        sender, recipients = request.envelope.sender, request.envelope.recipients
+        recipients = request.envelope.recipients
         most = self._most_recipients or len(recipients)
         waiting = list(recipients)
         while waiting:
-            envelope = Envelope(sender, tuple(waiting[:most]))
+            named, envelope = tuple(waiting[:most]), request.envelope
+            if named != recipients:
+                envelope = Envelope(envelope.sender, named)
             try:
                 if isinstance(verdict, DeliveryError):
                     raise verdict
