@@ -14,13 +14,13 @@ from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .advice import connect_failure
 
-__all__ = ["Address", "connect", "resolve"]
+__all__ = ["Address", "Selector", "connect", "resolve"]
 
 Address = tuple[int, int, int, Any]
 
 # RFC 8305, 5: the pause before the next address is tried beside the first.
 _HEAD_START = 0.25
-_Selector: type[selectors.BaseSelector] = getattr(
+Selector: type[selectors.BaseSelector] = getattr(
     selectors, "PollSelector", selectors.SelectSelector
 )
 
@@ -82,7 +82,7 @@ def connect(
         TemporaryFailure: None answers by the deadline.
     """
     failures: list[OSError] = []
-    with _Selector() as selector:
+    with Selector() as selector:
         try:
             while addresses or selector.get_map():
                 if addresses:

@@ -16,6 +16,7 @@ from zenmail.runtime.forks import defer_forks
 
 from .advice import CUT_OFF, tls_failure
 from .advice import failure as failure_for
+from .reach import Selector
 from .replies import BadReply, Reply, ReplyReader
 
 __all__ = ["Lost", "TLSSocket", "Wire"]
@@ -23,9 +24,6 @@ __all__ = ["Lost", "TLSSocket", "Wire"]
 _PORTS = "Check `host`, `port` and `security`: 'starttls' goes with port 587, 'tls' with 465."
 _READ = 65536
 _WRITE = 65536
-_Selector: type[selectors.BaseSelector] = getattr(
-    selectors, "PollSelector", selectors.SelectSelector
-)
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _SLOW = "Raise the deadline if the server is slow; otherwise check `host` and `port`."
 # A server that expects TLS at once waits for the client to begin.
@@ -329,7 +327,7 @@ class Wire:
         return True
 
     def _wait(self, events: int, deadline: Deadline) -> int:
-        with _Selector() as selector:
+        with Selector() as selector:
             selector.register(self._socket, events)
             ready = selector.select(_left(deadline))
         if not ready:
