@@ -34,6 +34,8 @@ _logger = logging.getLogger(__name__)
 _FLAVOR = "smtp_email"
 # What a process needs besides the delivery: reading, and recording what it did.
 _MARGIN = 30.0
+# A hook's mail is recorded on the run after its deadline at the latest; see `recording`.
+_RECORDING = 10.0
 
 
 class RunAlerter(Protocol):
@@ -119,7 +121,7 @@ class Teller:
         if not wanted:
             return True
         longest = sum(settings.deadline for _, settings in wanted)
-        if not hooks_are_over and _hook_may_tell(event, longest):
+        if not hooks_are_over and _hook_may_tell(event, longest + _RECORDING):
             return False
         claims = self._claims or _claims_in(*wanted[0])
         claim = claims.claim(event, longest + _MARGIN)
