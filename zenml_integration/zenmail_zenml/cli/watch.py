@@ -41,7 +41,7 @@ __all__ = ["watch"]
     metavar="SECONDS",
     help="Seconds between two checks.",
 )
-@click.option("--alerter", metavar="NAME", help="Mail with this alerter, whatever the stack.")
+@click.option("--alerter", metavar="NAME", help="Send with this alerter, whichever stack ran.")
 @click.option(
     "--lookback",
     type=click.FloatRange(min=0),

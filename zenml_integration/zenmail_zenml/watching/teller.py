@@ -108,7 +108,7 @@ class Teller:
             try:
                 settings = alerter.settings_in(context)
             except ZenmailError as error:
-                _logger.error("%s cannot mail about runs: %s", alerter.name, error)
+                _logger.error("%s cannot send mails about runs: %s", alerter.name, error)
                 continue
             wants = event.kind == "undelivered" or settings.alerts_about(event.kind)
             if wants and settings.recipients:
@@ -144,7 +144,7 @@ class Teller:
                 receipt, delivery = alerter.deliver(alert, context, event.addressing)
             except ZenmailError as error:
                 # Trying again changes nothing before somebody mends the set-up.
-                _logger.error("%s cannot mail about a run: %s", alerter.name, error)
+                _logger.error("%s cannot send a mail about a run: %s", alerter.name, error)
                 told = told or {}
             else:
                 if receipt.outcome != "deferred":
