@@ -13,6 +13,7 @@ import requests
 from zenml import pipeline, step
 from zenml.client import Client
 
+from zenmail import Mailer
 from zenmail_zenml import (
     smtp_email_alerter_failure_hook,
     smtp_email_alerter_success_hook,
@@ -24,8 +25,10 @@ from zenmail_zenml.settings import stored_secrets
 DEADLINE = 3.0
 SERVER = int(os.environ["SERVER"])
 calls: list[str] = []
+sent_after: list[str] = []
 freeze_at = 0
 _request = requests.Session.request
+_send = Mailer.send_alert
 
 
 def _counted(session: Any, method: str, url: str, **options: Any) -> Any:
@@ -35,25 +38,33 @@ def _counted(session: Any, method: str, url: str, **options: Any) -> Any:
     return _request(session, method, url, **options)
 
 
-def _measure(act: Any, freeze: int = 0) -> tuple[float, int, int]:
-    """Return the seconds, and the calls before it returned and in all."""
+def _send_alert(mailer: Any, *arguments: Any, **options: Any) -> Any:
+    global sent_after
+    sent_after = list(calls)
+    return _send(mailer, *arguments, **options)
+
+
+def _measure(act: Any, freeze: int = 0) -> tuple[float, list[str], list[str]]:
+    """Return the seconds, the calls before the mail left, and all calls."""
     global freeze_at
     calls.clear()
+    sent_after.clear()
     freeze_at = freeze
     started = time.monotonic()
     act()
-    seconds, before = time.monotonic() - started, len(calls)
+    seconds = time.monotonic() - started
     os.kill(SERVER, signal.SIGCONT)
     freeze_at = 0
     recording.close()
     time.sleep(0.5)
-    return seconds, before, len(calls)
+    return seconds, list(sent_after), list(calls)
 
 
 @step(settings={"alerter": {"deadline": DEADLINE, "subject_prefix": "{{words.prefix}}"}})
 def measure() -> None:
     """Post in each way, with the server well and frozen at each call."""
     requests.Session.request = _counted
+    Mailer.send_alert = _send_alert  # type: ignore[method-assign]
     alerter: Any = Client().active_stack.alerter
 
     def cold(act: Any) -> Any:
@@ -77,13 +88,14 @@ def measure() -> None:
     result: dict[str, Any] = {}
     for name, act in acts.items():
         first, warm = _measure(cold(act)), _measure(act)
-        print(name, calls, flush=True)
         frozen = [
-            round(_measure(cold(act), freeze=number)[0], 2) for number in range(1, first[1] + 1)
+            round(_measure(cold(act), freeze=number)[0], 2)
+            for number in range(1, len(first[2]) + 1)
         ]
         result[name] = {
-            "calls of the first, of the next": [first[1], warm[1]],
-            "and for the record": [first[2] - first[1], warm[2] - warm[1]],
+            "calls before the first mail left": first[1],
+            "calls before the next": warm[1],
+            "calls in all, of the first, of the next": [len(first[2]), len(warm[2])],
             "seconds of the first, of the next": [round(first[0], 2), round(warm[0], 2)],
             "deadline": DEADLINE,
             "seconds when frozen at call 1, 2, ...": frozen,

@@ -1,118 +1,99 @@
 """Thirty days of 40 pipelines: which mails open, continue and close incidents.
 
-``python -m benchmarks.replay`` simulates a run every six hours of pipelines that are steady,
-flaky, broken for a week or recovering, and lets the explanation judge each by those before.
+``python -m benchmarks.replay [DAYS PIPELINES [PYTHON]]`` replays a run every six hours of
+pipelines that are steady, flaky, broken for a week or recovering in a ZenML of its own, and
+judges the mails of the failure hook and of the watcher; with the interpreter of another
+installation, also those of its hook. Takes half an hour.
 """
 
 from __future__ import annotations
 
 import json
-import random
+import subprocess
 import sys
-from collections import Counter
-from datetime import datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
 
-from zenmail_zenml.alerts.explain import explain_failure, explain_success
-
+from .explain import environment
 from .tables import table
 
-DAYS, EVERY = 30, timedelta(hours=6)
-START = datetime(2026, 1, 1)
+_COLUMNS = (
+    "failed runs",
+    "mails",
+    "incidents opened",
+    "in time",
+    "told as repeated",
+    "closed",
+    "still open",
+    "wrong",
+)
 
 
-class Runs:
-    """The runs of one pipeline, asked for as ZenML is."""
-
-    def __init__(self) -> None:
-        self.runs: list[Any] = []
-
-    def list_pipeline_runs(
-        self, *, status: str, index: list[str], size: int, sort_by: str, **_: Any
-    ) -> Any:
-        """Return the runs that match, as ZenML's client does."""
-        wanted = json.loads(status.removeprefix("oneof:"))
-        bounds = [bound.split(":") for bound in index]
-        found = [
-            run
-            for run in self.runs
-            if run.status.value in wanted
-            and all(
-                run.index < int(at) if how == "lt" else run.index > int(at)
-                for how, at in bounds
-            )
-        ]
-        found.sort(key=lambda run: run.index, reverse=sort_by.startswith("desc"))
-        return SimpleNamespace(items=found[:size], total=len(found))
-
-    def get_pipeline_run(self, key: str) -> Any:
-        """Return a run by its ID."""
-        return next(run for run in self.runs if run.id == key)
-
-
-def fails(kind: str, number: int, chance: random.Random) -> bool:
-    """Return whether a run of such a pipeline fails."""
-    if kind == "flaky":
-        return chance.random() < 0.1
-    if kind == "broken for a week":
-        return 40 <= number < 68
-    return kind == "recovering" and number % 30 in (10, 11, 12)
-
-
-def replay(name: str, kind: str, chance: random.Random) -> Counter[str]:
-    """Count what the mails of one pipeline said, and those that were wrong."""
-    client: Any = Runs()
-    found: Counter[str] = Counter()
-    incident, streak = "", 0
-    for number in range(1, int(timedelta(days=DAYS) / EVERY) + 1):
-        failed = fails(kind, number, chance)
-        created = START + number * EVERY
-        run: Any = SimpleNamespace(
-            id=f"{name}-{number}",
-            name=f"{name}-{number}",
-            index=number,
-            created=created,
-            end_time=created + timedelta(minutes=30),
-            status=SimpleNamespace(value="failed" if failed else "completed"),
-            pipeline=SimpleNamespace(id=name),
-            project_id="project",
-            snapshot=None,
-            run_metadata={},
+def replay(python: str, days: int, pipelines: int, teller: str) -> list[str]:
+    """Replay in a process of its own; return a line for each moment that runs end."""
+    with tempfile.TemporaryDirectory() as place:
+        program = Path(place, "replay_process.py")
+        program.write_bytes(Path(__file__).with_name("replay_process.py").read_bytes())
+        Path(place, ".zen").mkdir()
+        done = subprocess.run(
+            [python, "-W", "ignore", program, str(days), str(pipelines), teller],
+            cwd=place,
+            env={**environment(Path(place, "zenml")), "ZENML_LOGGING_VERBOSITY": "CRITICAL"},
+            capture_output=True,
+            text=True,
         )
-        client.runs.append(run)
-        if failed:
-            told = explain_failure(run, None, client, seconds=60, error="Boom")
-            streak += 1
-            found["failures mailed"] += 1
-            found["incidents opened"] += not told.incident
-            right = told.incident == incident and bool(told.repeated) == (streak > 1)
-            incident = incident or run.id
-        else:
-            told = explain_success(run, None, client, seconds=60)
-            right = told.incident == incident and bool(told.history) == bool(streak)
-            found["incidents closed"] += bool(told.history)
-            incident, streak = "", 0
-        found["wrong"] += not right
-    found["still open"] += bool(streak)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    return [line for line in done.stdout.splitlines() if line.startswith("[{")]
+
+
+def judge(lines: list[str], teller: str) -> dict[str, Counter[str]]:
+    """Count what the mails said, by kind of pipeline.
+
+    A run is told wrongly if it has not one mail when it failed, or, by the watcher, when it
+    ended an incident; or if the mail is in another conversation than the incident's first.
+    """
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    streaks: Counter[str] = Counter()
+    roots: dict[str, str] = {}
+    for failed, mails, _ in map(json.loads, lines):
+        for name, bad in failed.items():
+            count = found[name[5:]]
+            told = [(subject, root) for subject, _, root in mails if name[:4] in subject]
+            closing = not bad and streaks[name] > 0
+            streaks[name] = streaks[name] + 1 if bad else 0
+            count["failed runs"] += bad
+            count["mails"] += len(told)
+            if streaks[name] == 1:
+                count["incidents opened"] += 1
+                count["in time"] += len(told) > 0
+                roots[name] = told[0][1] if told else ""
+            count["told as repeated"] += any("run in a row" in subject for subject, _ in told)
+            count["closed"] += closing and bool(told)
+            wanted = bad or (closing and teller == "watcher")
+            right = len(told) == wanted and all(root == roots[name] for _, root in told)
+            count["wrong"] += not right
+    for name, streak in streaks.items():
+        found[name[5:]]["still open"] += streak > 0
     return found
 
 
-def main() -> int:
-    """Print the table; return 1 if a mail was wrong."""
-    chance = random.Random(7)
-    kinds = ("steady", "flaky", "broken for a week", "recovering")
-    columns = ("failures mailed", "incidents opened", "incidents closed", "still open", "wrong")
+def main(days: int = 30, pipelines: int = 40, other: str = "") -> int:
+    """Print the table; return 1 if this installation told a run wrongly."""
     rows, wrong = [], 0
-    for kind in kinds:
-        total: Counter[str] = Counter()
-        for number in range(10):
-            total += replay(f"{kind} {number}", kind, chance)
-        wrong += total["wrong"]
-        rows.append((f"10 {kind}", *(f"{total[column]:,}" for column in columns)))
-    print(table(("pipelines", *columns), rows))
+    tellers = [(sys.executable, "watcher"), (sys.executable, "hook"), (other, "hook")]
+    for python, teller in filter(lambda it: it[0], tellers):
+        counts = judge(replay(python, days, pipelines, teller), teller)
+        who = teller if python != other else f"{teller} of {other}"
+        rows += [
+            (who, kind, *(f"{count[column]:,}" for column in _COLUMNS))
+            for kind, count in counts.items()
+        ]
+        wrong += sum(count["wrong"] for count in counts.values()) if python != other else 0
+    print(table(("told by", "pipelines", *_COLUMNS), rows))
     return int(wrong > 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*map(int, sys.argv[1:3]), *sys.argv[3:]))

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
-from .email import Email, Envelope
 from .errors import BrokenTransport
 from .model import Model
 from .receipt import Receipt
 
 if TYPE_CHECKING:
     from .alert import Alert
+    from .email import Email, Envelope
 
 __all__ = ["Middleware"]
 
@@ -68,13 +68,14 @@ class Middleware:
 
     def before_render(self, alert: Alert) -> Alert:
         """Let the middleware see, and replace, an alert."""
-        # Whoever has an alert has imported it.
-        from .alert import Alert
+        from .alert import Alert  # as whoever has one has
 
         return self._chain("before_render", Alert, alert, {})
 
     def before_send(self, email: Email, envelope: Envelope) -> Email:
         """Let the middleware see, and replace, a mail."""
+        from .email import Email
+
         return self._chain("before_send", Email, email, {"envelope": envelope})
 
     def after_send(self, receipt: Receipt, email: Email) -> None:

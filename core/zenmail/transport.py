@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 
 from .deadline import Deadline
-from .email import Email, Envelope
 from .errors import (
     BrokenTransport,
     OptionsError,
@@ -25,6 +24,8 @@ from .tokens import AccessToken, TokenRequest
 
 if TYPE_CHECKING:
     import pluggy
+
+    from .email import Email, Envelope
 
 __all__ = [
     "Check",

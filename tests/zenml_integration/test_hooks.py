@@ -236,7 +236,7 @@ def test_a_server_that_is_down_fails_no_run(
     lost = [
         record.getMessage()
         for record in caplog.records
-        if record.name == "zenmail_zenml.alerter"
+        if record.name == "zenmail_zenml.posting"
     ]
     assert len(lost) == 2
     assert "load_rows" in lost[0]

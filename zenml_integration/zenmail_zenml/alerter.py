@@ -8,39 +8,27 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pydantic import ValidationError
 from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
-from zenml.utils.secret_utils import is_secret_reference
 
-from zenmail import (
-    AddressError,
-    Alert,
-    ConfigurationError,
-    DeliveryError,
-    Receipt,
-    TemporaryFailure,
-    ZenmailError,
-)
-from zenmail.address import parse_mailbox, split_addresses, split_valid
+from zenmail import AddressError, Alert, DeliveryError, TemporaryFailure, ZenmailError
 from zenmail.clean import clean_line
 from zenmail.deadline import Deadline
-from zenmail.model import describe_validation
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import as_text, build_alert
-from .alerts.run_context import PASS_THROUGH, RunContext, current_context, running_steps
+from .alerts.run_context import (
+    PASS_THROUGH,
+    RunContext,
+    current_context,
+    read_or_default,
+    running_steps,
+)
 from .alerts.standard_hooks import parse_hook_text
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
-from .lineage import as_metadata, evidence_of, keep, record
-from .mailers import ledger_location, mailers
-from .settings import (
-    Resolved,
-    SecretReader,
-    as_mapping,
-    layer,
-    resolve,
-    stored_secrets,
-)
+from .lineage import evidence_of, keep, record
+from .mailers import default_ledger, ledger_location, mailers
+from .posting import Posted, as_parameters, settings_of
+from .settings import Resolved, SecretReader, layer, resolve, stored_secrets
 
 if TYPE_CHECKING:
     from zenml.config.step_run_info import StepRunInfo
@@ -62,6 +50,8 @@ class SMTPEmailAlerter(BaseAlerter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Now, as ZENML_CONFIG_PATH may name another ZenML by the time of a mail.
+        self._ledger = read_or_default(default_ledger, "off")
         _tell_about_local_runs()
 
     @property
@@ -77,19 +67,9 @@ class SMTPEmailAlerter(BaseAlerter):
     @property
     def requirements(self) -> set[str]:
         """What a step's image needs: zenmail and the packages of the selected transports."""
-        from .requirements import requirements_for
+        from .requirements import requirements_of
 
-        raw = self.config.raw()
-        names = [raw.get("transport", "smtp"), *split_addresses(raw.get("fallback_transport"))]
-        sources = [
-            source
-            for options in (raw.get("transport_options"), raw.get("fallback_options"))
-            for source in _token_sources(options)
-        ]
-        return requirements_for(
-            [name for name in names if not is_secret_reference(name)],
-            [source for source in sources if not is_secret_reference(source)],
-        )
+        return requirements_of(self.config.raw())
 
     @property
     def patience(self) -> float:
@@ -172,24 +152,20 @@ class SMTPEmailAlerter(BaseAlerter):
         started = time.monotonic() if started is None else started
         strict = _setting("on_delivery_failure", params, self.config) == "raise"
         try:
-            parameters = _as_parameters(params)
+            parameters = as_parameters(params)
             limit = Deadline(started + _seconds(_setting("deadline", params, self.config)))
             scopes = _ask_zenml(lambda: self._scopes(context, message, parameters), limit)
             strict = layer(scopes).get("on_delivery_failure") == "raise"
-            receipt, shown, settings, kept = self._deliver(
+            posted = self._deliver(
                 context, message, parameters, scopes, started, explained=explained
             )
-            record(
-                context,
-                as_metadata(receipt, shown, settings.bcc),
+            on_run = posted.kept
+            if event:
                 # Whoever watches the run tells the event if the hook could not.
-                on_run=kept
-                if not event
-                else {evidence_of(event): {"by": "hook"}}
-                if receipt.outcome in _TAKEN_OVER
-                else {},
-            )
-            return _report(receipt, shown, settings)
+                taken_over = posted.receipt.outcome in _TAKEN_OVER
+                on_run = {evidence_of(event): {"by": "hook"}} if taken_over else {}
+            record(context, posted.metadata(), on_run=on_run)
+            return posted.report()
         except PASS_THROUGH:
             raise
         except DeliveryError as error:
@@ -214,26 +190,16 @@ class SMTPEmailAlerter(BaseAlerter):
 
     def deliver(
         self, alert: Alert, context: RunContext, params: Mapping[str, Any] | None = None
-    ) -> tuple[Receipt, dict[str, Any]]:
+    ) -> Posted:
         """Send an alert about a run that is seen from outside.
-
-        Returns:
-            The receipt, and it as metadata, which the caller records.
 
         Raises:
             ConfigurationError: The configuration is wrong; nothing was sent.
         """
         started = time.monotonic()
-        parameters = _as_parameters(params)
-        receipt, shown, settings, _ = self._deliver(
-            context,
-            alert,
-            parameters,
-            self._scopes(context, alert, parameters),
-            started,
-            explained=not params,
-        )
-        return receipt, as_metadata(receipt, shown, settings.bcc)
+        parameters = as_parameters(params)
+        scopes = self._scopes(context, alert, parameters)
+        return self._deliver(context, alert, parameters, scopes, started, explained=not params)
 
     def work_queue(self) -> int:
         """Send the mails that wait in the alerter's ledger; return how many.
@@ -273,9 +239,10 @@ class SMTPEmailAlerter(BaseAlerter):
         self, context: RunContext, message: object, params: SMTPEmailAlerterParameters | None
     ) -> list[Mapping[str, Any]]:
         return [
+            {"ledger": self._ledger},
             self.config.raw(),
             context.settings(self.name, self.flavor),
-            _settings_of(message),
+            settings_of(message),
             params.settings() if params is not None else {},
         ]
 
@@ -292,13 +259,8 @@ class SMTPEmailAlerter(BaseAlerter):
         started: float,
         *,
         explained: bool = False,
-    ) -> tuple[Receipt, str, Resolved, dict[str, Any]]:
-        """Send a mail by the deadline.
-
-        Returns:
-            The receipt, the subject as the log may show it, the settings, and the metadata
-            that keeps a mail which could not be delivered and which no ledger keeps.
-        """
+    ) -> Posted:
+        """Send a mail by the deadline."""
 
         def prepare() -> tuple[Resolved, Alert, Any]:
             settings = self._resolve(scopes)
@@ -319,27 +281,12 @@ class SMTPEmailAlerter(BaseAlerter):
         limit = Deadline(started + _seconds(layer(scopes).get("deadline")))
         settings, alert, session = _ask_zenml(prepare, limit)
         deadline = Deadline(started + settings.deadline)
-        subject = (parameters.subject if parameters is not None else None) or ""
-        receipt, shown, text = self._send(alert, subject, settings, session, deadline)
-        if not receipt.delivered:
-            stored_secrets.forget()  # one may have changed
-        kept = keep(shown, text, alert, settings) if text else {}
-        return receipt, shown, settings, kept
-
-    def _send(
-        self, alert: Alert, subject: str, settings: Resolved, session: Any, deadline: Deadline
-    ) -> tuple[Receipt, str, str]:
-        """Send the alert.
-
-        Returns:
-            The receipt, the subject as the log may show it, and the alert's text if it could
-            not be delivered and no ledger keeps it.
-        """
         if not settings.recipients:
             raise AddressError(
                 "The mail has no recipient.",
                 remedy="Set recipient_email for the alerter, the step or this post.",
             )
+        subject = (parameters.subject if parameters is not None else None) or ""
         with mailers.lease(settings, session, alerter=self.name) as mailer:
             if alert.steps:
                 # A summary ends the run, so alerts held back earlier go first, in a digest.
@@ -360,14 +307,14 @@ class SMTPEmailAlerter(BaseAlerter):
                 time_zone=settings.time_zone,
             )
             first_line = alert.body.strip().partition("\n")[0]
-            line = subject or alert.subject or alert.title or first_line
-            hidden = mailer.hide(line[:_MAX_SUBJECT], shapes=settings.redact)
-            text = (
-                mailer.hide(as_text(alert), shapes=True)
-                if receipt.outcome == "deferred"
-                else ""
-            )
-        return receipt, clean_line(hidden, limit=200), text
+            line = (subject or alert.subject or alert.title or first_line)[:_MAX_SUBJECT]
+            shown = clean_line(mailer.hide(line, shapes=settings.redact), limit=200)
+            kept = {}
+            if receipt.outcome == "deferred":  # no ledger keeps it
+                kept = keep(shown, mailer.hide(as_text(alert), shapes=True), alert, settings)
+        if not receipt.delivered:
+            stored_secrets.forget()  # one may have changed
+        return Posted(receipt, shown, settings, kept)
 
     def _session(self, settings: Resolved) -> Any:
         """Return the service connector's boto3 session, for the transport ses."""
@@ -417,84 +364,3 @@ def _seconds(deadline: Any) -> float:
     except (TypeError, ValueError):
         return _DEFAULT_DEADLINE
     return seconds if 0 < seconds < threading.TIMEOUT_MAX else _DEFAULT_DEADLINE
-
-
-def _settings_of(message: object) -> Mapping[str, Any]:
-    if message is None or isinstance(message, str | Alert):
-        return {}
-    from .alerts.message import AlerterMessage
-
-    return message.settings if isinstance(message, AlerterMessage) else {}
-
-
-def _token_sources(options: Any) -> list[str]:
-    """Return the token sources in a transport's options, or in options by transport."""
-    try:
-        outer = as_mapping(options or {})
-    except ValueError:  # a secret reference
-        return []
-    sources = [
-        level.get("oauth")
-        for level in (outer, *(item for item in outer.values() if isinstance(item, Mapping)))
-    ]
-    return [source for source in sources if isinstance(source, str) and source]
-
-
-def _as_parameters(
-    params: BaseAlerterStepParameters | Mapping[str, Any] | None,
-) -> SMTPEmailAlerterParameters | None:
-    """Return the parameters of a post, without what only other flavors know.
-
-    Raises:
-        ConfigurationError: A parameter is invalid.
-    """
-    if params is None:
-        return None
-    from .alerts.message import SMTPEmailAlerterParameters
-
-    if isinstance(params, SMTPEmailAlerterParameters):
-        return params
-    if not isinstance(params, Mapping):
-        known = set(SMTPEmailAlerterParameters.model_fields)
-        params = {name: value for name, value in params.model_dump().items() if name in known}
-    try:
-        return SMTPEmailAlerterParameters(**params)
-    except ValidationError as error:
-        raise ConfigurationError(
-            describe_validation(
-                error, known=SMTPEmailAlerterParameters.model_fields, noun="parameter"
-            )
-        ) from None
-
-
-def _report(receipt: Receipt, subject: str, settings: Resolved) -> bool:
-    """Return whether the mail was delivered; if not, log what was lost, and why.
-
-    Raises:
-        DeliveryError: It was not delivered and ``on_delivery_failure`` is "raise".
-    """
-    if receipt.ok:
-        for note in receipt.notes:
-            _logger.info("E-mail %r: %s", subject, note)
-        return True
-    if settings.on_delivery_failure == "raise":
-        receipt.raise_for_outcome()
-    valid, invalid = split_valid(settings.recipients)
-    missing = [item for item in valid if parse_mailbox(item).address not in receipt.accepted]
-    missing += invalid
-    _logger.error(
-        "%s: %r to %s. %s.%s",
-        _VERDICTS.get(receipt.outcome, "E-mail lost"),
-        subject,
-        ", ".join(missing or settings.recipients),
-        clean_line(receipt.describe()),
-        f" {receipt.remedy}" if receipt.remedy else "",
-    )
-    return False
-
-
-_VERDICTS = {
-    "partial": "E-mail lost for some recipients",
-    "unknown": "E-mail possibly lost",
-    "spooled": "E-mail not delivered yet, kept in the ledger",
-}

@@ -126,14 +126,14 @@ def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> Non
     """
     started = time.monotonic()
     try:
-        alerter = call_with_timeout(_find_alerter, _PATIENCE)
-        if alerter is None:
+        alerters = call_with_timeout(_find_alerters, _PATIENCE)
+        if not alerters:
             _logger.warning(
                 "No e-mail was sent because the active stack has no alerter. Add one: "
                 "zenml stack update -al <ALERTER>"
             )
             return
-        patience = alerter.patience if is_email_alerter(alerter) else _PATIENCE
+        patience = max(getattr(alerter, "patience", _PATIENCE) for alerter in alerters)
 
         def prepare() -> tuple[RunContext, Alert | None]:
             context = current_context().refreshed()
@@ -142,11 +142,13 @@ def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> Non
         context, alert = call_with_timeout(prepare, started + patience - time.monotonic())
         if alert is None:
             return
-        if is_email_alerter(alerter):
-            told = event if context.step is None or event == "failed" else ""
-            alerter.post_about(context, alert, event=told, explained=True, started=started)
-        else:
-            alerter.post(_as_text(alert, context))
+        told = event if context.step is None or event == "failed" else ""
+        for alerter in alerters:
+            if is_email_alerter(alerter):
+                alerter.post_about(context, alert, event=told, explained=True, started=started)
+            else:
+                alerter.post(_as_text(alert, context))
+            started = time.monotonic()
     except CallTimedOut:
         _logger.error("A hook could not send its e-mail: ZenML did not answer in time.")
     except PASS_THROUGH as stop:
@@ -156,20 +158,18 @@ def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> Non
         _logger.debug("The hook failed:", exc_info=True)
 
 
-def _find_alerter() -> BaseAlerter | None:
-    """Return the stack's e-mail alerter, or else its alerter of another flavor."""
+def _find_alerters() -> list[BaseAlerter]:
+    """Return the stack's e-mail alerters, or else its alerter of another flavor."""
     from zenml.client import Client
-    from zenml.enums import StackComponentType
 
     stack = Client().active_stack
     # Before ZenML 0.94.3 a stack had at most one alerter.
     components: list[Any] = list(
         getattr(stack, "all_components", None) or stack.components.values()
     )
-    for component in components:
-        if component.type == StackComponentType.ALERTER and is_email_alerter(component):
-            return component
-    return stack.alerter
+    return [item for item in components if is_email_alerter(item)] or list(
+        filter(None, [stack.alerter])
+    )
 
 
 def _failure(exception: BaseException, context: RunContext) -> Alert:

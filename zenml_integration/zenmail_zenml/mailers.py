@@ -27,7 +27,7 @@ from zenmail.runtime.forks import reset_after_fork
 from .alerts.run_context import PASS_THROUGH
 from .settings import Resolved
 
-__all__ = ["MailerCache", "ledger_location", "mailers", "make_mailer"]
+__all__ = ["MailerCache", "default_ledger", "ledger_location", "mailers", "make_mailer"]
 
 _CAPACITY = 8
 _DELIVERY = {
@@ -45,14 +45,18 @@ _DELIVERY = {
 
 def ledger_location(settings: Resolved) -> str:
     """Return where the ledger of these settings is, or ``off``."""
-    if settings.ledger is not None and settings.ledger.get_secret_value():
-        return settings.ledger.get_secret_value()
+    given = settings.ledger.get_secret_value() if settings.ledger is not None else ""
+    return given or default_ledger()
+
+
+def default_ledger() -> str:
+    """Return the ledger beside ZenML's configuration, or ``off`` without a local store."""
     from zenml.client import Client
     from zenml.config.global_config import GlobalConfiguration
-    from zenml.zen_stores.sql_zen_store import SqlZenStore
+    from zenml.enums import StoreType
 
     # In a pod the store is a server, and a file would go with the pod.
-    if not isinstance(Client().zen_store, SqlZenStore):
+    if Client().zen_store.type != StoreType.SQL:
         return "off"
     return os.path.join(GlobalConfiguration().config_directory, "zenmail.db")
 

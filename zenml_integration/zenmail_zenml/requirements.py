@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
+from typing import Any
 
+from zenml.utils.secret_utils import is_secret_reference
+
+from zenmail.address import split_addresses
 from zenmail.errors import ConfigurationError
 from zenmail.plugins import TOKEN_SOURCES, PluginHost
 
-__all__ = ["requirements_for"]
+from .settings import as_mapping
+
+__all__ = ["requirements_for", "requirements_of"]
 
 _EXTRAS = {"ses": "ses", "graph": "oauth"}
+
+
+def requirements_of(raw: Mapping[str, Any]) -> set[str]:
+    """Return what the alerter's configuration needs; see `requirements_for`.
+
+    Args:
+        raw: The configuration by name, references unresolved.
+    """
+    names = [raw.get("transport", "smtp"), *split_addresses(raw.get("fallback_transport"))]
+    sources = [
+        source
+        for options in (raw.get("transport_options"), raw.get("fallback_options"))
+        for source in _token_sources(options)
+    ]
+    return requirements_for(
+        [name for name in names if not is_secret_reference(name)],
+        [source for source in sources if not is_secret_reference(source)],
+    )
+
+
+def _token_sources(options: Any) -> list[str]:
+    """Return the token sources in a transport's options, or in options by transport."""
+    try:
+        outer = as_mapping(options or {})
+    except ValueError:  # a secret reference
+        return []
+    sources = [
+        level.get("oauth")
+        for level in (outer, *(item for item in outer.values() if isinstance(item, Mapping)))
+    ]
+    return [source for source in sources if isinstance(source, str) and source]
 
 
 def requirements_for(transports: Iterable[str], token_sources: Iterable[str] = ()) -> set[str]:

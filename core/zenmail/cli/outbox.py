@@ -21,7 +21,7 @@ from .stored import StoredAlerter, from_options, read_alerter
 
 if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
-    from ..ledger.outbox import OutboxItem
+    from ..ledger.listing import OutboxItem
 
 __all__ = ["outbox"]
 

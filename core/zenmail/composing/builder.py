@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from itertools import islice
 from typing import Any, Final
 
 from ..alert import Alert
 from ..attachment import Attachment
 from ..clean import clean_line, clean_text
-from ..patterns import pattern
-from ..redaction.names import Secrecy, is_secret
 from ..redaction.redact import Redactor
 from .content import Content
-from .headline import NAME, shortened
+from .first_screen import (
+    first_screen,
+    is_named,
+    moment_text,
+    origin_of,
+    preheader_of,
+    title_from,
+)
 from .language import language_of
 from .limits import Limits
 from .links import true_host
-from .markdown import Rendered, from_markdown, from_plain
+from .markdown import from_markdown
 from .pictures import Picture, load_pictures
+from .plain_html import Rendered, from_plain
+from .safe_tables import SafeTables
 from .safe_texts import SafeTexts
 from .shield import Shield
-from .tables import Metric, Step, Table, fit, metrics_table, steps_table, to_table
+from .summaries import Metric, Step, metrics_table, steps_table
+from .tables import Table
 from .traceback_view import TracebackView, view_traceback
 from .values import flattened, format_value, plain_mapping
 
@@ -39,20 +44,10 @@ _LABELS: Final = {
 }
 _LONGEST_URL: Final = 2000
 _LONGEST_HEADER: Final = 900
-_SCREEN: Final = 1500
-_SCREEN_LINES: Final = 40
-_PREHEADER: Final = 140
-_LINE_END: Final = pattern(r"\n")
-_PARAGRAPH: Final = pattern(r"\n[ \t]*\n")
 _NOTHING: Final = Rendered("", "")
 _FIRST_FACTS: Final = 8
 _MOST_PICTURES: Final = 100
-_NAMES: Final = ("name", "key", "variable", "parameter")
-_MOST_COLUMNS: Final = 200
-_MOST_ROWS: Final = 1000
-_LARGEST_CSV: Final = 40_000
 _SCALARS: Final = (str, int, float, bool, type(None))
-_MARKS: Final = pattern(r"^[ #>*`_-]+|[*`_ ]+$")
 
 _Section = tuple[str, Sequence[tuple[str, str]]]
 
@@ -150,22 +145,22 @@ class ContentBuilder:
         url_label, command = _honest(next(texts), url), next(texts)
         next_steps = list(islice(texts, len(sentences)))
         facts = list(zip(texts, texts, strict=True))
-        origin, facts = _origin(facts)
+        origin, facts = origin_of(facts)
         if len(facts) > _FIRST_FACTS:
             sections.insert(0, ("More facts", facts[_FIRST_FACTS:]))
             del facts[_FIRST_FACTS:]
         if left := len(alert.next_steps) - len(sentences):
             self.note(f"{left:,} more next steps are not shown.")
         if not title:
-            title, body = _title_from(subject, body, label)
+            title, body = title_from(subject, body, label)
         facts = [
             fact
             for fact in facts
-            if fact[0] != "Step" or not _names(f"{title}\n{body}", fact[1])
+            if fact[0] != "Step" or not is_named(f"{title}\n{body}", fact[1])
         ]
         plain = alert.body_format == "plain"
         render = from_plain if plain else from_markdown
-        first, rest = _screen(body, plain=plain)
+        first, rest = first_screen(body, plain=plain)
         rendered = render(first) if first else _NOTHING
         more = render(rest) if rest else _NOTHING
         traceback = self._traceback(error) if alert.traceback else None
@@ -178,7 +173,7 @@ class ContentBuilder:
         return Content(
             subject=subject or title,
             title=title,
-            preheader=_preheader(subject or title, error, rendered.text, facts) or origin,
+            preheader=preheader_of(subject or title, error, rendered.text, facts) or origin,
             origin=origin,
             history=history,
             severity=alert.severity,
@@ -208,7 +203,7 @@ class ContentBuilder:
             notes=self._notes,
             redactions=self._redactor.count,
             redacted=self._redactor.summary(),
-            occurred_at=_moment(alert.occurred_at, self._time_zone),
+            occurred_at=moment_text(alert.occurred_at, self._time_zone),
         )
 
     def note(self, sentence: str) -> None:
@@ -315,76 +310,12 @@ class ContentBuilder:
 
     def _tables(self) -> Sequence[Table]:
         self._redactor.place = "tables"
-        limits, tables = self._limits, self._alert.tables
-        safe: list[Table] = []
-        for title, source in islice(tables.items(), limits.tables):
-            try:
-                whole = self._table(title, source, limits.rows)
-                shown = fit(whole, limits.columns)
-                if len(shown.columns) < len(whole.columns):
-                    self._attach_csv(title, source, len(safe))
-            except self._pass_through:
-                raise
-            except Exception as error:
-                self.note(f'The table "{title}" cannot be shown: {type(error).__name__}.')
-                continue
-            safe.append(shown)
-        if len(tables) > limits.tables:
-            self.note(f"{len(tables) - limits.tables:,} more tables are not shown.")
-        return safe
-
-    def _attach_csv(self, title: str, source: object, number: int) -> None:
-        """Attach a table that is too wide for the mail."""
-        table = self._table(title, source, _MOST_ROWS, exact=True)
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\r\n")
-        writer.writerow(table.columns)
-        kept = 0
-        for row in table.rows:
-            if stream.tell() > _LARGEST_CSV * self._limits.rows / Limits().rows:
-                break
-            writer.writerow(row)
-            kept += 1
-        name = f"table{number + 1}.csv"
-        content = stream.getvalue().encode("utf-8")
-        self.spilled_files.append(
-            Attachment(filename=name, content=content, content_type="text/csv")
-        )
-        cut = kept < len(table.rows) or table.note
-        extent = f"The first {kept:,} rows" if cut else "All rows and columns"
-        self.note(f'{extent} of "{table.title}" are attached as {name}.')
-
-    def _table(self, title: str, source: object, rows: int, *, exact: bool = False) -> Table:
-        table = to_table(
-            title,
-            source,
-            rows=rows,
-            columns=_MOST_COLUMNS,
-            exact=exact,
-            pass_through=self._pass_through,
-        )
-        secrecies: list[Secrecy] = [self._shield.secrecy_of(name) for name in table.columns]
-        headings = [name.lower() for name in table.columns]
-        named = next((at for at in range(len(headings)) if headings[at] in _NAMES), 0)
-        pairs = len(headings) == 2 or "value" in headings
-
-        def unnamed(row: list[str], at: int) -> str:
-            secrecy: Secrecy = secrecies[at] if at < len(secrecies) else ""
-            told = (
-                pairs and at < len(headings) and (len(headings) == 2 or headings[at] == "value")
-            )
-            if told and not secrecy and at != named < len(row):
-                secrecy = self._shield.secrecy_of(row[named])
-            if is_secret(secrecy, row[at]) and row[at]:
-                return self._redactor.masked()
-            return row[at]
-
-        masked = [[unnamed(row, at) for at in range(len(row))] for row in table.rows]
-        longest = max(map(len, (table.columns, *masked)))
-        (table.title,), table.columns, *table.rows = self._safe.rows(
-            ([table.title], table.columns, *masked), *[self._limits.cell] * max(1, longest)
-        )
-        return table
+        tables = SafeTables(self._redactor, self._limits, self._pass_through)
+        shown = tables.shown(self._alert.tables)
+        self.spilled_files += tables.files
+        for sentence in tables.notes:
+            self.note(sentence)
+        return shown
 
     def _steps(self, error: str) -> tuple[Sequence[Step], str]:
         self._redactor.place = "steps"
@@ -495,85 +426,3 @@ def _as_url(text: str) -> str:
 
 def _only(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name]} if name in values else {}
-
-
-def _title_from(subject: str, body: str, label: str) -> tuple[str, str]:
-    """Return a title for an alert that has none, and the rest of the body."""
-    if subject:
-        return subject, body
-    first, _, rest = body.lstrip().partition("\n")
-    title = clean_line(_MARKS.sub("", first), limit=120)
-    if not title:
-        return label, body
-    whole = len(first) <= 120 and not first.startswith(("|", "```", "    "))
-    return title, rest.lstrip("\n") if whole else body
-
-
-def _origin(facts: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]]]:
-    """Return the pipeline and the run in a line, and the other facts."""
-    found: dict[str, str] = {}
-    values: dict[str, str] = {}
-    others = []
-    for label, value in facts:
-        key = label.lower()
-        if key in ("pipeline", "run") and key not in found and value:
-            found[key] = f"{label} {value}"
-            values[key] = value
-        else:
-            others.append((label, value))
-    # ZenML names a run after its pipeline.
-    if "run" in values and values["run"].startswith(values.get("pipeline", " ")):
-        del found["pipeline"]
-    return " · ".join(found.values()), others
-
-
-def _names(title: str, step: str) -> bool:
-    return step in title or shortened(step, NAME) in title
-
-
-def _preheader(subject: str, error: str, body: str, facts: Sequence[tuple[str, str]]) -> str:
-    """Return what the subject does not say: the message, after how long, which attempt."""
-    first = error.partition("\n")[0]
-    kind, _, message = first.partition(": ")
-    words = [message if message and kind in subject else first] if first else []
-    if body:
-        words.append(_MARKS.sub("", body[:_PREHEADER].strip()))
-    values = dict(facts)
-    if took := values.get("Duration"):
-        words.append(f"{'after' if error else 'in'} {took}")
-    if attempt := values.get("Attempt"):
-        words.append(f"attempt {attempt}")
-    # The words are clean already; a mail whose characters are all ASCII is made faster.
-    new = ", ".join(word.rstrip(".") for word in words if word and word not in subject)
-    return " ".join(new.split())[:_PREHEADER].rstrip()
-
-
-def _screen(body: str, *, plain: bool) -> tuple[str, str]:
-    """Split a body behind what fills a screen and a half of a phone."""
-    if len(body) <= _SCREEN and body.count("\n") <= _SCREEN_LINES:
-        return body, ""
-    for match in (_LINE_END if plain else _PARAGRAPH).finditer(body):
-        first = body[: match.start()]
-        if len(first) < _SCREEN and first.count("\n") < _SCREEN_LINES:
-            continue
-        # Neither code nor a list is torn.
-        torn = first.count("```") % 2 or body[match.end() : match.end() + 1].isspace()
-        if plain or not torn:
-            return first, body[match.end() :].strip("\n")
-    return body, ""
-
-
-def _moment(moment: datetime, time_zone: str) -> str:
-    zone = "UTC" if moment.tzinfo is timezone.utc else moment.strftime("%Z")
-    if not time_zone:
-        return f"{_minute(moment)} {zone}".rstrip()
-    from zoneinfo import ZoneInfo
-
-    local = moment.astimezone(ZoneInfo(time_zone))
-    utc = moment.astimezone(timezone.utc)
-    day = "" if local.date() == utc.date() else f"{utc:%Y-%m-%d} "
-    return f"{_minute(local)} {local:%Z} ({day}{utc:%H:%M} UTC)"
-
-
-def _minute(moment: datetime) -> str:
-    return moment.replace(tzinfo=None).isoformat(" ", "minutes")

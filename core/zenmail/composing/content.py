@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .pictures import Picture
-    from .tables import Metric, Step, Table
+    from .summaries import Metric, Step
+    from .tables import Table
     from .traceback_view import TracebackView
 
 __all__ = ["Content"]

@@ -12,13 +12,13 @@ from markupsafe import Markup
 
 from ..patterns import pattern
 from .links import href, is_web_address
-from .markdown import as_html
+from .plain_html import as_html
 from .plaintext import WIDTH, aligned, continued, wrap
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from .tables import Metric
+    from .summaries import Metric
 
 __all__ = ["Variables", "jinja_settings", "prepared"]
 

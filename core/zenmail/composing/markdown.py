@@ -8,14 +8,14 @@ stays as it is: names such as ``my_feature_store`` and ``__init__``, ``<module>`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from html import escape as _escape
-from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..patterns import pattern
 from .links import href, is_web_address, true_host
+from .plain_html import CODE, PRE, P, Rendered, anchor, as_html, spaced
 from .plaintext import aligned, wrap
 
 if TYPE_CHECKING:
@@ -23,19 +23,7 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-__all__ = ["Rendered", "as_html", "from_markdown", "from_plain"]
-
-
-class Rendered(NamedTuple):
-    """A text for both parts of a mail.
-
-    Attributes:
-        html: Escaped, ready to stand in a ``div``.
-        text: Plain, wrapped.
-    """
-
-    html: str
-    text: str
+__all__ = ["from_markdown"]
 
 
 # A text without any of these needs no parser.
@@ -43,57 +31,10 @@ _MARKED = pattern(
     r"[*`\\\[|]|<[a-zA-Z]|^ {0,3}(?:#|>|[-+] |[-+]$|\d{1,9}[.)][ \n]|~~~|---)|^(?: {4}|\t)",
     re.MULTILINE,
 )
-_WEB = pattern(r"https?://[^\s<>\"'`\x00-\x20]+", re.IGNORECASE)
 _PARAGRAPH_END = pattern(r"\n[ \t]*\n\s*")
-_SPACES = pattern(r"(?m)^ +|  +|\t")
 _WINDOWS_PATH = pattern(r"(?<![A-Za-z])[A-Za-z]:\\|\\\\[\w.$-]+\\|\w\\\w")
 
-_P = '<p style="margin:0 0 12px">\n'
-_CODE = (
-    "font-family:Consolas,Menlo,'Liberation Mono',monospace;font-size:13px;"
-    "background-color:#f1f3f5;color:#16191d"
-)
-_PRE = (
-    f'<pre class="k" dir="ltr" style="margin:0 0 12px;padding:12px;border-radius:6px;{_CODE};'
-    'line-height:1.5;white-space:pre-wrap;overflow-wrap:anywhere;text-align:left">'
-)
-_PRE_ALIGNED = _PRE.replace('class="k"', 'class="k y" tabindex="0"')
-_COLUMNS = pattern(r"\S {2,}\S")
 _CELL = "padding:6px 10px;border:1px solid #d5dae1;vertical-align:top"
-
-
-def from_plain(source: str) -> Rendered:
-    """Return a text verbatim, with its line ends and its indentation."""
-    source = source.strip("\n")
-    if not source:
-        return Rendered("", "")
-    if "  " not in source:
-        return Rendered(f"{_P}{as_html(source)}</p>\n", source.rstrip())
-    html = [
-        f"{_PRE_ALIGNED}{_escape(part, quote=False)}</pre>\n"
-        if is_aligned
-        else f"{_P}{as_html(part)}</p>\n"
-        for is_aligned, part in _aligned_parts(source)
-    ]
-    return Rendered("".join(html), source.rstrip())
-
-
-def _aligned_parts(source: str) -> Iterator[tuple[bool, str]]:
-    """Yield runs of lines, and whether spaces align them, as in a frame printed as text."""
-    lines = source.split("\n")
-    columns = [bool(_COLUMNS.search(line)) for line in lines]
-    for at in range(len(lines)):
-        # A title above, or a single column beside an index, belongs to the table.
-        if not columns[at] and lines[at].startswith("  ") and any(columns[at + 1 : at + 2]):
-            columns[at] = True
-    for at, found in enumerate(columns):
-        # One line alone is aligned with nothing.
-        if found and not any(columns[max(0, at - 1) : at] + columns[at + 1 : at + 2]):
-            columns[at] = False
-    for is_aligned, group in groupby(range(len(lines)), key=columns.__getitem__):
-        text = "\n".join(lines[index] for index in group)
-        if text.strip():
-            yield is_aligned, text if is_aligned else text.strip("\n")
 
 
 def from_markdown(source: str) -> Rendered:
@@ -101,9 +42,9 @@ def from_markdown(source: str) -> Rendered:
     source = source.strip("\n").rstrip()
     if not _MARKED.search(source):
         if "\n" not in source:
-            return Rendered(f"{_P}{as_html(source)}</p>\n" if source else "", wrap(source))
+            return Rendered(f"{P}{as_html(source)}</p>\n" if source else "", wrap(source))
         parts = _PARAGRAPH_END.split(source)
-        html = "".join(f"{_P}{as_html(part)}</p>\n" for part in parts)
+        html = "".join(f"{P}{as_html(part)}</p>\n" for part in parts)
         return Rendered(html, "\n\n".join(map(wrap, parts)))
     parser = _parser()
     if "\\" in source and _WINDOWS_PATH.search(source):
@@ -111,54 +52,6 @@ def from_markdown(source: str) -> Rendered:
     writer = _Writer()
     writer.blocks(parser.parse(source))
     return Rendered("".join(writer.html), "\n".join(writer.lines).strip("\n"))
-
-
-def as_html(text: str) -> str:
-    """Return escaped text whose line ends, indentation and addresses stay visible."""
-    if "://" in text and (matches := list(_WEB.finditer(text))):
-        pieces: list[str] = []
-        done = 0
-        for match in matches:
-            url = _without_punctuation(match[0])
-            if not is_web_address(url):
-                continue
-            pieces += (_spaced(text[done : match.start()]), _anchor(url, _escape(url)))
-            if host := true_host(url, url):
-                pieces.append(f" (leads to {_escape(host)})")
-            done = match.start() + len(url)
-        pieces.append(_spaced(text[done:]))
-        return "".join(pieces)
-    return _spaced(text)
-
-
-def _spaced(text: str) -> str:
-    text = _escape(text, quote=False)
-    if "  " in text or "\t" in text or "\n " in text or text.startswith(" "):
-        text = _SPACES.sub(_hard_spaces, text)
-    return text.replace("\n", "<br>\n") if "\n" in text else text
-
-
-def _hard_spaces(match: re.Match[str]) -> str:
-    if match[0] == "\t":
-        return "&nbsp;&nbsp;&nbsp; "
-    return "&nbsp;" * (len(match[0]) - 1) + (" " if match.start() else "&nbsp;")
-
-
-def _without_punctuation(url: str) -> str:
-    """Return an address without the punctuation of the sentence around it."""
-    while url:
-        last = url[-1]
-        if last in ".,;:!?*_~'|" or (
-            last in ")]}" and url.count(last) > url.count("([{"[")]}".index(last)])
-        ):
-            url = url[:-1]
-        else:
-            break
-    return url
-
-
-def _anchor(url: str, label: str) -> str:
-    return f'<a class="l" href="{_escape(href(url))}" style="color:#0b4a8f">{label}</a>'
 
 
 # --- the parser
@@ -242,9 +135,9 @@ _TAGS = {
     "softbreak": "<br>\n",
 }
 _OPEN = {
-    "bullet_list_open": '<ul style="margin:0 0 12px;padding:0 0 0 22px">\n',
-    "blockquote_open": '<blockquote class="m" style="margin:0 0 12px;padding:0 0 0 12px;'
-    'border-left:3px solid #c3cad3;color:#3d4550">\n',
+    "bullet_list_open": '<ul style="margin:0 0 12px;padding-inline-start:22px">\n',
+    "blockquote_open": '<blockquote class="m" style="margin:0 0 12px;padding-inline-start:12px;'
+    'border-inline-start:3px solid #c3cad3;color:#3d4550">\n',
     "list_item_open": '<li style="margin:0 0 4px">',
     "table_open": '<div tabindex="0" style="margin:0 0 12px;overflow-x:auto">\n'
     '<table class="d" style="border-collapse:collapse">\n',
@@ -289,16 +182,14 @@ class _Writer:
             elif kind == "paragraph_open":
                 hidden = token.hidden
                 if not hidden:
-                    self.html.append(_P)
+                    self.html.append(P)
             elif kind == "paragraph_close":
                 if not hidden:
                     self.html.append("</p>\n")
                     self._gap()
                 hidden = False
             elif kind in ("fence", "code_block"):
-                self.html.append(
-                    f"{_PRE}{_escape(token.content.rstrip(), quote=False)}</pre>\n"
-                )
+                self.html.append(f"{PRE}{_escape(token.content.rstrip(), quote=False)}</pre>\n")
                 for line in token.content.rstrip().split("\n"):
                     self._line("    " + line)
                 self._gap()
@@ -322,7 +213,7 @@ class _Writer:
             start = int(token.attrGet("start") or 1) if token.attrGet("start") != 0 else 0
             self.html.append(
                 f"<ol{f' start={chr(34)}{start}{chr(34)}' if start != 1 else ''} "
-                'style="margin:0 0 12px;padding:0 0 0 26px">\n'
+                'style="margin:0 0 12px;padding-inline-start:26px">\n'
             )
             self._numbers.append(start)
         elif kind in ("th_open", "td_open"):
@@ -367,11 +258,11 @@ class _Writer:
         for token in tokens:
             kind = token.type
             if kind == "text":
-                html.append(as_html(token.content) if not links else _spaced(token.content))
+                html.append(as_html(token.content) if not links else spaced(token.content))
                 text.append(token.content)
             elif kind == "code_inline":
                 code = _escape(token.content, quote=False)
-                html.append(f'<code class="k" dir="ltr" style="{_CODE}">{code}</code>')
+                html.append(f'<code class="k" dir="ltr" style="{CODE}">{code}</code>')
                 text.append(token.content)
             elif kind == "link_open":
                 url = str(token.attrGet("href") or "")
@@ -390,7 +281,7 @@ class _Writer:
             elif kind == "image":
                 # No picture is fetched from the network: its address becomes a link.
                 url, label = str(token.attrGet("src") or ""), token.content or "image"
-                html.append(_escape(label) if links else _anchor(url, _escape(label)))
+                html.append(_escape(label) if links else anchor(url, _escape(label)))
                 text.append(f"{label} ({url})")
             elif kind in ("softbreak", "hardbreak"):
                 html.append("<br>\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from pydantic import ConfigDict, ValidationError, model_validator
@@ -12,7 +13,7 @@ from ..email import Email, Envelope
 from ..errors import ConfigurationError
 from ..model import LateModel
 
-__all__ = ["Unreadable", "dump_email", "load_email", "load_envelope"]
+__all__ = ["Unreadable", "dump_email", "load_email", "load_envelope", "load_recipients"]
 
 
 class Unreadable(Exception):
@@ -68,3 +69,12 @@ def load_envelope(sender: str, recipients: Sequence[str]) -> Envelope:
     except ConfigurationError:
         raise Unreadable("an address is invalid") from None
     return Envelope(boxes[0].address, tuple(box.address for box in boxes[1:]))
+
+
+def load_recipients(recipients: str) -> tuple[str, ...]:
+    """Return the addresses in a JSON list; an entry that is not a list has none."""
+    try:
+        names = json.loads(recipients)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(dict.fromkeys(map(str, names))) if isinstance(names, list) else ()

@@ -1,4 +1,4 @@
-"""The database under the ledger: SQLite or PostgreSQL, with the same SQL.
+"""A database under the ledger: the same SQL on each.
 
 Statements name their parameters ``:name``. ``{now}`` is the database's clock in seconds since
 1970, ``{lock}`` locks the row that a SELECT returns, ``{skip_locked}`` passes over rows that
@@ -10,27 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import random
 import re
 import secrets
-import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 from ..clean import clean_line
-from ..errors import ConfigurationError, LedgerError, MissingExtra
+from ..errors import LedgerError
 from ..patterns import pattern
 from ..runtime.forks import close_before_fork, defer_forks, reset_after_fork
 
-__all__ = ["Engine", "Survives", "Transaction", "open_engine"]
+__all__ = ["QUEUE_PATIENCE", "Dialect", "Engine", "Row", "Survives", "Transaction"]
 
 _Result = TypeVar("_Result")
 Row = Sequence[Any]
@@ -39,11 +35,10 @@ Survives = Literal["statement", "nothing", "process", "machine"]
 
 _LIST = pattern(r"IN :([a-z_]+)\[\]")
 _PARAMETER = pattern(r"(?<!:):([a-z_]+)")
-# Seconds that a restart of the database is waited for; then it is left alone for a while.
-_PATIENCE = 5.0
+# For how many seconds a database that cannot be used is left alone.
 _REST = 15.0
 # Seconds that others are waited for who use the database.
-_QUEUE_PATIENCE = 60.0
+QUEUE_PATIENCE = 60.0
 _MOST_IDLE = 4
 _OTHER_SCHEMA = pattern(
     r"no such (table|column)|has no column|(column|relation) .+ does not exist"
@@ -52,7 +47,7 @@ _VERSION = "SELECT max(version) FROM zenmail_ledger"
 _VERSIONS = "CREATE TABLE IF NOT EXISTS zenmail_ledger (version INTEGER PRIMARY KEY)"
 
 
-class _Dialect(NamedTuple):
+class Dialect(NamedTuple):
     """What the databases spell differently."""
 
     now: str
@@ -63,21 +58,8 @@ class _Dialect(NamedTuple):
     parameter: str = r":\1"
 
 
-_SQLITE = _Dialect(now="((julianday('now') - 2440587.5) * 86400.0)")
-_POSTGRES = _Dialect(
-    now="extract(epoch FROM clock_timestamp())::float8",
-    lock="FOR UPDATE",
-    skip_locked="FOR UPDATE SKIP LOCKED",
-    # Not for the session, which a pool of connections may lend to others.
-    quick=", set_config('synchronous_commit', 'off', true)",
-    # An array is looked up in the index, whatever is believed of the size of the table.
-    in_list=r"= ANY (ARRAY(SELECT json_array_elements_text(CAST(:\1 AS json))))",
-    parameter=r"%(\1)s",
-)
-
-
 @functools.lru_cache(maxsize=256)
-def _translate(sql: str, dialect: _Dialect) -> str:
+def _translate(sql: str, dialect: Dialect) -> str:
     sql = _LIST.sub(dialect.in_list, sql.format(**dialect._asdict()))
     return _PARAMETER.sub(dialect.parameter, sql)
 
@@ -90,7 +72,7 @@ class Transaction:
         dialect: The database's.
     """
 
-    def __init__(self, cursor: Any, dialect: _Dialect) -> None:
+    def __init__(self, cursor: Any, dialect: Dialect) -> None:
         self._cursor = cursor
         self._dialect = dialect
 
@@ -119,7 +101,7 @@ class Engine(ABC):
 
     name: str
     owner: str
-    _dialect: _Dialect
+    _dialect: Dialect
     _errors: tuple[type[Exception], ...]
     _schema_lock = "SELECT 1"
     _password = ""
@@ -296,188 +278,3 @@ def _migrations() -> list[list[str]]:
     )
     without_comments = (re.sub("--.*", "", item.read_text("utf-8")) for item in scripts)
     return [[part for part in text.split(";") if part.strip()] for text in without_comments]
-
-
-class SQLite(Engine):
-    """A file, or with ``:memory:`` the memory of this process.
-
-    Args:
-        path: The file; it and its folder are created for this user alone.
-    """
-
-    _dialect = _SQLITE
-
-    def __init__(self, path: str) -> None:
-        import sqlite3  # here, where forks wait
-
-        self._sqlite3 = sqlite3
-        self._errors = (sqlite3.Error, OSError)
-        self.name = path
-        self._is_file = path != ":memory:"
-        self._alone = threading.RLock()
-        super().__init__()
-
-    def reset(self) -> None:
-        super().reset()
-        # In memory there is one connection, which all threads share.
-        self._alone = threading.RLock()
-
-    def close(self) -> None:
-        if self._is_file:
-            super().close()
-
-    def _once(self, work: Callable[[Transaction], _Result], survives: Survives) -> _Result:
-        if self._is_file:
-            return super()._once(work, survives)
-        with self._alone:
-            return super()._once(work, survives)
-
-    def _discard(self, connection: Any) -> None:
-        # What failed has been rolled back; in memory the connection is the database.
-        if self._is_file:
-            super()._discard(connection)
-        else:
-            self._idle.append(connection)
-
-    def _connect(self) -> Any:
-        if self._is_file:
-            path = Path(self.name)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _create(path)
-        connection = self._sqlite3.connect(
-            self.name,
-            timeout=_QUEUE_PATIENCE / 4,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        try:
-            # Most mails fit one page.
-            connection.execute("PRAGMA page_size = 16384")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            self._migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _begin(self, survives: Survives) -> Sequence[str]:
-        # The page cache outlives a process, not the machine.
-        level = "FULL" if survives == "machine" else "NORMAL"
-        return f"PRAGMA synchronous = {level}", "BEGIN IMMEDIATE"
-
-    def _patience(self, error: Exception) -> float:
-        # The switch to WAL does not wait for a lock, as everything else in SQLite does.
-        return _QUEUE_PATIENCE / 4 if "locked" in str(error) else 0.0
-
-
-def _create(path: Path) -> None:
-    """Create an empty file for this user alone, if there is none.
-
-    The file itself is never opened here: closing it would take away the locks that SQLite
-    holds on it in this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
-    """
-    # Not through a link, which somebody else may have laid.
-    if path.is_symlink():
-        raise OSError("it is a symbolic link")
-    if not path.exists():
-        handle, draft = tempfile.mkstemp(dir=path.parent)
-        os.close(handle)
-        try:
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path, follow_symlinks=False)
-        finally:
-            os.unlink(draft)
-
-
-class PostgreSQL(Engine):
-    """A PostgreSQL database, or one that speaks its protocol.
-
-    Args:
-        url: ``postgresql://user:password@host/database``.
-    """
-
-    _dialect = _POSTGRES
-    _schema_lock = "SELECT pg_advisory_xact_lock(7136521)"
-
-    def __init__(self, url: str) -> None:
-        try:
-            import psycopg
-            import psycopg.conninfo
-        except ImportError:
-            raise MissingExtra(
-                "A ledger in PostgreSQL needs psycopg, which is not installed.",
-                remedy='Install it: pip install "zenmail[postgres]"',
-            ) from None
-        self._psycopg = psycopg
-        self._errors = (psycopg.Error, OSError)
-        self._url = url
-        try:
-            parts = urlsplit(url)
-            at = f"{parts.username}@" if parts.username else ""
-            port = f":{parts.port}" if parts.port else ""
-            psycopg.conninfo.conninfo_to_dict(url)
-        except (ValueError, psycopg.Error):
-            raise ConfigurationError(
-                "The ledger's URL is invalid.",
-                remedy="Write it like postgresql://user:password@host/database.",
-            ) from None
-        self._password = parts.password or ""
-        self.name = clean_line(f"postgresql://{at}{parts.hostname or ''}{port}{parts.path}")
-        super().__init__()
-
-    def _connect(self) -> Any:
-        connection = self._psycopg.connect(
-            self._url,
-            autocommit=True,
-            connect_timeout=5,
-            keepalives_idle=30,
-            tcp_user_timeout=int(_PATIENCE * 1000),
-            application_name="zenmail",
-            client_encoding="UTF8",
-        )
-        try:
-            # Compiling any of these statements takes longer than running it. What only
-            # speaks PostgreSQL's protocol does not know the word.
-            with contextlib.suppress(self._psycopg.Error):
-                connection.execute("SET jit = off")
-            self._migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _begin(self, survives: Survives) -> Sequence[str]:
-        return (
-            "BEGIN; SET LOCAL synchronous_commit = off" if survives == "nothing" else "BEGIN",
-        )
-
-    def _patience(self, error: Exception) -> float:
-        if not isinstance(error, self._psycopg.OperationalError):
-            return 0.0
-        full = re.search("too many|slots", str(error))
-        return _QUEUE_PATIENCE if full else _PATIENCE
-
-
-def open_engine(location: str | os.PathLike[str]) -> Engine:
-    """Return the engine for a path, a URL or ``:memory:``.
-
-    Raises:
-        ConfigurationError: The location is not one of these, or a package it needs is missing.
-    """
-    try:
-        text = os.fsdecode(location)
-        if not text.strip() or b"\0" in os.fsencode(text):
-            raise ValueError
-        if text.startswith(("postgresql://", "postgres://")):
-            return PostgreSQL(text)
-        if "://" in text:
-            raise ValueError
-        return SQLite(text if text == ":memory:" else os.path.abspath(Path(text).expanduser()))
-    except (TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, ConfigurationError):
-            raise
-        raise ConfigurationError(
-            "The ledger is neither a path nor a postgresql:// URL.",
-            remedy="Give the path of an SQLite file, or postgresql://user@host/database.",
-        ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .engine import open_engine
+from .location import open_engine
 from .outbox import Outbox
 from .storms import Storms
 from .told import Told

@@ -18,9 +18,7 @@ import logging
 import secrets
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..clean import clean_line
 from ..composing.shorten import without_missing_files
@@ -37,10 +35,13 @@ from .claim import (
     forget,
     log_unknown,
 )
-from .content import Unreadable, load_email, load_envelope
+from .content import Unreadable, load_email, load_envelope, load_recipients
 from .engine import Engine, Row, Transaction
 
-__all__ = ["Outbox", "OutboxEntry", "OutboxItem"]
+if TYPE_CHECKING:
+    from .listing import OutboxEntry, OutboxItem
+
+__all__ = ["Outbox"]
 
 _logger = logging.getLogger(__name__)
 _LONGEST_CONTENT = 256 * 1024 * 1024
@@ -48,15 +49,6 @@ _LONGEST_CONTENT = 256 * 1024 * 1024
 _MOST_AT_ONCE = 1_000_000
 _CUT_SHORT = "The process that was sending it died. It may have arrived."
 
-_LIST = """SELECT id, alerter, created, sender, subject, length(content), recipient,
-CASE WHEN state = 'waiting' AND lease > {now} THEN 'claimed' ELSE state END,
-tries, transport, reason, code, position FROM mails JOIN deliveries ON mail = id {where}
-UNION ALL SELECT id, alerter, created, sender, subject, length(content), recipients,
-'under way', 0, '', '', '', 0 FROM under_way {where} ORDER BY id, position"""
-_LIST_ALL = _LIST.replace("{where}", "")
-_LIST_ONE = _LIST.replace("{where}", "WHERE id = :mail")
-_CONTENT = """SELECT content FROM mails WHERE id = :mail
-UNION ALL SELECT content FROM under_way WHERE id = :mail"""
 _DUE = """SELECT m.id, length(m.content) FROM mails m WHERE m.alerter = :alerter AND EXISTS
 (SELECT 1 FROM deliveries d WHERE d.mail = m.id AND d.state = 'waiting' AND d.lease <= {now}
 AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}"""
@@ -93,51 +85,6 @@ WHERE m.alerter = :alerter AND m.created < {now} - :max_age)
 RETURNING mail, recipient, reason"""
 
 
-@dataclass(frozen=True)
-class OutboxItem:
-    """What the outbox knows of a mail's recipients in one state.
-
-    Attributes:
-        name: What `Outbox.show` and `Outbox.drop` take.
-        alerter: Whose mail it is.
-        created: When it came into the outbox.
-        sender: The envelope's sender.
-        subject: Its subject.
-        size: Characters of its content.
-        recipients: Those who have not got it.
-        state: ``waiting``; ``claimed`` or ``sending`` by a process; ``unknown``: it may
-            have arrived; ``failed`` for good; ``aside``: it cannot be read.
-        tries: How often it was tried out of the outbox.
-        transport: Name of the transport that had the last word.
-        reason: Why it is here.
-        code: The code of that.
-    """
-
-    name: str
-    alerter: str
-    created: datetime
-    sender: str
-    subject: str
-    size: int
-    recipients: tuple[str, ...]
-    state: OutboxState
-    tries: int
-    transport: str
-    reason: str
-    code: str
-
-
-@dataclass(frozen=True)
-class OutboxEntry(OutboxItem):
-    """A mail in the outbox, and all who have not got it.
-
-    Attributes:
-        email: The mail itself.
-    """
-
-    email: Email
-
-
 class Outbox:
     """The mails of a ledger.
 
@@ -162,7 +109,9 @@ class Outbox:
 
     def list(self) -> Sequence[OutboxItem]:
         """Return all mails of all alerters, the oldest first."""
-        return _items(self._engine.statement(_LIST_ALL))
+        from .listing import list_all
+
+        return list_all(self._engine)
 
     def show(self, name: str) -> OutboxEntry:
         """Return one mail.
@@ -170,21 +119,12 @@ class Outbox:
         Raises:
             ConfigurationError: There is none of this name, or it cannot be read.
         """
-        rows, contents = self._engine.run(
-            lambda t: (
-                t.rows(_LIST_ONE, mail=name),
-                t.rows(_CONTENT, mail=name),
-            )
-        )
-        if not rows:
+        from .listing import show
+
+        entry = show(self._engine, name)
+        if entry is None:
             raise self._missing(name)
-        try:
-            email = load_email(contents[0][0])
-        except Unreadable as error:
-            raise ConfigurationError(f"The mail {name} cannot be read: {error}") from None
-        items = _items(rows)
-        everybody = tuple(one for item in items for one in item.recipients)
-        return OutboxEntry(**vars(replace(items[0], recipients=everybody)), email=email)
+        return entry
 
     def drop(self, name: str) -> None:
         """Delete one mail.
@@ -444,7 +384,7 @@ class Outbox:
 
 def _deliveries(mail: str, policy: str, recipients: str) -> list[dict[str, Any]]:
     """Return the rows for a mail whose first sender died."""
-    everybody = _names(recipients)
+    everybody = load_recipients(recipients)
     if not everybody:
         fate = Fate("aside", reason="its recipients are corrupt", code="aside")
         return [delivery_row(mail, "", 0, fate)]
@@ -452,46 +392,3 @@ def _deliveries(mail: str, policy: str, recipients: str) -> list[dict[str, Any]]
     if policy == "at_most_once":
         fate = Fate("unknown", reason=_CUT_SHORT, code="unknown")
     return [delivery_row(mail, one, position, fate) for position, one in enumerate(everybody)]
-
-
-def _names(recipients: str) -> tuple[str, ...]:
-    try:
-        names = json.loads(recipients)
-    except (ValueError, RecursionError):
-        return ()
-    return tuple(dict.fromkeys(map(str, names))) if isinstance(names, list) else ()
-
-
-def _items(rows: Sequence[Sequence[Any]]) -> Sequence[OutboxItem]:
-    items: dict[tuple[str, str], OutboxItem] = {}
-    for name, alerter, created, sender, subject, size, recipient, state, tries, *rest in rows:
-        recipients: tuple[str, ...] = (str(recipient),)
-        if state == "under way":
-            state, recipients = "sending", _names(recipient)
-        before = items.get((name, state))
-        transport, reason, code = (clean_line(str(text)) for text in rest[:3])
-        items[name, state] = OutboxItem(
-            name=clean_line(str(name)),
-            alerter=clean_line(str(alerter)),
-            created=_moment(created),
-            sender=clean_line(str(sender)),
-            subject=clean_line(str(subject)),
-            size=int(size),
-            recipients=(
-                *(before.recipients if before else ()),
-                *map(clean_line, recipients),
-            ),
-            state=cast(OutboxState, clean_line(str(state))),
-            tries=max(int(tries), before.tries if before else 0),
-            transport=transport,
-            reason=reason,
-            code=code,
-        )
-    return [*items.values()]
-
-
-def _moment(seconds: float) -> datetime:
-    try:
-        return datetime.fromtimestamp(float(seconds), timezone.utc)
-    except (ValueError, OverflowError, OSError, TypeError):
-        return datetime.fromtimestamp(0, timezone.utc)

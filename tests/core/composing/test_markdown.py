@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zenmail.composing.markdown import from_markdown, from_plain
+from zenmail.composing.markdown import from_markdown
+from zenmail.composing.plain_html import from_plain
 
 
 def visible(markup: str) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from zenmail import LedgerError
-from zenmail.ledger.engine import Transaction, open_engine
+from zenmail.ledger.engine import Transaction
 from zenmail.ledger.ledger import Ledger
+from zenmail.ledger.location import open_engine
 
 
 def test_a_new_file_that_others_are_opening(tmp_path: Path) -> None:

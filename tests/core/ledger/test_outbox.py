@@ -428,7 +428,7 @@ def test_a_server_that_is_down_stops_no_mail(
 ) -> None:
     """Where no server listens mails are delivered, and its password is told to nobody."""
     pytest.importorskip("psycopg")
-    monkeypatch.setattr("zenmail.ledger.engine._PATIENCE", 0.1)
+    monkeypatch.setattr("zenmail.ledger.postgres._PATIENCE", 0.1)
     url = "postgresql://u:canary-password-7f3a@127.0.0.1:1/x"
     mailer = mailer_of(scripted(), ledger=url)
     receipts = [mailer.send(email) for _ in range(3)]

@@ -9,7 +9,10 @@ import pytest
 
 from zenmail.testing.smtp_server import SMTPServer
 
+from ...clusters import cluster
 from . import worlds
+
+__all__ = ["cluster", "make_world"]
 
 
 @pytest.fixture

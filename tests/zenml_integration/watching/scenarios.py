@@ -9,12 +9,13 @@ import signal
 import sys
 import time
 from typing import Any
+from urllib.request import Request, urlopen
 
+import zenml
 from zenml import get_step_context, pipeline, step
 from zenml.client import Client
 from zenml.config.retry_config import StepRetryConfig
-from zenml.enums import ExecutionStatus, StackComponentType
-from zenml.models import PipelineRunUpdate
+from zenml.enums import StackComponentType
 
 from zenmail_zenml import smtp_email_alerter_failure_hook
 
@@ -66,6 +67,25 @@ def wrong() -> int:
     return "text"  # type: ignore[return-value]
 
 
+class Unstorable:
+    """What no materializer can write."""
+
+    def __reduce__(self) -> Any:
+        raise OSError("no space left on device")
+
+
+@step
+def unstorable() -> Any:
+    """Return what cannot be stored."""
+    return Unstorable()
+
+
+@step
+def leave() -> None:
+    """End as a script does."""
+    sys.exit(3)
+
+
 @step
 def lose(values: list[int]) -> None:
     """Delete the input, as a full disk or an expired bucket would."""
@@ -74,9 +94,22 @@ def lose(values: list[int]) -> None:
 
 
 @step
+def drop_secret() -> None:
+    """Delete a secret that a later step needs."""
+    Client().delete_secret("credentials")
+
+
+@step(secrets=["credentials"])
+def use_secret() -> str:
+    """Read what the secret puts into the environment."""
+    return os.environ["KEY"]
+
+
+@step
 def second_time() -> None:
     """Fail at the first attempt."""
-    marker = os.environ["MARKER"]
+    context = get_step_context()
+    marker = f"{context.pipeline.name} {os.environ.get('MARKER', '')}"
     if not os.path.exists(marker):
         open(marker, "w").close()
         raise ConnectionError("try again")
@@ -95,15 +128,6 @@ def take_time(seconds: float) -> float:
 def die() -> None:
     """End as a process without memory does."""
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-@step
-def stop() -> None:
-    """Be stopped, as by `zenml pipeline runs stop`."""
-    run = get_step_context().pipeline_run
-    update = PipelineRunUpdate(status=ExecutionStatus.STOPPING)
-    Client().zen_store.update_run(run_id=run.id, run_update=update)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pipeline(enable_cache=False, **HOOKS)
@@ -168,12 +192,6 @@ def killed() -> None:
     die()
 
 
-@pipeline(enable_cache=False, **HOOKS)
-def stopped() -> None:
-    """End as told."""
-    stop()
-
-
 @pipeline(dynamic=True, enable_cache=False, **HOOKS)
 def dynamic_good() -> None:
     """Complete."""
@@ -198,15 +216,114 @@ def mapped_bad() -> None:
     one_fails.map(rows())
 
 
-GOOD = ("static_good", "cached", "cached", "retried_good", "dynamic_good", "mapped_good")
-BAD = (
-    "static_bad",
-    "wrong_output",
-    "lost_input",
-    "retried_bad",
-    "dynamic_bad",
+@pipeline(enable_cache=False, **HOOKS)
+def cannot_store() -> None:
+    """Fail after the step's own code, at the artifact store."""
+    unstorable()
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def missing_secret() -> None:
+    """Fail for want of what a secret holds."""
+    use_secret(after=[drop_secret()])
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def exits() -> None:
+    """Fail without an exception that is one."""
+    leave()
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def two_fail() -> None:
+    """Fail in two steps; the first ends the run."""
+    explode(rows(), id="left")
+    explode(rows(id="more"), id="right")
+
+
+@pipeline(dynamic=True, enable_cache=False, **HOOKS)
+def dynamic_retried() -> None:
+    """Complete at the second attempt."""
+    second_time.with_options(retry=StepRetryConfig(max_retries=2))()
+
+
+@pipeline(dynamic=True, enable_cache=False, **HOOKS)
+def dynamic_wrong_output() -> None:
+    """Fail after the step's own code."""
+    wrong()
+
+
+@pipeline(dynamic=True, enable_cache=False, **HOOKS)
+def dynamic_body() -> None:
+    """Fail outside any step."""
+    if rows().load():
+        raise LookupError("no champion")
+
+
+@pipeline(dynamic=True, enable_cache=False, **HOOKS)
+def forgiving() -> None:
+    """Complete, as the pipeline handles the failure of its step."""
+    try:
+        explode(rows())
+    except Exception:
+        use(rows(id="again"))
+
+
+@pipeline(dynamic=True, enable_cache=False, **HOOKS)
+def asking() -> None:
+    """Wait for an answer, and complete with it."""
+    answer = zenml.wait(bool, question="Deploy it?", timeout=500, poll_interval=1)
+    one(int(answer))
+
+
+@pipeline(enable_cache=False, settings={"alerter": {"max_duration": 1.0, "run_alerts": "late"}})
+def overdue() -> None:
+    """Take longer than it may."""
+    take_time(30.0)
+
+
+@pipeline(enable_cache=False, **HOOKS)
+def stopped() -> None:
+    """Wait to be stopped."""
+    take_time(200.0)
+
+
+GOOD = ("static_good", "cached", "cached", "retried_good", "mapped_good")
+BAD = ("static_bad", "wrong_output", "lost_input", "retried_bad", "dynamic_bad")
+MORE_GOOD = ("dynamic_good", "dynamic_retried", "forgiving")
+MORE_BAD = (
+    "cannot_store",
+    "missing_secret",
+    "exits",
+    "two_fail",
     "mapped_bad",
+    "dynamic_wrong_output",
+    "dynamic_body",
 )
+
+
+def deployed() -> None:
+    """Call a pipeline that is deployed, and fails."""
+    client = Client()
+    client.create_stack_component("local", "local", StackComponentType.DEPLOYER, {})
+    components = {
+        kind: items[0].id for kind, items in client.active_stack_model.components.items()
+    }
+    client.create_stack("deploying", {**components, StackComponentType.DEPLOYER: "local"})
+    client.activate_stack("deploying")
+    deployment = static_bad.with_options(run_name="deployed").deploy("bad", timeout=100)
+    request = Request(
+        f"{deployment.url}/invoke", b'{"parameters": {}}', {"Content-Type": "application/json"}
+    )
+    print(urlopen(request).read())
+    client.deprovision_deployment("bad")
+    client.activate_stack("mailing")
+
+
+def answer() -> None:
+    """Answer the question that a run asks."""
+    (condition,) = Client().list_run_wait_conditions(status="pending").items
+    Client().resolve_run_wait_condition(condition.id, result=True)
 
 
 def set_up(port: str, ca_file: str) -> None:
@@ -237,6 +354,7 @@ def set_up(port: str, ca_file: str) -> None:
         },
     )
     client.activate_stack("mailing")
+    client.create_secret("credentials", {"KEY": "value"})
 
 
 def main(names: list[str]) -> None:
@@ -247,7 +365,7 @@ def main(names: list[str]) -> None:
     for name in names:
         try:
             globals()[name]()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             print(f"{name}: {type(error).__name__}: {error}")
 
 

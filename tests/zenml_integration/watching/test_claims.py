@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zenml
 from zenml import pipeline, step
 from zenml.client import Client
 
+from zenmail import Ledger
 from zenmail.testing.smtp_server import SMTPServer
 from zenmail_zenml import SMTPEmailAlerterSettings
 from zenmail_zenml.alerts.run_context import RunContext
 from zenmail_zenml.lineage import recording
 from zenmail_zenml.settings import Resolved, resolve, stored_secrets
-from zenmail_zenml.watching.claims import RunClaims, was_told
-from zenmail_zenml.watching.observer import RunEvent, end_of, running_late, silent
+from zenmail_zenml.watching.claims import LedgerClaims, RunClaims, was_told
+from zenmail_zenml.watching.observer import RunEvent, end_of, paused, running_late, silent
 from zenmail_zenml.watching.teller import Teller
 from zenmail_zenml.watching.watcher import Watcher
 
@@ -34,6 +36,12 @@ def nothing() -> None:
 def uneventful() -> None:
     """Complete."""
     nothing()
+
+
+@pipeline(dynamic=True, enable_cache=False)
+def asking() -> None:
+    """Ask, and be paused."""
+    zenml.wait(bool, question="Deploy it?", timeout=1, poll_interval=1)
 
 
 @pytest.fixture
@@ -111,6 +119,86 @@ def test_a_mail_that_is_not_taken_is_tried_again(
     assert not Teller("test").tell(event)
     assert RunClaims().claim(event, 60.0) == "mine"
     RunClaims().release(event)
+
+
+def test_machines_share_a_ledger(
+    register: Callable[..., Any], server: SMTPServer, cluster: Any
+) -> None:
+    """Of those who share a ledger on PostgreSQL one mails an event, when it is free."""
+    server.users.clear()
+    location = cluster.url()
+    register(
+        smtp_server="localhost",
+        smtp_port=server.port,
+        smtp_ca_file=str(server.ca_file),
+        ledger=location,
+    )
+    finished: Any = uneventful()
+    event = RunEvent("failed", Client().get_pipeline_run(finished.id))
+    name = Client().active_stack_model.name  # the alerter has the same
+    ledger = Ledger(location, alerter=name)
+    claims = LedgerClaims(ledger.told)
+    assert claims.claim(event, 60.0) == "mine"
+    assert not Teller("test").tell(event)
+    claims.release(event)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: Teller("test").tell(event), range(4)))
+    assert True in answers
+    assert len(server.mails) == 1
+    assert claims.claim(event, 60.0) == "told"
+    ledger.close()
+    # Those without the ledger know it from the run.
+    assert RunClaims().claim(event, 60.0) == "told"
+
+
+def test_a_question_is_mailed_once(alerter: Any, server: SMTPServer) -> None:
+    """A run that waits is mailed with its question, and with the command that answers it."""
+    pytest.importorskip("zenml", minversion="0.95.1")
+    asking()
+    for _ in range(300):
+        Watcher(Teller("test"), lookback=timedelta(0), patience=86_400.0).look()
+        if server.mails:
+            break
+        time.sleep(0.2)
+    (mail,) = server.mails
+    text = mail.message.get_body(("plain",))
+    assert text is not None
+    said = text.get_content()
+    assert mail.message["Subject"] == "Paused: asking"
+    assert "Deploy it?" in said
+    assert "zenml pipeline runs wait-conditions resolve --run" in said
+    (run,) = Client().list_pipeline_runs(pipeline="asking", hydrate=True).items
+    assert paused(run) is not None
+    assert run.active_wait_condition is not None
+    Client().resolve_run_wait_condition(run.active_wait_condition.id, result=True)
+    assert paused(Client().get_pipeline_run(run.id)) is None
+
+
+def test_every_project_is_watched(run: Any) -> None:
+    """A watcher sees the runs of all projects, or of those it is told to watch."""
+    client = Client()
+    client.create_project("another", "")
+    client.set_active_project("another")
+    try:
+        elsewhere: Any = uneventful()
+    finally:
+        client.set_active_project("default")
+
+    class Listener(Teller):
+        def tell(self, event: RunEvent, *, hooks_are_over: bool = False) -> bool:
+            heard.append(event.run.id)
+            return True
+
+    def look(*projects: str) -> list[Any]:
+        heard.clear()
+        hour = timedelta(hours=1)
+        Watcher(Listener("test"), lookback=hour, patience=1e5, projects=projects).look()
+        return heard
+
+    heard: list[Any] = []
+    assert {run.id, elsewhere.id} <= {*look()}
+    assert elsewhere.id not in look("default")
+    assert look("another") == [elsewhere.id]
 
 
 def test_late_and_silent_are_judged_by_the_clock(run: Any) -> None:

@@ -9,32 +9,71 @@ from importlib.metadata import version
 
 import pytest
 
-from .scenarios import BAD, GOOD
+from .scenarios import BAD, GOOD, MORE_BAD, MORE_GOOD
 from .worlds import World
 
-pytestmark = [pytest.mark.zenml, pytest.mark.once, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.zenml, pytest.mark.once, pytest.mark.timeout(1500)]
 nightly = pytest.mark.skipif(
     os.environ.get("ZENMAIL_NIGHTLY") != "1", reason="runs with ZENMAIL_NIGHTLY=1"
 )
 
 
-def about(subjects: list[str]) -> list[str]:
-    """Return the pipelines that the mails are about, sorted."""
-    return sorted(subject.split(": ")[1].split(" · ")[-1] for subject in subjects)
+OLD = version("zenml").startswith("0.94.")
+
+
+def failed(subjects: list[str]) -> list[str]:
+    """Return the pipelines whose failure was mailed, sorted."""
+    return sorted(
+        subject.split(": ")[1].split(" · ")[-1]
+        for subject in subjects
+        if subject.startswith("Failed")
+    )
+
+
+def others(subjects: list[str]) -> list[str]:
+    """Return the subjects of the mails that are not about a failure, sorted."""
+    return sorted(subject for subject in subjects if not subject.startswith("Failed"))
+
+
+def stop_remotely(world: World, **environment: str) -> None:
+    """Have ZenML stop a run, and end its process as Kubernetes does."""
+    process = world.start("stopped", **environment)
+    world.zenml("pipeline", "runs", "stop", "-y", "-g", "stopped")
+    process.terminate()
+    process.communicate(timeout=60)
+
+
+def run_everything(world: World, **environment: str) -> tuple[str, list[str]]:
+    """Run a pipeline of every kind; return what was printed, and those that failed."""
+    world.run("killed", **environment)
+    newer = [] if OLD else ["recovering", "recovering", "deployed"]
+    bad = [*BAD, *MORE_BAD, *(["recovering", "static_bad"] if newer else [])]
+    log = world.run(*GOOD, *MORE_GOOD, *BAD, *MORE_BAD, *newer, "overdue", **environment)
+    stop_remotely(world, **environment)
+    return log, sorted(bad)
 
 
 @nightly
 @pytest.mark.parametrize("kind", ["local", "rest"])
 def test_the_watcher_alone(make_world: Callable[..., World], kind: str) -> None:
-    """One look mails each failure, the next one nothing."""
+    """It mails each failure, the killed, the late and the waiting run, and no other."""
     world = make_world(kind)
-    world.run(*GOOD, *BAD, WITHOUT_HANDLER="1")
-    world.run("stopped", WITHOUT_HANDLER="1")
-    assert world.subjects() == []
-    seen = world.watch()
-    assert about(world.subjects()) == sorted(BAD), seen
-    world.watch()
-    assert len(world.subjects()) == len(BAD)
+    watcher = world.start_watching("--interval=1")
+    log, bad = run_everything(world, WITHOUT_HANDLER="1")
+    extra = ["Late: overdue", "Silent: killed"]
+    if not OLD:
+        process = world.start("asking", WITHOUT_HANDLER="1")
+        world.wait_for(lambda: "Paused: asking" in world.subjects())
+        world.run("answer")
+        assert "completed successfully" in process.communicate(timeout=100)[0]
+        extra = [*extra[:1], "Paused: asking", "Recovered: recovering", *extra[1:]]
+    world.wait_for(lambda: len(world.subjects()) >= len(bad + extra) - 1)
+    watcher.terminate()
+    seen = watcher.communicate(timeout=60)[0]
+    for _ in range(2):
+        world.watch("--silent-after=1")
+    assert failed(world.subjects()) == bad, (log, seen)
+    assert others(world.subjects()) == extra, seen
 
 
 @nightly
@@ -42,18 +81,37 @@ def test_the_watcher_alone(make_world: Callable[..., World], kind: str) -> None:
 def test_the_handler_alone(make_world: Callable[..., World], kind: str) -> None:
     """ZenML's own process, or the client's on a local store, mails each failure."""
     world = make_world(kind, handler=True)
-    log = world.run(*GOOD, *BAD)
-    world.run("stopped")
-    world.wait_for(lambda: len(world.subjects()) >= len(BAD))
-    assert about(world.subjects()) == sorted(BAD), log
+    log, bad = run_everything(world)
+    extra = ["Recovered: recovering"]
+    world.wait_for(lambda: len(world.subjects()) >= len(bad + extra))
+    assert failed(world.subjects()) == bad, log
+    assert others(world.subjects()) == extra, log
 
 
-@pytest.mark.parametrize("kind", ["local", pytest.param("rest", marks=nightly)])
-def test_hooks_handler_and_watchers_together(
-    make_world: Callable[..., World], kind: str
-) -> None:
+@nightly
+@pytest.mark.parametrize("kind", ["local", "rest"])
+def test_all_of_them_and_hooks(make_world: Callable[..., World], kind: str) -> None:
     """A hook's mail is the only one about its run; what no hook sees the others mail."""
     world = make_world(kind, handler=True)
+    watchers = [world.start_watching("--interval=1") for _ in range(2)]
+    log, bad = run_everything(world, HOOKS="1")
+    # A hook tells about each step.
+    bad = sorted([*bad, "two_fail"])
+    extra = ["Late: overdue", "Recovered: recovering", "Silent: killed"]
+    world.wait_for(lambda: len(world.subjects()) >= len(bad + extra) - 1)
+    seen = []
+    for watcher in watchers:
+        watcher.terminate()
+        seen.append(watcher.communicate(timeout=60)[0])
+    for _ in range(2):
+        world.watch("--silent-after=1")
+    assert failed(world.subjects()) == bad, (log, seen)
+    assert others(world.subjects()) == extra, (log, seen)
+
+
+def test_hooks_handler_and_watchers_together(make_world: Callable[..., World]) -> None:
+    """A hook's mail is the only one about its run; what no hook sees the others mail."""
+    world = make_world("local", handler=True)
     watchers = [world.start_watching("--interval=0.5") for _ in range(2)]
     log = world.run(*GOOD, *BAD, HOOKS="1")
     world.wait_for(lambda: len(world.subjects()) >= len(BAD))
@@ -63,7 +121,8 @@ def test_hooks_handler_and_watchers_together(
         watcher.terminate()
         seen.append(watcher.communicate(timeout=30)[0])
         assert watcher.returncode == 0, seen[-1]
-    assert about(world.subjects()) == sorted(BAD), (world.subjects(), log, seen)
+    assert failed(world.subjects()) == sorted(BAD), (world.subjects(), log, seen)
+    assert others(world.subjects()) == []
 
 
 def test_a_killed_process_is_told_by_the_watcher(make_world: Callable[..., World]) -> None:
@@ -79,7 +138,7 @@ def test_a_killed_process_is_told_by_the_watcher(make_world: Callable[..., World
 
 
 @pytest.mark.skipif(
-    version("zenml").startswith("0.94."),
+    OLD,
     reason="ZenML 0.94 does not tell how the run before ended",
 )
 def test_a_recovery_answers_the_failure(make_world: Callable[..., World]) -> None:
@@ -89,7 +148,7 @@ def test_a_recovery_answers_the_failure(make_world: Callable[..., World]) -> Non
         world.run("recovering", WITHOUT_HANDLER="1")
         world.watch()
     # The hook mails the failure, and the handler the recovery.
-    world.run("recovering", "recovering", HOOKS="1", MARKER=str(world.folder / "again"))
+    world.run("recovering", "recovering", HOOKS="1", MARKER="again")
     mails = [mail.message for mail in world.mail.mails]
     assert [str(mail["Subject"]).partition(":")[0] for mail in mails] == [
         *("Failed", "Recovered"),

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 from zenmail.testing.smtp_server import SMTPServer
 
 SCENARIOS = Path(__file__).with_name("scenarios.py")
+ZENML = (sys.executable, "-W", "ignore", "-c", "from zenml.cli.cli import cli; cli()")
 ZENMAIL = (sys.executable, "-W", "ignore", "-c", "from zenmail.cli import main; main()")
 
 
@@ -40,20 +41,27 @@ class World:
         command = [sys.executable, "-W", "ignore", "scenarios.py", *names]
         return self._process(command, environment)
 
+    def start(self, name: str, **environment: str) -> subprocess.Popen[str]:
+        """Run a pipeline in a process of its own; return once its first step has begun."""
+        began = self.folder / f"{name} began"
+        process = self._start(
+            [sys.executable, "-W", "ignore", "scenarios.py", name],
+            {"BEGAN": str(began), **environment},
+        )
+        self.wait_for(lambda: began.exists() or process.poll() is not None, 120)
+        return process
+
+    def zenml(self, *arguments: str) -> str:
+        """Call ZenML's command."""
+        return self._process([*ZENML, *arguments], {})
+
     def watch(self, *arguments: str) -> str:
         """Look once."""
         return self._process([*ZENMAIL, "watch", "--once", *arguments], {})
 
     def start_watching(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a watcher that goes on until it is stopped."""
-        return subprocess.Popen(
-            [*ZENMAIL, "watch", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        return self._start([*ZENMAIL, "watch", *arguments], {})
 
     def subjects(self) -> list[str]:
         """Return the subjects of the mails so far, sorted."""
@@ -72,14 +80,24 @@ class World:
             self.server.terminate()
             self.server.wait(30)
 
+    def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def _process(self, command: list[str], environment: dict[str, str]) -> str:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env={**self.environment, "MARKER": str(self.folder / "tried"), **environment},
+            env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=250,
+            timeout=850,
         )
         return done.stdout + done.stderr
 

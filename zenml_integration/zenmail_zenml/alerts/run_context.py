@@ -163,13 +163,16 @@ class RunContext:
         if current is None:
             return {}
         configured: Mapping[str, Any] = read_or_default(lambda: current.config.settings, {})
-        # ZenML before 0.94.3 has only the second key.
-        for key in (f"alerter:{component_name}", f"alerter.{flavor}"):
-            if key in configured:
-                found = configured[key]
-                values = found if isinstance(found, Mapping) else found.model_dump()
-                return {name: value for name, value in values.items() if value is not None}
-        return {}
+        found = configured.get(f"alerter:{component_name}")
+        if found is None and (found := configured.get(f"alerter.{flavor}")) is not None:
+            # ZenML before 0.94.3 puts the configuration of the stack's only alerter in it.
+            run = self.run
+            names = read_or_default(lambda: _alerters_of(run), [component_name])
+            found = found if component_name in names else None
+        if found is None:
+            return {}
+        values = found if isinstance(found, Mapping) else found.model_dump()
+        return {name: value for name, value in values.items() if value is not None}
 
     def refreshed(self) -> RunContext:
         """Return the context with the run as it is now; a run-level hook gets a stale one."""
@@ -189,6 +192,15 @@ class RunContext:
             "Stack": self.stack_name,
         }
         return {label: value for label, value in named.items() if value}
+
+
+def _alerters_of(run: PipelineRunResponse | None) -> list[str]:
+    """Return the names of the alerters of a run's stack."""
+    from zenml.enums import StackComponentType
+
+    if run is None or run.stack is None:
+        raise LookupError("The stack is not known.")
+    return [item.name for item in run.stack.components.get(StackComponentType.ALERTER, [])]
 
 
 def current_context() -> RunContext:

@@ -53,10 +53,15 @@ def summarise_run(context: RunContext) -> dict[str, Any]:
 def _step_runs(context: RunContext) -> list[StepRunResponse]:
     from zenml.client import Client
 
-    if context.run_id is None:
+    run = context.run
+    if run is None:
         return []
     page = Client().list_run_steps(
-        pipeline_run_id=context.run_id, size=_MAX_STEPS, sort_by="asc:created", hydrate=False
+        pipeline_run_id=run.id,
+        project=run.project_id,
+        size=_MAX_STEPS,
+        sort_by="asc:created",
+        hydrate=False,
     )
     # A retried step is listed once per attempt; the last one counts.
     return list({run.name: run for run in page.items}.values())

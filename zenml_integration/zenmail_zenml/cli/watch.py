@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from datetime import timedelta
-from typing import Any
 
 import click
 
@@ -18,7 +18,7 @@ __all__ = ["watch"]
 
 @click.command(
     short_help="Mail what happens to runs.",
-    help="""Watch the runs of ZenML's active project and mail what has not been mailed yet: runs
+    help="""Watch the runs of all ZenML projects and mail what has not been mailed yet: runs
     that failed, that show no sign of life, that wait for an answer, and pipelines that
     complete again. The setting run_alerts selects the events.
 
@@ -40,6 +40,13 @@ __all__ = ["watch"]
     show_default=True,
     metavar="SECONDS",
     help="Seconds between two checks.",
+)
+@click.option(
+    "--project",
+    "projects",
+    multiple=True,
+    metavar="NAME",
+    help="Watch this project; may be repeated. Default: every project.",
 )
 @click.option("--alerter", metavar="NAME", help="Send with this alerter, whichever stack ran.")
 @click.option(
@@ -64,6 +71,7 @@ def watch(
     ctx: click.Context,
     once: bool,
     interval: float,
+    projects: tuple[str, ...],
     alerter: str | None,
     lookback: float,
     silent_after: float,
@@ -78,6 +86,7 @@ def watch(
         Teller("watcher", alerter=alerter),
         lookback=timedelta(hours=lookback),
         patience=silent_after,
+        projects=projects,
     )
 
     def show(found: Round) -> None:
@@ -94,17 +103,16 @@ def watch(
         show(found)
         ctx.exit(1 if found.troubles else 0)
     stop = threading.Event()
-
-    def end(*_: Any) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     while not stop.is_set():
+        started = time.monotonic()
         try:
             show(watcher.look())
         except Exception as error:
             # ZenML may be away for a while; the next look goes on where this one began.
             click.echo(f"ZenML did not answer: {type(error).__name__}: {error}", err=True)
-        stop.wait(interval)
+        # What happens from now on is mailed by the end of the next look, within the interval.
+        took = time.monotonic() - started
+        stop.wait(max(interval / 2, interval - 2 * took))
     click.echo("Stopped.")

@@ -148,17 +148,20 @@ def undelivered(run: PipelineRunResponse) -> list[RunEvent]:
     ]
 
 
-def end_of(run: PipelineRunResponse) -> RunEvent | None:
+def end_of(
+    run: PipelineRunResponse, before: PipelineRunResponse | None = None
+) -> RunEvent | None:
     """Return how the run ended, or None if it did not.
 
     Args:
         run: The run, hydrated.
+        before: The run of the same pipeline that ended before it; None to ask ZenML.
     """
     kind = _ENDS.get(str(run.status.value))
     if kind is None:
         return None
     if kind == "completed":
-        before = _run_before(run)
+        before = before or _run_before(run)
         if before is not None and before.status.value == "failed":
             return RunEvent("recovered", run)
     return RunEvent(kind, run)
@@ -170,7 +173,12 @@ def paused(run: PipelineRunResponse) -> RunEvent | None:
     if condition is None:
         return None
     found = read_or_default(
-        lambda: Client().list_run_wait_conditions(id=condition.id, hydrate=True).items, None
+        lambda: (
+            Client()
+            .list_run_wait_conditions(id=condition.id, project=run.project_id, hydrate=True)
+            .items
+        ),
+        None,
     )
     question = next((item.question for item in found or () if item.question), "")
     return RunEvent(

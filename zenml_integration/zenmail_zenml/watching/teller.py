@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from zenml.client import Client
@@ -17,12 +18,13 @@ from .claims import Claims, LedgerClaims, RunClaims, was_told
 from .observer import hooked_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from zenml.models import ComponentResponse, PipelineRunResponse
+    from zenml.models import PipelineRunResponse
 
-    from zenmail import Alert, Receipt
+    from zenmail import Alert
 
+    from ..posting import Posted
     from ..settings import Resolved
     from .observer import RunEvent
 
@@ -49,8 +51,8 @@ class RunAlerter(Protocol):
 
     def deliver(
         self, alert: Alert, context: RunContext, params: Mapping[str, Any] | None = None
-    ) -> tuple[Receipt, dict[str, Any]]:
-        """Send an alert about a run; return the receipt, and it as metadata."""
+    ) -> Posted:
+        """Send an alert about a run."""
         ...
 
 
@@ -71,24 +73,34 @@ class Teller:
         self._alerter = alerter
         self._claims = claims
 
-    def alerters(self, run: PipelineRunResponse) -> list[RunAlerter]:
-        """Return the e-mail alerters that tell about a run."""
+    def alerters(self, run: PipelineRunResponse | None = None) -> list[RunAlerter]:
+        """Return the e-mail alerters that tell about a run; None for those of all runs."""
         kind = StackComponentType.ALERTER
         if self._alerter is not None:
             models = [Client().get_stack_component(kind, self._alerter)]
-        else:
-            stack = run.stack
-            models = stack.components.get(kind, []) if stack is not None else []
-        return _load(models)
-
-    def all_alerters(self) -> list[RunAlerter]:
-        """Return every e-mail alerter that tells about runs."""
-        kind = StackComponentType.ALERTER
-        if self._alerter is not None:
-            models = [Client().get_stack_component(kind, self._alerter)]
-        else:
+        elif run is None:
             models = list(Client().list_stack_components(type=kind, size=1000).items)
-        return _load(models)
+        else:
+            models = run.stack.components.get(kind, []) if run.stack is not None else []
+        return [
+            cast(RunAlerter, StackComponent.from_model(model))
+            for model in models
+            if model.flavor_name == _FLAVOR
+        ]
+
+    def wanting(self, kind: str, context: RunContext) -> list[tuple[RunAlerter, Resolved]]:
+        """Return the alerters that mail a kind of event of a run, each with its settings."""
+        wanted = []
+        for alerter in self.alerters(context.run):
+            try:
+                settings = alerter.settings_in(context)
+            except ZenmailError as error:
+                _logger.error("%s cannot send mails about runs: %s", alerter.name, error)
+                continue
+            wants = kind == "undelivered" or settings.alerts_about(kind)
+            if wants and settings.recipients:
+                wanted.append((alerter, settings))
+        return wanted
 
     def tell(self, event: RunEvent, *, hooks_are_over: bool = False) -> bool:
         """Mail an event, unless nobody wants it or it has been told.
@@ -103,16 +115,7 @@ class Teller:
         if was_told(event.run, event.key):
             return True
         context = RunContext(run=event.run, stack=_stack_name(event.run))
-        wanted: list[tuple[RunAlerter, Resolved]] = []
-        for alerter in self.alerters(event.run):
-            try:
-                settings = alerter.settings_in(context)
-            except ZenmailError as error:
-                _logger.error("%s cannot send mails about runs: %s", alerter.name, error)
-                continue
-            wants = event.kind == "undelivered" or settings.alerts_about(event.kind)
-            if wants and settings.recipients:
-                wanted.append((alerter, settings))
+        wanted = self.wanting(event.kind, context)
         if not wanted:
             return True
         longest = sum(settings.deadline for _, settings in wanted)
@@ -141,23 +144,15 @@ class Teller:
         told: dict[str, Any] | None = None
         for alerter in alerters:
             try:
-                receipt, delivery = alerter.deliver(alert, context, event.addressing)
+                posted = alerter.deliver(alert, context, event.addressing)
             except ZenmailError as error:
                 # Trying again changes nothing before somebody mends the set-up.
                 _logger.error("%s cannot send a mail about a run: %s", alerter.name, error)
                 told = told or {}
             else:
-                if receipt.outcome != "deferred":
-                    told = {**(told or {}), **delivery}
+                if posted.receipt.outcome != "deferred":
+                    told = {**(told or {}), **posted.metadata()}
         return told
-
-
-def _load(models: Sequence[ComponentResponse]) -> list[RunAlerter]:
-    return [
-        cast(RunAlerter, StackComponent.from_model(model))
-        for model in models
-        if model.flavor_name == _FLAVOR
-    ]
 
 
 def _claims_in(alerter: RunAlerter, settings: Resolved) -> Claims:
@@ -165,7 +160,13 @@ def _claims_in(alerter: RunAlerter, settings: Resolved) -> Claims:
     location = ledger_location(settings)
     if not location.startswith(("postgresql:", "postgres:")):
         return RunClaims()
-    return LedgerClaims(Ledger(location, alerter=alerter.name).told)
+    return LedgerClaims(_shared_ledger(location, alerter.name).told)
+
+
+@lru_cache(maxsize=8)
+def _shared_ledger(location: str, alerter: str) -> Ledger:
+    """Return a ledger whose connections are used again for the next event."""
+    return Ledger(location, alerter=alerter)
 
 
 def _hook_may_tell(event: RunEvent, seconds: float) -> bool:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from zenml.client import Client
 
 from ..alerts.run_context import PASS_THROUGH, RunContext
+from .claims import was_told
 from .observer import RunEvent, end_of, paused, running_late, silent, undelivered
 from .teller import Teller
 
 if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse
+    from zenml.models import Page, PipelineRunResponse
 
 __all__ = ["Round", "Watcher"]
 
 _logger = logging.getLogger(__name__)
+_Item = TypeVar("_Item", bound=Any)
 _PAGE = 100
+_FORMAT = "%Y-%m-%d %H:%M:%S"
 # A run's end is visible a little later than it says, and clocks differ.
 _OVERLAP = timedelta(minutes=5)
 
@@ -48,17 +51,26 @@ class Round:
 
 
 class Watcher:
-    """Looks at the runs of ZenML's active project.
+    """Looks at the runs of ZenML.
 
     Args:
         teller: What mails the events.
         lookback: How far back the first look goes.
         patience: Seconds without a sign of life after which a run counts as silent.
+        projects: Names of the projects to look at; none for all.
     """
 
-    def __init__(self, teller: Teller, *, lookback: timedelta, patience: float) -> None:
+    def __init__(
+        self,
+        teller: Teller,
+        *,
+        lookback: timedelta,
+        patience: float,
+        projects: Collection[str] = (),
+    ) -> None:
         self._teller = teller
         self._patience = patience
+        self._projects = projects
         self._since = _now() - lookback
         self._ended: set[UUID] = set()
         self._told: set[tuple[UUID, str]] = set()
@@ -66,39 +78,43 @@ class Watcher:
     def look(self) -> Round:
         """Look once, mail what happened, and send what waits in the alerters' ledgers."""
         found = Round()
-        for alerter in self._teller.all_alerters():
+        for alerter in self._teller.alerters():
             try:
                 found.sent += alerter.work_queue()
             except PASS_THROUGH:
                 raise
             except Exception as error:
                 found.troubles.append(f"{alerter.name}: {type(error).__name__}: {error}")
-        self._look_at_ended(found)
-        self._look_at_running(found)
+        projects = self._projects or [item.name for item in _pages(Client().list_projects)]
+        # Those that show no sign of life have waited longest.
+        self._look_at_running(projects, found)
+        self._look_at_ended(projects, found)
         return found
 
-    def _look_at_ended(self, found: Round) -> None:
-        latest = self._since
+    def _look_at_ended(self, projects: Collection[str], found: Round) -> None:
+        since = latest = self._since
         unfinished: list[datetime] = []
-        for run in _ended_since(self._since):
+        before: dict[UUID, PipelineRunResponse] = {}
+        for run in _runs(projects, end_time=f"gte:{since:{_FORMAT}}", sort_by="asc:end_time"):
             if run.end_time is None:
                 continue
             end = _utc(run.end_time)
             latest = max(latest, end)
-            if run.id in self._ended:
-                continue
-            found.ended += 1
-            if self._tell(run, _events_of_ended(run), found):
-                self._ended.add(run.id)
-            else:
-                unfinished.append(end)
+            if run.id not in self._ended:
+                found.ended += 1
+                if self._tell(run, _events_of_ended(run, before), found):
+                    self._ended.add(run.id)
+                else:
+                    unfinished.append(end)
+            if run.pipeline is not None:
+                before[run.pipeline.id] = run
         # What could not be told yet is looked at again.
-        self._since = max(self._since, min([latest - _OVERLAP, *unfinished]))
+        self._since = max(since, min([latest - _OVERLAP, *unfinished]))
 
-    def _look_at_running(self, found: Round) -> None:
+    def _look_at_running(self, projects: Collection[str], found: Round) -> None:
         now = _now()
         active = set()
-        for run in _in_progress():
+        for run in _runs(projects, in_progress=True, sort_by="asc:created"):
             found.running += 1
             active.add(run.id)
             self._tell(run, self._events_of_running(run, now), found)
@@ -111,19 +127,17 @@ class Watcher:
         if event is not None:
             yield event
             return
-        limits = [
-            (settings.max_duration, settings.alerts_about("late"))
-            for alerter in self._teller.alerters(run)
-            for settings in (alerter.settings_in(RunContext(run=run)),)
-        ]
-        durations = [limit for limit, _ in limits if limit is not None]
-        if any(wanted for _, wanted in limits):
-            late = running_late(run, now, min(durations, default=None))
-            if late is not None:
-                yield late
-        quiet = silent(run, now, self._patience)
-        if quiet is not None:
-            yield quiet
+        if not was_told(run, "late"):
+            wanting = self._teller.wanting("late", RunContext(run=run))
+            if wanting:
+                limits = [settings.max_duration for _, settings in wanting]
+                late = running_late(run, now, min(filter(None, limits), default=None))
+                if late is not None:
+                    yield late
+        if not was_told(run, "silent"):
+            quiet = silent(run, now, self._patience)
+            if quiet is not None:
+                yield quiet
 
     def _tell(self, run: PipelineRunResponse, events: Iterator[RunEvent], found: Round) -> bool:
         """Tell the events of a run; return whether nothing is left to do."""
@@ -145,39 +159,27 @@ class Watcher:
         return True
 
 
-def _events_of_ended(run: PipelineRunResponse) -> Iterator[RunEvent]:
-    event = end_of(run)
+def _events_of_ended(
+    run: PipelineRunResponse, before: Mapping[UUID, PipelineRunResponse]
+) -> Iterator[RunEvent]:
+    event = end_of(run, before.get(run.pipeline.id) if run.pipeline is not None else None)
     if event is not None:
         yield event
     yield from undelivered(run)
 
 
-def _ended_since(since: datetime) -> Iterator[PipelineRunResponse]:
-    number = 1
-    while True:
-        page = Client().list_pipeline_runs(
-            end_time=f"gte:{since:%Y-%m-%d %H:%M:%S}",
-            sort_by="asc:end_time",
-            page=number,
-            size=_PAGE,
-            hydrate=True,
-        )
-        yield from page.items
-        if number >= page.total_pages:
-            return
-        number += 1
+def _runs(projects: Collection[str], **which: Any) -> Iterator[PipelineRunResponse]:
+    for project in projects:
+        yield from _pages(Client().list_pipeline_runs, project=project, hydrate=True, **which)
 
 
-def _in_progress() -> Iterator[PipelineRunResponse]:
-    number = 1
-    while True:
-        page = Client().list_pipeline_runs(
-            in_progress=True, sort_by="asc:created", page=number, size=_PAGE, hydrate=True
-        )
+def _pages(listed: Callable[..., Page[_Item]], **which: Any) -> Iterator[_Item]:
+    """Yield the items of every page of one of ZenML's lists."""
+    number = pages = 1
+    while number <= pages:
+        page = listed(page=number, size=_PAGE, **which)
         yield from page.items
-        if number >= page.total_pages:
-            return
-        number += 1
+        number, pages = number + 1, page.total_pages
 
 
 def _now() -> datetime:

@@ -50,7 +50,7 @@ function nu() {
 function cut(mayScroll) {
   return [...document.querySelectorAll("pre, td, th, p, li, h1, h2, div, img")]
     .filter((node) => node.clientWidth && node.scrollWidth > node.clientWidth + 1)
-    .filter((node) => !((mayScroll || node.matches("div")) && node.matches("[tabindex='0']") && getComputedStyle(node).overflowX === "auto"))
+    .filter((node) => !((mayScroll || !node.matches(".y")) && node.matches("[tabindex='0']") && getComputedStyle(node).overflowX === "auto"))
     .map((node) => `${node.tagName} ${node.textContent.slice(0, 40)}`);
 }
 
@@ -125,7 +125,7 @@ async function render() {
         for (const item of result.violations)
           found(file, `axe ${item.id}`, `${where}: ${item.nodes.map((node) => node.html).join(" ").slice(0, 300)}`);
         for (const bar of await page.evaluate(faintBars)) found(file, "faint bar", `${where}: ${bar}`);
-        // Some clients drop the style sheet, on a phone, too; then nothing but tables scrolls.
+        // Some clients drop the style sheet, on a phone, too; then only tables scroll.
         await page.evaluate(() => document.querySelectorAll("style").forEach((node) => node.remove()));
         for (const box of await page.evaluate(cut, false)) found(file, "overflow without styles", `${where}: ${box}`);
         const bare = await page.evaluate(() => document.documentElement.scrollWidth);

@@ -1,0 +1,117 @@
+"""What a post brings with it, and what its caller learns about the mail."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from zenmail import Alert, ConfigurationError, Receipt
+from zenmail.address import parse_mailbox, split_valid
+from zenmail.clean import clean_line
+from zenmail.model import describe_validation
+
+from .lineage import as_metadata
+
+if TYPE_CHECKING:
+    from zenml.alerter.base_alerter import BaseAlerterStepParameters
+
+    from .alerts.message import SMTPEmailAlerterParameters
+    from .settings import Resolved
+
+__all__ = ["Posted", "as_parameters", "settings_of"]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Posted:
+    """The outcome of a post.
+
+    Attributes:
+        receipt: The receipt of the mail.
+        subject: Its subject, as the log may show it.
+        settings: The settings in force.
+        kept: Metadata of the run that keeps a mail which nobody delivered, or nothing.
+    """
+
+    receipt: Receipt
+    subject: str
+    settings: Resolved
+    kept: Mapping[str, Any]
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the delivery as metadata of the step or run."""
+        return as_metadata(self.receipt, self.subject, self.settings.bcc)
+
+    def report(self) -> bool:
+        """Return whether the mail was delivered; if not, log what was lost, and why.
+
+        Raises:
+            DeliveryError: It was not delivered and ``on_delivery_failure`` is "raise".
+        """
+        receipt = self.receipt
+        if receipt.ok:
+            for note in receipt.notes:
+                _logger.info("E-mail %r: %s", self.subject, note)
+            return True
+        if self.settings.on_delivery_failure == "raise":
+            receipt.raise_for_outcome()
+        recipients = self.settings.recipients
+        valid, missing = split_valid(recipients)
+        lost = [item for item in valid if parse_mailbox(item).address not in receipt.accepted]
+        _logger.error(
+            "%s: %r to %s. %s.%s",
+            _VERDICTS.get(receipt.outcome, "E-mail lost"),
+            self.subject,
+            ", ".join([*lost, *missing] or recipients),
+            clean_line(receipt.describe()),
+            f" {receipt.remedy}" if receipt.remedy else "",
+        )
+        return False
+
+
+_VERDICTS = {
+    "partial": "E-mail lost for some recipients",
+    "unknown": "E-mail possibly lost",
+    "spooled": "E-mail not delivered yet, kept in the ledger",
+}
+
+
+def settings_of(message: object) -> Mapping[str, Any]:
+    """Return the settings that a message brings with it."""
+    if message is None or isinstance(message, str | Alert):
+        return {}
+    from .alerts.message import AlerterMessage
+
+    return message.settings if isinstance(message, AlerterMessage) else {}
+
+
+def as_parameters(
+    params: BaseAlerterStepParameters | Mapping[str, Any] | None,
+) -> SMTPEmailAlerterParameters | None:
+    """Return the parameters of a post, without what only other flavors know.
+
+    Raises:
+        ConfigurationError: A parameter is invalid.
+    """
+    if params is None:
+        return None
+    from .alerts.message import SMTPEmailAlerterParameters
+
+    if isinstance(params, SMTPEmailAlerterParameters):
+        return params
+    if not isinstance(params, Mapping):
+        known = set(SMTPEmailAlerterParameters.model_fields)
+        params = {name: value for name, value in params.model_dump().items() if name in known}
+    try:
+        return SMTPEmailAlerterParameters(**params)
+    except ValidationError as error:
+        raise ConfigurationError(
+            describe_validation(
+                error, known=SMTPEmailAlerterParameters.model_fields, noun="parameter"
+            )
+        ) from None
