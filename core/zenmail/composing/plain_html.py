@@ -11,7 +11,9 @@ from typing import NamedTuple
 from ..patterns import pattern
 from .links import href, is_web_address, true_host
 
-__all__ = ["CODE", "PRE", "P", "Rendered", "anchor", "as_html", "from_plain", "spaced"]
+__all__ = [
+    *("CODE", "PRE", "P", "Rendered", "anchor", "as_html", "from_plain", "honest", "spaced"),
+]
 
 _WEB = pattern(r"https?://[^\s<>\"'`\x00-\x20]+", re.IGNORECASE)
 _SPACES = pattern(r"(?m)^ +|  +|\t")
@@ -49,7 +51,7 @@ def from_plain(source: str) -> Rendered:
     if not source:
         return Rendered("", "")
     if "  " not in source:
-        return Rendered(f"{P}{as_html(source)}</p>\n", source.rstrip())
+        return Rendered(f"{P}{as_html(source)}</p>\n", honest(source).rstrip())
     html = [
         f"{_PRE_ALIGNED}{_escape(part, quote=False)}</pre>\n"
         if is_aligned
@@ -93,6 +95,18 @@ def as_html(text: str) -> str:
         pieces.append(spaced(text[done:]))
         return "".join(pieces)
     return spaced(text)
+
+
+def honest(text: str) -> str:
+    """Return the text with the hosts of those addresses that hide where they lead."""
+
+    def told(match: re.Match[str]) -> str:
+        url = _without_punctuation(match[0])
+        host = true_host(url, url) if is_web_address(url) else ""
+        return f"{url} (leads to {host}){match[0][len(url) :]}" if host else match[0]
+
+    hides = "://" in text and ("@" in text or not text.isascii())
+    return _WEB.sub(told, text) if hides else text
 
 
 def spaced(text: str) -> str:
