@@ -137,9 +137,9 @@ _TAGS = {
     "softbreak": "<br>\n",
 }
 _OPEN = {
-    "bullet_list_open": '<ul style="margin:0 0 12px;padding:0 0 0 22px">\n',
-    "blockquote_open": '<blockquote class="m" style="margin:0 0 12px;padding:0 0 0 12px;'
-    'border-left:3px solid #c3cad3;color:#3d4550">\n',
+    "bullet_list_open": '<ul style="margin:0 0 12px;padding-inline-start:22px">\n',
+    "blockquote_open": '<blockquote class="m" style="margin:0 0 12px;padding-inline-start:12px;'
+    'border-inline-start:3px solid #c3cad3;color:#3d4550">\n',
     "list_item_open": '<li style="margin:0 0 4px">',
     "table_open": '<div tabindex="0" style="margin:0 0 12px;overflow-x:auto">\n'
     '<table class="d" style="border-collapse:collapse">\n',
@@ -215,7 +215,7 @@ class _Writer:
             start = int(token.attrGet("start") or 1) if token.attrGet("start") != 0 else 0
             self.html.append(
                 f"<ol{f' start={chr(34)}{start}{chr(34)}' if start != 1 else ''} "
-                'style="margin:0 0 12px;padding:0 0 0 26px">\n'
+                'style="margin:0 0 12px;padding-inline-start:26px">\n'
             )
             self._numbers.append(start)
         elif kind in ("th_open", "td_open"):

@@ -12,7 +12,16 @@ from ..patterns import pattern
 from .links import href, is_web_address, true_host
 
 __all__ = [
-    *("CODE", "PRE", "P", "Rendered", "anchor", "as_html", "from_plain", "honest", "spaced"),
+    "CODE",
+    "PRE",
+    "P",
+    "Rendered",
+    "anchor",
+    "as_html",
+    "from_plain",
+    "honest",
+    "is_row",
+    "spaced",
 ]
 
 _WEB = pattern(r"https?://[^\s<>\"'`\x00-\x20]+", re.IGNORECASE)
@@ -61,10 +70,15 @@ def from_plain(source: str) -> Rendered:
     return Rendered("".join(html), source.rstrip())
 
 
+def is_row(line: str) -> bool:
+    """Whether spaces divide a line into columns, as in a frame printed as text."""
+    return bool(_COLUMNS.search(line))
+
+
 def _aligned_parts(source: str) -> Iterator[tuple[bool, str]]:
     """Yield runs of lines, and whether spaces align them, as in a frame printed as text."""
     lines = source.split("\n")
-    columns = [bool(_COLUMNS.search(line)) for line in lines]
+    columns = list(map(is_row, lines))
     for at in range(len(lines)):
         # A title above, or a single column beside an index, belongs to the table.
         if not columns[at] and lines[at].startswith("  ") and any(columns[at + 1 : at + 2]):

@@ -22,7 +22,6 @@ from ..transport import Check, TransportOptions, VerifyRequest
 from .alerts import Alerts
 from .calls import Route, within
 from .dispatch import Dispatcher
-from .redirect import Redirect
 from .secrecy import Secrecy
 from .spooler import Spooler
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
     from ..ledger.storms import Storms
     from .background import Background
+    from .redirect import Redirect
 
 __all__ = ["DeliveryMode", "Mailer"]
 
@@ -100,10 +100,13 @@ class Mailer:
         self.deadline = _seconds(deadline)
         if not _is_a(retry, Retry, type(None)):
             raise ConfigurationError(f"retry must be a Retry, not {type(retry).__name__}.")
-        if not _is_a(redirect, Redirect, type(None)):
-            raise ConfigurationError(
-                f"redirect must be a Redirect, not {type(redirect).__name__}."
-            )
+        if redirect is not None:
+            from .redirect import Redirect
+
+            if not _is_a(redirect, Redirect):
+                raise ConfigurationError(
+                    f"redirect must be a Redirect, not {type(redirect).__name__}."
+                )
         self.plugins = plugins or PluginHost()
         # Here, where no other thread is at it yet.
         self.plugins.load_middleware()
