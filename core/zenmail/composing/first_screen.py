@@ -9,14 +9,13 @@ from typing import Final
 from ..clean import clean_line
 from ..patterns import pattern
 from .headline import NAME, shortened
+from .plain_html import is_row
 
 __all__ = ["first_screen", "is_named", "moment_text", "origin_of", "preheader_of", "title_from"]
 
-_SCREEN: Final = 1500
 _SCREEN_LINES: Final = 40
+_SCREEN_WIDTH: Final = 38
 _PREHEADER: Final = 140
-_LINE_END: Final = pattern(r"\n")
-_PARAGRAPH: Final = pattern(r"\n[ \t]*\n")
 _MARKS: Final = pattern(r"^[ #>*`_-]+|[*`_ ]+$")
 
 
@@ -25,6 +24,8 @@ def title_from(subject: str, body: str, label: str) -> tuple[str, str]:
     if subject:
         return subject, body
     first, _, rest = body.lstrip().partition("\n")
+    if is_row(first):
+        return label, body
     title = clean_line(_MARKS.sub("", first), limit=120)
     if not title:
         return label, body
@@ -74,16 +75,18 @@ def preheader_of(subject: str, error: str, body: str, facts: Sequence[tuple[str,
 
 def first_screen(body: str, *, plain: bool) -> tuple[str, str]:
     """Split a body behind what fills a screen and a half of a phone."""
-    if len(body) <= _SCREEN and body.count("\n") <= _SCREEN_LINES:
-        return body, ""
-    for match in (_LINE_END if plain else _PARAGRAPH).finditer(body):
-        first = body[: match.start()]
-        if len(first) < _SCREEN and first.count("\n") < _SCREEN_LINES:
+    end = height = 0
+    for line in body.split("\n"):
+        # A row of a table does not wrap.
+        height += 1 if is_row(line) else 1 + len(line) // _SCREEN_WIDTH
+        end += len(line) + 1
+        if height <= _SCREEN_LINES:
             continue
-        # Neither code nor a list is torn.
-        torn = first.count("```") % 2 or body[match.end() : match.end() + 1].isspace()
-        if plain or not torn:
-            return first, body[match.end() :].strip("\n")
+        first, rest = body[: end - 1], body[end:]
+        # Neither a paragraph nor code nor a list is torn.
+        torn = line.strip() or first.count("```") % 2 or rest[:1].isspace()
+        if rest.strip() and (plain or not torn):
+            return first.rstrip("\n"), rest.strip("\n")
     return body, ""
 
 

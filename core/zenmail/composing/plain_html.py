@@ -11,7 +11,18 @@ from typing import NamedTuple
 from ..patterns import pattern
 from .links import href, is_web_address, true_host
 
-__all__ = ["CODE", "PRE", "P", "Rendered", "anchor", "as_html", "from_plain", "spaced"]
+__all__ = [
+    "CODE",
+    "PRE",
+    "P",
+    "Rendered",
+    "anchor",
+    "as_html",
+    "from_plain",
+    "honest",
+    "is_row",
+    "spaced",
+]
 
 _WEB = pattern(r"https?://[^\s<>\"'`\x00-\x20]+", re.IGNORECASE)
 _SPACES = pattern(r"(?m)^ +|  +|\t")
@@ -49,7 +60,7 @@ def from_plain(source: str) -> Rendered:
     if not source:
         return Rendered("", "")
     if "  " not in source:
-        return Rendered(f"{P}{as_html(source)}</p>\n", source.rstrip())
+        return Rendered(f"{P}{as_html(source)}</p>\n", honest(source).rstrip())
     html = [
         f"{_PRE_ALIGNED}{_escape(part, quote=False)}</pre>\n"
         if is_aligned
@@ -59,10 +70,15 @@ def from_plain(source: str) -> Rendered:
     return Rendered("".join(html), source.rstrip())
 
 
+def is_row(line: str) -> bool:
+    """Whether spaces divide a line into columns, as in a frame printed as text."""
+    return bool(_COLUMNS.search(line))
+
+
 def _aligned_parts(source: str) -> Iterator[tuple[bool, str]]:
     """Yield runs of lines, and whether spaces align them, as in a frame printed as text."""
     lines = source.split("\n")
-    columns = [bool(_COLUMNS.search(line)) for line in lines]
+    columns = list(map(is_row, lines))
     for at in range(len(lines)):
         # A title above, or a single column beside an index, belongs to the table.
         if not columns[at] and lines[at].startswith("  ") and any(columns[at + 1 : at + 2]):
@@ -93,6 +109,18 @@ def as_html(text: str) -> str:
         pieces.append(spaced(text[done:]))
         return "".join(pieces)
     return spaced(text)
+
+
+def honest(text: str) -> str:
+    """Return the text with the hosts of those addresses that hide where they lead."""
+
+    def told(match: re.Match[str]) -> str:
+        url = _without_punctuation(match[0])
+        host = true_host(url, url) if is_web_address(url) else ""
+        return f"{url} (leads to {host}){match[0][len(url) :]}" if host else match[0]
+
+    hides = "://" in text and ("@" in text or not text.isascii())
+    return _WEB.sub(told, text) if hides else text
 
 
 def spaced(text: str) -> str:

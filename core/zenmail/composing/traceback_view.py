@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..patterns import pattern
+from .headline import shortened
 
 __all__ = ["TracebackView", "view_traceback"]
 
@@ -20,6 +21,7 @@ _COMPILED = pattern(r"^(?P<package>\w{1,80})[/\\].{1,300}\.(?:pyx|pxi)$")
 _STANDARD = pattern(r"[/\\]lib(?:64)?[/\\]python\d|[Pp]ython[\d.]*[/\\]Lib[/\\]|^<frozen ")
 _NAMED_PACKAGES = 3
 _BAR = " |"
+_SOURCE = 120
 _BEGINNING = "(most recent call last):"
 
 
@@ -78,7 +80,7 @@ def view_traceback(
     raising = _raising(shown, frames, error)
     start, stop = (raising.start, raising.stop) if raising else (0, 0)
     place = raising.place if raising else ""
-    source = shown[start + 1].strip(_BAR) if stop - start > 1 else ""
+    source = shortened(shown[start + 1].strip(_BAR), _SOURCE) if stop - start > 1 else ""
     folded = _folded(frames) if any(not frame.library for frame in frames) else {}
     hidden = sum(end - first for first, (end, _) in folded.items())
     if not tail and not folded and len(shown) <= lines and max(map(len, shown)) <= width:
@@ -139,6 +141,12 @@ class _Frame(NamedTuple):
     stop: int
     match: re.Match[str]
     library: str
+
+    @property
+    def bars(self) -> str:
+        """What a group of exceptions draws before it, or ""."""
+        lead = self.match.string[: _indent(self.match.string)]
+        return lead if "|" in lead else ""
 
     @property
     def place(self) -> str:
@@ -209,7 +217,7 @@ def _folded(frames: list[_Frame]) -> dict[int, tuple[int, str]]:
             runs[-1].append(frame)
         elif frame.library:
             runs.append([frame])
-    return {run[0].start: (run[-1].stop, _counted(run)) for run in runs}
+    return {run[0].start: (run[-1].stop, run[0].bars + _counted(run)) for run in runs}
 
 
 def _counted(run: list[_Frame]) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import random
 import time
-import traceback
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..deadline import Deadline
 from ..email import Email, Envelope
@@ -19,34 +18,21 @@ from ..errors import (
     PermanentFailure,
     TemporaryFailure,
     UnknownOutcome,
-    ZenmailError,
 )
 from ..receipt import Outcome, Receipt
 from ..retry import DeliveryPolicy
 from ..runtime.forks import defer_forks
 from ..transport import FetchToken, SendRequest
-from .calls import Route, call_transport, permanent, within
+from .calls import Route, call_transport
 
-__all__ = ["Attempts", "Progress", "Route", "call_transport", "send_together", "within"]
+if TYPE_CHECKING:
+    from ..ledger.claim import Claim
+
+__all__ = ["Attempts"]
 
 _logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 8.0
-
-
-class Progress(Protocol):
-    """Follows a delivery, so that it can be taken up after a crash."""
-
-    def started(self) -> None:
-        """A transport is about to be called: from here on, somebody may have the mail."""
-
-    def answered(self, remaining: Sequence[str], doubtful: Sequence[str] = ()) -> None:
-        """The transport has answered.
-
-        Args:
-            remaining: The recipients that are left for another try.
-            doubtful: Those who may have the mail and are not to get it again.
-        """
 
 
 _Kind = Literal["deferred", "exhausted", "refused", "rejected", "broken"]
@@ -80,7 +66,7 @@ class Attempts:
         envelope: Who gets it.
         policy: What to do with a mail that may have arrived.
         pass_through: Exceptions that always leave.
-        progress: What follows the delivery.
+        claim: Its entry in the outbox, which follows the delivery.
 
     Attributes:
         accepted: Those whose mail was taken over, in order.
@@ -94,7 +80,7 @@ class Attempts:
         policy: DeliveryPolicy,
         *,
         pass_through: tuple[type[BaseException], ...] = (),
-        progress: Progress | None = None,
+        claim: Claim | None = None,
     ) -> None:
         self.email = email
         self.envelope = envelope
@@ -106,7 +92,7 @@ class Attempts:
         self.code = ""
         self.remedy = ""
         self._pass_through = pass_through
-        self._progress = progress
+        self._claim = claim
         self._early: Receipt | DeliveryError | None = None
         self._notes: list[str] = []
         self._unknown: dict[str, str] = {}
@@ -210,9 +196,9 @@ class Attempts:
             for address in self._remaining
             if address not in self.accepted and address not in self._not_retried
         ]
-        if self._progress is not None:
+        if self._claim is not None:
             doubtful = [address for address in self._unknown if address in self._not_retried]
-            self._progress.answered(self._remaining, doubtful)
+            self._claim.answered(self._remaining, doubtful)
 
     def request(
         self, offered: Sequence[str], route: Route, deadline: Deadline, fetch_token: FetchToken
@@ -220,8 +206,8 @@ class Attempts:
         """Return what the transport is given, which will be called next."""
         everybody = len(offered) == len(self.envelope.recipients)
         envelope = self.envelope if everybody else self.envelope.to(offered)
-        if self._progress is not None:
-            self._progress.started()
+        if self._claim is not None:
+            self._claim.started()
         return SendRequest(self.email, envelope, route.options, deadline, fetch_token)
 
     def answer_first_call(self, answer: Receipt | DeliveryError) -> None:
@@ -426,55 +412,6 @@ def _named(reasons: Mapping[str, str], given: Container[str]) -> dict[str, str]:
         address if address in given else address.casefold(): why
         for address, why in reasons.items()
     }
-
-
-def send_together(
-    deliveries: Sequence[tuple[Attempts, Deadline]],
-    route: Route,
-    fetch_token: FetchToken,
-    pass_through: tuple[type[BaseException], ...] = (),
-) -> None:
-    """Make the first call for several mails one, if the transport can.
-
-    What it says of each is the answer to that mail's first call.
-
-    Args:
-        deliveries: The mails, and when the first transport has to have answered.
-        route: The first transport.
-        fetch_token: For transports that log in with OAuth 2.
-        pass_through: Exceptions that always leave.
-    """
-    transport = route.transport
-    if len(deliveries) < 2 or not transport.sends_together:
-        return
-    requests = [
-        attempts.request(attempts.envelope.recipients, route, deadline, fetch_token)
-        for attempts, deadline in deliveries
-    ]
-    answers: Sequence[Receipt | ZenmailError]
-    try:
-        if route.options.keeps_deadline:
-            answers = transport.send_together(requests)
-        else:
-            last = max((one.deadline for one in requests), key=lambda one: one.expires_at)
-            answers = within(last, lambda: transport.send_together(requests))
-    except pass_through:
-        raise
-    except DeliveryError as error:
-        answers = [error] * len(requests)
-    except Exception as error:
-        what = " ".join(traceback.format_exception_only(error)).strip()
-        failure = UnknownOutcome(
-            f"The transport {transport.name!r} failed: {what}",
-            code="transport-exception",
-            transport=transport.name,
-            remedy="The mail may have arrived; check with the recipient.",
-        )
-        answers = [failure] * len(requests)
-    for (attempts, _), answer in zip(deliveries, answers, strict=True):
-        if not isinstance(answer, Receipt | DeliveryError):
-            answer = permanent(answer, transport)
-        attempts.answer_first_call(answer)
 
 
 def _pause(turn: int, deadline: Deadline, not_before: Deadline) -> bool:

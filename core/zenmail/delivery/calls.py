@@ -1,9 +1,9 @@
-"""One call of a transport: it ends by the deadline, and fails with an error of ours."""
+"""A call of a transport: it ends by the deadline, and fails with an error of ours."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ..deadline import Deadline
@@ -19,7 +19,7 @@ from ..receipt import Receipt
 from ..runtime.timeouts import CallTimedOut, call_with_timeout
 from ..transport import SendRequest, Transport, TransportOptions
 
-__all__ = ["Route", "call_transport", "permanent", "within"]
+__all__ = ["Route", "call_together", "call_transport", "within"]
 
 # A transport that ends at the deadline itself is not to lose the race with its watcher.
 _GRACE = 0.25
@@ -78,12 +78,10 @@ def _guarded(
     except leaving:
         raise
     except ZenmailError as error:
-        raise permanent(error, transport) from error
+        raise _permanent(error, transport) from error
     except foreign as error:
-        # Not cut to size: half a secret is not known for one any more.
-        what = " ".join(traceback.format_exception_only(error)).strip()
         raise TemporaryFailure(
-            f"The transport {transport.name!r} failed: {what}",
+            _failure(transport, error),
             code="transport-exception",
             transport=transport.name,
             remedy="If it keeps happening, report it to the authors of the transport "
@@ -91,11 +89,49 @@ def _guarded(
         ) from error
 
 
-def permanent(error: ZenmailError, transport: Transport) -> PermanentFailure:
+def _permanent(error: ZenmailError, transport: Transport) -> PermanentFailure:
     """Return the failure of a mail that stands for an error of the set-up."""
     return PermanentFailure(
         error.message, code=error.code, transport=transport.name, remedy=error.remedy
     )
+
+
+def _failure(transport: Transport, error: BaseException) -> str:
+    # Not cut to size: half a secret is not known for one any more.
+    what = " ".join(traceback.format_exception_only(error)).strip()
+    return f"The transport {transport.name!r} failed: {what}"
+
+
+def call_together(
+    route: Route,
+    requests: Sequence[SendRequest[Any]],
+    pass_through: tuple[type[BaseException], ...] = (),
+) -> Sequence[Receipt | DeliveryError]:
+    """Call a transport that can send several mails at once; return the answer for each."""
+    transport = route.transport
+    answers: Sequence[Receipt | ZenmailError]
+    try:
+        if route.options.keeps_deadline:
+            answers = transport.send_together(requests)
+        else:
+            last = max((one.deadline for one in requests), key=lambda one: one.expires_at)
+            answers = within(last, lambda: transport.send_together(requests))
+    except pass_through:
+        raise
+    except DeliveryError as error:
+        answers = [error] * len(requests)
+    except Exception as error:
+        failure = UnknownOutcome(
+            _failure(transport, error),
+            code="transport-exception",
+            transport=transport.name,
+            remedy="The mail may have arrived; check with the recipient.",
+        )
+        answers = [failure] * len(requests)
+    return [
+        answer if isinstance(answer, Receipt | DeliveryError) else _permanent(answer, transport)
+        for answer in answers
+    ]
 
 
 def within(deadline: Deadline, call: Callable[[], _Result]) -> _Result:

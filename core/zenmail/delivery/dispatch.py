@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..address import ADDRESS_REMEDY
 from ..composing.shorten import without_missing_files
@@ -17,8 +17,8 @@ from ..errors import AddressError, LedgerError
 from ..plugins import PluginHost
 from ..receipt import Outcome, Receipt
 from ..retry import Retry
-from .attempts import Attempts, send_together
-from .calls import Route
+from .attempts import Attempts
+from .calls import Route, call_together
 from .delivery import Delivery, Origin
 from .secrecy import Secrecy
 
@@ -104,19 +104,30 @@ class Dispatcher:
         mails = [self._redirected(delivery) for delivery in deliveries]
         attempts = [self._attempts(mail) for mail in mails]
         with self._abandoned_if_interrupted(mails):
-            send_together(
-                [
-                    (one, mail.deadline.share(len(self._routes)))
-                    for one, mail in zip(attempts, mails, strict=True)
-                ],
-                self._routes[0],
-                self._secrecy.fetch_token,
-                self._plugins.pass_through,
-            )
+            self._call_together(mails, attempts)
             self._spooler.strike_out(
                 [mail for one, mail in zip(attempts, mails, strict=True) if one.arrived]
             )
             return [self._deliver(mail, one) for one, mail in zip(attempts, mails, strict=True)]
+
+    def _call_together(self, mails: Sequence[Delivery], attempts: Sequence[Attempts]) -> None:
+        """Make the first call for several mails one, if the first transport can."""
+        route = self._routes[0]
+        if len(mails) < 2 or not route.transport.sends_together:
+            return
+        fetch_token = self._secrecy.fetch_token
+        requests = [
+            one.request(
+                mail.envelope.recipients,
+                route,
+                mail.deadline.share(len(self._routes)),
+                fetch_token,
+            )
+            for one, mail in zip(attempts, mails, strict=True)
+        ]
+        answers = call_together(route, requests, self._plugins.pass_through)
+        for one, answer in zip(attempts, answers, strict=True):
+            one.answer_first_call(answer)
 
     def _deliver(self, delivery: Delivery, attempts: Attempts | None = None) -> Receipt:
         started = time.monotonic()
@@ -165,7 +176,7 @@ class Dispatcher:
             delivery.envelope,
             delivery.policy,
             pass_through=self._plugins.pass_through,
-            progress=delivery.claim,
+            claim=delivery.claim,
         )
 
     def _attempt(self, delivery: Delivery, attempts: Attempts) -> None:
@@ -205,15 +216,20 @@ class Dispatcher:
         if invalid and outcome == "delivered":
             outcome, detail = "partial", next(iter(invalid.values()))
             code, remedy = AddressError.default_code, ADDRESS_REMEDY
+        others: dict[str, Any] = {}
+        if outcome != "delivered":
+            others = {
+                "refused": {
+                    **{tidy(address): tidy(why) for address, why in invalid.items()},
+                    **tidy_all(attempts.refused()),
+                },
+                "deferred": tidy_all(attempts.deferred()),
+                "unknown": tidy_all(attempts.unknown()),
+            }
         return Receipt(
             outcome=outcome,
             accepted=tuple(attempts.accepted),
-            refused={
-                **{tidy(address): tidy(why) for address, why in invalid.items()},
-                **tidy_all(attempts.refused()),
-            },
-            deferred=tidy_all(attempts.deferred()),
-            unknown=tidy_all(attempts.unknown()),
+            **others,
             detail=tidy(detail),
             code=tidy(code),
             remedy=tidy(remedy),

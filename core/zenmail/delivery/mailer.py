@@ -22,7 +22,6 @@ from ..transport import Check, TransportOptions, VerifyRequest
 from .alerts import Alerts
 from .calls import Route, within
 from .dispatch import Dispatcher
-from .redirect import Redirect
 from .secrecy import Secrecy
 from .spooler import Spooler
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
     from ..ledger.storms import Storms
     from .background import Background
+    from .redirect import Redirect
 
 __all__ = ["DeliveryMode", "Mailer"]
 
@@ -100,10 +100,13 @@ class Mailer:
         self.deadline = _seconds(deadline)
         if not _is_a(retry, Retry, type(None)):
             raise ConfigurationError(f"retry must be a Retry, not {type(retry).__name__}.")
-        if not _is_a(redirect, Redirect, type(None)):
-            raise ConfigurationError(
-                f"redirect must be a Redirect, not {type(redirect).__name__}."
-            )
+        if redirect is not None:
+            from .redirect import Redirect
+
+            if not _is_a(redirect, Redirect):
+                raise ConfigurationError(
+                    f"redirect must be a Redirect, not {type(redirect).__name__}."
+                )
         self.plugins = plugins or PluginHost()
         # Here, where no other thread is at it yet.
         self.plugins.load_middleware()
@@ -118,7 +121,7 @@ class Mailer:
         self._queue = _queue(delivery, self.deadline)
         if delivery == "queue" and self._ledger is None:
             raise ConfigurationError(
-                "delivery is queue, and there is no ledger to queue mails in.",
+                "delivery=queue needs a ledger to queue mails in.",
                 remedy="Set ledger: the path of an SQLite file, or "
                 "postgresql://user@host/database.",
             )
@@ -166,7 +169,8 @@ class Mailer:
             options = transport.parse_options(options, name_option)
         elif not isinstance(options, transport.options_type):
             raise OptionsError(
-                f"It takes {transport.options_type.__name__}, not {type(options).__name__}.",
+                f"The options must be {transport.options_type.__name__}, not "
+                f"{type(options).__name__}.",
                 transport=name,
             )
         return Route(transport, options, name_option)
@@ -405,8 +409,8 @@ def _seconds(deadline: float) -> float:
     if _is_a(deadline, float, int) and 0 < deadline <= _LONGEST_DEADLINE:
         return deadline
     raise ConfigurationError(
-        f"The deadline is {clean_line(as_text(deadline), limit=40)} seconds.",
-        remedy="Give a number above 0 and at most 86,400, a day.",
+        f"The deadline cannot be {clean_line(as_text(deadline), limit=40)} seconds.",
+        remedy="Give a number above 0, of at most 86,400 (a day).",
     )
 
 
@@ -417,7 +421,7 @@ def _pairs(fallbacks: Sequence[Fallback]) -> list[tuple[str, Mapping[str, Any]]]
     except (TypeError, LookupError):
         raise ConfigurationError(
             "A fallback must be a name, or a pair of name and options.",
-            remedy='Give such as ["console", ("file", {"folder": "mails"})].',
+            remedy='Write it like ["console", ("file", {"folder": "mails"})].',
         ) from None
 
 
@@ -444,7 +448,7 @@ def _queue(delivery: str, seconds: float) -> Background | None:
 def _storms(limit: int | None, ledger: Ledger | None) -> list[Storms]:
     if limit is not None and (not _is_a(limit, int) or limit < 1):
         raise ConfigurationError(
-            f"alerts_per_run is {clean_line(as_text(limit), limit=40)}.",
+            f"alerts_per_run cannot be {clean_line(as_text(limit), limit=40)}.",
             remedy="Give at least 1, or None for no limit.",
         )
     shared = [ledger.storms] if ledger is not None else []

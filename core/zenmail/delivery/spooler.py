@@ -24,6 +24,9 @@ __all__ = ["Spooler"]
 
 _logger = logging.getLogger(__name__)
 _BATCH = 10
+# Seconds within which mails sent together have to be through for more to follow at a time:
+# those that one connection holds, no other can send.
+_FAST = 1.0
 # How often the sends of one process look for waiting mails, in seconds.
 _INTERVAL = 1.0
 
@@ -226,7 +229,7 @@ class Spooler:
                 ]
                 limit = None if limit is None else limit - len(deliveries)
                 receipts = resend(deliveries)
-                fast = time.monotonic() - began < seconds / 10
+                fast = time.monotonic() - began < min(_FAST, seconds / 10)
                 for delivery, receipt in zip(deliveries, receipts, strict=True):
                     self._log(delivery, receipt)
                     proven = proven or bool(receipt.accepted)
@@ -250,7 +253,7 @@ class Spooler:
         name = delivery.claim.name if delivery.claim is not None else ""
         _logger.log(
             logging.INFO if receipt.delivered else logging.ERROR,
-            "Mail %s out of the outbox: %s.%s",
+            "Mail %s from the outbox: %s.%s",
             name,
             receipt.describe(),
             f" {receipt.remedy}" if receipt.remedy else "",

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -157,7 +157,7 @@ class Digest:
         return Alert(
             title=title,
             body=f"The first {self._limit} alerts of this run were sent alone. "
-            "This mail stands for all the others.",
+            "This mail summarizes all the others.",
             severity="error" if problem else severity,
             facts=facts,
             tables={"What they say": rows},
@@ -183,14 +183,6 @@ def fingerprint(alert: Alert, hide: Callable[[str], str] = str) -> tuple[str, st
     place = " ".join(frames[-1]) if frames else ""
     same = _VARIABLE.sub("#", f"{what} {place}".lower())
     return blake2b(same.encode("utf-8", "replace"), digest_size=8).hexdigest(), what
-
-
-class Hide(Protocol):
-    """Takes secrets out of a text."""
-
-    def __call__(self, text: str, *, shapes: bool) -> str:
-        """Return the text without secrets; without what seems one, too, with ``shapes``."""
-        ...
 
 
 def _line(text: str, hide: Callable[[str], str], *, limit: int) -> str:
@@ -241,7 +233,7 @@ class Storms:
         alert: Alert,
         addressing: Addressing,
         limit: int,
-        hide: Hide = lambda text, *, shapes: text,
+        hide: Callable[..., str] = lambda text, *, shapes: text,
     ) -> bool:
         """Return whether an alert is sent alone; it is held back otherwise.
 
@@ -249,8 +241,8 @@ class Storms:
             alert: What happened.
             addressing: Who is told.
             limit: How many alerts of a run are sent alone.
-            hide: Takes secrets out of what is written down; told whether to look for what is
-                secret by its name or shape, too.
+            hide: Takes secrets out of what is written down; ``shapes`` tells it whether to look
+                for what is secret by its name or shape, too.
         """
         # A run's summary comes once, and is what the reader waits for.
         if not alert.thread or alert.steps:

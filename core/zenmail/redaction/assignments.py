@@ -20,7 +20,7 @@ from .literals import (
     past_scheme,
 )
 from .looks import is_empty, is_random, is_word
-from .names import Secrecy, is_secret, presumed_secrecy
+from .names import Secrecy, is_secret, presumed_secrecy, secrecy_of
 from .rows import Rows
 from .spans import MASK, Span
 
@@ -56,7 +56,7 @@ _CLUES: Final = (
     ),
     *("assertion=", "samlresponse", "stringdata", "masterauth", "mot de passe", *_ABROAD),
 )
-_REST_OF_NAME = pattern(r"[\w-]*(?:\.[\w-]+)*")
+_NAME = pattern(r"(?:mot de |session (?=id))?[\w-]*(?:\.[\w-]+)*")
 _NAME_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 # name: value, as containers and templates write their settings, with up to three more.
 _FIELD = (
@@ -122,10 +122,10 @@ _ITEMS = pattern(
 _ITEM = pattern(r"(?:-|:)[ \t]+[\"']?(?P<secret>[^\s\"']+)")
 _MASKED = pattern(rf"(?:[\w./-]{{1,24}}\.\.\.)?{re.escape(MASK)}")
 _IN_URL = pattern(r"(?:x-(?:amz|goog)-)?(?:sig|signature|key|code)", re.IGNORECASE)
+_WORD_BEFORE = pattern(r"[\w-]+(?=[ ]\Z)")
 _OF_DOORS = pattern(
-    r"\b(?:api|access|account|activation|admin|bad|backup|encryption|invalid|license|login"
-    r"|master|my|our|one-time|private|recovery|secret|security|service|shared|signing|sms"
-    r"|storage|subscription|us(?:e|ed|ing)|verification|wandb|with|wrong|your)[ ]\Z",
+    r"\b(?:api|access|account|admin|bad|encryption|invalid|license|master|my|our|private|secret"
+    r"|service|shared|signing|storage|subscription|us(?:e|ed|ing)|wandb|with|wrong|your)[ ]\Z",
     re.IGNORECASE,
 )
 _LONG_RUN = pattern(r"[A-Za-z0-9+/]{12}")
@@ -156,17 +156,16 @@ def names_in(lowered: str) -> list[str]:
 
 def _names(lowered: str, clues: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Yield where the parts of secret names begin, and where the names end."""
-    places: set[tuple[int, int]] = set()
+    places: list[int] = []
     for clue in clues:
-        last_word = clue.rfind(" ") + 1
         at = lowered.find(clue)
         while at >= 0:
-            places.add((at, at + last_word))
+            places.append(at)
             at = lowered.find(clue, at + len(clue))
     end = 0
-    for start, last in sorted(places):
-        if start >= end and (rest := _REST_OF_NAME.match(lowered, last)):
-            end = rest.end()
+    for start in sorted(places):
+        if start >= end and (name := _NAME.match(lowered, start)):
+            end = name.end()
             yield start, end
 
 
@@ -241,8 +240,8 @@ class _Search:
         if secrecy == "if-opaque" and before[-1:] == " " and before[-2:-1].isalnum():
             # "cache key: ..." opens nothing.
             return "if-random" if _OF_DOORS.search(before) else ""
-        if name.lower() == "code" and _OF_DOORS.search(before):
-            return "if-code"
+        if not secrecy and name.lower() == "code" and (word := _WORD_BEFORE.search(before)):
+            return secrecy_of(f"{word[0]} {name}")
         return secrecy
 
     def _behind(
@@ -250,8 +249,10 @@ class _Search:
     ) -> Iterator[tuple[int, int]]:
         """Yield where the secrets stand that follow a name."""
         text, position, sign = self._text, behind.end(), behind["sign"] or ""
-        # arn:aws:secretsmanager:...:secret:name
-        if sign == ":" == before[-1:]:
+        # arn:aws:secretsmanager:...:secret:name, and types such as AWS::KMS::Key
+        if sign == ":" and ":" in (before[-1:], text[position : position + 1]):
+            return
+        if before[-2:] == "::" and name[0].isupper():
             return
         if sign[:1] == ">" and before[-1:] == "<":
             # <password> is a placeholder unless a closing tag follows.
@@ -281,6 +282,13 @@ class _Search:
             if not name.startswith("--"):
                 return None if before[-1:] == "=" else self._told(position, secrecy)
             position = behind.end("gap")
+        bracket = text[position : position + 1] in CLOSING
+        header = ":" in sign and name.lower().endswith(("authorization", "cookie"))
+        if position < self._harmless and (bracket or header):
+            self.looked_far = True
+            return None
+        if bracket and secrecy == "if-opaque":
+            return None
         if ":" in sign and (annotation := _ANNOTATION.match(text, position)):
             position = annotation.end()
         if _MASKED.match(text, position):
@@ -292,15 +300,18 @@ class _Search:
             return block if secret and not _MASKED.fullmatch(shown) else None
         if sign[-1:] == "=" and (below := _NEXT_LINE.match(text, position)):
             return self._told(below.end(), secrecy)
-        if text[position : position + 1] in CLOSING and not _PLACEHOLDER.match(text, position):
-            if position < self._harmless:
-                return None
-            if (listed := self._inside_brackets(position, name, secrecy)) != _NO_LIST:
-                return listed
+        if (
+            bracket
+            and not _PLACEHOLDER.match(text, position)
+            and (listed := self._inside_brackets(position, name, secrecy)) != _NO_LIST
+        ):
+            return listed
         self.looked_far = False
         if opening := _OPENING.match(text, position):
-            return self._quoted(opening, secrecy)
-        if ":" in sign and name.lower().lstrip("-").endswith(("authorization", "cookie")):
+            # The end of a text that ends with a name: input("password: ")
+            ends = sign and opening["mark"] == before[-1:] and opening["mark"] not in sign
+            return None if ends else self._quoted(opening, secrecy)
+        if header:
             return self._header(position)
         return self._bare(position, secrecy, name, sign, before)
 
@@ -316,8 +327,6 @@ class _Search:
     def _header(self, position: int) -> tuple[int, int] | None:
         """Return where the value of a header stands, which takes up the line."""
         self.looked_far = True
-        if position < self._harmless:
-            return None
         text = self._text
         begin = past_scheme(text, position)
         end = line_end(text, begin)

@@ -38,7 +38,10 @@ _LONGEST_LIST = 4000
 
 def holds_random(text: str) -> bool:
     """Whether any piece of a text looks random."""
-    return any(map(is_random, _PIECE.findall(text)))
+    return any(
+        is_random(piece[0]) and not text.startswith("(", piece.end())
+        for piece in _PIECE.finditer(text)
+    )
 
 
 def past_scheme(text: str, position: int, end: int | None = None) -> int:

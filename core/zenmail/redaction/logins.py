@@ -67,6 +67,7 @@ def _is_host(match: re.Match[str]) -> bool:
 
 
 _HOST = pattern(r"(?:^|[\s\"'])[\w.*-]{1,64}\Z", re.MULTILINE)
+_KEY_DATA = pattern(r"[A-Za-z0-9+/=]{16}")
 _PRIVATE = "PRIVATE"
 _LONGEST_KEY = 8192
 _DATABASE = pattern(
@@ -89,6 +90,7 @@ _LOGINS = (
         _PRIVATE,
         r"(?P<secret>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
         r"[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z))",
+        lambda match: _KEY_DATA.search(match["secret"]) is not None,
     ),
     Login(
         "earer EARER",
@@ -106,8 +108,10 @@ _LOGINS = (
         r"://[^\s:@/\"'<>]{0,256}:(?P<secret>[^\s/\"'<>][^\s\"'<>]{0,511})@",
         _is_database,
     ),
-    Login("://", r"://[^\s:@/?#\"'<>]{0,256}:(?!\d{1,5}\#)(?P<secret>[^\s/?\"'<>]{1,512})@"),
-    Login("://", r"://(?P<secret>[^\s:@/?#\"'<>]{16,256})(?::(?:x-oauth-basic)?)?@", _is_mixed),
+    Login("://", r"://[^\s:@/?#\"'<>]{0,256}:(?!\d{1,5}\#|\])(?P<secret>[^\s/?\"'<>]{1,512})@"),
+    Login(
+        "://", r"://(?P<secret>[^\s:@/?#\"'<>\[]{16,256})(?::(?:x-oauth-basic)?)?@", _is_mixed
+    ),
     # A line of PostgreSQL's password file.
     Login(
         ":*: :54 :64 :65",
@@ -250,7 +254,8 @@ def login_spans(text: str, clues: Collection[str]) -> Iterator[Span]:
     if _PRIVATE in clues and (end := _KEY_END.search(text)):
         # A text that begins inside a block.
         lines = _KEY_LINES.search(text, max(0, end.start() - _LONGEST_KEY), end.start())
-        yield Span(lines.start() if lines else end.start(), end.end(), "private key")
+        if lines and _KEY_DATA.search(lines[0]):
+            yield Span(lines.start(), end.end(), "private key")
     if any(it.program in clues for it in _COMMANDS):
         yield from _command_spans(text)
 

@@ -16,7 +16,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 _PLACEHOLDER = pattern(
     r"\{\{|\$[{(]|\$[A-Z_]{2}[A-Z0-9_]*|\$[a-z_]+\Z|<[\w|/!\[]|%\(|%s|%[A-Z_]{2,40}%|@[\w./-]*\.\w+\Z"
-    r"|\[[A-Z]+\d*\]?\Z|\{[A-Za-z_.!:\[\]'\"]{0,60}\}?\Z|.{0,40}\*{3}|\.{3}"
+    r"|\[[A-Z]+\d*\]?\Z|\{[A-Za-z_.!:\[\]'\"]{0,60}\}?\Z|\{[A-Za-z_][\w.]*[(\[!:}]|.{0,40}\*{3}|\.{3}"
     r"|(?i:(?:your|my|example|change[-_]?me|dummy|placeholder|insert)(?:[-_ ][a-z-_ ]+)?\Z)"
 )
 _EMPTY = pattern(r"[*x.\u2022\u2026_~#-]+\Z|[|>][-+0-9]{0,2}\Z", re.IGNORECASE)
@@ -39,11 +39,11 @@ _SAYS = frozenset(
 )
 _NUMBER = pattern(
     r"[-+]?(?:0x[0-9a-f]{1,10}|[\d][\d.,_:/-]*(?:e[-+]?\d+)?|\.\d+)(?:[a-z]{1,3}|%)?(?:/s)?\Z"
-    r"|\d{4}-\d\d-\d\d[T ]?[\d:.]*(?:Z|[+-]\d\d:?\d\d)?\Z",
+    r"|#[0-9a-f]{3,8}\Z|\d{4}-\d\d-\d\d[T ]?[\d:.]*(?:Z|[+-]\d\d:?\d\d)?\Z",
     re.IGNORECASE,
 )
 _ADDRESS = pattern(
-    r"arn:|[A-Za-z][A-Za-z0-9+.-]{1,20}://|[~.]{0,2}[/\\](?=[\w.-]+[/\\.])|[A-Za-z]:\\"
+    r"arn:|(?:com|org|net|io)\.[a-z]\w*\.|[A-Za-z][A-Za-z0-9+.-]{1,20}://|[~.]{0,2}[/\\](?=[\w.-]+[/\\.])|[A-Za-z]:\\"
     r"|[\w.+-]+@[\w-]+\.\w|\S*\.(?:py|ya?ml|json|pem|key|txt|cfg|ini|toml|parquet|pkl|onnx)\Z"
 )
 # Base64 may begin with a slash and hold more of them.
@@ -54,10 +54,12 @@ _UNLIKE_PATH = pattern(
 _CALL = pattern(r"[A-Za-z_][\w.]*[(\[]|\(|lambda\b|await\b|[fF][\"']")
 _NAMED_NUMBER = pattern(
     r"(?:oauth|sha|hs|rs|es|ps|md|utf|base|http|u?int|float|ed|aes|tls|ipv|py|python|gpt|bert"
-    r"|llama|resnet|vit|step|col|column|layer|part|epoch|user|node|page|line|test|key|token"
+    r"|llama|resnet|vit|level|step|col|column|layer|part|epoch|user|node|page|line|test|key|token"
     r"|item|row|version|v|x|f|r|p|s|k)-?\d{1,6}\Z",
     re.IGNORECASE,
 )
+# Of a regular expression.
+_CHARACTER_CLASS = pattern(r"a-z|A-Z|0-9")
 _BREAK = pattern(r"[^A-Za-z0-9]+")
 _WORD = pattern(r"[A-Z]?[a-z]+|[A-Z]+|(?:[A-Z]{0,6}[a-z]{2,}){1,6}[A-Z]{0,5}")
 _WORDS = pattern(r"[a-z]{0,12}(?:[A-Z][a-z]{3,14}){2,}")
@@ -66,6 +68,10 @@ _WITH_NUMBER = pattern(
 )
 _HARD = pattern(r"[bcdfghjklmnpqrstvwxz]{6}", re.IGNORECASE)
 _LONGEST_WORD = 24
+# The words of a name in CamelCase, which are longer than those that chance makes.
+_CHUNK = pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d{1,5}")
+_SPLIT_WORD = pattern(r"\d[a-z]")
+_ESCAPE = pattern(r"\\[a-z]|[\W_]+")
 _SHORTEST = 6
 # What a long value begins with tells what it is.
 _JUDGED = 160
@@ -79,6 +85,7 @@ def is_empty(value: str) -> bool:
         or text.lower() in _SAYS
         or _PLACEHOLDER.match(text) is not None
         or _EMPTY.match(text) is not None
+        or len(_ESCAPE.sub("", text)) < 2
     )
 
 
@@ -95,7 +102,7 @@ def is_random(value: str) -> bool:
         return False
     if _ADDRESS.match(value) and not _UNLIKE_PATH.search(value):
         return False
-    if _CALL.match(value) or _NAMED_NUMBER.match(value):
+    if _CALL.match(value) or _NAMED_NUMBER.match(value) or _CHARACTER_CLASS.search(value):
         return False
     if any(map(str.isspace, value)):
         return any(len(word) >= 16 and is_random(word) for word in value.split()[:40])
@@ -103,7 +110,7 @@ def is_random(value: str) -> bool:
     if len(parts) == 1 and len(parts[0]) >= _SHORTEST:
         part = parts[0]
         if any(map(str.isdigit, part)) and any(map(str.isalpha, part)):
-            return True
+            return not _is_camel(part)
     odd = _odd_parts(value)
     if sum(map(len, odd)) >= 4:
         return True
@@ -125,11 +132,29 @@ def _odd_parts(value: str) -> list[str]:
 
 
 def _ordinary(part: str) -> bool:
+    if _NAMED_NUMBER.match(part):
+        return True
     if _WITH_NUMBER.match(part):
         return len(part) <= 12
     if len(part) < 4:
         return True
     if _WORDS.fullmatch(part):
         return True
+    if _is_camel(part):
+        return True
     words = _WORD.fullmatch(part)
     return words is not None and len(part) <= _LONGEST_WORD and not _HARD.search(part)
+
+
+def _is_camel(part: str) -> bool:
+    """Whether it is a name such as "ServerlessV2PlatformVersions"."""
+    chunks = _CHUNK.findall(part)
+    letters = [chunk for chunk in chunks if chunk.isalpha()]
+    return (
+        "".join(chunks) == part
+        and not _SPLIT_WORD.search(part)
+        and len(letters) > 1
+        and len(chunks) - len(letters) <= 1
+        and sum(map(len, letters)) >= 4 * len(letters)
+        and not any(map(_HARD.search, letters))
+    )

@@ -79,7 +79,7 @@ _OPEN_KEYS = frozenset(
         "param option registry pipeline step run artifact type batch id shard cluster "
         "sequence version resource item sharding gpg sort num hub distribution clustering "
         "parameter known surrogate candidate left right i18n dict yaml mon tur don whis joc "
-        "checkpoint ckpt random rng prng"
+        "checkpoint ckpt random rng prng result limit aggregate processed"
     )
 )
 _OPEN_TOKENS = frozenset(_words("next page continuation pagination cursor resume sync"))

@@ -96,17 +96,20 @@ class Rows:
         text = self._text
         self._read = _line_end(text, line)
         names = [text[slice(*cell)] for cell in headings]
-        filled = [name for name in names if name]
+        filled = [name for name in names if name or mark in ",;\t"]
         if len(filled) < 2 or not all(map(_HEADING.fullmatch, filled)):
             return
-        secret = {at: said for at, name in enumerate(names) if (said := secrecy_of(name))}
+        secret: list[tuple[int, Secrecy]] = []
+        for at, name in enumerate(names):
+            if secrecy := secrecy_of(name):
+                secret.append((at, secrecy))
         for _ in range(_MOST_ROWS):
             below, stop = self._read + 1, _line_end(text, self._read + 1)
             if not _RULED.fullmatch(text, below, stop):
                 row = self._cells(below, stop, mark)
                 if len(row) < 2 or (mark != " " and len(row) != len(headings)):
                     return
-                for at, said in secret.items():
+                for at, secrecy in secret:
                     columns = {edge - line for edge in headings[at]}
                     for start, end in row if mark == " " else (row[at],):
                         value = text[start:end]
@@ -114,7 +117,7 @@ class Rows:
                             aligned = not columns.isdisjoint((start - below, end - below))
                             found = aligned and is_random(value)
                         else:
-                            found = is_secret(said, value)
+                            found = is_secret(secrecy, value)
                         if found and MASK not in value:
                             yield start, end
             self._read = stop

@@ -121,3 +121,21 @@ def test_a_traceback_of_libraries_alone_is_whole() -> None:
     view = view_traceback(text, error="KeyError: 'x'")
     assert view.text == text
     assert "index.pyx" in view.raising
+
+
+def test_folded_frames_of_a_group_keep_its_bars() -> None:
+    """What stands in their place does not break the drawing."""
+    view = view_traceback(
+        '  | Traceback (most recent call last):\n  |   File "/app/a.py", line 3, in f\n'
+        '  |   File "/usr/lib/python3.11/asyncio/runners.py", line 9, in run\n'
+        "  | ValueError"
+    )
+    assert "\n  |   [... 1 frame in Python ...]\n  | ValueError" in view.text
+
+
+def test_a_long_source_line_loses_its_middle_in_the_box() -> None:
+    """The traceback has it whole."""
+    line = f"raise ValueError({'x' * 150!r})"
+    view = view_traceback(f'Traceback:\n  File "a.py", line 3, in f\n    {line}\nValueError')
+    assert len(view.source) == 120
+    assert line in view.text

@@ -17,8 +17,8 @@ from zenmail import Deadline, Email, OptionsError, PermanentFailure, TemporaryFa
 from zenmail.testing.smtp_server import Authority, Drop, Inject, SMTPServer
 from zenmail_transports.smtp.auth import Credentials
 from zenmail_transports.smtp.dialogue import greet
+from zenmail_transports.smtp.reach import resolve
 from zenmail_transports.smtp.session import Session
-from zenmail_transports.smtp.wire import resolve
 
 Start = Callable[..., SMTPServer]
 PASSWORD = "canary-password-7f3a"

@@ -92,3 +92,14 @@ def test_a_posted_exception_is_called_by_its_type(error: Exception, shown: str) 
     """A KeyError says only the key of itself, and a bare AssertionError nothing."""
     alert = build(error)
     assert (alert.subject, alert.error, alert.severity) == (f"Error: {shown}", shown, "error")
+
+
+def test_what_has_columns_is_a_table() -> None:
+    """A mapping and a printed frame: neither's first row is taken for the title."""
+    title = "Message from step train"
+    context = RunContext(step=SimpleNamespace(name="train"))  # type: ignore[arg-type]
+    posted = build_alert({"rows": 12}, None, context, include_pipeline_info=False)
+    assert (posted.title, posted.tables) == (title, {"dict": {"rows": 12}})
+    printed = "  plan  rows\n0    a    12"
+    posted = build_alert(printed, None, context, include_pipeline_info=False)
+    assert (posted.title, posted.body) == (title, printed)

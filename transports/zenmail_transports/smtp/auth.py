@@ -9,15 +9,26 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from zenmail import PermanentFailure
+from zenmail import (
+    AccessToken,
+    Deadline,
+    DeadlineExceeded,
+    FetchToken,
+    PermanentFailure,
+    TokenRequest,
+)
+from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .advice import failure
 from .dialogue import Capabilities, Dialogue, Flight
+from .options import SMTPOptions
 from .replies import Reply
 
-__all__ = ["Credentials", "TokenRefused", "log_in"]
+__all__ = ["Credentials", "Login", "TokenRefused", "log_in"]
 
 _WHAT = "the login"
+# Tokens are renewed this long before they expire, in seconds.
+_TOKEN_MARGIN = 60.0
 # RFC 4954, 4: "Unrecognized authentication type"; 534 5.7.9 is no such case.
 _OTHER_MECHANISM = frozenset({"5.5.4", "5.7.4"})
 
@@ -44,6 +55,67 @@ class TokenRefused(PermanentFailure):
     """The server does not take the access token."""
 
     default_code = "auth-refused"
+
+
+class Login:
+    """What is kept of logging in to one server.
+
+    Args:
+        options: The server's options.
+    """
+
+    def __init__(self, options: SMTPOptions) -> None:
+        self._options = options
+        self._token: AccessToken | None = None
+
+    def credentials(
+        self, deadline: Deadline, fetch_token: FetchToken, *, refresh: bool = False
+    ) -> Credentials | None:
+        """Return what to log in with, or None when nobody is to.
+
+        Args:
+            deadline: The moment by which a token has to be there.
+            fetch_token: Where tokens come from.
+            refresh: Whether the last one was refused.
+
+        Raises:
+            ConfigurationError: The token source is unusable.
+            DeliveryError: No token was issued.
+        """
+        options = self._options
+        if options.oauth:
+            secret = self._access_token(deadline, fetch_token, refresh=refresh).value
+        elif options.password is not None:
+            secret = options.password
+        else:
+            return None
+        return Credentials(
+            options.username, secret, bool(options.oauth), options.host, options.port
+        )
+
+    def _access_token(
+        self, deadline: Deadline, fetch_token: FetchToken, *, refresh: bool
+    ) -> AccessToken:
+        token = self._token
+        if token is None or refresh or token.expires_within(_TOKEN_MARGIN):
+            wanted = TokenRequest(
+                account=self._options.username,
+                scopes=(),
+                deadline=deadline,
+                options=self._options.oauth_options,
+                refresh=refresh,
+            )
+            try:
+                token = call_with_timeout(
+                    lambda: fetch_token(self._options.oauth, wanted), deadline.remaining()
+                )
+            except (CallTimedOut, TimeoutError):
+                raise DeadlineExceeded(
+                    f"The token source {self._options.oauth!r} did not answer by the deadline.",
+                    remedy="Check the network between here and the token's issuer.",
+                ) from None
+            self._token = token
+        return token
 
 
 def log_in(credentials: Credentials, capabilities: Capabilities) -> Dialogue[str]:
@@ -103,7 +175,7 @@ def _nothing_in_common(
     else:
         remedy = "Use another account or relay, or ask its administrators to offer PLAIN."
     return PermanentFailure(
-        f"The server supports only logins that do not fit: {offered}.",
+        f"The server supports only login methods that do not fit these credentials: {offered}.",
         code="auth-missing",
         remedy=remedy,
     )

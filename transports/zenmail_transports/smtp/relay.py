@@ -5,40 +5,36 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from zenmail import (
-    AccessToken,
     Deadline,
-    DeadlineExceeded,
     DeliveryError,
     Email,
     Envelope,
     FetchToken,
-    PermanentFailure,
     Receipt,
     SendRequest,
     TemporaryFailure,
-    TokenRequest,
     UnknownOutcome,
     ZenmailError,
 )
 from zenmail.runtime.forks import defer_forks, reset_after_fork
-from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
-from .advice import NO_UNICODE, advise, quota_used_up, too_many_recipients
-from .auth import Credentials, TokenRefused
+from .advice import too_many_recipients
+from .auth import Credentials, Login, TokenRefused
 from .dialogue import Capabilities, probe
 from .limits import Pace, limits_of
 from .options import SMTPOptions, build_context
+from .outcome import Outcome
 from .pool import Pool
+from .reach import Address, resolve
 from .replies import Reply
 from .session import Session
 from .transaction import ChunkingBroken, Transaction
-from .wire import Address, Lost, resolve
+from .wire import Lost
 
 if TYPE_CHECKING:
     from .window import Verdict
@@ -52,39 +48,12 @@ _CAUTION_AFTER = 0.5
 _ON_TRIAL = frozenset({"PIPELINING", "CHUNKING"})
 # How long a server is not asked again for an extension that failed.
 _BARRED_FOR = 600.0
-# Tokens are renewed this long before they expire, in seconds.
-_TOKEN_MARGIN = 60.0
 # The time of which NOOP on a connection that was idle gets a phase, in seconds.
 _PATIENCE = 5.0
 # A mail larger than this, in bytes, or to more recipients travels alone: it is worth the wait
 # to know the outcome of the one before.
 _LARGEST_IN_WINDOW = 64 * 1024
 _MOST_IN_WINDOW = 20
-
-
-@dataclass
-class _Outcome:
-    """The outcome for each recipient, over the transactions of one mail."""
-
-    accepted: list[str]
-    refused: dict[str, Reply | str]
-    deferred: dict[str, Reply | str]
-    unknown: dict[str, str]
-    final: Reply | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether anything has become of anybody."""
-        return bool(self.accepted or self.refused or self.deferred or self.unknown)
-
-    def fail(self, envelope: Envelope, error: DeliveryError) -> None:
-        """Record that a later transaction failed, for the remaining recipients."""
-        if isinstance(error, UnknownOutcome):
-            self.unknown.update(dict.fromkeys(envelope.recipients, error.message))
-        elif isinstance(error, PermanentFailure) and error.code != "quota":
-            self.refused.update(dict.fromkeys(envelope.recipients, error.message))
-        else:
-            self.deferred.update(dict.fromkeys(envelope.recipients, error.message))
 
 
 class Relay:
@@ -97,7 +66,7 @@ class Relay:
     def __init__(self, options: SMTPOptions) -> None:
         self._options = options
         reset_after_fork(self)
-        self._token: AccessToken | None = None
+        self.login = Login(options)
         self._barred: dict[str, float] = {}
         self._proven: set[str] = set()
         self._last_failure = 0.0
@@ -200,13 +169,14 @@ class Relay:
         Raises:
             DeliveryError: It concerns every recipient alike.
         """
-        outcome = _Outcome([], {}, {}, {})
-        anonymous = not self._options.username
-        sender, recipients = request.envelope.sender, request.envelope.recipients
+        outcome = Outcome([], {}, {}, {})
+        recipients = request.envelope.recipients
         most = self._most_recipients or len(recipients)
         waiting = list(recipients)
         while waiting:
-            envelope = Envelope(sender, tuple(waiting[:most]))
+            named, envelope = tuple(waiting[:most]), request.envelope
+            if named != recipients:
+                envelope = Envelope(envelope.sender, named)
             try:
                 if isinstance(verdict, DeliveryError):
                     raise verdict
@@ -225,11 +195,7 @@ class Relay:
             taken, final = transaction.accepted, transaction.final
             if final is not None and len(taken) == len(recipients):
                 return Receipt(accepted=taken, detail=str(final))
-            outcome.accepted += transaction.accepted
-            outcome.refused.update(transaction.refused)
-            outcome.deferred.update(transaction.deferred)
-            outcome.unknown.update(transaction.unknown)
-            outcome.final = transaction.final or outcome.final
+            outcome.add(transaction)
             # RFC 5321, 4.5.3.1.10: a server that takes no more recipients at a time is
             # given the rest in a transaction of their own; that is not a retry.
             rest = [
@@ -242,7 +208,7 @@ class Relay:
             for address in rest:
                 del outcome.deferred[address]
             waiting = [*rest, *waiting[most:]]
-        return _receipt(outcome, anonymous=anonymous)
+        return outcome.receipt(anonymous=not self._options.username)
 
     def _deliver(self, request: SendRequest[SMTPOptions], envelope: Envelope) -> Transaction:
         """Send to one envelope; replace a connection that had died, or an extension."""
@@ -341,12 +307,12 @@ class Relay:
             DeliveryError: It does not come about.
         """
         context = self.context
-        credentials = self.credentials(deadline, fetch_token)
+        credentials = self.login.credentials(deadline, fetch_token)
         addresses = resolve(self._options.host, self._options.port, deadline)
         try:
             return self._open(addresses, context, credentials, deadline)
         except TokenRefused:
-            credentials = self.credentials(deadline, fetch_token, refresh=True)
+            credentials = self.login.credentials(deadline, fetch_token, refresh=True)
             return self._open(addresses, context, credentials, deadline)
 
     def _open(
@@ -398,55 +364,6 @@ class Relay:
                 raise told from error
             return session
 
-    def credentials(
-        self, deadline: Deadline, fetch_token: FetchToken, *, refresh: bool = False
-    ) -> Credentials | None:
-        """Return what to log in with, or None when nobody is to.
-
-        Args:
-            deadline: The moment by which a token has to be there.
-            fetch_token: Where tokens come from.
-            refresh: Whether the last one was refused.
-
-        Raises:
-            ConfigurationError: The token source is unusable.
-            DeliveryError: No token was issued.
-        """
-        options = self._options
-        if options.oauth:
-            secret = self._access_token(deadline, fetch_token, refresh=refresh).value
-        elif options.password is not None:
-            secret = options.password
-        else:
-            return None
-        return Credentials(
-            options.username, secret, bool(options.oauth), options.host, options.port
-        )
-
-    def _access_token(
-        self, deadline: Deadline, fetch_token: FetchToken, *, refresh: bool
-    ) -> AccessToken:
-        token = self._token
-        if token is None or refresh or token.expires_within(_TOKEN_MARGIN):
-            wanted = TokenRequest(
-                account=self._options.username,
-                scopes=(),
-                deadline=deadline,
-                options=self._options.oauth_options,
-                refresh=refresh,
-            )
-            try:
-                token = call_with_timeout(
-                    lambda: fetch_token(self._options.oauth, wanted), deadline.remaining()
-                )
-            except (CallTimedOut, TimeoutError):
-                raise DeadlineExceeded(
-                    f"The token source {self._options.oauth!r} did not answer by the deadline.",
-                    remedy="Check the network between here and the token's issuer.",
-                ) from None
-            self._token = token
-        return token
-
 
 def _transaction(
     session: Session, usable: Capabilities, email: Email, envelope: Envelope, *, proven: bool
@@ -478,36 +395,3 @@ def _answers(session: Session, deadline: Deadline) -> bool:
         return session.converse(probe(), patience)
     except Lost:
         return False
-
-
-def _receipt(outcome: _Outcome, *, anonymous: bool) -> Receipt:
-    detail = str(outcome.final) if outcome.final is not None else ""
-    refused, deferred = dict(outcome.refused), dict(outcome.deferred)
-    if not (refused or deferred or outcome.unknown):
-        return Receipt(accepted=outcome.accepted, detail=detail)
-    code = remedy = ""
-    if refused or deferred:
-        code = "recipient-refused" if refused else "recipient-deferred"
-    replies = [
-        item for item in (*refused.values(), *deferred.values()) if isinstance(item, Reply)
-    ]
-    about_us = [reply for reply in replies if quota_used_up(reply)]
-    if about_us:
-        code = "quota"
-        # Nothing is wrong with these recipients, whatever the reply's first digit is.
-        for address, why in outcome.refused.items():
-            if why in about_us:
-                deferred[address] = refused.pop(address)
-    for reply in (*about_us, *replies)[:1]:
-        remedy = advise(reply, "recipient", anonymous=anonymous)
-    if not replies and any("SMTPUTF8" in str(why) for why in refused.values()):
-        remedy = NO_UNICODE
-    return Receipt(
-        accepted=outcome.accepted,
-        refused={address: str(why) for address, why in refused.items()},
-        deferred={address: str(why) for address, why in deferred.items()},
-        unknown=outcome.unknown,
-        detail=detail,
-        code=code,
-        remedy=remedy,
-    )

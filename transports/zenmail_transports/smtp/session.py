@@ -11,7 +11,8 @@ from zenmail import Deadline, PermanentFailure
 from .auth import Credentials, log_in
 from .dialogue import Capabilities, Dialogue, greet, introduce, upgrade
 from .options import SMTPOptions
-from .wire import Address, Lost, Wire, connect
+from .reach import Address, connect
+from .wire import Lost, Wire
 
 __all__ = ["Session"]
 

@@ -13,9 +13,10 @@ from zenmail import Check, Envelope, PermanentFailure, VerifyRequest, ZenmailErr
 from .advice import failure
 from .dialogue import Dialogue, Flight, command
 from .options import SMTPOptions, build_context
+from .reach import Address, resolve
 from .relay import Relay
 from .session import Session
-from .wire import Address, Lost, resolve
+from .wire import Lost
 
 __all__ = ["verify"]
 
@@ -182,7 +183,9 @@ class _Verification:
 
     def _login(self) -> str:
         session = self._connected
-        credentials = self._relay.credentials(self._request.deadline, self._request.fetch_token)
+        credentials = self._relay.login.credentials(
+            self._request.deadline, self._request.fetch_token
+        )
         if credentials is None:
             raise _Skip("`username` is not set.")
         session.log_in(credentials, self._request.deadline)

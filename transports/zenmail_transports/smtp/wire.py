@@ -1,9 +1,8 @@
-"""The socket: name look-up, connection, TLS, and one deadline over all of it."""
+"""The socket: TLS, and one deadline over all that is sent and read."""
 
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import selectors
 import socket
@@ -14,24 +13,17 @@ from typing import Any
 
 from zenmail import Deadline, DeadlineExceeded, DeliveryError, TemporaryFailure
 from zenmail.runtime.forks import defer_forks
-from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
-from .advice import CUT_OFF, connect_failure, tls_failure
+from .advice import CUT_OFF, tls_failure
 from .advice import failure as failure_for
+from .reach import Selector
 from .replies import BadReply, Reply, ReplyReader
 
-__all__ = ["Lost", "TLSSocket", "Wire", "connect", "resolve"]
-
-Address = tuple[int, int, int, Any]
+__all__ = ["Lost", "TLSSocket", "Wire"]
 
 _PORTS = "Check `host`, `port` and `security`: 'starttls' goes with port 587, 'tls' with 465."
 _READ = 65536
 _WRITE = 65536
-# RFC 8305, 5: the pause before the next address is tried beside the first.
-_HEAD_START = 0.25
-_Selector: type[selectors.BaseSelector] = getattr(
-    selectors, "PollSelector", selectors.SelectSelector
-)
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _SLOW = "Raise the deadline if the server is slow; otherwise check `host` and `port`."
 # A server that expects TLS at once waits for the client to begin.
@@ -69,120 +61,6 @@ class Lost(Exception):
     def in_step(self) -> bool:
         """Whether the replies can be matched with what was sent."""
         return self.failure.code != "protocol"
-
-
-def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
-    """Return the addresses of a host.
-
-    Raises:
-        TemporaryFailure: There is none, or no answer by the deadline.
-    """
-
-    def ask() -> list[Any]:
-        # As bytes: a str is put through IDNA, whose codec is imported on first use.
-        with defer_forks():
-            addresses = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
-        if not addresses:
-            raise OSError("it has no address")
-        return addresses
-
-    try:
-        known = host == "localhost" or _is_literal(host)
-        found = ask() if known else call_with_timeout(ask, deadline.remaining())
-    except CallTimedOut:
-        raise DeadlineExceeded(
-            f"The name server did not answer for {host!r} by the deadline.",
-            remedy="Check the network and its name servers.",
-        ) from None
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise TemporaryFailure(
-            f"The name {host!r} cannot be looked up: {reason}.",
-            code="dns",
-            remedy="Check `host` for a typing mistake, and the network's name servers.",
-            change={"host": "HOST"},
-        ) from error
-    return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def connect(
-    addresses: list[Address], host: str, port: int, deadline: Deadline
-) -> socket.socket:
-    """Return a connected socket to the first address that answers (RFC 8305, simplified).
-
-    Args:
-        addresses: Where to try. The one that answers, and those that failed, are removed.
-        host: The server's name, for messages.
-        port: The server's port.
-        deadline: The moment by which to give up.
-
-    Raises:
-        TemporaryFailure: None answers by the deadline.
-    """
-    failures: list[OSError] = []
-    with _Selector() as selector:
-        try:
-            while addresses or selector.get_map():
-                if addresses:
-                    connected = _begin(addresses.pop(0), selector, failures)
-                    if connected is not None:
-                        return connected
-                if not selector.get_map():
-                    continue
-                left = deadline.remaining()
-                if not left:
-                    raise DeadlineExceeded(
-                        f"{host}:{port} does not answer.",
-                        remedy="Check `host`, `port` and firewalls. Many clouds block port 25: "
-                        "use 587.",
-                    )
-                for key, _ in selector.select(min(left, _HEAD_START) if addresses else left):
-                    sock = key.fileobj
-                    assert isinstance(sock, socket.socket)
-                    selector.unregister(sock)
-                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                    if not code:
-                        return sock
-                    sock.close()
-                    failures.append(OSError(code, os.strerror(code)))
-            raise connect_failure(failures[0], host, port)
-        finally:
-            for key in list(selector.get_map().values()):
-                assert isinstance(key.fileobj, socket.socket)
-                key.fileobj.close()
-                addresses.append(key.data)
-
-
-def _begin(
-    address: Address, selector: selectors.BaseSelector, failures: list[OSError]
-) -> socket.socket | None:
-    family, kind, protocol, place = address
-    try:
-        sock = socket.socket(family, kind, protocol)
-    except OSError as error:
-        failures.append(error)
-        return None
-    try:
-        sock.setblocking(False)
-        sock.connect(place)
-    except BlockingIOError:
-        selector.register(sock, selectors.EVENT_WRITE, address)
-        return None
-    except BaseException as error:
-        sock.close()
-        if not isinstance(error, OSError):
-            raise
-        failures.append(error)
-        return None
-    return sock
 
 
 class TLSSocket(ssl.SSLSocket):
@@ -449,7 +327,7 @@ class Wire:
         return True
 
     def _wait(self, events: int, deadline: Deadline) -> int:
-        with _Selector() as selector:
+        with Selector() as selector:
             selector.register(self._socket, events)
             ready = selector.select(_left(deadline))
         if not ready:
@@ -482,7 +360,7 @@ def _broken(error: Exception, host: str, port: int, what: str) -> TemporaryFailu
         error, ssl.SSLEOFError | ssl.SSLZeroReturnError
     ):
         return TemporaryFailure(
-            f"TLS with {host}:{port} breaks: {error.reason}.",
+            f"The TLS connection to {host}:{port} failed: {error.reason}.",
             code="tls",
             remedy="If the server asks for a client certificate, set `client_cert_file`.",
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zenmail import Alert, Attachment, ConfigurationError, Image
+from zenmail.composing.plain_html import is_row
 
 from .run_context import RunContext
 from .standard_hooks import parse_hook_text
@@ -48,7 +50,7 @@ def build_alert(
         facts = {**{name: text for name, text in origin if name.lower() not in taken}, **facts}
         if not values.setdefault("url", context.url) and values.get("severity") == "error":
             values.setdefault("command", context.command)
-    if not (values.get("title") or values.get("body") or values.get("error")):
+    if not (values.get("title") or values.get("error") or _says(values.get("body", ""))):
         values["title"] = _title(params, context)
     if context.run is not None:
         values.setdefault("thread", str(context.run_id))
@@ -89,7 +91,16 @@ def _from_message(message: object) -> dict[str, Any]:
             "error": error_text(message),
             "traceback": user_traceback(message) if message.__traceback__ else "",
         }
+    is_frame = hasattr(message, "columns") and hasattr(message, "shape")
+    if is_frame or (isinstance(message, Mapping) and message):
+        return {"tables": {type(message).__name__: message}}
     return _from_message(_as_text(message))
+
+
+def _says(body: str) -> bool:
+    """Whether a text begins with words, which are then its title."""
+    first = body.lstrip().partition("\n")[0]
+    return bool(first) and not is_row(first)
 
 
 def _as_text(value: object) -> str:

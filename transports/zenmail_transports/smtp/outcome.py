@@ -1,0 +1,83 @@
+"""The outcome of a mail, over one transaction or several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zenmail import DeliveryError, Envelope, PermanentFailure, Receipt, UnknownOutcome
+
+from .advice import NO_UNICODE, advise, quota_used_up
+from .replies import Reply
+from .transaction import Transaction
+
+__all__ = ["Outcome"]
+
+
+@dataclass
+class Outcome:
+    """The outcome for each recipient, over the transactions of one mail."""
+
+    accepted: list[str]
+    refused: dict[str, Reply | str]
+    deferred: dict[str, Reply | str]
+    unknown: dict[str, str]
+    final: Reply | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether anything has become of anybody."""
+        return bool(self.accepted or self.refused or self.deferred or self.unknown)
+
+    def fail(self, envelope: Envelope, error: DeliveryError) -> None:
+        """Record that a later transaction failed, for the remaining recipients."""
+        if isinstance(error, UnknownOutcome):
+            self.unknown.update(dict.fromkeys(envelope.recipients, error.message))
+        elif isinstance(error, PermanentFailure) and error.code != "quota":
+            self.refused.update(dict.fromkeys(envelope.recipients, error.message))
+        else:
+            self.deferred.update(dict.fromkeys(envelope.recipients, error.message))
+
+    def add(self, transaction: Transaction) -> None:
+        """Take over what a transaction made of its recipients."""
+        self.accepted += transaction.accepted
+        self.refused.update(transaction.refused)
+        self.deferred.update(transaction.deferred)
+        self.unknown.update(transaction.unknown)
+        self.final = transaction.final or self.final
+
+    def receipt(self, *, anonymous: bool) -> Receipt:
+        """Return the whole as a receipt.
+
+        Args:
+            anonymous: Whether nobody is logged in, which servers may mind.
+        """
+        detail = str(self.final) if self.final is not None else ""
+        refused, deferred = dict(self.refused), dict(self.deferred)
+        if not (refused or deferred or self.unknown):
+            return Receipt(accepted=self.accepted, detail=detail)
+        code = remedy = ""
+        if refused or deferred:
+            code = "recipient-refused" if refused else "recipient-deferred"
+        replies = [
+            item for item in (*refused.values(), *deferred.values()) if isinstance(item, Reply)
+        ]
+        about_us = [reply for reply in replies if quota_used_up(reply)]
+        if about_us:
+            code = "quota"
+            # Nothing is wrong with these recipients, whatever the reply's first digit is.
+            for address, why in self.refused.items():
+                if why in about_us:
+                    deferred[address] = refused.pop(address)
+        for reply in (*about_us, *replies)[:1]:
+            remedy = advise(reply, "recipient", anonymous=anonymous)
+        if not replies and any("SMTPUTF8" in str(why) for why in refused.values()):
+            remedy = NO_UNICODE
+        return Receipt(
+            accepted=self.accepted,
+            refused={address: str(why) for address, why in refused.items()},
+            deferred={address: str(why) for address, why in deferred.items()},
+            unknown=self.unknown,
+            detail=detail,
+            code=code,
+            remedy=remedy,
+        )
