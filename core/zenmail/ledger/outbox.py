@@ -49,9 +49,11 @@ _LONGEST_CONTENT = 256 * 1024 * 1024
 _MOST_AT_ONCE = 1_000_000
 _CUT_SHORT = "The process that was sending it died. It may have arrived."
 
-_DUE = """SELECT m.id, length(m.content) FROM mails m WHERE m.alerter = :alerter AND EXISTS
+# Around the others, so that no content is read of a mail that is not among them.
+_DUE = """SELECT id, (SELECT length(content) FROM mails WHERE id = due.id) FROM
+(SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
 (SELECT 1 FROM deliveries d WHERE d.mail = m.id AND d.state = 'waiting' AND d.lease <= {now}
-AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}"""
+AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}) due ORDER BY id"""
 _CLAIM = """UPDATE deliveries SET owner = :mine, lease = {now} + :seconds
 WHERE mail IN :mails[] AND state = 'waiting' AND lease <= {now} RETURNING mail"""
 _START = """UPDATE deliveries SET state = 'sending', lease = {now} + :seconds
