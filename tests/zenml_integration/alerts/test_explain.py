@@ -23,7 +23,7 @@ from zenmail_zenml import (
 )
 from zenmail_zenml.alerts import explain, history
 from zenmail_zenml.alerts.causes import rank
-from zenmail_zenml.alerts.changes import Change
+from zenmail_zenml.alerts.change import Change
 from zenmail_zenml.alerts.explain import Explanation, explain_failure
 from zenmail_zenml.alerts.history import History, read_history
 from zenmail_zenml.alerts.next_steps import find_runbook

@@ -19,7 +19,8 @@ from zenmail.clean import clean_line
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .causes import rank
-from .changes import Change, compare, read_run, read_steps
+from .change import Change
+from .changes import compare, read_run, read_steps
 from .history import History, read_history
 from .log_tail import read_log_tail
 from .next_steps import find_runbook, log_command, log_uri, rerun_command
