@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import accumulate
 
-from .assignments import folded, named_spans, names_in
+from .assignments import named_spans
+from .clues import folded, names_in
 from .logins import login_spans, logins_in
 from .own_secrets import own_secrets
 from .spans import MASK, Span, without
