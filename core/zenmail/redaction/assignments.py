@@ -45,8 +45,8 @@ _BEHIND_NAME = pattern(
     r"|\\u003[dDaA]|\\x3[dDaA]|[:\uff1a]|>(?:\s{0,40}<value>)?)"
     r"(?:[ \t]{0,8}(?:!{1,2}\w{1,20}[ ])?|%20))"
     rf"|(?P<field>{_FIELD})"
-    r"|(?P<gap>[ \t]{1,24})(?P<said>->[ ]|[A-Za-z]{1,20}[ \t]{2,24}"
-    r"|(?:[a-z]{1,12}[ ]){0,3}?(?:(?:provided|used)(?:[ ](?:is|was))?|is|was|of|to|with"
+    r"|(?P<gap>[\"']?[ \t]{1,24})(?P<said>->[ ]|[A-Za-z]{1,20}[ \t]{2,24}"
+    r"|(?:[a-z]{1,12}[ ]){0,3}(?:(?:provided|used)(?:[ ](?:is|was))?|is|was|of|to|with"
     r"|[\"']?[\w@.-]{1,40}[\"']?(?=:[ ])):?[ ])?"
     # ... its neighbour in a list, as in a command's arguments and in pairs of headers
     r"|(?P<comma>[\"'][ ]?,\s{0,20})"
@@ -236,7 +236,7 @@ class _Search:
             shown = text[slice(*block)]
             secret = secrecy == "any-text" or holds_random(shown)
             return block if secret and not _MASKED.fullmatch(shown) else None
-        if sign[-1:] == "=" and (below := _NEXT_LINE.match(text, position)):
+        if sign[-1:] in ("=", ":") and (below := _NEXT_LINE.match(text, position)):
             return self._told(below.end(), secrecy)
         if (
             bracket

@@ -123,7 +123,7 @@ _LOGINS = (
         r"\becho (?:-n )?" + _WORD + r" ?\| ?[^\n|]{0,60}"
         r"(?:--password-stdin|\bsudo\b[^\n|]{0,40} -S\b)",
     ),
-    Login("<<<", r"(?:-S|stdin)\b[^\n<]{0,60}<<< ?" + _WORD),
+    Login("<<<", r"(?:-S|stdin|with-token)\b[^\n<]{0,60}<<< ?" + _WORD),
     Login(
         "Private-Lines:",
         r"Private-Lines: \d{1,4}(?P<secret>(?:(?:\r?\n|\\n)[A-Za-z0-9+/=]{1,80})+)",
