@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Secret, SecretBytes, SecretStr, ValidationError
 
 from .errors import ConfigurationError
 from .runtime.forks import defer_forks
@@ -14,7 +15,7 @@ from .runtime.forks import defer_forks
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["LateModel", "Model", "describe_validation", "name_options"]
+__all__ = ["LateModel", "Model", "describe_validation", "name_options", "secret_values"]
 
 _Result = TypeVar("_Result")
 
@@ -33,6 +34,15 @@ class LateModel(BaseModel):
         depth = options.pop("_parent_namespace_depth", 2)
         with defer_forks():
             return super().model_rebuild(_parent_namespace_depth=depth and depth + 1, **options)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        # A pickle would show in clear what no repr shows, wherever it is kept.
+        if any(secret_values(self)):
+            raise TypeError(
+                f"cannot pickle {type(self).__name__}: it holds secrets. Hand on what they are "
+                "read from, such as the name of a secret or of an environment variable."
+            )
+        return super().__getstate__()
 
 
 class Model(LateModel):
@@ -90,6 +100,24 @@ def _ours(model: type[BaseModel], validate: Callable[[], _Result]) -> _Result:
             )
     # Out here, so that pydantic's report does not hang on as the context.
     raise failure
+
+
+def secret_values(value: object) -> Iterator[str]:
+    """Yield the secrets in a value, however deep they are nested."""
+    if isinstance(value, SecretStr | SecretBytes | Secret):
+        secret = value.get_secret_value()
+        yield secret.decode("utf-8", "replace") if isinstance(secret, bytes) else str(secret)
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secret_values(getattr(value, name))
+    elif isinstance(value, Mapping):
+        yield from secret_values([*value.keys(), *value.values()])
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from secret_values(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from secret_values(getattr(value, field.name))
 
 
 def name_options(text: str, name_option: Callable[[str], str]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
+from pydantic import ValidationError
 
 from .deadline import Deadline
 from .errors import (
@@ -83,24 +83,6 @@ class TransportOptions(LateModel):
 
 
 _Options = TypeVar("_Options", bound=TransportOptions)
-
-
-def secret_values(value: object) -> Iterator[str]:
-    """Yield the secrets in a transport's options, however deep they are nested."""
-    if isinstance(value, SecretStr | SecretBytes | Secret):
-        secret = value.get_secret_value()
-        yield secret.decode("utf-8", "replace") if isinstance(secret, bytes) else str(secret)
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from secret_values(getattr(value, name))
-    elif isinstance(value, Mapping):
-        yield from secret_values([*value.keys(), *value.values()])
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            yield from secret_values(item)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            yield from secret_values(getattr(value, field.name))
 
 
 FetchToken = Callable[[str, TokenRequest], AccessToken]

@@ -44,6 +44,13 @@ PHRASES = {
     r"\bthose, too\b": "also",
     r"\btakes no (?:mail|password|address|sender)s?\b": "does not accept",
     r"\ba caller who knows no\b": "an untyped caller",
+    r"\bamong the \w+ is an?\b": "every ... must be a ...",
+    r"\bgive such as\b": "write it like",
+    r"\bthere is no way to\b": "cannot ...; cannot be reached",
+    r"\bstands for all\b": "summarizes",
+    r"\bof something\b": "name it",
+    r"\btold to forget\b": "cancelled",
+    r"\bwhatever the \w+\b(?=[.,])": "regardless of the ...",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -75,6 +77,17 @@ def test_secrets_stay_out_of_the_repr() -> None:
     """Options are logged and shown; passwords are not."""
     options = _Options.parse({"url": "x", "password": "canary-password-7f3a"}, transport="own")
     assert "canary-password-7f3a" not in f"{options!r} {options}"
+
+
+def test_options_with_a_secret_are_not_pickled() -> None:
+    """A pickle would show the password in clear; options without one travel as ever."""
+    open_ = _Options.parse({"url": "x"}, transport="own")
+    assert pickle.loads(pickle.dumps(open_)) == open_
+    options = _Options.parse({"url": "x", "password": "canary-password-7f3a"}, transport="own")
+    with pytest.raises(TypeError, match="it holds secrets") as caught:
+        pickle.dumps(options)
+    assert "canary-password-7f3a" not in str(caught.value)
+    assert copy.deepcopy(options) == options
 
 
 def test_no_receipt_is_an_unknown_outcome(host: PluginHost) -> None:

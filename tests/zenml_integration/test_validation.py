@@ -42,7 +42,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"deadline": "-1"}, "deadline"),
     ({"on_delivery_failure": "cry"}, "on_delivery_failure"),
     ({"include_html": "perhaps"}, "include_html"),
-    ({"delivery": "queue", "ledger": "off"}, "no ledger"),
+    ({"delivery": "queue", "ledger": "off"}, "needs a ledger"),
     ({"fallback_transport": "pigeon"}, "pigeon"),
     ({"fallback_transport": "file"}, "folder"),
     ({"fallback_options": '{"folder": "x"}'}, "fallback_transport"),

@@ -69,7 +69,7 @@ def _check(raw: Mapping[str, Any]) -> None:
     _check_addresses(raw, settings)
     if settings.delivery == "queue" and raw.get("ledger") == "off":
         raise ConfigurationError(
-            "delivery is queue, and there is no ledger to queue mails in.",
+            "delivery=queue needs a ledger to queue mails in.",
             remedy="Add --ledger=postgresql://user:password@host/database.",
         )
     host = PluginHost()

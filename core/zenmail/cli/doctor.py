@@ -51,7 +51,7 @@ _EXAMPLES = """
 
     Checks ALERTER, the active stack's alerter, or a transport given on the command line.
     No mail is sent unless --send is given: the server is asked whether it accepts sender
-    and recipients, and then told to forget it.
+    and recipients, and the transaction is then cancelled.
 
     Exit status: 0 when every phase passed, 1 when one failed, 2 when there is nothing
     to check.

@@ -87,7 +87,7 @@ def list_mails(ledger: str | None, alerter: str | None, as_json: bool) -> None:
             click.echo(f"    {item.reason}")
     for state in sorted({item.state for item in items}):
         click.echo(f"{state}: {_STATES[state]}.")
-    click.echo(f"{len(items)} mails in {opened.name}.")
+    click.echo(f"{_count(len(items))} in {opened.name}.")
 
 
 @outbox.command(short_help="Show one mail.")
@@ -149,7 +149,7 @@ def flush(
     for receipt in receipts:
         click.echo(f"{receipt.message_id}  {receipt.describe()}")
     delivered = sum(receipt.delivered for receipt in receipts)
-    click.echo(f"{delivered} of {len(receipts)} mails were delivered.")
+    click.echo(f"Delivered {delivered} of {_count(len(receipts))}.")
     ctx.exit(0 if delivered == len(receipts) else 1)
 
 
@@ -167,12 +167,13 @@ def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> floa
 
 
 @outbox.command(
-    short_help="Keep sending what waits.",
-    help="""Send what waits, and what comes in, until stopped by SIGTERM or Ctrl-C.
+    short_help="Keep sending waiting mails.",
+    help="""Send waiting mails, and new ones as they come in, until stopped by SIGTERM or
+    Ctrl-C.
 
-    It serves alerters with delivery=queue: their processes only write mails down, and this one
-    has the connections. Mails under way are finished before it ends. Any number of workers may
-    share a ledger.
+    It serves alerters with delivery=queue: their processes only record mails in the ledger,
+    and this one sends them. It finishes the mails under way before it ends. Any number of
+    workers may share a ledger.
 
     Exit status: 0; with --once 1 if a mail could not be sent.
     """,
@@ -194,7 +195,7 @@ def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> floa
     help="How many mails to send at the same time.",
 )
 @click.option("--once", is_flag=True, help="Send what is due now, then end.")
-@click.option("--json", "as_json", is_flag=True, help="Log as lines of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Log as JSON lines.")
 @click.pass_context
 def work(
     ctx: click.Context,
@@ -282,10 +283,14 @@ def drop(
     elif not chosen:
         raise click.UsageError("Name the mails to delete, or give --failed.")
     if chosen and not yes:
-        click.confirm(f"Delete {len(chosen)} mails?", abort=True)
+        click.confirm(f"Delete {_count(len(chosen))}?", abort=True)
     for name in chosen:
         box.drop(name)
-    click.echo(f"{len(chosen)} mails deleted.")
+    click.echo(f"Deleted {_count(len(chosen))}.")
+
+
+def _count(mails: int) -> str:
+    return "1 mail" if mails == 1 else f"{mails} mails"
 
 
 def _sender(
@@ -293,7 +298,7 @@ def _sender(
 ) -> tuple[StoredAlerter, str]:
     """Return what sends the mails, and the ledger that they are in."""
     if alerter and mailer.given:
-        raise click.UsageError("Name an alerter or a transport, not both.")
+        raise click.UsageError("Give an alerter or a transport, not both.")
     stored = from_options(mailer) if mailer.given else read_alerter(alerter)
     location = ledger or stored.ledger
     _ledger_of(location, stored.name)

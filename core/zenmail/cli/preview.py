@@ -74,7 +74,9 @@ def preview(
         name = kind or "success"
         if name not in kinds:
             raise Failure(
-                f"There is no {name!r}.", remedy=f"There are: {', '.join(kinds)}.", exit_code=2
+                f"Unknown kind {name!r}.",
+                remedy=f"Choose from {', '.join(kinds)}.",
+                exit_code=2,
             )
         alert = samples.sample(name)
     folder = (output or Path(tempfile.mkdtemp(prefix="zenmail-preview-"))).absolute()

@@ -58,7 +58,7 @@ _EXIT_STATUS = {"delivered": 0, "skipped": 0, "spooled": 3, "unknown": 4}
     type=click.Choice(["info", "success", "warning", "error", "critical"]),
     default="info",
     show_default=True,
-    help="How serious it is.",
+    help="Severity of the alert.",
 )
 @click.option(
     "--attach",

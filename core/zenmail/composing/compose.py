@@ -99,7 +99,7 @@ def _revealed(secrets: Any) -> tuple[str, ...]:
         secrets = secrets.values()
     elif not isinstance(secrets, Iterable) or isinstance(secrets, memoryview):
         raise ConfigurationError(
-            f"Among the secrets is a {type(secrets).__name__}.",
+            f"Every secret must be a string, not {type(secrets).__name__}.",
             remedy="Give a list of strings.",
         )
     return tuple(value for item in secrets for value in _revealed(item))

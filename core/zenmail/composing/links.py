@@ -69,11 +69,16 @@ def true_host(url: str, label: str) -> str:
         return ""
     host = match["host"].lower().removesuffix(".")
     shown = _ADDRESS.match(label)
-    other = bool(
-        shown
-        and (shown["scheme"] or shown["path"] == "/" or not _FILE.match(shown["host"]))
-        and shown["host"].lower().removesuffix(".") != host.removeprefix("www.")
-    )
+    if shown:
+        other = (
+            shown["scheme"] or shown["path"] == "/" or not _FILE.match(shown["host"])
+        ) and shown["host"].lower().removesuffix(".") != host.removeprefix("www.")
+    else:
+        scheme, _, rest_of_label = label.strip().partition("://")
+        first = _HOST.match(rest_of_label)
+        other = scheme.lower() in ("http", "https") and (
+            not first or first["host"].lower().removesuffix(".") != host
+        )
     user = "@" in rest[2 : match.end()]
     if other or user or any(map(_mixes_scripts, host.split("."))):
         return _ascii(host)

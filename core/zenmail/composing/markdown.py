@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..patterns import pattern
 from .links import href, is_web_address, true_host
-from .plain_html import CODE, PRE, P, Rendered, anchor, as_html, spaced
+from .plain_html import CODE, PRE, P, Rendered, anchor, as_html, honest, spaced
 from .plaintext import aligned, wrap
 
 if TYPE_CHECKING:
@@ -42,10 +42,12 @@ def from_markdown(source: str) -> Rendered:
     source = source.strip("\n").rstrip()
     if not _MARKED.search(source):
         if "\n" not in source:
-            return Rendered(f"{P}{as_html(source)}</p>\n" if source else "", wrap(source))
+            return Rendered(
+                f"{P}{as_html(source)}</p>\n" if source else "", wrap(honest(source))
+            )
         parts = _PARAGRAPH_END.split(source)
         html = "".join(f"{P}{as_html(part)}</p>\n" for part in parts)
-        return Rendered(html, "\n\n".join(map(wrap, parts)))
+        return Rendered(html, "\n\n".join(wrap(honest(part)) for part in parts))
     parser = _parser()
     if "\\" in source and _WINDOWS_PATH.search(source):
         parser = _parser(escapes=False)
@@ -259,7 +261,7 @@ class _Writer:
             kind = token.type
             if kind == "text":
                 html.append(as_html(token.content) if not links else spaced(token.content))
-                text.append(token.content)
+                text.append(token.content if links else honest(token.content))
             elif kind == "code_inline":
                 code = _escape(token.content, quote=False)
                 html.append(f'<code class="k" dir="ltr" style="{CODE}">{code}</code>')
@@ -281,8 +283,10 @@ class _Writer:
             elif kind == "image":
                 # No picture is fetched from the network: its address becomes a link.
                 url, label = str(token.attrGet("src") or ""), token.content or "image"
-                html.append(_escape(label) if links else anchor(url, _escape(label)))
-                text.append(f"{label} ({url})")
+                host = true_host(url, label)
+                note = f" (leads to {host})" if host else ""
+                html.append((_escape(label) if links else anchor(url, _escape(label))) + note)
+                text.append(f"{label} ({url}){note}")
             elif kind in ("softbreak", "hardbreak"):
                 html.append("<br>\n")
                 text.append("\n")

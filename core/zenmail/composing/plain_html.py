@@ -19,6 +19,7 @@ __all__ = [
     "anchor",
     "as_html",
     "from_plain",
+    "honest",
     "is_row",
     "spaced",
 ]
@@ -59,7 +60,7 @@ def from_plain(source: str) -> Rendered:
     if not source:
         return Rendered("", "")
     if "  " not in source:
-        return Rendered(f"{P}{as_html(source)}</p>\n", source.rstrip())
+        return Rendered(f"{P}{as_html(source)}</p>\n", honest(source).rstrip())
     html = [
         f"{_PRE_ALIGNED}{_escape(part, quote=False)}</pre>\n"
         if is_aligned
@@ -108,6 +109,18 @@ def as_html(text: str) -> str:
         pieces.append(spaced(text[done:]))
         return "".join(pieces)
     return spaced(text)
+
+
+def honest(text: str) -> str:
+    """Return the text with the hosts of those addresses that hide where they lead."""
+
+    def told(match: re.Match[str]) -> str:
+        url = _without_punctuation(match[0])
+        host = true_host(url, url) if is_web_address(url) else ""
+        return f"{url} (leads to {host}){match[0][len(url) :]}" if host else match[0]
+
+    hides = "://" in text and ("@" in text or not text.isascii())
+    return _WEB.sub(told, text) if hides else text
 
 
 def spaced(text: str) -> str:

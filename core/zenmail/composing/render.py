@@ -132,7 +132,7 @@ def _rendered(environment: Environment, name: str, variables: dict[str, Any]) ->
             pieces.append(piece)
             length += len(piece)
             if length > _LONGEST:
-                raise OverflowError(f"It writes more than {_LONGEST:,} characters.")
+                raise OverflowError(f"Its output is longer than {_LONGEST:,} characters.")
     except Exception as error:
         raise TemplateError(f"{name}: {_reason(error)}") from error
     return "".join(pieces)
@@ -243,12 +243,12 @@ def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _require_small(number: Any) -> None:
     if isinstance(number, int) and abs(number) > _LONGEST:
-        raise OverflowError(f"It asks for {number:,} of something.")
+        raise OverflowError(f"It uses the number {number:,}, which is too large.")
 
 
 def _require_narrow(text: Any) -> None:
     if isinstance(text, str) and _WIDE_FORMAT.search(text):
-        raise OverflowError("It formats with too large a width.")
+        raise OverflowError("It formats a value with too large a width.")
 
 
 def users_loader(templates: str) -> BaseLoader:

@@ -121,7 +121,7 @@ class Mailer:
         self._queue = _queue(delivery, self.deadline)
         if delivery == "queue" and self._ledger is None:
             raise ConfigurationError(
-                "delivery is queue, and there is no ledger to queue mails in.",
+                "delivery=queue needs a ledger to queue mails in.",
                 remedy="Set ledger: the path of an SQLite file, or "
                 "postgresql://user@host/database.",
             )
@@ -169,7 +169,8 @@ class Mailer:
             options = transport.parse_options(options, name_option)
         elif not isinstance(options, transport.options_type):
             raise OptionsError(
-                f"It takes {transport.options_type.__name__}, not {type(options).__name__}.",
+                f"The options must be {transport.options_type.__name__}, not "
+                f"{type(options).__name__}.",
                 transport=name,
             )
         return Route(transport, options, name_option)
@@ -408,8 +409,8 @@ def _seconds(deadline: float) -> float:
     if _is_a(deadline, float, int) and 0 < deadline <= _LONGEST_DEADLINE:
         return deadline
     raise ConfigurationError(
-        f"The deadline is {clean_line(as_text(deadline), limit=40)} seconds.",
-        remedy="Give a number above 0 and at most 86,400, a day.",
+        f"The deadline cannot be {clean_line(as_text(deadline), limit=40)} seconds.",
+        remedy="Give a number above 0, of at most 86,400 (a day).",
     )
 
 
@@ -420,7 +421,7 @@ def _pairs(fallbacks: Sequence[Fallback]) -> list[tuple[str, Mapping[str, Any]]]
     except (TypeError, LookupError):
         raise ConfigurationError(
             "A fallback must be a name, or a pair of name and options.",
-            remedy='Give such as ["console", ("file", {"folder": "mails"})].',
+            remedy='Write it like ["console", ("file", {"folder": "mails"})].',
         ) from None
 
 
@@ -447,7 +448,7 @@ def _queue(delivery: str, seconds: float) -> Background | None:
 def _storms(limit: int | None, ledger: Ledger | None) -> list[Storms]:
     if limit is not None and (not _is_a(limit, int) or limit < 1):
         raise ConfigurationError(
-            f"alerts_per_run is {clean_line(as_text(limit), limit=40)}.",
+            f"alerts_per_run cannot be {clean_line(as_text(limit), limit=40)}.",
             remedy="Give at least 1, or None for no limit.",
         )
     shared = [ledger.storms] if ledger is not None else []

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ..clean import clean_line
+from ..model import secret_values
 from ..plugins import PluginHost
-from ..redaction.own_secrets import own_secrets
+from ..redaction.own_secrets import own_secrets, process_secrets
 from ..runtime.forks import defer_forks
 from ..tokens import AccessToken, TokenRequest
-from ..transport import TransportOptions, secret_values
+from ..transport import TransportOptions
 
 __all__ = ["Secrecy"]
 
@@ -52,13 +53,14 @@ class Secrecy:
 
         Args:
             text: Any text that is to be shown or kept.
-            shapes: Whether what is secret by its name or shape is taken out, too.
+            shapes: Whether what is secret by its name or shape, and what this process knows
+                of its environment and of ZenML's secrets, is taken out, too.
         """
         if not shapes:
             return self._own.without(text)
         with defer_forks():
             from ..redaction.redact import Redactor
-        return Redactor(self.secrets).text(text)
+        return Redactor((*self.secrets, *process_secrets())).text(text)
 
     def tidy(self, text: str) -> str:
         """Return what somebody else said as one line that holds no secret."""

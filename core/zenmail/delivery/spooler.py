@@ -253,7 +253,7 @@ class Spooler:
         name = delivery.claim.name if delivery.claim is not None else ""
         _logger.log(
             logging.INFO if receipt.delivered else logging.ERROR,
-            "Mail %s out of the outbox: %s.%s",
+            "Mail %s from the outbox: %s.%s",
             name,
             receipt.describe(),
             f" {receipt.remedy}" if receipt.remedy else "",

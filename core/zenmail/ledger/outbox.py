@@ -49,9 +49,11 @@ _LONGEST_CONTENT = 256 * 1024 * 1024
 _MOST_AT_ONCE = 1_000_000
 _CUT_SHORT = "The process that was sending it died. It may have arrived."
 
-_DUE = """SELECT m.id, length(m.content) FROM mails m WHERE m.alerter = :alerter AND EXISTS
+# Around the others, so that no content is read of a mail that is not among them.
+_DUE = """SELECT id, (SELECT length(content) FROM mails WHERE id = due.id) FROM
+(SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
 (SELECT 1 FROM deliveries d WHERE d.mail = m.id AND d.state = 'waiting' AND d.lease <= {now}
-AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}"""
+AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}) due ORDER BY id"""
 _CLAIM = """UPDATE deliveries SET owner = :mine, lease = {now} + :seconds
 WHERE mail IN :mails[] AND state = 'waiting' AND lease <= {now} RETURNING mail"""
 _START = """UPDATE deliveries SET state = 'sending', lease = {now} + :seconds
@@ -63,9 +65,10 @@ _UNCLAIM = """UPDATE deliveries SET state = 'waiting', owner = '', lease = 0
 WHERE mail = :mail AND owner = :mine AND state IN ('waiting', 'sending')"""
 _SET_ASIDE = """UPDATE deliveries SET state = 'aside', owner = '', lease = 0, reason = :why,
 code = :code WHERE mail = :mail AND owner = :mine"""
-_BACKLOG = """SELECT count(DISTINCT m.id), {now} - min(m.created) FROM mails m
-JOIN deliveries d ON d.mail = m.id WHERE m.alerter = :alerter AND d.state = 'waiting'"""
-_OF_MINE = "mail IN (SELECT id FROM mails WHERE alerter = :alerter)"
+_BACKLOG = """SELECT count(*), {now} - min(m.created) FROM mails m WHERE m.alerter = :alerter
+AND 0 < (SELECT count(*) FROM deliveries d WHERE d.mail = m.id AND d.state = 'waiting')"""
+# Looked up for each, and never joined: PostgreSQL joins the slow way what it takes for empty.
+_OF_MINE = "(SELECT m.alerter FROM mails m WHERE m.id = deliveries.mail) = :alerter"
 _REJUVENATE = """UPDATE mails SET created = {now} WHERE alerter = :alerter AND id IN
 (SELECT mail FROM deliveries WHERE state = :state)"""
 _RETRY = f"""UPDATE deliveries SET state = 'waiting', not_before = 0
@@ -80,8 +83,8 @@ _RECOVER = LET_GO.replace(
     "(SELECT m.policy FROM mails m WHERE m.id = deliveries.mail) = 'at_most_once'",
 ).replace("{which}", f"state = 'sending' AND lease <= {{now}} AND {_OF_MINE}")
 _EXPIRE = """UPDATE deliveries SET state = 'failed', code = :code, reason = :why || reason
-WHERE state = 'waiting' AND lease <= {now} AND mail IN (SELECT m.id FROM mails m
-WHERE m.alerter = :alerter AND m.created < {now} - :max_age)
+WHERE state = 'waiting' AND lease <= {now} AND (SELECT m.alerter = :alerter AND
+m.created < {now} - :max_age FROM mails m WHERE m.id = deliveries.mail)
 RETURNING mail, recipient, reason"""
 
 

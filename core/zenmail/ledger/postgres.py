@@ -44,7 +44,7 @@ class PostgreSQL(Engine):
             import psycopg.conninfo
         except ImportError:
             raise MissingExtra(
-                "The ledger is in PostgreSQL, and psycopg is not installed.",
+                "A ledger in PostgreSQL needs psycopg, which is not installed.",
                 remedy='Install it: pip install "zenmail[postgres]"',
             ) from None
         self._psycopg = psycopg

@@ -157,7 +157,7 @@ class Digest:
         return Alert(
             title=title,
             body=f"The first {self._limit} alerts of this run were sent alone. "
-            "This mail stands for all the others.",
+            "This mail summarizes all the others.",
             severity="error" if problem else severity,
             facts=facts,
             tables={"What they say": rows},

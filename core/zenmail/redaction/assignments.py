@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from ..patterns import pattern
+from .clues import folded, places_of_names
 from .literals import (
     CLOSING,
     LONGEST_VALUE,
@@ -24,39 +24,9 @@ from .names import Secrecy, is_secret, presumed_secrecy, secrecy_of
 from .rows import Rows
 from .spans import MASK, Span
 
-__all__ = ["folded", "named_spans", "names_in"]
+__all__ = ["named_spans"]
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-# Passwords in other languages; those of other scripts only in texts that are not all ASCII.
-_ABROAD = _words(
-    "kennwort clave contrase senha wachtwoord heslo parol salasana kodeord adgangskode"
-)
-_IN_OTHER_SCRIPTS = _words(
-    "пароль 密码 密碼 口令 パスワード 暗証番号 비밀번호 hasło lösenord jelszó şifre κωδικός "
-    "סיסמה"
-)
-# In a text, a name is looked at only around one of these, in lower case.
-_CLUES: Final = (
-    *("pass", "pw", "secret", "token", "key", "auth", "cred", "cookie", "connection"),
-    *("connstr", "jwt", "_pat", "sig=", "signature=", "code", "otp", "phrase", "mnemonic"),
-    *(
-        "pin=",
-        "pin:",
-        'pin"',
-        "pin'",
-        "sessid",
-        "sessionid",
-        "session_id",
-        "session id",
-        "sid=",
-    ),
-    *("assertion=", "samlresponse", "stringdata", "masterauth", "mot de passe", *_ABROAD),
-)
-_NAME = pattern(r"(?:mot de |session (?=id))?[\w-]*(?:\.[\w-]+)*")
 _NAME_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 # name: value, as containers and templates write their settings, with up to three more.
 _FIELD = (
@@ -75,8 +45,8 @@ _BEHIND_NAME = pattern(
     r"|\\u003[dDaA]|\\x3[dDaA]|[:\uff1a]|>(?:\s{0,40}<value>)?)"
     r"(?:[ \t]{0,8}(?:!{1,2}\w{1,20}[ ])?|%20))"
     rf"|(?P<field>{_FIELD})"
-    r"|(?P<gap>[ \t]{1,24})(?P<said>->[ ]|[A-Za-z]{1,20}[ \t]{2,24}"
-    r"|(?:[a-z]{1,12}[ ]){0,3}?(?:(?:provided|used)(?:[ ](?:is|was))?|is|was|of|to|with"
+    r"|(?P<gap>[\"']?[ \t]{1,24})(?P<said>->[ ]|[A-Za-z]{1,20}[ \t]{2,24}"
+    r"|(?:[a-z]{1,12}[ ]){0,3}(?:(?:provided|used)(?:[ ](?:is|was))?|is|was|of|to|with"
     r"|[\"']?[\w@.-]{1,40}[\"']?(?=:[ ])):?[ ])?"
     # ... its neighbour in a list, as in a command's arguments and in pairs of headers
     r"|(?P<comma>[\"'][ ]?,\s{0,20})"
@@ -137,38 +107,6 @@ _NEXT_LINE = pattern(r"[ \t]*\r?\n[ \t]*(?=\S+[ \t]*(?:[\r\n]|\Z))")
 _JUDGED = 200
 
 
-def folded(text: str) -> str:
-    """Return the text in lower case, with every character in its place."""
-    lowered = text.lower()
-    if len(lowered) != len(text):  # one character became two
-        lowered = "".join(character.lower()[0] for character in text)
-    return lowered
-
-
-def names_in(lowered: str) -> list[str]:
-    """Return which parts of secret names are in a text, given in lower case."""
-    # CPython searches for something short backwards in less than half the time.
-    found = [clue for clue in _CLUES if lowered.rfind(clue) >= 0]
-    if not lowered.isascii():
-        found += [clue for clue in _IN_OTHER_SCRIPTS if clue in lowered]
-    return found
-
-
-def _names(lowered: str, clues: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Yield where the parts of secret names begin, and where the names end."""
-    places: list[int] = []
-    for clue in clues:
-        at = lowered.find(clue)
-        while at >= 0:
-            places.append(at)
-            at = lowered.find(clue, at + len(clue))
-    end = 0
-    for start in sorted(places):
-        if start >= end and (name := _NAME.match(lowered, start)):
-            end = name.end()
-            yield start, end
-
-
 def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
     """Yield where values of secret names stand.
 
@@ -180,7 +118,7 @@ def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
     done = 0
     # Logs repeat themselves: what was innocent between the same words still is.
     innocent: set[tuple[str, int]] = set()
-    for start, end in _names(folded(text), clues):
+    for start, end in places_of_names(folded(text), clues):
         if end <= done:
             continue
         begin = max(0, start - 70)
@@ -298,7 +236,7 @@ class _Search:
             shown = text[slice(*block)]
             secret = secrecy == "any-text" or holds_random(shown)
             return block if secret and not _MASKED.fullmatch(shown) else None
-        if sign[-1:] == "=" and (below := _NEXT_LINE.match(text, position)):
+        if sign[-1:] in ("=", ":") and (below := _NEXT_LINE.match(text, position)):
             return self._told(below.end(), secrecy)
         if (
             bracket

@@ -123,7 +123,7 @@ _LOGINS = (
         r"\becho (?:-n )?" + _WORD + r" ?\| ?[^\n|]{0,60}"
         r"(?:--password-stdin|\bsudo\b[^\n|]{0,40} -S\b)",
     ),
-    Login("<<<", r"(?:-S|stdin)\b[^\n<]{0,60}<<< ?" + _WORD),
+    Login("<<<", r"(?:-S|stdin|with-token)\b[^\n<]{0,60}<<< ?" + _WORD),
     Login(
         "Private-Lines:",
         r"Private-Lines: \d{1,4}(?P<secret>(?:(?:\r?\n|\\n)[A-Za-z0-9+/=]{1,80})+)",
@@ -205,8 +205,11 @@ _COMMAND_END = pattern(r"(?<!\\)\n|&&|[;|&]\s")
 _LONGEST_COMMAND = 400
 _KEY_END = pattern(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_LINES = pattern(r"(?:[A-Za-z0-9+/=\\\"' \t\r]*\n)*[A-Za-z0-9+/=\\\"' \t\r]*\Z")
-_CLUES = tuple(dict.fromkeys(clue for it in _LOGINS for clue in it.clues.split()))
-_PROGRAMS = tuple({it.program for it in _COMMANDS})
+_BY_CLUE: dict[str, list[Login]] = {}
+for _login in _LOGINS:
+    for _clue in _login.clues.split():
+        _BY_CLUE.setdefault(_clue, []).append(_login)
+_PROGRAMS = frozenset(it.program for it in _COMMANDS)
 _OPTION_MARKS = (" -", "'-", '"-', "login ", "alias set ", "sqlplus ", "obscure ")
 
 
@@ -229,7 +232,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def logins_in(text: str) -> list[str]:
     """Return the clues that are in a text; "://" only where a password may follow it."""
     # CPython searches for something short backwards in less than half the time.
-    found = [clue for clue in _CLUES if text.rfind(clue) >= 0]
+    found = [clue for clue in _BY_CLUE if text.rfind(clue) >= 0]
     if any(mark in text for mark in _OPTION_MARKS):
         found += [program for program in _PROGRAMS if text.rfind(program) >= 0]
     if "@" not in text:
@@ -244,19 +247,21 @@ def login_spans(text: str, clues: Collection[str]) -> Iterator[Span]:
         text: Where to look.
         clues: Those of `logins_in`.
     """
-    for login in _LOGINS:
-        if any(clue in clues for clue in login.clues.split()):
-            for match in _compiled(login.pattern).finditer(text):
-                secret = match["secret"]
-                if not is_empty(secret) and login.holds(match) and MASK not in secret:
-                    kind = "private key" if login.clues == _PRIVATE else "login"
-                    yield Span(match.start("secret"), match.end("secret"), kind)
+    if "@" not in text:
+        clues = [clue for clue in clues if clue != "://"]
+    logins = dict.fromkeys(it for clue in clues for it in _BY_CLUE.get(clue, ()))
+    for login in logins:
+        for match in _compiled(login.pattern).finditer(text):
+            secret = match["secret"]
+            if not is_empty(secret) and login.holds(match) and MASK not in secret:
+                kind = "private key" if login.clues == _PRIVATE else "login"
+                yield Span(match.start("secret"), match.end("secret"), kind)
     if _PRIVATE in clues and (end := _KEY_END.search(text)):
         # A text that begins inside a block.
         lines = _KEY_LINES.search(text, max(0, end.start() - _LONGEST_KEY), end.start())
         if lines and _KEY_DATA.search(lines[0]):
             yield Span(lines.start(), end.end(), "private key")
-    if any(it.program in clues for it in _COMMANDS):
+    if not _PROGRAMS.isdisjoint(clues):
         yield from _command_spans(text)
 
 

@@ -7,10 +7,13 @@ is linear in the text and only tells where secrets stand; all are then taken out
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
+from itertools import accumulate
 
-from .assignments import folded, named_spans, names_in
+from .assignments import named_spans
+from .clues import folded, names_in
 from .logins import login_spans, logins_in
 from .own_secrets import own_secrets
 from .spans import MASK, Span, without
@@ -53,14 +56,21 @@ class Redactor:
         own, (names, logins, tokens) = self._own.forms_in(whole), self._nets(whole)
         if not (own or names or logins or tokens):
             return texts
-        safe: list[str] = []
-        for text in texts:
-            lowered = folded(text) if names else ""
-            its_names = [name for name in names if name in lowered]
-            its_logins = [login for login in logins if login in text]
-            if its_names or its_logins or tokens or any(form in text for form in own):
-                text = self._text(text, its_names, its_logins, tokens)
-            safe.append(text)
+        if tokens:
+            return [self.text(text) for text in texts]
+        ends = list(accumulate(len(text) + 1 for text in texts))
+        its: dict[int, tuple[list[str], list[str], list[str]]] = {}
+        clues = (names, folded(whole)), (logins, whole), (own, whole)
+        for kind, (marks, searched) in enumerate(clues):
+            for mark in marks:
+                at = searched.find(mark)
+                while at >= 0:
+                    index = bisect_right(ends, at)
+                    its.setdefault(index, ([], [], []))[kind].append(mark)
+                    at = searched.find(mark, ends[index])
+        safe = list(texts)
+        for index, (names, logins, _) in its.items():
+            safe[index] = self._text(texts[index], names, logins, tokens=False)
         return safe
 
     def text(self, text: str) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from typing import Final, NamedTuple
 
 from .spans import MASK, Span
@@ -52,11 +53,12 @@ _NO_WORD: Final = (
 )
 _BLANK: Final = re.compile(r"\{(\w)(\d+)(?:-(\d+)|(\+))?\}")
 _SHORTEST: Final = 20
+_SHORTEST_WITHOUT_START: Final = 36
 # A token begins where a word does, and behind an escaped or encoded character.
 _BEGIN: Final = (
     r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))(?=[A-Za-z0-9.][\w.:~+/=|$-]{15})"
 )
-_BREAKS: Final = str.maketrans(dict.fromkeys("/\"'(),;=<>[]{}", " "))
+_BREAKS: Final = str.maketrans(dict.fromkeys("\"'(),;<>[]{}", " "))
 
 
 @cache
@@ -121,35 +123,33 @@ def _start(pattern: str) -> str:
     return pattern.partition("{")[0]
 
 
-def _found(text: str) -> Iterator[tuple[str, re.Match[str]]]:
+def _with_start(text: str) -> Iterator[tuple[str, re.Match[str]]]:
     """Yield tokens, with what each begins with."""
     done = 0
     for start in _starts().finditer(text):
         if start.start() >= done and (token := _tokens(start[0]).match(text, start.start())):
             done = token.end()
             yield start[0], token
-    yield from (("", token) for token in _without_start().finditer(text))
-
-
-@cache
-def _clues_of_slashed() -> tuple[str, ...]:
-    """Return what stands in tokens that may hold a slash, which breaks words."""
-    slashed = [it.pattern for it in formats() if re.search(r"\{[bv]|/", it.pattern)]
-    clues = {max(_BLANK.sub("\n", it).split("\n"), key=len)[:7] for it in slashed}
-    return tuple(clue for clue in clues if not clue.startswith(tuple(clues - {clue})))
 
 
 def holds_tokens(text: str) -> bool:
     """Whether there is any token in the text; quick where no word is long enough for one."""
-    long = [word for word in text.translate(_BREAKS).split() if len(word) >= _SHORTEST]
-    if long and any(_found("\n".join(long))):
+    words: list[str] = []
+    for word in text.translate(_BREAKS).split():
+        if len(word) >= _SHORTEST:
+            # Some tokens hold slashes, but none begins with one, as paths do.
+            words += word.split("/") if word[0] == "/" else (word,)
+    long = [word for word in words if len(word) >= _SHORTEST]
+    if long and any(_with_start("\n".join(long))):
         return True
-    return any(text.rfind(clue) >= 0 for clue in _clues_of_slashed()) and any(_found(text))
+    long = [word for word in long if len(word) >= _SHORTEST_WITHOUT_START]
+    return bool(long) and _without_start().search("\n".join(long)) is not None
 
 
 def token_spans(text: str) -> Iterator[Span]:
     """Yield where tokens stand; what they begin with tells the reader whose they were."""
-    for start, token in _found(text):
+    without = (("", token) for token in _without_start().finditer(text))
+    for start, token in chain(_with_start(text), without):
         if len(set(token[0][-24:])) >= 4:  # not "xxxx..."
             shown = f"{start}...{MASK}" if start else MASK
             yield Span(token.start(), token.end(), "token", shown)

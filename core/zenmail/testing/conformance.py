@@ -36,6 +36,7 @@ from ..deadline import Deadline
 from ..delivery.mailer import Mailer
 from ..email import Email, Envelope
 from ..errors import DeliveryError, OptionsError
+from ..model import secret_values
 from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..redaction.names import secrecy_of
@@ -46,7 +47,6 @@ from ..transport import (
     Transport,
     TransportOptions,
     VerifyRequest,
-    secret_values,
 )
 
 __all__ = ["Arrived", "TransportConformance"]

@@ -280,7 +280,7 @@ def test_secrets_come_in_any_form(secrets: Any) -> None:
 )
 def test_secrets_that_are_none_are_refused(secrets: Any) -> None:
     """What cannot be a secret is told so, for what was meant would stay in the mail."""
-    with pytest.raises(ConfigurationError, match="Among the secrets"):
+    with pytest.raises(ConfigurationError, match="Every secret must be a string"):
         compose(Alert(title="x"), sender="a@example.com", to="b@example.com", secrets=secrets)
 
 

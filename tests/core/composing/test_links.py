@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from zenmail import Alert, compose
@@ -44,6 +46,8 @@ def test_addresses_are_encoded_where_they_must() -> None:
         ("https://bank.example@evil.example/", "the bank", "evil.example"),
         ("https://bank.example:443@evil.example/", "the bank", "evil.example"),
         ("https://b\N{CYRILLIC SMALL LETTER A}nk.example/", "x", "xn--bnk-6cd.example"),
+        ("https://evil.example", "http://bank.example\N{FRACTION SLASH}x", "evil.example"),
+        ("http://localhost:8080", "http://localhost:8080/x", ""),
         ("https://www.bank.example/x", "bank.example", ""),
         ("https://bank.example/x", "https://BANK.example", ""),
         ("https://ci.example/train.py", "train.py", ""),
@@ -65,3 +69,29 @@ def test_a_link_that_misleads_is_shown_with_its_host(url: str, label: str, host:
         wanted = 0 if not host else 3 if given is email.html else 2
         part = " ".join(given.split())
         assert part.count(f"(leads to {host})" if host else "leads to") == wanted
+
+
+@pytest.mark.parametrize("body_format", ["markdown", "plain"])
+def test_an_address_that_hides_its_host_says_it_in_both_parts(
+    body_format: Literal["markdown", "plain"],
+) -> None:
+    """Where it stands as it is, in Markdown and in plain text."""
+    url = "https://bank.example@evil.example/x"
+    email = compose(
+        Alert(title="x", body=f"see {url}, please", body_format=body_format),
+        sender="a@example.com",
+        to="b@example.com",
+    )
+    for part in (email.text, email.html or ""):
+        assert "(leads to evil.example), please" in " ".join(part.split())
+
+
+def test_the_address_of_a_picture_that_became_a_link_is_honest() -> None:
+    """Its description cannot pass for another address."""
+    email = compose(
+        Alert(title="x", body="![bank.example](https://evil.example/x.png)"),
+        sender="a@example.com",
+        to="b@example.com",
+    )
+    for part in (email.text, email.html or ""):
+        assert "(leads to evil.example)" in " ".join(part.split())

@@ -495,6 +495,15 @@ def test_a_secret_is_known_before_and_after_its_text_is_tidied(
     assert "91bc" not in repr(receipt)
 
 
+def test_text_for_others_lacks_the_secrets_of_the_environment(
+    scripted: Make, mailer_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another flavor or ZenML's metadata gets is redacted like a mail."""
+    monkeypatch.setenv("SERVICE_PASSWORD", "correct-horse-battery")
+    shown = mailer_of(scripted()).hide("it said correct-horse-battery", shapes=True)
+    assert shown == "it said [redacted]"
+
+
 def test_addresses_that_differ_in_case_are_two(scripted: Make, mailer_of: Make) -> None:
     """What is said of one does not count for the other, unless the case is the transport's."""
     big, small = "Bob@example.com", "bob@example.com"

@@ -48,7 +48,7 @@ def test_queued_mails_are_sent_by_a_worker(
 
 def test_queueing_needs_a_ledger(scripted: Make, mailer_of: Make) -> None:
     """Without a ledger there is nowhere to queue, which is said when the mailer is made."""
-    with pytest.raises(ConfigurationError, match="no ledger"):
+    with pytest.raises(ConfigurationError, match="needs a ledger"):
         mailer_of(scripted(), delivery="queue")
 
 

@@ -23,9 +23,9 @@ from zenmail_zenml import (
 )
 from zenmail_zenml.alerts import explain, history
 from zenmail_zenml.alerts.causes import rank
-from zenmail_zenml.alerts.changes import Change
+from zenmail_zenml.alerts.change import Change
 from zenmail_zenml.alerts.explain import Explanation, explain_failure
-from zenmail_zenml.alerts.history import History, read_history
+from zenmail_zenml.alerts.history import History, count_good_runs, read_history
 from zenmail_zenml.alerts.next_steps import find_runbook
 from zenmail_zenml.alerts.run_context import RunContext
 from zenmail_zenml.watching.observer import end_of
@@ -153,7 +153,7 @@ def test_history_counts_every_run(
     runs = client.list_pipeline_runs(pipeline=request.node.name, sort_by="asc:index").items
 
     def lines() -> list[str]:
-        found = [read_history(run, client) for run in runs]
+        found = [count_good_runs(read_history(run, client), run, client) for run in runs]
         return [
             it.of_failure() + it.of_success(run) for it, run in zip(found, runs, strict=True)
         ]

@@ -78,7 +78,7 @@ def _mailbox(
             seconds = time.monotonic() - started
             return Check("mailbox", "passed", f"The user {mailbox} exists.", seconds=seconds)
         if answer.status_code == 403:
-            detail = "Asking for the user needs User.Read.All; sending does not."
+            detail = "Looking up the user needs User.Read.All; sending does not."
             return Check("mailbox", "skipped", detail, seconds=time.monotonic() - started)
         raise answer_error(answer)
     except ZenmailError as error:

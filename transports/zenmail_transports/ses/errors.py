@@ -74,7 +74,7 @@ def _lost(reason: str) -> UnknownOutcome:
     return UnknownOutcome(
         f"The mail was sent to Amazon SES, and the answer was lost: {reason}",
         code="ses-answer-lost",
-        remedy="Ask the recipients, or the SES console, before you send it again.",
+        remedy="Check with the recipients, or in the SES console, before you send it again.",
     )
 
 
@@ -149,7 +149,7 @@ _ANSWERS = {
     "AccountSuspendedException": ("ses-suspended", "Contact AWS support about the account."),
     "SendingPausedException": (
         "ses-paused",
-        "Let the account, or the configuration set, send again in the SES console.",
+        "Turn sending on again in the SES console, for the account or the configuration set.",
     ),
     "LimitExceededException": ("ses-limit", "Ask AWS for higher limits, or send less."),
     "NotFoundException": (

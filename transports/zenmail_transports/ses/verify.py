@@ -26,7 +26,7 @@ def verify(clients: Clients, request: VerifyRequest[SESOptions]) -> Iterator[Che
         seconds = time.monotonic() - started
         if error.code != "ses-permission":
             yield Check("account", "failed", error.message, error.remedy, seconds, error.code)
-            yield Check("sender", "skipped", "The account could not be asked.")
+            yield Check("sender", "skipped", "The account could not be read.")
             return
         yield Check("account", "skipped", "The policy does not allow ses:GetAccount.")
     else:
@@ -44,7 +44,7 @@ def _account(account: Mapping[str, Any], seconds: float) -> Check:
         f"recipients in the last 24 hours, {quota.get('MaxSendRate', 0):.0f} a second at most"
     )
     if not account.get("SendingEnabled", True):
-        remedy = "Let the account send again in the SES console."
+        remedy = "Turn sending on again in the SES console."
         return Check("account", "failed", f"Sending is paused; {detail}.", remedy, seconds)
     if not account.get("ProductionAccessEnabled", True):
         detail = f"In the sandbox: only verified recipients get mail; {detail}"

@@ -41,7 +41,7 @@ _EHLO = (
     "Set `ehlo_name` to this machine's full name: the server does not accept the current one."
 )
 _CLIENT_CERTIFICATE = "The server asks for a client certificate: set `client_cert_file`."
-NO_UNICODE = "The server does not support non-ASCII addresses: use others."
+NO_UNICODE = "The server does not support non-ASCII addresses: use ASCII ones."
 CUT_OFF = (
     "A firewall or a proxy that inspects TLS may cut the connection, or the server may reject "
     "this machine. Try from another network, and ask the administrators to allow it."
@@ -60,9 +60,9 @@ _BY_CODE: dict[tuple[int, str], str] = {
     (534, "5.7.9"): _GMAIL,
     (535, "5.7.139"): _OAUTH,
     (550, "5.7.30"): _OAUTH,
-    (535, "5.7.3"): "The server does not take this login. With OAuth for Microsoft 365, check "
-    "that the service principal was made with the object id of the enterprise application, "
-    "and that SMTP AUTH is enabled for the mailbox.",
+    (535, "5.7.3"): "The server does not accept this login. With OAuth for Microsoft 365, "
+    "check that the service principal was made with the object ID of the enterprise "
+    "application, and that SMTP AUTH is enabled for the mailbox.",
     (550, "5.7.60"): "The login may not send as this sender: use its own address, or have the "
     "administrators grant it 'Send as'.",
     (554, "5.2.252"): "The login may not send as this sender: use its own address, or have the "
@@ -293,13 +293,13 @@ def connect_failure(error: OSError, host: str, port: int) -> TemporaryFailure:
         change = {"port": "PORT"}
     elif error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL):
         said, remedy = (
-            f"There is no way to {place} from here ({error.strerror}).",
+            f"{place} cannot be reached from here: {error.strerror}.",
             "Check the network. Many clouds block port 25: use 587.",
         )
     elif error.errno == errno.ECONNRESET:
         said, remedy = f"{place} reset the connection.", CUT_OFF
     else:
-        said = f"The connection to {place} fails: {error.strerror or error}."
+        said = f"The connection to {place} failed: {error.strerror or error}."
         remedy = "Check `host`, `port` and the network."
     return TemporaryFailure(said, code="connect", remedy=remedy, change=change)
 
@@ -337,7 +337,7 @@ def tls_failure(error: ssl.SSLError | OSError, host: str, port: int) -> Delivery
                 "version in common."
             )
         return PermanentFailure(
-            f"{host}:{port} does not agree on TLS: {reason or error}.",
+            f"The TLS handshake with {host}:{port} failed: {reason or error}.",
             code="tls",
             remedy=remedy,
             change=change,

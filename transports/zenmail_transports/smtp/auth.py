@@ -175,7 +175,7 @@ def _nothing_in_common(
     else:
         remedy = "Use another account or relay, or ask its administrators to offer PLAIN."
     return PermanentFailure(
-        f"The server supports only logins that do not fit: {offered}.",
+        f"The server supports only login methods that do not fit these credentials: {offered}.",
         code="auth-missing",
         remedy=remedy,
     )

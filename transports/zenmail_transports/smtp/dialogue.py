@@ -151,7 +151,7 @@ def upgrade(capabilities: Capabilities, port: int) -> Dialogue[None]:
     if reply.code != 220:
         if reply.permanent:
             raise PermanentFailure(
-                f"The server offers STARTTLS but refused it: {reply}",
+                f"The server offered STARTTLS but refused it: {reply}",
                 code="starttls-missing",
                 remedy=advise(reply, "starttls"),
             )

@@ -81,8 +81,8 @@ class Pace:
                 start = max(now, self._starts[0] + _MINUTE)
             if start >= deadline.expires_at:
                 raise TemporaryFailure(
-                    f"The limit of {self._rate} mails a minute is reached; the next may go in "
-                    f"{start - now:.0f} seconds.",
+                    f"The limit of {self._rate} mails a minute is reached; the next may be "
+                    f"sent in {start - now:.0f} seconds.",
                     code="rate",
                     remedy="Set a ledger, so that mails wait there. If the provider allows "
                     "more, raise `rate`.",

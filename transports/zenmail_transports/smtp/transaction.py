@@ -125,7 +125,7 @@ class Transaction:
         if not unicode and not envelope.sender.isascii():
             raise PermanentFailure(
                 f"The server does not support non-ASCII addresses, such as the sender's "
-                f"{envelope.sender!r} is (SMTPUTF8, RFC 6531).",
+                f"{envelope.sender!r} (SMTPUTF8, RFC 6531).",
                 code="smtputf8",
                 remedy="Use a sender address in ASCII.",
             )
@@ -305,7 +305,7 @@ class Transaction:
     @staticmethod
     def _check_chunking(reply: Reply) -> None:
         if reply.code in _NOT_IMPLEMENTED:
-            raise ChunkingBroken(f"The server announces CHUNKING but refused it: {reply}")
+            raise ChunkingBroken(f"The server announced CHUNKING but refused it: {reply}")
 
     def _judge_loss(self, lost: Lost, answers: Sequence[Reply], asked: Iterable[str]) -> None:
         """Find the server's answer to the mail in what came before the connection broke.

@@ -360,7 +360,7 @@ def _broken(error: Exception, host: str, port: int, what: str) -> TemporaryFailu
         error, ssl.SSLEOFError | ssl.SSLZeroReturnError
     ):
         return TemporaryFailure(
-            f"TLS with {host}:{port} breaks: {error.reason}.",
+            f"The TLS connection to {host}:{port} failed: {error.reason}.",
             code="tls",
             remedy="If the server asks for a client certificate, set `client_cert_file`.",
         )

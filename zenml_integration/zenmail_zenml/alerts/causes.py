@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from .changes import Change
+from .change import Change
 
 if TYPE_CHECKING:
     from zenml.models import StepRunResponse

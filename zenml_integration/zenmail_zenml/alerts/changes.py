@@ -4,82 +4,42 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from pydantic import BaseModel
 
 from zenmail.clean import clean_line
 from zenmail.redaction.names import secrecy_of
 
+from .change import Change
+from .data_changes import compare_data
 from .run_context import read_or_default
 
 if TYPE_CHECKING:
     from zenml.client import Client
     from zenml.models import PipelineRunResponse, StepRunResponse
 
-__all__ = ["Change", "compare", "read_run", "read_steps"]
+__all__ = ["compare", "read_run", "read_steps"]
 
 _REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)(?:\[[^]]*])?\s*(.*?)\s*$")
-_MAX_DATA = 50
 _MAX_STEPS = 200
 _LABELS = {
+    "parameter": "{step}{name}",
+    "resource": "{step}{name}",
+    "setting": "{step}{name}",
     "environment": "environment variable {name}",
     "secret": "secret {name}",
     "image": "image: {name}",
-    "package": "{name}",
     "installed": "{name} (installed)",
 }
-# Where a value that is not set is called otherwise.
 _ABSENT = {"package": "not required", "secret": "not given", "installed": "not installed"}
-_OTHER_SETTINGS = (
-    "retry",
-    "runtime",
-    "step_operator",
-    "experiment_tracker",
-    "enable_cache",
-    "execution_mode",
-    "extra",
-)
-
-
-@dataclass(frozen=True)
-class Change:
-    """One difference between two runs.
-
-    Attributes:
-        kind: "parameter", "code", "package" (required), "installed" (package), "data", "shape"
-            (of data), "alike" (data of much the same shape), "pipeline" (its steps), "image",
-            "resource", "environment", "secret", "stack", "model", "user", "schedule" or
-            "setting".
-        what: What changed, for readers.
-        before: Its value in the good run.
-        after: Its value now.
-        steps: The steps that it belongs to; none for the whole run.
-        name: What an error would call it; columns, of data.
-        made_by: The step of the run that made the data, or "".
-    """
-
-    kind: str
-    what: str
-    before: str
-    after: str
-    steps: frozenset[str] = frozenset()
-    name: str = ""
-    made_by: str = ""
-
-    @property
-    def is_data(self) -> bool:
-        """Whether it is an input that holds something else."""
-        return self.kind in ("data", "shape", "alike")
-
-    def is_in(self, line: str) -> bool:
-        """Return whether a line of code names it, or is the changed line."""
-        if self.kind == "code":
-            return line.strip() == self.after
-        return not self.is_data and self.name in re.findall(r"\w+", line)
+# What is not there is not known.
+_KNOWN = ("stack", "code", "user", "schedule")
+_SYSTEM = ("os", "linux_distro", "linux_distro_version", "mac_version", "windows_version")
+_SETTINGS = ("retry", "runtime", "step_operator", "experiment_tracker", "enable_cache", "extra")
 
 
 def read_run(run: PipelineRunResponse, client: Client) -> PipelineRunResponse:
@@ -135,118 +95,140 @@ def compare(
         secrets: The secrets that ZenML has.
         client: ZenML's client; asked once if data changed.
     """
-    names = {str(it.id): it.name for it in secrets}
-    found: dict[tuple[str, ...], Change] = {}
-
-    def add(changes: Iterator[tuple[str, Change]]) -> None:
-        for path, new in changes:
-            key = (new.kind, path, new.before, new.after)
-            known = found.setdefault(key, new)
-            # What is set for the whole run is repeated in each step; a parameter goes to some.
-            if known is not new and (known.steps or new.kind == "parameter"):
-                what = path if new.kind == "parameter" else known.what
-                found[key] = replace(known, what=what, steps=known.steps | new.steps)
-
-    add(_differences(_of_run(good, names), _of_run(run, names), ""))
-    for name in sorted(steps.keys() & good_steps.keys()):
-        before, now = _of_step(good_steps[name], names), _of_step(steps[name], names)
-        add(_differences(before, now, name))
-    rest = [
+    common = steps.keys() & good_steps.keys()
+    old = _facts(good, {name: good_steps[name] for name in common}, secrets, None)
+    new = _facts(run, {name: steps[name] for name in common}, secrets, good.created)
+    installed = all(any(kind == "installed" for kind, *_ in it) for it in (old, new))
+    found: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    for kind, step, name in sorted(old.keys() | new.keys()):
+        was, now = (it.get((kind, step, name)) for it in (old, new))
+        unknown = (kind in _KNOWN and None in (was, now)) or (
+            kind == "installed" and not installed
+        )
+        if was == now or unknown:
+            continue
+        shown = _shown(kind, name, was, now)
+        if any(shown):
+            key = (kind, name, *shown)
+            found[key].add(step)
+    changes = [
         Change("pipeline", f"step {name}", "not in the pipeline", "new", frozenset([name]))
-        for name in steps.keys() - good_steps.keys()
+        for name in steps.keys() - common
         if len(good_steps) < _MAX_STEPS
     ]
-    for name in steps.keys() & good_steps.keys():
-        texts = good_steps[name].source_code, steps[name].source_code
-        old, new = _first_difference(*texts) if all(texts) else ("", "")  # type: ignore[arg-type]
-        if old or new:
-            rest.append(Change("code", f"code of {name}", old, new, frozenset([name])))
-    rest += read_or_default(
-        lambda: list(_of_updates(run, good, steps, secrets)), list[Change]()
+    for (kind, name, before, after), places in found.items():
+        # What is set for the whole run is repeated in each step; a parameter goes to some.
+        whole = "" in places and kind != "parameter"
+        step = f"{min(places)}." if len(places) == 1 and not whole else ""
+        changes.append(
+            Change(
+                kind,
+                _LABELS.get(kind, "{name}").format(step=step.lstrip("."), name=name),
+                before,
+                after,
+                frozenset() if whole else frozenset(places - {""}),
+                name if kind == "package" else name.rsplit(".", 1)[-1],
+            )
+        )
+    return changes + read_or_default(
+        lambda: list(compare_data(steps, good_steps, client)), list[Change]()
     )
-    rest += read_or_default(lambda: list(_of_data(steps, good_steps, client)), list[Change]())
-    return [*found.values(), *rest]
 
 
-def _of_updates(
+def _facts(
     run: PipelineRunResponse,
-    good: PipelineRunResponse,
     steps: Mapping[str, StepRunResponse],
     secrets: list[Any],
-) -> Iterator[Change]:
-    """Yield the secrets that the run uses, and the parts of its stack, changed since then."""
-    given = {str(it) for it in run.config.secrets or ()} if _has_secrets(run) else set[str]()
-    for secret in secrets:
-        users = {name for name, step in steps.items() if _uses(step, secret)}
-        if users or {secret.name, str(secret.id)} & given:
-            yield from _update("secret", f"secret {secret.name}", secret, good, users)
-    if run.stack is not None and good.stack is not None and run.stack.id == good.stack.id:
-        for kind, components in run.stack.components.items():
-            for component in components if kind != "alerter" else ():
-                what = f"{kind.replace('_', ' ')} {component.name}"
-                yield from _update("stack", what, component, good, ())
+    since: datetime | None,
+) -> dict[tuple[str, str, str], Any]:
+    """Return what a run and its steps were given, by kind, step (or "") and name.
 
-
-def _update(
-    kind: str, what: str, found: Any, good: PipelineRunResponse, steps: Iterable[str]
-) -> Iterator[Change]:
-    if found.updated > good.created:
-        at = f"updated {found.updated:%Y-%m-%d %H:%M} UTC"
-        yield Change(kind, what, "(not shown)", at, frozenset(steps), found.name)
-
-
-def _has_secrets(owner: Any) -> bool:
-    # ZenML 0.94.1 has none in a configuration.
-    return hasattr(owner.config, "secrets")
-
-
-def _uses(step: StepRunResponse, secret: Any) -> bool:
-    """Return whether a step is given a secret, or its code or parameters name it."""
-    given = {str(it) for it in getattr(step.config, "secrets", None) or ()}
-    texts = (step.source_code or "", json.dumps(step.config.parameters, default=str))
-    named = re.compile(rf"""["']{re.escape(secret.name)}["']""")
-    return bool({secret.name, str(secret.id)} & given) or any(map(named.search, texts))
-
-
-def _of_step(step: StepRunResponse, secrets: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a step was given, and what it reads from where."""
-    sources: dict[str, str] = {}
-    after = set(step.spec.upstream_steps)
-    for name, given in step.spec.inputs.items():
-        inputs = given if isinstance(given, list) else [given]
-        sources[f"input {name} of {step.name}"] = ", ".join(
-            f"{it.output_name} of {it.step_name}" for it in inputs
+    Args:
+        run: The run.
+        steps: The steps to look at.
+        secrets: The secrets that ZenML has.
+        since: When secrets and parts of the stack count as updated; None for not at all.
+    """
+    names = {str(it.id): it.name for it in secrets}
+    found = {"": _of_run(run), **{name: _of_step(step) for name, step in steps.items()}}
+    for values in found.values():
+        # Its code or a parameter may name a secret that it is not given.
+        text = json.dumps([*values["code"].values(), values["parameter"]], default=str)
+        values["secret"] = {names.get(it, it): "given" for it in values["secret"]} | {
+            name: "given"
+            for name in names.values()
+            if re.search(rf"""["']{re.escape(name)}\\?["']""", text)
+        }
+        values["secret"] |= _updates(
+            {it.name: it for it in secrets if it.name in values["secret"]}, since
         )
-        after -= {it.step_name for it in inputs}
-    sources[f"steps before {step.name}"] = ", ".join(sorted(after)) or "none"
-    return {**_of_config(step.config, secrets), "pipeline": sources}
+    components = run.stack.components if run.stack is not None else {}
+    parts = {
+        f"{kind.replace('_', ' ')} {it.name}": it
+        for kind, its in components.items()
+        for it in its
+        if kind != "alerter"
+    }
+    found[""]["stack"] |= dict.fromkeys(parts, "part of the stack") | _updates(parts, since)
+    return {
+        (kind, step, name): value
+        for step, kinds in found.items()
+        for kind, values in kinds.items()
+        for name, value in _flat(values)
+    }
 
 
-def _of_run(run: PipelineRunResponse, secrets: Mapping[str, str]) -> dict[str, Any]:
+def _updates(found: Mapping[str, Any], since: datetime | None) -> dict[str, str]:
+    return {
+        name: f"updated {it.updated:%Y-%m-%d %H:%M} UTC"
+        for name, it in found.items()
+        if since is not None and it.updated > since
+    }
+
+
+def _of_run(run: PipelineRunResponse) -> dict[str, Any]:
     """Return what a run was given, by the kind of change that a difference would be."""
-    values = _of_config(run.config, secrets)
-    environment = run.orchestrator_environment or run.client_environment
-    versions = {"Python": "python_version", "ZenML": "zenml_version"}
+    values = _of_config(run.config)
+    machine = run.orchestrator_environment or run.client_environment
     for image in (run.build.images if run.build is not None else {}).values():
         values["package"] |= _requirements(image.requirements)
-    values["installed"] = _requirements(environment.get("python_packages"))
     values["package"] |= {
-        label: environment[key] for label, key in versions.items() if environment.get(key)
+        "Python": machine.get("python_version"),
+        "ZenML": machine.get("zenml_version"),
     }
-    system = ("os", "linux_distro", "linux_distro_version", "mac_version", "windows_version")
-    values["image"] |= {key: environment[key] for key in system if environment.get(key)}
-    reference, schedule, user = run.code_reference, run.schedule, run.user
-    values["stack"] = {"stack": run.stack.name if run.stack is not None else None}
-    values["user"] = {"started by user": user.name if user is not None else None}
-    values["code"] = {"commit (code)": reference.commit[:12] if reference is not None else None}
-    if schedule is not None:
-        values["schedule"] = {
-            "schedule": schedule.cron_expression or schedule.interval_second or "once"
-        }
-    return values
+    values["image"] |= {key: machine.get(key) for key in _SYSTEM}
+    reference, schedule, user, stack = run.code_reference, run.schedule, run.user, run.stack
+    return {
+        **values,
+        "installed": _requirements(machine.get("python_packages")),
+        "stack": {"stack": stack and stack.name},
+        "user": {"started by user": user and user.name},
+        "code": {"commit (code)": reference and reference.commit[:12]},
+        "schedule": {
+            "schedule": schedule
+            and (schedule.cron_expression or schedule.interval_second or "once")
+        },
+    }
 
 
-def _of_config(config: Any, secrets: Mapping[str, str]) -> dict[str, Any]:
+def _of_step(step: StepRunResponse) -> dict[str, Any]:
+    """Return what a step was given, its code, and what it reads from where."""
+    inputs: dict[str, str] = {}
+    after = set(step.spec.upstream_steps)
+    for name, given in step.spec.inputs.items():
+        sources = given if isinstance(given, list) else [given]
+        inputs[f"input {name} of {step.name}"] = ", ".join(
+            f"{it.output_name} of {it.step_name}" for it in sources
+        )
+        after -= {it.step_name for it in sources}
+    return {
+        **_of_config(step.config),
+        "code": {f"code of {step.name}": step.source_code or None},
+        "pipeline": inputs | {f"steps before {step.name}": ", ".join(sorted(after)) or None},
+    }
+
+
+def _of_config(config: Any) -> dict[str, Any]:
     """Return what a configuration sets, by the kind of change that a difference would be."""
     settings = {
         key: item if isinstance(item, Mapping) else item.model_dump(mode="json")
@@ -258,88 +240,52 @@ def _of_config(config: Any, secrets: Mapping[str, str]) -> dict[str, Any]:
     environment = dict(getattr(config, "environment", None) or {})
     for key in ("environment", "runtime_environment"):
         environment |= docker.pop(key, None) or {}
-    required = docker.pop("requirements", None)
-    other = {name: getattr(config, name, None) for name in _OTHER_SETTINGS}
-    given = (str(secret) for secret in getattr(config, "secrets", None) or ())
     return {
         "parameter": config.parameters or {},
         "environment": environment,
-        "secret": {secrets.get(secret, secret): "given" for secret in given},
-        "package": _requirements(
-            "\n".join(required) if isinstance(required, list) else required
-        ),
+        "secret": [str(secret) for secret in getattr(config, "secrets", None) or ()],
+        "package": _requirements(docker.pop("requirements", None)),
         "image": docker,
         "resource": {"resources": settings.pop("resources", {})},
         "model": {
             f"model {name}": getattr(config.model, name, None) for name in ("name", "version")
         },
-        "setting": {
-            **settings,
-            **{
-                name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-                for name, value in other.items()
-            },
-        },
+        "setting": settings | {name: getattr(config, name, None) for name in _SETTINGS},
     }
 
 
-def _requirements(text: str | None) -> dict[str, str]:
-    matches = map(_REQUIREMENT.match, (text or "").splitlines())
+def _requirements(given: list[str] | str | None) -> dict[str, str]:
+    lines = given.splitlines() if isinstance(given, str) else given or ()
     return {
-        match[1]: match[2].removeprefix("==") or "any version" for match in matches if match
+        match[1]: match[2].removeprefix("==") or "any version"
+        for match in map(_REQUIREMENT.match, lines)
+        if match
     }
-
-
-def _differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], step: str
-) -> Iterator[tuple[str, Change]]:
-    """Yield the differences of what two runs or steps were given, each with its path."""
-    for kind in old.keys() & new.keys():
-        before, after = dict(_flat(old[kind])), dict(_flat(new[kind]))
-        if kind == "installed" and not (before and after):
-            continue
-        for name in sorted(before.keys() | after.keys()):
-            was, now = before.get(name), after.get(name)
-            # A commit, like a stack, can be unknown.
-            if was == now or (kind in ("stack", "code", "user") and None in (was, now)):
-                continue
-            inside = step and kind not in ("pipeline", "model")
-            label = _LABELS.get(kind, f"{step}.{{name}}" if inside else "{name}")
-            yield (
-                name,
-                Change(
-                    kind,
-                    label.format(name=name),
-                    *_shown(kind, name, was, now),
-                    frozenset([step] if step else []),
-                    name.rsplit(".", 1)[-1] if kind != "package" else name,
-                ),
-            )
 
 
 def _flat(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each value deep inside of mappings with its path."""
     for key, value in values.items():
         name = f"{path}.{key}" if path else str(key)
-        if isinstance(value, Mapping):
-            yield from _flat(value, name)
-        elif value is not None:
-            yield name, value
+        inner = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        if isinstance(inner, Mapping):
+            yield from _flat(inner, name)
+        elif inner is not None:
+            yield name, inner
 
 
 def _shown(kind: str, name: str, old: Any, new: Any) -> tuple[str, str]:
+    if name.startswith("code of "):
+        return _first_difference(old, new)
     absent = _ABSENT.get(kind, "not set")
     # Any variable may hold a secret, so that only numbers are shown.
-    hidden = any(map(secrecy_of, name.split(".")))
-    if hidden or (kind == "environment" and not (_is_number(old) and _is_number(new))):
-        return (
-            absent if old is None else "(not shown)",
-            absent if new is None else "(changed, not shown)",
-        )
-    return (
-        absent if old is None else clean_line(str(old), limit=120),
-        absent if new is None else clean_line(str(new), limit=120),
+    hidden = kind == "environment" and not (_is_number(old) and _is_number(new))
+    if hidden or (kind != "secret" and any(map(secrecy_of, name.split(".")))):
+        old, new = old and "(not shown)", new and "(changed, not shown)"
+    before, after = (
+        absent if it is None else clean_line(str(it), limit=120) for it in (old, new)
     )
+    return before, after
 
 
 def _is_number(value: Any) -> bool:
@@ -363,113 +309,3 @@ def _body(source: str) -> str:
     """
     head = re.search(r"^(?:async )?def .*?\)(?: *->[^\n]*)?:[ \t]*\n", source, re.M | re.S)
     return source[head.end() :] if head else source
-
-
-def _of_data(
-    steps: Mapping[str, StepRunResponse],
-    good_steps: Mapping[str, StepRunResponse],
-    client: Client,
-) -> Iterator[Change]:
-    """Yield the inputs that hold something else."""
-    makers = {
-        output.id: step.name
-        for step in steps.values()
-        for outputs in step.outputs.values()
-        for output in outputs
-    }
-    pairs: dict[UUID, tuple[Any, Any, set[str]]] = {}
-    for name, step in steps.items():
-        inputs = good_steps[name].inputs if name in good_steps else {}
-        for key in step.inputs.keys() & inputs.keys():
-            for new, old in zip(step.inputs[key], inputs[key], strict=False):
-                same = new.content_hash and new.content_hash == old.content_hash
-                if new.id != old.id and not same:
-                    pairs.setdefault(new.id, (old, new, set()))[2].add(name)
-    if not pairs:
-        return
-    wanted = [
-        str(it.id) for old, new, _ in list(pairs.values())[:_MAX_DATA] for it in (old, new)
-    ]
-    # Only with their metadata do versions say what they hold.
-    page = client.list_artifact_versions(
-        id=f"oneof:{json.dumps(wanted)}", size=len(wanted), hydrate=True
-    )
-    known = {it.id: it for it in page.items}
-    for old, new, readers in pairs.values():
-        if old.id in known and new.id in known:
-            yield from _of_versions(
-                known[old.id], known[new.id], frozenset(readers), makers.get(new.id, "")
-            )
-
-
-def _of_versions(old: Any, new: Any, steps: frozenset[str], made_by: str) -> Iterator[Change]:
-    was, now = old.run_metadata, new.run_metadata
-    if was == now and not (old.content_hash and new.content_hash):
-        # A new version each run, and nothing that says whether it holds anything new.
-        return
-    other = old.artifact.name != new.artifact.name
-    shown = [[f"{it.artifact.name} " * other + f"v{it.version}"] for it in (old, new)]
-    rows = [_rows(old), _rows(new)]
-    if None not in rows:
-        for number, texts in zip(rows, shown, strict=True):
-            texts.append(f"{number:,} rows")
-    unlike = dict(_unlike(was, now))
-    for pair in unlike.values():
-        for text, texts in zip(pair, shown, strict=True):
-            texts.extend([text] if text else [])
-    low, high = sorted(number or 0 for number in rows)
-    if unlike or (None not in rows and high and (not low or high >= max(10, 1.5 * low))):
-        kind = "shape"
-    else:
-        kind = "data" if None in rows or other else "alike"
-    before, after = (", ".join(texts[:6]) for texts in shown)
-    yield Change(
-        kind, f"data {new.artifact.name}", before, after, steps, " ".join(unlike), made_by
-    )
-
-
-def _rows(version: Any) -> int | None:
-    shape = version.run_metadata.get("shape")
-    # ZenML counts the columns of a table.
-    return shape[0] if shape else getattr(version, "item_count", None)
-
-
-def _unlike(
-    was: Mapping[str, Any], now: Mapping[str, Any]
-) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield the columns of a table, or an array as "values", that changed, and how."""
-    types = [_by_column(it, "dtype") for it in (was, now)]
-    for name in sorted(types[0].keys() | types[1].keys()) if all(types) else ():
-        kinds = [re.sub(r".*?(\w+)\W*$", r"\1", str(it.get(name, "no"))) for it in types]
-        if kinds[0] != kinds[1]:
-            before, after = (
-                f"{it} {name}" if it == "no" else f"{it} column {name}" for it in kinds
-            )
-            yield name, (before, after)
-    sizes = [it.get("shape", ())[1:] for it in (was, now)]
-    if sizes[0] != sizes[1] and not isinstance(now.get("dtype"), Mapping):
-        before, after = (f"each {' x '.join(map(str, it)) or 'a number'}" for it in sizes)
-        yield "shape", (before, after)
-    ranges = [_ranges(it) for it in (was, now)]
-    for name in ranges[0].keys() & ranges[1].keys():
-        (low, high), (new_low, new_high) = ranges[0][name], ranges[1][name]
-        largest, new_largest = max(-low, high), max(-new_low, new_high)
-        if new_low == new_high and low != high and (now.get("shape") or [0])[0] > 1:
-            yield name, ("", f"{name} always {new_high:g}")
-        elif max(largest, new_largest) >= 5 * min(largest, new_largest) > 0:
-            yield name, (f"{name} up to {largest:g}", f"{name} up to {new_largest:g}")
-
-
-def _ranges(metadata: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Return the least and the greatest value of each column."""
-    low, high = _by_column(metadata, "min"), _by_column(metadata, "max")
-    return {
-        name: (low[name], high[name])
-        for name in low.keys() & high.keys()
-        if all(isinstance(it[name], int | float) for it in (low, high))
-    }
-
-
-def _by_column(metadata: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = metadata.get(key, {})
-    return value if isinstance(value, Mapping) else {"values": value}

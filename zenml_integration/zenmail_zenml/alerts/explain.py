@@ -19,8 +19,9 @@ from zenmail.clean import clean_line
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .causes import rank
-from .changes import Change, compare, read_run, read_steps
-from .history import History, read_history
+from .change import Change
+from .changes import compare, read_run, read_steps
+from .history import History, count_good_runs, read_history
 from .log_tail import read_log_tail
 from .next_steps import find_runbook, log_command, log_uri, rerun_command
 from .origin import commit_page, origin_facts
@@ -206,6 +207,7 @@ def explain_failure(
         if history is not None and history.incident:
             found.repeated = f"{history.ordinal} run in a row"
         history = history or History()
+        asked_exact = _ask(lambda: count_good_runs(history, run, client), history)
         good = history.last_good
         asked_good = _ask(lambda: read_run(good, client), good) if good else None
         asked_good_steps = _ask(lambda: read_steps(good, client), {}) if good else None
@@ -234,6 +236,7 @@ def explain_failure(
         found.facts |= _try(
             lambda: _same_error(name, reason, steps, history, asked_before.result()), {}
         )
+        found.history = asked_exact.result().of_failure()
 
     _in_time(look, seconds)
     return found

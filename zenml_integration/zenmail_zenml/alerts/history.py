@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zenml.client import Client
     from zenml.models import PipelineRunResponse
 
-__all__ = ["History", "read_history"]
+__all__ = ["History", "count_good_runs", "read_history"]
 
 _GOOD = ("completed", "cached")
 _PAGE = 100
@@ -29,6 +29,7 @@ class History:
         last_good: The last completed run, or None.
         good_in_a_row: How many runs completed since the last failure, if the run before
             was good.
+        good_are_more: Whether that is only how many were read; `count_good_runs` counts all.
         failed: The last failed runs, latest first.
         first_failed: The first failed run after the last good one, or None.
         failed_in_a_row: How many runs failed since the last good one.
@@ -36,6 +37,7 @@ class History:
 
     last_good: PipelineRunResponse | None = None
     good_in_a_row: int = 0
+    good_are_more: bool = False
     failed: tuple[PipelineRunResponse, ...] = ()
     first_failed: PipelineRunResponse | None = None
     failed_in_a_row: int = 0
@@ -50,7 +52,8 @@ class History:
         if self.last_good is None:
             return ""
         noun = "run" if self.good_in_a_row == 1 else "runs"
-        return f"First failure after {self.good_in_a_row:,} good {noun}."
+        more = "more than " if self.good_are_more else ""
+        return f"First failure after {more}{self.good_in_a_row:,} good {noun}."
 
     def of_success(self, run: PipelineRunResponse) -> str:
         """Return the line for a mail about a recovery; "" if the last run was good, too."""
@@ -76,7 +79,7 @@ class History:
 
 
 def read_history(run: PipelineRunResponse, client: Client) -> History:
-    """Read a pipeline's runs before one of its runs: one request, or three for many runs.
+    """Read a pipeline's runs before one of its runs: one request, three in a long incident.
 
     Args:
         run: A run that failed or completed.
@@ -84,17 +87,7 @@ def read_history(run: PipelineRunResponse, client: Client) -> History:
     """
     if run.pipeline is None:
         return History()
-    pipeline = run.pipeline.id
-
-    def runs(status: tuple[str, ...], *bounds: str, **how: Any) -> Any:
-        # Numbers, because ZenML compares times by the second.
-        index: list[int | str] = [f"lt:{run.index}", *bounds]
-        wanted = f"oneof:{json.dumps(status)}"
-        return client.list_pipeline_runs(
-            project=run.project_id, pipeline_id=pipeline, status=wanted, index=index, **how
-        )
-
-    page = runs((*_GOOD, "failed"), size=_PAGE, sort_by="desc:index")
+    page = _runs(run, client, (*_GOOD, "failed"), size=_PAGE, sort_by="desc:index")
     if not page.items:
         return History()
     latest = page.items[0]
@@ -102,15 +95,52 @@ def read_history(run: PipelineRunResponse, client: Client) -> History:
     before = next(iter(page.items[len(streak) :]), None)
     first, number = streak[-1], len(streak)
     failed = tuple(filter(_failed, page.items))
-    if before is None and page.total > number:
-        same, other = (("failed",), _GOOD) if _failed(latest) else (_GOOD, ("failed",))
-        before = next(iter(runs(other, size=1, sort_by="desc:index").items), None)
-        bounds = [f"gt:{before.index}"] if before is not None else []
-        counted = runs(same, *bounds, size=1, sort_by="asc:index")
+    more = before is None and page.total > number
+    if not _failed(latest):
+        return History(latest, number, more, failed)
+    if more:
+        before = next(iter(_runs(run, client, _GOOD, size=1, sort_by="desc:index").items), None)
+        counted = _runs(run, client, ("failed",), before, size=1, sort_by="asc:index")
         first, number = next(iter(counted.items), first), counted.total
-    if _failed(latest):
-        return History(before, failed=failed, first_failed=first, failed_in_a_row=number)
-    return History(latest, number, failed)
+    return History(before, failed=failed, first_failed=first, failed_in_a_row=number)
+
+
+def count_good_runs(history: History, run: PipelineRunResponse, client: Client) -> History:
+    """Return a history with the exact number of good runs in a row: two requests, if any.
+
+    Args:
+        history: As `read_history` returns it.
+        run: The same run.
+        client: ZenML's client.
+    """
+    if not history.good_are_more:
+        return history
+    failed = next(
+        iter(_runs(run, client, ("failed",), size=1, sort_by="desc:index").items), None
+    )
+    counted = _runs(run, client, _GOOD, failed, size=1, sort_by="desc:index")
+    return replace(history, good_in_a_row=counted.total, good_are_more=False)
+
+
+def _runs(
+    run: PipelineRunResponse,
+    client: Client,
+    status: tuple[str, ...],
+    after: PipelineRunResponse | None = None,
+    **how: Any,
+) -> Any:
+    """Return a page of the pipeline's runs before one of them, and after another."""
+    # Numbers, because ZenML compares times by the second.
+    index: list[int | str] = [f"lt:{run.index}"]
+    if after is not None:
+        index.append(f"gt:{after.index}")
+    return client.list_pipeline_runs(
+        project=run.project_id,
+        pipeline_id=run.pipeline.id if run.pipeline is not None else None,
+        status=f"oneof:{json.dumps(status)}",
+        index=index,
+        **how,
+    )
 
 
 def _failed(run: PipelineRunResponse) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -18,7 +19,6 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from zenmail.cli.app import Failure
-from zenmail.cli.extras import missing_packages
 
 from .demo_store import PROGRESS
 
@@ -66,10 +66,9 @@ def demo(transport: str, output: Path | None) -> None:
 
     from .demo_sinks import open_sink, show
 
-    missing = missing_packages("zenml", "local")
-    if missing:
+    if importlib.util.find_spec("sqlmodel") is None:
         raise Failure(
-            f"ZenML has no local store: {', '.join(missing)} not installed.",
+            "The packages for a local ZenML store are not installed.",
             remedy='pip install "zenmail[local]"',
             exit_code=2,
         )

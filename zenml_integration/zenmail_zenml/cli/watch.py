@@ -48,7 +48,7 @@ __all__ = ["watch"]
     metavar="NAME",
     help="Watch this project; may be repeated. Default: every project.",
 )
-@click.option("--alerter", metavar="NAME", help="Mail with this alerter, whatever the stack.")
+@click.option("--alerter", metavar="NAME", help="Send with this alerter, whichever stack ran.")
 @click.option(
     "--lookback",
     type=click.FloatRange(min=0),

@@ -97,7 +97,7 @@ class Teller:
             try:
                 settings = alerter.settings_in(context)
             except ZenmailError as error:
-                _logger.error("%s cannot mail about runs: %s", alerter.name, error)
+                _logger.error("%s cannot send mails about runs: %s", alerter.name, error)
                 continue
             wants = kind == "undelivered" or settings.alerts_about(kind)
             if wants and settings.recipients:
@@ -149,7 +149,7 @@ class Teller:
                 posted = alerter.deliver(alert, context, event.addressing)
             except ZenmailError as error:
                 # Trying again changes nothing before somebody mends the set-up.
-                _logger.error("%s cannot mail about a run: %s", alerter.name, error)
+                _logger.error("%s cannot send a mail about a run: %s", alerter.name, error)
                 told = told or {}
             else:
                 if posted.receipt.outcome != "deferred":

@@ -154,7 +154,7 @@ class Watcher:
             raise
         except Exception as error:
             found.troubles.append(f"run {run.name}: {type(error).__name__}: {error}")
-            _logger.debug("Could not mail about %s", run.name, exc_info=True)
+            _logger.debug("Could not send a mail about %s", run.name, exc_info=True)
             return False
         return True
 
