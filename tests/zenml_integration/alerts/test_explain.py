@@ -136,6 +136,7 @@ def test_a_failure_mail_answers_what_on_call_asks(
     well = run_fit()
     assert "Recovered after" in well
     assert "and 2 failed runs." in " ".join(well.split())
+    assert str(server.mails[-1].message["Subject"]).startswith("Recovered: ")
     roots = {str(mail.message["References"]) for mail in server.mails[-3:]}
     assert len(roots) == 1
     assert roots != {"None"}

@@ -140,6 +140,8 @@ def explain_alert(
     values = found.fields()
     if found.repeated:
         values["subject"] = f"{alert.subject or alert.title} ({found.repeated})"
+    elif found.history and alert.severity == "success":
+        values["subject"] = alert.subject.replace("Completed: ", "Recovered: ", 1)
     for name in ("facts", "links", "tables", "metrics", "baseline"):
         values[name] = {**values.get(name, {}), **getattr(alert, name)}
     values["facts"] = {**alert.facts, **values["facts"]}
