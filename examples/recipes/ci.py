@@ -19,14 +19,14 @@ def main(command: list[str]) -> int:
     alert = Alert(
         title=f"{command[0]} failed with status {done.returncode}",
         severity="error",
-        traceback=done.stderr,
+        traceback=done.stdout + done.stderr,
         url=os.environ.get("CI_JOB_URL", ""),
     )
     options = {
         "host": os.environ["SMTP_SERVER"],
         "port": int(os.environ.get("SMTP_PORT", "587")),
-        "username": os.environ["SMTP_USERNAME"],
-        "password": os.environ["SMTP_PASSWORD"],
+        "username": os.environ.get("SMTP_USERNAME"),
+        "password": os.environ.get("SMTP_PASSWORD"),
         "ca_file": os.environ.get("SMTP_CA_FILE"),
     }
     with Mailer("smtp", options=options) as mailer:

@@ -254,9 +254,11 @@ def test_recipe_ci(
         monkeypatch.setenv(name, value)
     main = example("recipes/ci.py").main
     assert main([sys.executable, "-c", "pass"]) == 0
-    assert main([sys.executable, "-c", "raise SystemExit('no disk')"]) == 1
+    failing = "print('assert 2 == 3'); raise SystemExit('no disk')"
+    assert main([sys.executable, "-c", failing]) == 1
     (mail,) = server.mails
     assert b"no disk" in mail.content
+    assert b"assert 2 =3D=3D 3" in mail.content or b"assert 2 == 3" in mail.content
 
 
 def test_recipe_notebook_and_threads(

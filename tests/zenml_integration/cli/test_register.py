@@ -45,7 +45,7 @@ def test_own_server_from_flags_to_a_passing_doctor(zenmail: Run, server: SMTPSer
         "register", "own_alerter", "--provider=own", *ADDRESSES, "--no-input",
         "--smtp-server=localhost", f"--smtp-port={server.port}",
         f"--smtp-ca-file={server.ca_file}", "--smtp-username=relay-account",
-        "--secret=own_secret", "--stack=own_stack",
+        "--secret=own_secret", "--stack=own_stack", "--recipient-email=c@example.com",
         ZENMAIL_PASSWORD="canary-password-7f3a",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -57,6 +57,7 @@ def test_own_server_from_flags_to_a_passing_doctor(zenmail: Run, server: SMTPSer
         "smtp_password": "canary-password-7f3a"
     }
     assert _alerter("own_alerter")["password"] == "{{own_secret.smtp_password}}"
+    assert _alerter("own_alerter")["recipient_email"] == "b@example.com, c@example.com"
     assert server.mails == []
 
 

@@ -57,7 +57,13 @@ _smtp_answer = partial(_answer, cls=SMTPOption)
 )
 @_answer("sender-email", "Sender of the mails.")
 @_answer("sender-name", "Display name of the sender.")
-@_answer("recipient-email", "Recipients, separated by commas.")
+@click.option(
+    "--recipient-email",
+    metavar="TEXT",
+    multiple=True,
+    help="Recipients, separated by commas; may be repeated.",
+    callback=lambda _context, _option, given: ", ".join(given) or None,
+)
 @_answer("subject-prefix", "Text in front of each subject, such as [ZenML].")
 @_smtp_answer("smtp-server")
 @_smtp_answer("smtp-port", "With --smtp-security=none, the default is 25.")

@@ -15,22 +15,24 @@ from .client import open_client
 
 __all__ = ["watch"]
 
+_HELP = """Watch the runs of all ZenML projects and mail what has not been mailed yet: runs
+that failed, that show no sign of life, that wait for an answer, and pipelines that
+complete again. The setting run_alerts selects the events.
+
+Any number of watchers can run at the same time; each event is mailed once. Stop it with
+SIGTERM or Ctrl-C.
+
+\b
+Examples:
+  zenmail watch
+  zenmail watch --interval=30 --alerter=email_alerter
+  zenmail watch --once          (for cron)
+"""
+
 
 @click.command(
     short_help="Mail what happens to runs.",
-    help="""Watch the runs of all ZenML projects and mail what has not been mailed yet: runs
-    that failed, that show no sign of life, that wait for an answer, and pipelines that
-    complete again. The setting run_alerts selects the events.
-
-    Any number of watchers can run at the same time; each event is mailed once. Stop it with
-    SIGTERM or Ctrl-C.
-
-    \\b
-    Examples:
-      zenmail watch
-      zenmail watch --interval=30 --alerter=email_alerter
-      zenmail watch --once          (for cron)
-    """,
+    help=_HELP,
 )
 @click.option("--once", is_flag=True, help="Check once and exit.")
 @click.option(
