@@ -24,8 +24,8 @@ from .mime.headers import (
     tidy_list_id,
 )
 from .mime.layout import EncodedFile, Piece, lay_out
+from .mime.plaintext import html_to_text
 from .model import Model
-from .runtime.forks import defer_forks
 
 __all__ = ["Email", "Envelope"]
 
@@ -192,8 +192,6 @@ class Email(Model):
         if not self.date.tzinfo:
             fields["date"] = self.date.astimezone()
         if self.html and not self.text.strip():
-            with defer_forks():
-                from .mime.plaintext import html_to_text
             fields["text"] = html_to_text(self.html)
         if self.message_id:
             fields["message_id"] = check_identifier(self.message_id, field="message_id")

@@ -50,7 +50,7 @@ def test_what_may_heal_is_tried_again(
         ("MailFromDomainNotVerifiedException", "ses-mail-from", "MAIL FROM"),
         ("MessageRejected", "ses-rejected", "sandbox"),
         ("AccountSuspendedException", "ses-suspended", "AWS support"),
-        ("SendingPausedException", "ses-paused", "send again"),
+        ("SendingPausedException", "ses-paused", "sending on again"),
         ("LimitExceededException", "ses-limit", "higher limits"),
         ("NotFoundException", "ses-not-found", "configuration_set"),
         ("BadRequestException", "ses-refused", "API reference"),

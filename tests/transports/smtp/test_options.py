@@ -117,7 +117,7 @@ def test_empty_means_none() -> None:
 
 
 def test_secrets_are_in_no_repr() -> None:
-    """Neither password nor OAuth secrets show in repr; equality and hash go by value."""
+    """Neither password nor OAuth secrets show in repr or pickle; equality goes by value."""
     one = parse(username="u", password=PASSWORD)
     other = parse(
         username="u", oauth="x", oauth_options={"client_secret": SECRET, "tenant": "t"}
@@ -126,7 +126,9 @@ def test_secrets_are_in_no_repr() -> None:
     assert one == parse(username="u", password=PASSWORD)
     assert hash(one) == hash(parse(username="u", password=PASSWORD))
     assert one != parse(username="u", password="canary-wrong-password-0c6e")
-    assert pickle.loads(pickle.dumps(one)) == one
+    with pytest.raises(TypeError, match="holds secrets"):
+        pickle.dumps(one)
+    assert pickle.loads(pickle.dumps(parse())) == parse()
 
 
 @settings(max_examples=300, deadline=None)

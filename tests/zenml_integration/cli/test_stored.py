@@ -168,7 +168,7 @@ def test_outbox_of_the_alerter(
     alerter = register(**configuration)
     server.on("rcpt", "451 4.3.0 Later")
     assert zenmail("send", f"--alerter={alerter.name}", "Text").exit_code == 3
-    assert "1 mails" in zenmail("outbox", "list", f"--alerter={alerter.name}").stdout
+    assert "1 mail in" in zenmail("outbox", "list", f"--alerter={alerter.name}").stdout
     server.forget()
     result = zenmail("outbox", "flush", f"--alerter={alerter.name}")
     assert result.exit_code == 0, result.output
