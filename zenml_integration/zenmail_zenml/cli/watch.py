@@ -26,7 +26,7 @@ SIGTERM or Ctrl-C.
 Examples:
   zenmail watch
   zenmail watch --interval=30 --alerter=email_alerter
-  zenmail watch --once          (for cron)
+  zenmail watch --once
 """
 
 
