@@ -61,10 +61,13 @@ _NAMED_NUMBER = pattern(
 # Of a regular expression.
 _CHARACTER_CLASS = pattern(r"a-z|A-Z|0-9")
 _BREAK = pattern(r"[^A-Za-z0-9]+")
-_WORD = pattern(r"[A-Z]?[a-z]+|[A-Z]+|(?:[A-Z]{0,6}[a-z]{2,}){1,6}[A-Z]{0,5}")
+_WORD = pattern(
+    r"[A-Z]?[a-z]+|[A-Z]+|[A-Z]{0,6}[a-z]{2,}(?:[A-Z]{1,6}[a-z]{2,}){0,5}[A-Z]{0,5}"
+)
 _WORDS = pattern(r"[a-z]{0,12}(?:[A-Z][a-z]{3,14}){2,}")
 _WITH_NUMBER = pattern(
-    r"(?:[A-Z]?[a-z]+|[A-Z]+|(?:[A-Z]?[a-z]{2,}){1,5}[A-Z]{0,3})\d{1,4}[a-z]?\Z|\d+[A-Za-z]{1,3}\Z|\d{1,4}x\d{1,4}[a-z]?\Z"
+    r"(?:[A-Z]?[a-z]+|[A-Z]+|[A-Z]?[a-z]{2,}(?:[A-Z][a-z]{2,}){0,4}[A-Z]{0,3})\d{1,4}[a-z]?\Z"
+    r"|\d+[A-Za-z]{1,3}\Z|\d{1,4}x\d{1,4}[a-z]?\Z"
 )
 _HARD = pattern(r"[bcdfghjklmnpqrstvwxz]{6}", re.IGNORECASE)
 _LONGEST_WORD = 24
