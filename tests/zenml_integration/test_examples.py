@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -273,6 +274,8 @@ def test_recipe_several_alerters(
     example: Callable[[str], ModuleType], mailbox: Any, tmp_path: Path
 ) -> None:
     """The team gets one mail, on call the other."""
+    if version("zenml") < "0.94.3":
+        pytest.skip("this ZenML gives a step the settings of one alerter")
     from zenml.client import Client
     from zenml.enums import StackComponentType
 

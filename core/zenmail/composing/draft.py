@@ -69,7 +69,9 @@ def draft_mail(
         # Answers that go to the sender are better than no alert.
         _logger.warning("An address in reply_to was left out: %s", hide(why))
     topic = alert.incident or alert.thread
-    for scale in _SCALES:
+    scales = iter(_SCALES)
+    while True:
+        scale = next(scales)
         builder = ContentBuilder(
             alert,
             Redactor(values, shapes=redact),
@@ -99,9 +101,8 @@ def draft_mail(
             importance=_IMPORTANCE.get(alert.severity, "normal"),
             date=alert.occurred_at,
         )
-        if _fits(email, builder):
-            break
-    return email
+        if scale == _SCALES[-1] or _fits(email, builder):
+            return email
 
 
 def _parts(

@@ -311,7 +311,9 @@ def deployed() -> None:
     }
     client.create_stack("deploying", {**components, StackComponentType.DEPLOYER: "local"})
     client.activate_stack("deploying")
-    deployment = static_bad.with_options(run_name="deployed").deploy("bad", timeout=100)
+    deployment = static_bad.with_options(run_name="deployed").deploy(  # pyright: ignore[reportFunctionMemberAccess]
+        "bad", timeout=100
+    )
     request = Request(
         f"{deployment.url}/invoke", b'{"parameters": {}}', {"Content-Type": "application/json"}
     )
