@@ -33,10 +33,13 @@ def test_samples_are_what_runs_send(tmp_path: Path) -> None:
     recorded = json.loads(SAMPLES.read_text(encoding="utf-8"))
     # ZenML 0.94 runs no hooks for a run, and does not tell what became of the runs before.
     missing = {"run-summary", "run-completed", "new-failure", "repeated-failure", "recovered"}
-    lacks = missing if version("zenml").startswith("0.94.") else set()
-    assert set(recorded) - set(sent) <= lacks
+    old = version("zenml").startswith("0.94.")
+    assert set(recorded) - set(sent) <= (missing if old else set())
     assert sorted(recorded) == sorted(sample_names())
     for name, fields in sent.items():
+        if old:  # it has a step's log in a file more often
+            fields.pop("command", None)
+            recorded[name].pop("command", None)
         assert _stable(fields) == _stable(recorded[name]), name
 
 
