@@ -31,7 +31,7 @@ def test_samples_are_what_runs_send(tmp_path: Path) -> None:
     )
     sent = json.loads((tmp_path / "samples.json").read_text(encoding="utf-8"))
     recorded = json.loads(SAMPLES.read_text(encoding="utf-8"))
-    # ZenML 0.94 runs no hooks for a run, and does not tell what became of the runs before.
+    # ZenML 0.94 runs no hooks for a run, and does not tell how the runs before ended.
     missing = {"run-summary", "run-completed", "new-failure", "repeated-failure", "recovered"}
     old = version("zenml").startswith("0.94.")
     assert set(recorded) - set(sent) <= (missing if old else set())
