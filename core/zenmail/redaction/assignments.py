@@ -127,13 +127,13 @@ def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
             continue
         known = True
         for secret in search.spans(start, end):
-            yield Span(*secret, "named value")
+            yield Span(*secret, "credential")
             done, known = max(done, secret[1]), False
         if known and not search.looked_far and len(innocent) < 1000:
             innocent.add(context)
     for pair in _VALUE_BEFORE_NAME.finditer(text) if "alue" in text else ():
         if is_secret(presumed_secrecy(pair["name"]), pair["secret"]) and MASK not in pair[0]:
-            yield Span(pair.start("secret"), pair.end("secret"), "named value")
+            yield Span(pair.start("secret"), pair.end("secret"), "credential")
 
 
 class _Search:

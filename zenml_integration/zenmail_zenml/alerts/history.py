@@ -48,7 +48,9 @@ class History:
             since = f"{self.first_failed.created:%A %Y-%m-%d %H:%M} UTC"
             good = self.last_good
             last = (
-                f"last good run {good.created:%Y-%m-%d %H:%M} UTC" if good else "no good run yet"
+                f"last good run {good.created:%Y-%m-%d %H:%M} UTC"
+                if good
+                else "no good run yet"
             )
             return f"Failing since {since}, {self.ordinal} run in a row, {last}."
         if self.last_good is None:
