@@ -41,7 +41,8 @@ _MARK = r"(?:\\{0,3}[\"']|&(?:quot|apos|\#3[49]|\#x2[27]);|%2[27]|\\x2[27]|\\u00
 _BEHIND_NAME = pattern(
     rf"(?P<sign>(?:{_MARK}|\\|\]|\x1b\[[\d;]{{0,8}}m){{0,4}}"
     r"(?:[ ]?[(\[][A-Za-z_. |\[\]]{1,40}[)\]](?=[ ]?[:=])|\.{2,80})?[ \t]{0,16}"
-    r"(?:=>|<-|~>|:=|[!=]?==?(?:3D(?=[A-Za-z0-9]))?|%3[AD]|&(?:amp;)?(?:\#61|\#x3[Dd]|equals);"
+    r"(?:=>|<-|~>|\u2192[ ]?|:=|[!=]?==?(?:3D(?=[A-Za-z0-9]))?|%3[AD]"
+    r"|&(?:amp;)?(?:\#61|\#x3[Dd]|equals);"
     r"|\\u003[dDaA]|\\x3[dDaA]|[:\uff1a]|>(?:\s{0,40}<value>)?)"
     r"(?:[ \t]{0,8}(?:!{1,2}\w{1,20}[ ])?|%20))"
     rf"|(?P<field>{_FIELD})"
@@ -73,7 +74,7 @@ _GOES_ON = pattern(r"[^\s,;:.)\]}\"']")
 _OPENING = pattern(rf"(?P<f>[bBuUrRfF]{{0,2}})(?P<mark>{_MARK})")
 _BARE = pattern(
     r"(?:[^\s\"'<,;&?)}\]|\u2502]"
-    r"|[,;&?)}\]](?![\s,;)}\]&\"']|\Z|[\w-]{1,40}=)|<(?![/a-zA-Z!]))+"
+    r"|[,;&?)}\]](?![\s,:;)}\]&\"']|\Z|[\w-]{1,40}=)|<(?![/a-zA-Z!]))+"
 )
 _PLACEHOLDER = pattern(r"\{\{|\$\{|\$\(|<|%\(")
 _IDENTIFIER = pattern(r"[A-Za-z_][\w.]*(?:[(\[]|\Z)")
@@ -98,6 +99,13 @@ _OF_DOORS = pattern(
     r"|service|shared|signing|storage|subscription|us(?:e|ed|ing)|wandb|with|wrong|your)[ ]\Z",
     re.IGNORECASE,
 )
+# host=db user=etl password=..., export PASSWORD=..., --env PASSWORD=...
+_IN_SETTINGS = pattern(r"(?:\w=[^\s,;(]{1,20}|\b(?:export|set|ENV|ARG|env|-e|-arg|-D)) \Z|-D\Z")
+# What a name says behind other words: behind any, and behind those of `_OF_DOORS`.
+_WEIGHED: dict[str, tuple[Secrecy, Secrecy]] = {
+    "if-opaque": ("", "if-random"),
+    "if-mixed": ("if-random", "if-mixed"),
+}
 _LONG_RUN = pattern(r"[A-Za-z0-9+/]{12}")
 _UUID = pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _CREDENTIAL = pattern(r"[A-Z]\w*(?:Credentials?|Auth|Token|Key)")
@@ -175,9 +183,9 @@ class _Search:
         secrecy = presumed_secrecy(name)
         if before[-1:] in ("?", "&", ";") and _IN_URL.fullmatch(name):
             return "if-random"
-        if secrecy == "if-opaque" and before[-1:] == " " and before[-2:-1].isalnum():
-            # "cache key: ..." opens nothing.
-            return "if-random" if _OF_DOORS.search(before) else ""
+        if secrecy in _WEIGHED and name.islower() and _WORD_BEFORE.search(before):
+            # "cache key: ..." opens nothing, nor does "unexpected token: ...".
+            return _WEIGHED[secrecy][_OF_DOORS.search(before) is not None]
         if not secrecy and name.lower() == "code" and (word := _WORD_BEFORE.search(before)):
             return secrecy_of(f"{word[0]} {name}")
         return secrecy
@@ -299,11 +307,14 @@ class _Search:
             return None
         if secret.rpartition(".")[2].lower() == name.lower():
             return None
-        if secrecy == "any-text" and not is_random(secret):
+        if secrecy in ("any-text", "if-mixed") and not is_random(secret):
             # A call, an argument or an attribute in code, the next word of a sentence.
             if secret[-1:] in ("(", "["):
                 return None
+            if sign == "=" and _IN_SETTINGS.search(before):
+                return begin, end
             code = before[-1:] in ("(", " ") or text[end : end + 1] in (")", ",", "(", "[")
+            code = code or (secrecy == "if-mixed" and "= " in sign)
             named = "_" in secret or "." in secret or secret.lower() == name.lower()
             if _IDENTIFIER.match(secret) and (code or named) and is_word(secret):
                 return None
@@ -324,7 +335,7 @@ class _Search:
         secret = text[begin:end]
         if secrecy == "if-code" and secret.isdigit():
             return (begin, end) if is_secret(secrecy, secret) else None
-        least = 8 if secrecy == "any-text" else 16 if opening else 20
+        least = (6 if opening else 8) if secrecy == "any-text" else 16 if opening else 20
         if len(secret) < least or "(" in secret or "=" in secret.rstrip("="):
             return None
         if "{" in secret or _UUID.fullmatch(secret) or not is_random(secret):

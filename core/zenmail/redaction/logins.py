@@ -161,6 +161,7 @@ _COMMANDS = (
     Command("login", "-p~?@"),
     Command("twine", "-p~@"),
     Command("sshpass", "-p~?@"),
+    Command("ssh-keygen", "-[NP]~@"),
     Command("mysql", "-p@"),
     Command("mariadb", "-p@"),
     Command("7z", "-p@"),
@@ -191,7 +192,7 @@ _COMMANDS = (
         "htpasswd", r"-[a-z]{0,6}b[a-z]{0,6}[ \t]{1,4}(?:\S{1,256}[ \t]{1,4}){1,2}(?![ \t])@"
     ),
     Command("rclone", "(?<=obscure )@"),
-    Command("login", "(?<=login )@(?=[A-Za-z0-9._-]{32,})"),
+    Command("login", "(?<=login )@(?=[A-Za-z0-9._-]{24,})"),
 )
 # "docker login" and its like; for "page.login()" and "login failed" are no commands.
 _LOGIN_PROGRAMS = "docker|podman|az|oc|cf|helm registry|wandb|vault|snyk|hf|huggingface-cli"
