@@ -132,13 +132,13 @@ def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
         known, search.looked_far = True, False
         if secrecy := _secrecy(text[start:end], text[max(0, start - 20) : start]):
             for secret in search.spans(start, end, secrecy):
-                yield Span(*secret, "named value")
+                yield Span(*secret, "credential")
                 done, known = max(done, secret[1]), False
         if known and not search.looked_far and len(innocent) < 1000:
             innocent.add(context)
     for pair in _VALUE_BEFORE_NAME.finditer(text) if "alue" in text else ():
         if is_secret(presumed_secrecy(pair["name"]), pair["secret"]) and MASK not in pair[0]:
-            yield Span(pair.start("secret"), pair.end("secret"), "named value")
+            yield Span(pair.start("secret"), pair.end("secret"), "credential")
 
 
 def _secrecy(name: str, before: str) -> Secrecy:

@@ -103,7 +103,7 @@ class Redactor:
 
     def masked(self) -> str:
         """Count a value that is secret as a whole and return the mask in its place."""
-        self._count("named value")
+        self._count("credential")
         return MASK
 
     def summary(self) -> str:
