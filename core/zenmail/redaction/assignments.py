@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Iterable, Iterator
 
 from ..patterns import pattern
@@ -27,7 +26,6 @@ from .spans import MASK, Span
 __all__ = ["named_spans"]
 
 
-_NAME_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 # name: value, as containers and templates write their settings, with up to three more.
 _FIELD = (
     r"[\"']?[ ]?(?:,\s{0,40}|\s{1,40})(?:[\"']?[A-Za-z_]{1,20}[\"']?[ \t]?[:=][ \t]?[\"']?"
@@ -120,28 +118,40 @@ def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
 
     Args:
         text: Where to look.
-        clues: Those of `names_in`.
+        clues: Parts of names that are in it.
     """
     search = _Search(text)
     done = 0
     # Logs repeat themselves: what was innocent between the same words still is.
     innocent: set[tuple[str, int]] = set()
     for start, end in places_of_names(folded(text), clues):
-        if end <= done:
-            continue
         begin = max(0, start - 70)
         context = text[begin : end + 2 * _JUDGED], start - begin
-        if context in innocent:
+        if end <= done or context in innocent:
             continue
-        known = True
-        for secret in search.spans(start, end):
-            yield Span(*secret, "credential")
-            done, known = max(done, secret[1]), False
+        known, search.looked_far = True, False
+        if secrecy := _secrecy(text[start:end], text[max(0, start - 20) : start]):
+            for secret in search.spans(start, end, secrecy):
+                yield Span(*secret, "credential")
+                done, known = max(done, secret[1]), False
         if known and not search.looked_far and len(innocent) < 1000:
             innocent.add(context)
     for pair in _VALUE_BEFORE_NAME.finditer(text) if "alue" in text else ():
         if is_secret(presumed_secrecy(pair["name"]), pair["secret"]) and MASK not in pair[0]:
             yield Span(pair.start("secret"), pair.end("secret"), "credential")
+
+
+def _secrecy(name: str, before: str) -> Secrecy:
+    """Return what a name says, with the words before it."""
+    secrecy = presumed_secrecy(name)
+    if before[-1:] in ("?", "&", ";") and _IN_URL.fullmatch(name):
+        return "if-random"
+    if secrecy in _WEIGHED and name.islower() and _WORD_BEFORE.search(before):
+        # "cache key: ..." opens nothing, nor does "unexpected token: ...".
+        return _WEIGHED[secrecy][_OF_DOORS.search(before) is not None]
+    if not secrecy and name.lower() == "code" and (word := _WORD_BEFORE.search(before)):
+        return secrecy_of(f"{word[0]} {name}")
+    return secrecy
 
 
 class _Search:
@@ -157,38 +167,17 @@ class _Search:
         # Whether more was looked at than `_JUDGED` characters behind the last name.
         self.looked_far = False
 
-    def spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield where the secrets stand that the name around ``start`` announces."""
+    def spans(self, start: int, end: int, secrecy: Secrecy) -> Iterator[tuple[int, int]]:
+        """Yield where the secrets stand that a name announces."""
         text = self._text
-        self.looked_far = False
         behind = _BEHIND_NAME.match(text, end)
-        if not behind and not Rows.may_hold(text, end):
-            return
-        before = text[max(0, start - 64) : start]
-        start -= len(before) - len(before.rstrip(_NAME_CHARACTERS))
-        name, before = text[start:end], text[max(0, start - 20) : start]
-        secrecy = self._secrecy(name, before)
-        if not secrecy:
-            return
         in_row = False
         for cell in self._rows.spans(start, end, secrecy):
             in_row = True
             yield cell
         if behind and not in_row:
-            yield from self._behind(behind, start, name, before, secrecy)
-
-    @staticmethod
-    def _secrecy(name: str, before: str) -> Secrecy:
-        """Return what a name says, with the words before it."""
-        secrecy = presumed_secrecy(name)
-        if before[-1:] in ("?", "&", ";") and _IN_URL.fullmatch(name):
-            return "if-random"
-        if secrecy in _WEIGHED and name.islower() and _WORD_BEFORE.search(before):
-            # "cache key: ..." opens nothing, nor does "unexpected token: ...".
-            return _WEIGHED[secrecy][_OF_DOORS.search(before) is not None]
-        if not secrecy and name.lower() == "code" and (word := _WORD_BEFORE.search(before)):
-            return secrecy_of(f"{word[0]} {name}")
-        return secrecy
+            before = text[max(0, start - 20) : start]
+            yield from self._behind(behind, start, text[start:end], before, secrecy)
 
     def _behind(
         self, behind: re.Match[str], start: int, name: str, before: str, secrecy: Secrecy
@@ -239,13 +228,13 @@ class _Search:
             position = annotation.end()
         if _MASKED.match(text, position):
             return None
+        if sign[-1:] in ("=", ":") and (below := _NEXT_LINE.match(text, position)):
+            return self._told(below.end(), secrecy)
         self.looked_far = True
         if (block := indented_below(text, position)) is not None:
             shown = text[slice(*block)]
             secret = secrecy == "any-text" or holds_random(shown)
             return block if secret and not _MASKED.fullmatch(shown) else None
-        if sign[-1:] in ("=", ":") and (below := _NEXT_LINE.match(text, position)):
-            return self._told(below.end(), secrecy)
         if (
             bracket
             and not _PLACEHOLDER.match(text, position)

@@ -20,8 +20,8 @@ def _words(text: str) -> tuple[str, ...]:
 _WORD_BREAK = pattern(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # What people choose, so that any word may be one.
 _CHOSEN = _words(
-    "password passwords passwd passwds passphrase passphrases passwort passcode passcodes "
-    "pwd pw requirepass masterauth contrasena contraseña contrasenya senha kennwort "
+    "password passwords passwd passwds passe passphrase passphrases passwort passcode "
+    "passcodes pwd pw requirepass masterauth contrasena contraseña contrasenya senha kennwort "
     "wachtwoord heslo hasło lösenord salasana kodeord adgangskode jelszó şifre пароль 密码 "
     "密碼 口令 パスワード 暗証番号 비밀번호 κωδικός סיסמה"
 )
