@@ -114,7 +114,7 @@ class ContentBuilder:
         """Return what goes into the mail."""
         alert, limits = self._alert, self._limits
         label, symbol = _LABELS[alert.severity]
-        self._redactor.place = "facts"
+        self._redactor.place = "the details"
         facts, sections = self._facts()
         self._redactor.place = "the message"
         sentences = alert.next_steps[: limits.next_steps]

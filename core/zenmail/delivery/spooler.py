@@ -249,14 +249,14 @@ class Spooler:
 
     @staticmethod
     def _log(delivery: Delivery, receipt: Receipt) -> None:
-        name = delivery.claim.name if delivery.claim is not None else ""
         _logger.log(
             logging.INFO if receipt.delivered else logging.ERROR,
-            "Mail %s from the outbox: %s.%s",
-            name,
-            receipt.describe(),
-            f" {receipt.remedy}" if receipt.remedy else "",
-            extra={"mail": {"name": name, "outcome": receipt.outcome}},
+            "Mail %(name)s from the outbox: %(detail)s",
+            {
+                "name": delivery.claim.name if delivery.claim is not None else "",
+                "outcome": receipt.outcome,
+                "detail": f"{receipt.describe()}. {receipt.remedy}".rstrip(),
+            },
         )
 
     def _unclaim(self, names: Collection[str]) -> None:
