@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from zenml.exceptions import RunInterruptedException, RunStoppedException
@@ -47,8 +46,7 @@ def read_or_default(get: Callable[[], _Value], default: _Value) -> _Value:
         return default
 
 
-@dataclass(frozen=True)
-class RunContext:
+class RunContext(NamedTuple):
     """The step or run that posts an alert; empty outside a pipeline.
 
     Attributes:
