@@ -67,7 +67,7 @@ def commits(tmp_path: Path) -> Iterator[list[str]]:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     git("init")
-    hashes = []
+    hashes: list[str] = []
     for names in (["README.md"], ["README.md"], [f"{name}.py" for name in "abcd"]):
         for name in names:
             (tmp_path / name).write_text(str(len(hashes)))

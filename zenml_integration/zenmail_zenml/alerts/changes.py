@@ -110,7 +110,8 @@ def compare(
             continue
         shown = _shown(kind, name, was, now)
         if any(shown):
-            found[(kind, name, *shown)].add(step)
+            key = (kind, name, *shown)
+            found[key].add(step)
     changes = [
         Change("pipeline", f"step {name}", "not in the pipeline", "new", frozenset([name]))
         for name in steps.keys() - common

@@ -47,5 +47,5 @@ def _body(source: str) -> tuple[str, list[str]]:
         source = "\n".join(map(ast.dump, statements))
         lines = lines[statements[0].lineno - 1 :] if statements else []
     except (SyntaxError, IndexError, TypeError, AttributeError):
-        pass  # it is no function in this Python's grammar
+        pass  # this Python's grammar does not have it
     return source, [it for line in lines if (it := line.strip()) and not it.startswith("#")]
