@@ -78,7 +78,9 @@ class Spooler:
         return replace(delivery, spooled=name)
 
     def _not_noted(self, delivery: Delivery, error: LedgerError) -> Delivery:
-        trouble = f"The mail could not be recorded in the ledger: {error.message}"
+        trouble = self._secrecy.tidy(
+            f"The mail could not be recorded in the ledger: {error.message}"
+        )
         _logger.warning("%s", trouble)
         return replace(delivery, trouble=trouble)
 
