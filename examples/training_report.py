@@ -76,10 +76,10 @@ def _bars(values: list[float], width: int = 480, height: int = 160) -> bytes:
 
 
 @pipeline(enable_cache=False)
-def training(epochs: int = 8) -> None:
+def training_report(epochs: int = 8) -> None:
     """Train, then report."""
     report(train(epochs))
 
 
 if __name__ == "__main__":
-    training()
+    training_report()

@@ -94,7 +94,7 @@ def test_every_pipeline_is_tested() -> None:
 
 def test_training_report(example: Callable[[str], ModuleType], mailbox: Any) -> None:
     """The report has metrics, a table, and a picture in the HTML."""
-    example("training_report.py").training()
+    example("training_report.py").training_report()
     (mail,) = mailbox()
     assert "Training report" in mail["Subject"]
     assert "loss" in _text_of(mail)
