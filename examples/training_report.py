@@ -1,9 +1,8 @@
-"""Mail a report after training: metrics, how they changed, and the loss curve.
+"""Mail a report after training: metrics, how they changed, a table and the loss curve.
 
 Run it on a stack with an alerter: python examples/training_report.py
 """
 
-import csv
 import io
 import struct
 import zlib
@@ -24,15 +23,13 @@ def train(epochs: int) -> Annotated[list[float], "losses"]:
 @step
 def report(losses: list[float]) -> None:
     """Mail what came out."""
-    table = io.StringIO()
-    csv.writer(table).writerows([("epoch", "loss"), *enumerate(losses, start=1)])
     parameters = SMTPEmailAlerterParameters(
         subject="Training report",
         severity="success",
         metrics={"loss": losses[-1], "epochs": len(losses)},
         baseline={"loss": losses[0]},
+        tables={"By epoch": [{"epoch": n, "loss": x} for n, x in enumerate(losses, start=1)]},
         images=[AlerterImage(content=draw(losses), alt="The loss falls", caption="Loss")],
-        attachments=[("losses.csv", table.getvalue(), "text/csv")],
         next_steps=["Look at the curve.", "Promote the model if it is flat."],
     )
     alerter = Client().active_stack.alerter
@@ -79,10 +76,10 @@ def _bars(values: list[float], width: int = 480, height: int = 160) -> bytes:
 
 
 @pipeline(enable_cache=False)
-def training(epochs: int = 8) -> None:
+def training_report(epochs: int = 8) -> None:
     """Train, then report."""
     report(train(epochs))
 
 
 if __name__ == "__main__":
-    training()
+    training_report()

@@ -157,7 +157,10 @@ def describe_validation(
         elif finding["type"] == "missing":
             sentences.append(f"{name!r} is required.")
         else:
-            reason = name_options(finding["msg"], name_option)
+            reason = finding["msg"]
+            if finding["type"] == "dict_type":
+                reason = "give a dict, with a name or title for each value"
+            reason = name_options(reason, name_option)
             reason = reason.removeprefix("Value error, ").removesuffix(".")
             sentences.append(f"{name}: {reason}." if name else f"{reason}.")
     return " ".join(sentences)

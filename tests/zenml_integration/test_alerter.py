@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +117,23 @@ def test_a_lost_mail_is_false_and_one_line_in_the_log(
     assert all(
         word in line for word in ("Model drifted", "default@example.com", "Unknown user")
     )
+
+
+def test_a_kept_mail_is_one_line_that_names_the_command(
+    register: Callable[..., Any],
+    server: SMTPServer,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The line says that the ledger keeps the mail, and how to send it later."""
+    address = {"smtp_server": "localhost", "smtp_port": server.port}
+    server.close()
+    alerter = register(**address, ledger=str(tmp_path / "ledger.db"), deadline=0.2)
+    assert alerter.post("Model drifted") is False
+    lines = [line for line in caplog.messages if "Model drifted" in line]
+    assert len(lines) == 1
+    assert "kept in the ledger" in lines[0]
+    assert lines[0].endswith("Send it later: zenmail outbox flush")
 
 
 def test_no_secret_of_the_options_is_in_the_log_of_a_lost_mail(

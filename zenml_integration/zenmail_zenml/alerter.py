@@ -201,8 +201,8 @@ class SMTPEmailAlerter(BaseAlerter):
         scopes = self._scopes(context, alert, parameters)
         return self._deliver(context, alert, parameters, scopes, started, explained=not params)
 
-    def work_queue(self) -> int:
-        """Send the mails that wait in the alerter's ledger; return how many.
+    def work_queue(self) -> tuple[int, int]:
+        """Send what waits in the alerter's ledger; return how many were sent, and not.
 
         Raises:
             ConfigurationError: The configuration is wrong.
@@ -211,9 +211,11 @@ class SMTPEmailAlerter(BaseAlerter):
 
         settings = self.settings_in(RunContext())
         if ledger_location(settings) == "off":
-            return 0
+            return 0, 0
         with mailers.lease(settings, self._session(settings), alerter=self.name) as mailer:
-            return Worker(mailer).drain()
+            worker = Worker(mailer)
+            worker.drain()
+            return worker.delivered, worker.failed
 
     def settings_in(self, context: RunContext) -> Resolved:
         """Return the settings in force for a step or run.

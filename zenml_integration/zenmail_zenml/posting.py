@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -27,8 +26,7 @@ __all__ = ["Posted", "as_parameters", "settings_of"]
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Posted:
+class Posted(NamedTuple):
     """The outcome of a post.
 
     Attributes:
@@ -53,23 +51,29 @@ class Posted:
         Raises:
             DeliveryError: It was not delivered and ``on_delivery_failure`` is "raise".
         """
+        if self.settings.on_delivery_failure == "raise":
+            self.receipt.raise_for_outcome()
+        return self.log()
+
+    def log(self) -> bool:
+        """Return whether the mail was delivered; if not, log what was lost, and why."""
         receipt = self.receipt
         if receipt.ok:
             for note in receipt.notes:
                 _logger.info("E-mail %r: %s", self.subject, note)
             return True
-        if self.settings.on_delivery_failure == "raise":
-            receipt.raise_for_outcome()
         recipients = self.settings.recipients
         valid, missing = split_valid(recipients)
         lost = [item for item in valid if parse_mailbox(item).address not in receipt.accepted]
+        advice = [receipt.remedy] if receipt.remedy else []
+        if receipt.spooled:
+            advice.append("Send it later: zenmail outbox flush")
         _logger.error(
-            "%s: %r to %s. %s.%s",
+            "%s: %r to %s. %s",
             _VERDICTS.get(receipt.outcome, "E-mail lost"),
             self.subject,
             ", ".join([*lost, *missing] or recipients),
-            clean_line(receipt.describe()),
-            f" {receipt.remedy}" if receipt.remedy else "",
+            " ".join([f"{clean_line(receipt.describe())}.", *advice]),
         )
         return False
 

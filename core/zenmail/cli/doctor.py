@@ -80,7 +80,14 @@ def doctor(
         ctx.exit(0 if _report_all(mailer, send=send, as_json=as_json) else 1)
     stored = from_options(mailer) if mailer.given else read_alerter(argument or alerter)
     stored = with_addresses(stored, mailer)
-    ctx.exit(0 if report(stored, send=send, as_json=as_json) else 1)
+    passed = report(stored, send=send, as_json=as_json)
+    if passed and not as_json:
+        click.echo(
+            "The test mail is on its way."
+            if send
+            else "No mail was sent. Add --send to send a test mail."
+        )
+    ctx.exit(0 if passed else 1)
 
 
 def _report_all(mailer: MailerOptions, *, send: bool, as_json: bool) -> bool:
@@ -143,8 +150,7 @@ def report(stored: StoredAlerter, *, send: bool = False, as_json: bool = False) 
         for command in _commands(stored, failed):
             click.echo(f"    {command}")
     else:
-        sent = "The test mail is on its way." if send else "Add --send to send a test mail."
-        click.echo(f"\nEverything passed. {'' if send else 'No mail was sent. '}{sent}")
+        click.echo("\nEverything passed.")
     return not failed
 
 

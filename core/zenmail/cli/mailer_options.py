@@ -89,8 +89,14 @@ def as_flag(option: str) -> str:
 
 
 def as_flags(options: Mapping[str, str]) -> list[str]:
-    """Return the flags that set a transport's options, with their values."""
-    return [f"{as_flag(option)}={shlex.quote(value)}" for option, value in options.items()]
+    """Return the flags that set a transport's options, with their values.
+
+    Without a value, zenmail asks for the password, and no list of processes shows it.
+    """
+    return [
+        as_flag(option) + ("" if option == "password" else f"={shlex.quote(value)}")
+        for option, value in options.items()
+    ]
 
 
 @dataclass(frozen=True)

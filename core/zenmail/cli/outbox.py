@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -251,19 +251,17 @@ def _log_to_stderr(as_json: bool) -> Iterator[None]:
         logger.setLevel(before)
 
 
-_FIELDS = ("mail", "health")
-
-
 class _JSONLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, timezone.utc)
-        line = {
+        line: dict[str, Any] = {
             "time": moment.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
         }
-        fields = vars(record)
-        return json.dumps(line | {name: fields[name] for name in _FIELDS if name in fields})
+        if isinstance(record.args, Mapping):
+            line["mail" if "outcome" in record.args else "health"] = {**record.args}
+        return json.dumps(line)
 
 
 @outbox.command(short_help="Delete mails.")

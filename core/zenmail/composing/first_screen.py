@@ -75,6 +75,8 @@ def preheader_of(subject: str, error: str, body: str, facts: Sequence[tuple[str,
 
 def first_screen(body: str, *, plain: bool) -> tuple[str, str]:
     """Split a body behind what fills a screen and a half of a phone."""
+    if body.count("\n") + len(body) // _SCREEN_WIDTH < _SCREEN_LINES:
+        return body, ""
     end = height = 0
     for line in body.split("\n"):
         # A row of a table does not wrap.

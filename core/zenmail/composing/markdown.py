@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from html import escape as _escape
 from typing import TYPE_CHECKING
 
@@ -48,28 +48,34 @@ def from_markdown(source: str) -> Rendered:
         parts = _PARAGRAPH_END.split(source)
         html = "".join(f"{P}{as_html(part)}</p>\n" for part in parts)
         return Rendered(html, "\n\n".join(wrap(honest(part)) for part in parts))
-    parser = _parser()
+    idle = [rule for rule, mark in _RULES.items() if mark not in source]
     if "\\" in source and _WINDOWS_PATH.search(source):
-        parser = _parser(escapes=False)
+        idle.append("escape")
     writer = _Writer()
-    writer.blocks(parser.parse(source))
+    writer.blocks(_parser(*idle).parse(source))
     return Rendered("".join(writer.html), "\n".join(writer.lines).strip("\n"))
 
 
 # --- the parser
 
 
-@cache
-def _parser(*, escapes: bool = True) -> MarkdownIt:
+# Each rule is tried on each line, or at each mark: without those that cannot apply, parsing
+# takes a fifth less.
+_RULES = {
+    "autolink": "<", "backticks": "`", "blockquote": ">", "escape": "\\", "heading": "#",
+    "image": "![", "link": "[", "table": "|",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _parser(*idle: str) -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20})
     parser.enable("table")
     # A definition such as "[step]: text" would vanish from the mail; a line of dashes
     # under a text is a rule, not a sign that the text is a heading.
-    parser.disable(["reference", "lheading", "html_block", "html_inline", "entity"])
-    if not escapes:
-        parser.disable("escape")
+    parser.disable(["reference", "lheading", "html_block", "html_inline", "entity", *idle])
     parser.inline.ruler.at("emphasis", _emphasis)
     parser.validateLink = is_web_address  # type: ignore[method-assign]
     parser.normalizeLink = _same  # type: ignore[method-assign]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from ..patterns import pattern
@@ -21,18 +20,18 @@ def wrap(text: str, indent: str = "", first: str | None = None) -> str:
     done: list[str] = []
     for line in text.split("\n"):
         lead = indent if done else first
-        if len(line) + len(lead) <= WIDTH:
-            done.append((lead + line).rstrip())
-            continue
-        done += textwrap.wrap(
-            line,
-            WIDTH,
-            initial_indent=lead,
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-            replace_whitespace=False,
-        ) or [lead.rstrip()]
+        start, line = 0, line.rstrip()
+        while (room := WIDTH - len(lead)) < len(line) - start:
+            end = line.rfind(" ", start, start + room + 1)
+            if end < 0 or line[start:end].isspace():
+                end = line.find(" ", start + room + 1)
+            if end < 0:
+                break
+            done.append(lead + line[start:end].rstrip())
+            lead, start = indent, end
+            while line[start] == " ":
+                start += 1
+        done.append((lead + line[start:]).rstrip())
     return "\n".join(done)
 
 

@@ -161,13 +161,10 @@ def _frames(lines: list[str]) -> list[_Frame]:
     """Return the frames with their source lines and carets."""
     found: list[_Frame] = []
     for start, line in enumerate(lines):
-        if 'File "' not in line or '", line ' not in line:
+        if 'File "' not in line or (match := _FRAME.match(line)) is None:
             continue
-        match = _FRAME.match(line)
-        if match is None:
-            continue
-        stop, indent = start + 1, _indent(line)
-        while stop < len(lines) and indent < _indent(lines[stop]) < len(lines[stop]):
+        stop, deeper = start + 1, f"{line[: line.index('F')]} "
+        while stop < len(lines) and lines[stop].startswith(deeper) and lines[stop].strip(_BAR):
             stop += 1
         found.append(_Frame(start, stop, match, _library(match["file"])))
     return found

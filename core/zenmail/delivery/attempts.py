@@ -126,6 +126,10 @@ class Attempts:
             hide: Takes secrets out of what is logged, and makes a line of it.
         """
         for turn in range(rounds):
+            if turn == 2:
+                _logger.warning(
+                    "%s Trying again for up to %.0f s.", hide(self.detail), deadline.remaining()
+                )
             if turn and not _pause(turn, deadline, self._not_before):
                 return
             tried = False

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from ..clean import clean_line
 from ..model import secret_values
 from ..plugins import PluginHost
 from ..redaction.own_secrets import own_secrets, process_secrets
 from ..runtime.forks import defer_forks
-from ..tokens import AccessToken, TokenRequest
 from ..transport import TransportOptions
+
+if TYPE_CHECKING:
+    from ..tokens import AccessToken, TokenRequest
 
 __all__ = ["Secrecy"]
 

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..deadline import Deadline
@@ -63,7 +62,7 @@ class Spooler:
             )
         except LedgerError as error:
             return self._not_noted(delivery, error)
-        return replace(delivery, claim=claim)
+        return delivery._replace(claim=claim)
 
     def spool(self, delivery: Delivery) -> Delivery:
         """Leave a mail to the outbox, for whoever drains it; say why if that fails."""
@@ -75,12 +74,12 @@ class Spooler:
             name = self._outbox.add(delivery.email, delivery.envelope, delivery.policy, fate)
         except LedgerError as error:
             return self._not_noted(delivery, error)
-        return replace(delivery, spooled=name)
+        return delivery._replace(spooled=name)
 
     def _not_noted(self, delivery: Delivery, error: LedgerError) -> Delivery:
         trouble = f"The mail could not be recorded in the ledger: {error.message}"
         _logger.warning("%s", trouble)
-        return replace(delivery, trouble=trouble)
+        return delivery._replace(trouble=trouble)
 
     def still_ours(self, delivery: Delivery) -> bool:
         """Return whether a mail that had to wait was left to this process."""
@@ -250,14 +249,14 @@ class Spooler:
 
     @staticmethod
     def _log(delivery: Delivery, receipt: Receipt) -> None:
-        name = delivery.claim.name if delivery.claim is not None else ""
         _logger.log(
             logging.INFO if receipt.delivered else logging.ERROR,
-            "Mail %s from the outbox: %s.%s",
-            name,
-            receipt.describe(),
-            f" {receipt.remedy}" if receipt.remedy else "",
-            extra={"mail": {"name": name, "outcome": receipt.outcome}},
+            "Mail %(name)s from the outbox: %(detail)s",
+            {
+                "name": delivery.claim.name if delivery.claim is not None else "",
+                "outcome": receipt.outcome,
+                "detail": f"{receipt.describe()}. {receipt.remedy}".rstrip(),
+            },
         )
 
     def _unclaim(self, names: Collection[str]) -> None:

@@ -120,11 +120,12 @@ class Worker:
 
     def _report(self) -> bool:
         """Log the health when it is time; return whether the ledger can be used."""
-        health = {"delivered": self.delivered, "failed": self.failed}
+        # As arguments, not as `extra`, which ZenML appends to the line as JSON.
+        health: dict[str, object] = {"delivered": self.delivered, "failed": self.failed}
         try:
             waiting, oldest = self._mailer.backlog()
         except LedgerError as error:
-            _logger.error("Not healthy: %s", error.message, extra={"health": health})
+            _logger.error("Not healthy: %(error)s", health | {"error": error.message})
             return False
         with self._lock:
             now = time.monotonic()
@@ -133,8 +134,8 @@ class Worker:
         if due:
             health |= {"waiting": waiting, "oldest_seconds": round(oldest)}
             _logger.info(
-                "Healthy: %d delivered, %d failed, %d waiting, the oldest for %d seconds.",
-                *health.values(),
-                extra={"health": health},
+                "Ledger: %(delivered)d delivered, %(failed)d failed, %(waiting)d waiting, the "
+                "oldest for %(oldest_seconds)d seconds.",
+                health,
             )
         return True

@@ -23,7 +23,7 @@ __all__ = ["EncodedFile", "Piece", "lay_out"]
 _logger = logging.getLogger(__name__)
 
 _BLANKS = frozenset({b" ", b"\t"})
-_ESCAPED = {byte: f"={byte:02X}" for byte in (61, *range(128, 256))}
+_ESCAPED = {byte: f"={byte:02X}" for byte in range(128, 256)}
 # 57 bytes are one line of base64; a block is what is read, encoded and sent at once.
 _LINE_BYTES = 57
 _LINES = struct.Struct(f"{LINE}s" * 1024)
@@ -167,21 +167,25 @@ def _readable(data: bytes) -> tuple[str, bytes]:
     lines need no more than their equals signs escaped; and a blank can make its lines too
     long.
     """
-    if data.isascii():
-        lines = data.split(b"\n")
-        tame = max(map(len, lines)) <= LINE and not _has_fragile_lines(data, lines)
-        if tame and data.rfind(b"=_") < 0:
-            return "7bit", data.replace(b"\n", b"\r\n")
-        lines = data.replace(b"=", b"=3D").split(b"\n")
-    else:
-        lines = data.decode("latin-1").translate(_ESCAPED).encode("ascii").split(b"\n")
+    lines = data.replace(b"=", b"=3D").split(b"\n")
+    if not data.isascii():
+        lines = [line if line.isascii() else _escaped(line) for line in lines]
+    fragile = [number for number, line in enumerate(lines) if len(line) > LINE]
     if _has_fragile_lines(data, lines):
         fragile = [number for number, line in enumerate(lines) if _is_fragile(line)]
-    else:
-        fragile = [number for number, line in enumerate(lines) if len(line) > LINE]
+    elif (
+        data.isascii()
+        and all(len(lines[number].replace(b"=3D", b"=")) <= LINE for number in fragile)
+        and data.rfind(b"=_") < 0
+    ):
+        return "7bit", data.replace(b"\n", b"\r\n")
     for number in fragile:
         lines[number] = _quoted_printable_line(lines[number])
     return "quoted-printable", b"\r\n".join(lines)
+
+
+def _escaped(line: bytes) -> bytes:
+    return line.decode("latin-1").translate(_ESCAPED).encode("ascii")
 
 
 def _has_fragile_lines(data: bytes, lines: list[bytes]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Iterable, Iterator
 
 from ..patterns import pattern
@@ -27,7 +26,6 @@ from .spans import MASK, Span
 __all__ = ["named_spans"]
 
 
-_NAME_CHARACTERS = string.ascii_letters + string.digits + "_.-"
 # name: value, as containers and templates write their settings, with up to three more.
 _FIELD = (
     r"[\"']?[ ]?(?:,\s{0,40}|\s{1,40})(?:[\"']?[A-Za-z_]{1,20}[\"']?[ \t]?[:=][ \t]?[\"']?"
@@ -41,7 +39,8 @@ _MARK = r"(?:\\{0,3}[\"']|&(?:quot|apos|\#3[49]|\#x2[27]);|%2[27]|\\x2[27]|\\u00
 _BEHIND_NAME = pattern(
     rf"(?P<sign>(?:{_MARK}|\\|\]|\x1b\[[\d;]{{0,8}}m){{0,4}}"
     r"(?:[ ]?[(\[][A-Za-z_. |\[\]]{1,40}[)\]](?=[ ]?[:=])|\.{2,80})?[ \t]{0,16}"
-    r"(?:=>|<-|~>|:=|[!=]?==?(?:3D(?=[A-Za-z0-9]))?|%3[AD]|&(?:amp;)?(?:\#61|\#x3[Dd]|equals);"
+    r"(?:=>|<-|~>|\u2192[ ]?|:=|[!=]?==?(?:3D(?=[A-Za-z0-9]))?|%3[AD]"
+    r"|&(?:amp;)?(?:\#61|\#x3[Dd]|equals);"
     r"|\\u003[dDaA]|\\x3[dDaA]|[:\uff1a]|>(?:\s{0,40}<value>)?)"
     r"(?:[ \t]{0,8}(?:!{1,2}\w{1,20}[ ])?|%20))"
     rf"|(?P<field>{_FIELD})"
@@ -73,7 +72,7 @@ _GOES_ON = pattern(r"[^\s,;:.)\]}\"']")
 _OPENING = pattern(rf"(?P<f>[bBuUrRfF]{{0,2}})(?P<mark>{_MARK})")
 _BARE = pattern(
     r"(?:[^\s\"'<,;&?)}\]|\u2502]"
-    r"|[,;&?)}\]](?![\s,;)}\]&\"']|\Z|[\w-]{1,40}=)|<(?![/a-zA-Z!]))+"
+    r"|[,;&?)}\]](?![\s,:;)}\]&\"']|\Z|[\w-]{1,40}=)|<(?![/a-zA-Z!]))+"
 )
 _PLACEHOLDER = pattern(r"\{\{|\$\{|\$\(|<|%\(")
 _IDENTIFIER = pattern(r"[A-Za-z_][\w.]*(?:[(\[]|\Z)")
@@ -98,6 +97,13 @@ _OF_DOORS = pattern(
     r"|service|shared|signing|storage|subscription|us(?:e|ed|ing)|wandb|with|wrong|your)[ ]\Z",
     re.IGNORECASE,
 )
+# host=db user=etl password=..., export PASSWORD=..., --env PASSWORD=...
+_IN_SETTINGS = pattern(r"(?:\w=[^\s,;(]{1,20}|\b(?:export|set|ENV|ARG|env|-e|-arg|-D)) \Z|-D\Z")
+# What a name says behind other words: behind any, and behind those of `_OF_DOORS`.
+_WEIGHED: dict[str, tuple[Secrecy, Secrecy]] = {
+    "if-opaque": ("", "if-random"),
+    "if-mixed": ("if-random", "if-mixed"),
+}
 _LONG_RUN = pattern(r"[A-Za-z0-9+/]{12}")
 _UUID = pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _CREDENTIAL = pattern(r"[A-Z]\w*(?:Credentials?|Auth|Token|Key)")
@@ -112,28 +118,40 @@ def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
 
     Args:
         text: Where to look.
-        clues: Those of `names_in`.
+        clues: Parts of names that are in it.
     """
     search = _Search(text)
     done = 0
     # Logs repeat themselves: what was innocent between the same words still is.
     innocent: set[tuple[str, int]] = set()
     for start, end in places_of_names(folded(text), clues):
-        if end <= done:
-            continue
         begin = max(0, start - 70)
         context = text[begin : end + 2 * _JUDGED], start - begin
-        if context in innocent:
+        if end <= done or context in innocent:
             continue
-        known = True
-        for secret in search.spans(start, end):
-            yield Span(*secret, "named value")
-            done, known = max(done, secret[1]), False
+        known, search.looked_far = True, False
+        if secrecy := _secrecy(text[start:end], text[max(0, start - 20) : start]):
+            for secret in search.spans(start, end, secrecy):
+                yield Span(*secret, "credential")
+                done, known = max(done, secret[1]), False
         if known and not search.looked_far and len(innocent) < 1000:
             innocent.add(context)
     for pair in _VALUE_BEFORE_NAME.finditer(text) if "alue" in text else ():
         if is_secret(presumed_secrecy(pair["name"]), pair["secret"]) and MASK not in pair[0]:
-            yield Span(pair.start("secret"), pair.end("secret"), "named value")
+            yield Span(pair.start("secret"), pair.end("secret"), "credential")
+
+
+def _secrecy(name: str, before: str) -> Secrecy:
+    """Return what a name says, with the words before it."""
+    secrecy = presumed_secrecy(name)
+    if before[-1:] in ("?", "&", ";") and _IN_URL.fullmatch(name):
+        return "if-random"
+    if secrecy in _WEIGHED and name.islower() and _WORD_BEFORE.search(before):
+        # "cache key: ..." opens nothing, nor does "unexpected token: ...".
+        return _WEIGHED[secrecy][_OF_DOORS.search(before) is not None]
+    if not secrecy and name.lower() == "code" and (word := _WORD_BEFORE.search(before)):
+        return secrecy_of(f"{word[0]} {name}")
+    return secrecy
 
 
 class _Search:
@@ -149,38 +167,17 @@ class _Search:
         # Whether more was looked at than `_JUDGED` characters behind the last name.
         self.looked_far = False
 
-    def spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield where the secrets stand that the name around ``start`` announces."""
+    def spans(self, start: int, end: int, secrecy: Secrecy) -> Iterator[tuple[int, int]]:
+        """Yield where the secrets stand that a name announces."""
         text = self._text
-        self.looked_far = False
         behind = _BEHIND_NAME.match(text, end)
-        if not behind and not Rows.may_hold(text, end):
-            return
-        before = text[max(0, start - 64) : start]
-        start -= len(before) - len(before.rstrip(_NAME_CHARACTERS))
-        name, before = text[start:end], text[max(0, start - 20) : start]
-        secrecy = self._secrecy(name, before)
-        if not secrecy:
-            return
         in_row = False
         for cell in self._rows.spans(start, end, secrecy):
             in_row = True
             yield cell
         if behind and not in_row:
-            yield from self._behind(behind, start, name, before, secrecy)
-
-    @staticmethod
-    def _secrecy(name: str, before: str) -> Secrecy:
-        """Return what a name says, with the words before it."""
-        secrecy = presumed_secrecy(name)
-        if before[-1:] in ("?", "&", ";") and _IN_URL.fullmatch(name):
-            return "if-random"
-        if secrecy == "if-opaque" and before[-1:] == " " and before[-2:-1].isalnum():
-            # "cache key: ..." opens nothing.
-            return "if-random" if _OF_DOORS.search(before) else ""
-        if not secrecy and name.lower() == "code" and (word := _WORD_BEFORE.search(before)):
-            return secrecy_of(f"{word[0]} {name}")
-        return secrecy
+            before = text[max(0, start - 20) : start]
+            yield from self._behind(behind, start, text[start:end], before, secrecy)
 
     def _behind(
         self, behind: re.Match[str], start: int, name: str, before: str, secrecy: Secrecy
@@ -231,13 +228,13 @@ class _Search:
             position = annotation.end()
         if _MASKED.match(text, position):
             return None
+        if sign[-1:] in ("=", ":") and (below := _NEXT_LINE.match(text, position)):
+            return self._told(below.end(), secrecy)
         self.looked_far = True
         if (block := indented_below(text, position)) is not None:
             shown = text[slice(*block)]
             secret = secrecy == "any-text" or holds_random(shown)
             return block if secret and not _MASKED.fullmatch(shown) else None
-        if sign[-1:] in ("=", ":") and (below := _NEXT_LINE.match(text, position)):
-            return self._told(below.end(), secrecy)
         if (
             bracket
             and not _PLACEHOLDER.match(text, position)
@@ -299,11 +296,14 @@ class _Search:
             return None
         if secret.rpartition(".")[2].lower() == name.lower():
             return None
-        if secrecy == "any-text" and not is_random(secret):
+        if secrecy in ("any-text", "if-mixed") and not is_random(secret):
             # A call, an argument or an attribute in code, the next word of a sentence.
             if secret[-1:] in ("(", "["):
                 return None
+            if sign == "=" and _IN_SETTINGS.search(before):
+                return begin, end
             code = before[-1:] in ("(", " ") or text[end : end + 1] in (")", ",", "(", "[")
+            code = code or (secrecy == "if-mixed" and "= " in sign)
             named = "_" in secret or "." in secret or secret.lower() == name.lower()
             if _IDENTIFIER.match(secret) and (code or named) and is_word(secret):
                 return None
@@ -324,7 +324,7 @@ class _Search:
         secret = text[begin:end]
         if secrecy == "if-code" and secret.isdigit():
             return (begin, end) if is_secret(secrecy, secret) else None
-        least = 8 if secrecy == "any-text" else 16 if opening else 20
+        least = (6 if opening else 8) if secrecy == "any-text" else 16 if opening else 20
         if len(secret) < least or "(" in secret or "=" in secret.rstrip("="):
             return None
         if "{" in secret or _UUID.fullmatch(secret) or not is_random(secret):

@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..patterns import pattern
 
-__all__ = ["folded", "names_in", "places_of_names"]
+__all__ = ["NAME_CLUES", "folded", "foreign_clues_in", "places_of_names"]
 
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-# Passwords in other languages; those of other scripts only in texts that are not all ASCII.
-_ABROAD = _words(
-    "kennwort clave contrase senha wachtwoord heslo parol salasana kodeord adgangskode"
-)
-_IN_OTHER_SCRIPTS = _words(
-    "пароль 密码 密碼 口令 パスワード 暗証番号 비밀번호 hasło lösenord jelszó şifre κωδικός "
-    "סיסמה"
-)
-# In a text, a name is looked at only around one of these, in lower case.
-_CLUES: Final = (
+# In a text, a name is looked at only around one of these, in lower case; those of other
+# scripts only in texts that are not all ASCII.
+NAME_CLUES: Final = (
     *("pass", "pw", "secret", "token", "key", "auth", "cred", "cookie", "connection"),
     *("connstr", "jwt", "_pat", "sig=", "signature=", "code", "otp", "phrase", "mnemonic"),
-    *(
-        "pin=",
-        "pin:",
-        'pin"',
-        "pin'",
-        "sessid",
-        "sessionid",
-        "session_id",
-        "session id",
-        "sid=",
-    ),
-    *("assertion=", "samlresponse", "stringdata", "masterauth", "mot de passe", *_ABROAD),
+    *("pin", "sessi", "sid=", "assertion=", "samlresponse"),
+    *("stringdata", "kennwort", "clave", "contrase", "senha", "wachtwoord", "heslo", "parol"),
+    *("salasana", "kodeord", "adgangskode"),
 )
-_NAME = pattern(r"(?:mot de |session (?=id))?[\w-]*(?:\.[\w-]+)*")
+_IN_OTHER_SCRIPTS: Final = (
+    *(
+        "пароль",
+        "密码",
+        "密碼",
+        "口令",
+        "パスワード",
+        "暗証番号",
+        "비밀번호",
+        "hasło",
+        "lösenord",
+    ),
+    *("jelszó", "şifre", "κωδικός", "סיסמה"),
+)
+_NAMES: Final = frozenset((*NAME_CLUES, *_IN_OTHER_SCRIPTS))
+_NAME_CHARACTERS: Final = string.ascii_lowercase + string.digits + "_.-"
+_NAME = pattern(r"(?:session (?=id))?[\w-]*(?:\.[\w-]+)*")
 
 
 def folded(text: str) -> str:
@@ -50,19 +46,15 @@ def folded(text: str) -> str:
     return lowered
 
 
-def names_in(lowered: str) -> list[str]:
-    """Return which parts of secret names are in a text, given in lower case."""
-    # CPython searches for something short backwards in less than half the time.
-    found = [clue for clue in _CLUES if lowered.rfind(clue) >= 0]
-    if not lowered.isascii():
-        found += [clue for clue in _IN_OTHER_SCRIPTS if clue in lowered]
-    return found
+def foreign_clues_in(lowered: str) -> list[str]:
+    """Return which parts of secret names in other scripts are in a text in lower case."""
+    return [] if lowered.isascii() else [it for it in _IN_OTHER_SCRIPTS if it in lowered]
 
 
 def places_of_names(lowered: str, clues: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Yield where the parts of secret names begin, and where the names end."""
+    """Yield where the names begin and end that hold a part of a secret's name."""
     places: list[int] = []
-    for clue in clues:
+    for clue in _NAMES.intersection(clues):
         at = lowered.find(clue)
         while at >= 0:
             places.append(at)
@@ -71,4 +63,5 @@ def places_of_names(lowered: str, clues: Iterable[str]) -> Iterator[tuple[int, i
     for start in sorted(places):
         if start >= end and (name := _NAME.match(lowered, start)):
             end = name.end()
-            yield start, end
+            before = lowered[max(0, start - 64) : start]
+            yield start - len(before) + len(before.rstrip(_NAME_CHARACTERS)), end

@@ -5,22 +5,24 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..patterns import pattern
+from .clues import NAME_CLUES, folded
 from .looks import is_empty, is_random
 from .spans import MASK, Span
 
-__all__ = ["login_spans", "logins_in"]
+__all__ = ["LOGIN_CLUES", "login_spans", "programs_in"]
 
 
 class Login(NamedTuple):
     """A way to log in.
 
     Attributes:
-        clues: Texts of which one stands wherever the login does, separated by spaces.
+        clues: Texts of which one stands wherever the login does, in lower case and separated
+            by spaces.
         pattern: The login; its group "secret" is what is taken out.
         holds: Whether a match is one in fact.
     """
@@ -68,7 +70,7 @@ def _is_host(match: re.Match[str]) -> bool:
 
 _HOST = pattern(r"(?:^|[\s\"'])[\w.*-]{1,64}\Z", re.MULTILINE)
 _KEY_DATA = pattern(r"[A-Za-z0-9+/=]{16}")
-_PRIVATE = "PRIVATE"
+_PRIVATE = "private"
 _LONGEST_KEY = 8192
 _DATABASE = pattern(
     r"(?i:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|snowflake"
@@ -93,12 +95,12 @@ _LOGINS = (
         lambda match: _KEY_DATA.search(match["secret"]) is not None,
     ),
     Login(
-        "earer EARER",
+        "bearer",
         r"(?i:(?<![a-z])bearer[ \t]+)(?P<secret>[\w.~+/-]{8,}=*)",
         lambda match: len(match["secret"]) >= 24 or _is_mixed(match),
     ),
     Login(
-        "asic ASIC",
+        "basic",
         r"(?i:(?<![a-z])basic[ \t]+)(?P<secret>[A-Za-z0-9+/_-]{6,}={0,2})",
         _is_basic,
     ),
@@ -110,7 +112,9 @@ _LOGINS = (
     ),
     Login("://", r"://[^\s:@/?#\"'<>]{0,256}:(?!\d{1,5}\#|\])(?P<secret>[^\s/?\"'<>]{1,512})@"),
     Login(
-        "://", r"://(?P<secret>[^\s:@/?#\"'<>\[]{16,256})(?::(?:x-oauth-basic)?)?@", _is_mixed
+        "://",
+        r"://(?P<secret>[^\s:@/?#\"'<>\[]{16,256})(?::(?:x-oauth-basic)?)?@",
+        _is_mixed,
     ),
     # A line of PostgreSQL's password file.
     Login(
@@ -119,13 +123,13 @@ _LOGINS = (
         lambda match: is_random(match["secret"]) and _is_host(match),
     ),
     Login(
-        "echo ",
+        "echo",
         r"\becho (?:-n )?" + _WORD + r" ?\| ?[^\n|]{0,60}"
         r"(?:--password-stdin|\bsudo\b[^\n|]{0,40} -S\b)",
     ),
     Login("<<<", r"(?:-S|stdin|with-token)\b[^\n<]{0,60}<<< ?" + _WORD),
     Login(
-        "Private-Lines:",
+        "private-lines:",
         r"Private-Lines: \d{1,4}(?P<secret>(?:(?:\r?\n|\\n)[A-Za-z0-9+/=]{1,80})+)",
     ),
     Login(
@@ -134,20 +138,20 @@ _LOGINS = (
         r"login\s{1,9}\S{1,256}\s{1,9}(?:account\s{1,9}\S{1,256}\s{1,9})?password\s{1,9}"
         r"(?P<secret>\S{1,512})",
     ),
-    Login("Auth(", r"(?:Basic|Digest|Proxy)Auth" + _LAST_QUOTED),
+    Login("auth(", r"(?:Basic|Digest|Proxy)Auth" + _LAST_QUOTED),
     Login(
         ".login(",
         r"\.login" + _LAST_QUOTED,
         lambda match: not match["secret"].startswith(("/", "http://", "https://")),
     ),
     Login(
-        "Secret",
+        "secret",
         r"Secret(?P<kind>Str|Bytes)?(?:\[\w{1,40}\])?\(\s{0,20}[bBfFuUrR]?" + _QUOTED,
         lambda match: match["kind"] is not None or is_random(match["secret"]),
     ),
-    Login("<Cookie", r"<Cookie [^\s=>]{1,256}=(?P<secret>[^\s>]{1,4096})"),
+    Login("<cookie", r"<Cookie [^\s=>]{1,256}=(?P<secret>[^\s>]{1,4096})"),
     Login(
-        "DENTIFIED dentified ASSWORD assword",
+        "identified password",
         r"(?:IDENTIFIED (?:WITH \S{1,64} )?BY"
         r"|(?i:(?:create|alter) (?:user|role) [^\n]{1,200}?"
         r"(?:identified (?:with \S{1,64} )?by|password))) (?i:password )?" + _QUOTED,
@@ -161,6 +165,7 @@ _COMMANDS = (
     Command("login", "-p~?@"),
     Command("twine", "-p~@"),
     Command("sshpass", "-p~?@"),
+    Command("ssh-keygen", "-[NP]~@"),
     Command("mysql", "-p@"),
     Command("mariadb", "-p@"),
     Command("7z", "-p@"),
@@ -191,7 +196,7 @@ _COMMANDS = (
         "htpasswd", r"-[a-z]{0,6}b[a-z]{0,6}[ \t]{1,4}(?:\S{1,256}[ \t]{1,4}){1,2}(?![ \t])@"
     ),
     Command("rclone", "(?<=obscure )@"),
-    Command("login", "(?<=login )@(?=[A-Za-z0-9._-]{32,})"),
+    Command("login", "(?<=login )@(?=[A-Za-z0-9._-]{24,})"),
 )
 # "docker login" and its like; for "page.login()" and "login failed" are no commands.
 _LOGIN_PROGRAMS = "docker|podman|az|oc|cf|helm registry|wandb|vault|snyk|hf|huggingface-cli"
@@ -205,12 +210,15 @@ _COMMAND_END = pattern(r"(?<!\\)\n|&&|[;|&]\s")
 _LONGEST_COMMAND = 400
 _KEY_END = pattern(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_LINES = pattern(r"(?:[A-Za-z0-9+/=\\\"' \t\r]*\n)*[A-Za-z0-9+/=\\\"' \t\r]*\Z")
-_BY_CLUE: dict[str, list[Login]] = {}
+_PROGRAMS = frozenset(it.program for it in _COMMANDS)
+# By a part of it that is told anyhow, if there is one, so that less is searched for.
+_BY_CLUE: dict[str, list[tuple[str, Login]]] = {}
 for _login in _LOGINS:
     for _clue in _login.clues.split():
-        _BY_CLUE.setdefault(_clue, []).append(_login)
-_PROGRAMS = frozenset(it.program for it in _COMMANDS)
-_OPTION_MARKS = (" -", "'-", '"-', "login ", "alias set ", "sqlplus ", "obscure ")
+        _part = next((it for it in (*NAME_CLUES, *_BY_CLUE) if it in _clue), _clue)
+        _BY_CLUE.setdefault(_part, []).append((_clue, _login))
+_OPTION_CLUES = frozenset((" -", "'-", '"-', "login", "alias set ", "sqlplus ", "obscure "))
+LOGIN_CLUES: Final = (*_BY_CLUE, *_OPTION_CLUES)
 
 
 @cache
@@ -229,27 +237,25 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def logins_in(text: str) -> list[str]:
-    """Return the clues that are in a text; "://" only where a password may follow it."""
-    # CPython searches for something short backwards in less than half the time.
-    found = [clue for clue in _BY_CLUE if text.rfind(clue) >= 0]
-    if any(mark in text for mark in _OPTION_MARKS):
-        found += [program for program in _PROGRAMS if text.rfind(program) >= 0]
-    if "@" not in text:
-        found = [clue for clue in found if clue != "://"]
-    return found
+def programs_in(lowered: str, clues: Iterable[str]) -> list[str]:
+    """Return the programs that are in a text in lower case, if options may be."""
+    if _OPTION_CLUES.isdisjoint(clues):
+        return []
+    return [program for program in _PROGRAMS if lowered.rfind(program) >= 0]
 
 
-def login_spans(text: str, clues: Collection[str]) -> Iterator[Span]:
+def login_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
     """Yield where secrets stand that are known by what is around them.
 
     Args:
         text: Where to look.
-        clues: Those of `logins_in`.
+        clues: Those of `LOGIN_CLUES` and the programs that are in the text.
     """
-    if "@" not in text:
-        clues = [clue for clue in clues if clue != "://"]
-    logins = dict.fromkeys(it for clue in clues for it in _BY_CLUE.get(clue, ()))
+    able = [
+        it for clue in clues if clue != "://" or "@" in text for it in _BY_CLUE.get(clue, ())
+    ]
+    lowered = folded(text) if able else ""
+    logins = dict.fromkeys(login for clue, login in able if clue in lowered)
     for login in logins:
         for match in _compiled(login.pattern).finditer(text):
             secret = match["secret"]

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from ..patterns import pattern
 
-__all__ = ["is_empty", "is_random", "is_word"]
+__all__ = ["is_empty", "is_mixed", "is_random", "is_word"]
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ _CALL = pattern(r"[A-Za-z_][\w.]*[(\[]|\(|lambda\b|await\b|[fF][\"']")
 _NAMED_NUMBER = pattern(
     r"(?:oauth|sha|hs|rs|es|ps|md|utf|base|http|u?int|float|ed|aes|tls|ipv|py|python|gpt|bert"
     r"|llama|resnet|vit|level|step|col|column|layer|part|epoch|user|node|page|line|test|key|token"
-    r"|item|row|version|v|x|f|r|p|s|k)-?\d{1,6}\Z",
+    r"|item|row|version|v)-?\d{1,6}\Z",
     re.IGNORECASE,
 )
 # Of a regular expression.
@@ -75,6 +75,7 @@ _LONGEST_WORD = 24
 _CHUNK = pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d{1,5}")
 _SPLIT_WORD = pattern(r"\d[a-z]")
 _ESCAPE = pattern(r"\\[a-z]|[\W_]+")
+_MIXED = pattern(r"(?=\D{0,160}\d)(?=[^A-Za-z]{0,160}[A-Za-z])[^\s*|<>(){}\[\]]+\Z")
 _SHORTEST = 6
 # What a long value begins with tells what it is.
 _JUDGED = 160
@@ -82,7 +83,7 @@ _JUDGED = 160
 
 def is_empty(value: str) -> bool:
     """Whether it stands in a secret's place without being one: ``<token>``, ``expired``."""
-    text = value[:_JUDGED].strip(" \t\r\n\"'`,;.:)]}")
+    text = value[:_JUDGED].strip(" \t\r\n\"'`,;.:()]}")
     return (
         not text
         or text.lower() in _SAYS
@@ -123,6 +124,12 @@ def is_random(value: str) -> bool:
         and any(map(str.isdigit, value))
         and any(map(str.isalpha, value))
     )
+
+
+def is_mixed(value: str) -> bool:
+    """Whether it is made of letters and digits, as short keys are, and names nothing known."""
+    known = (_ADDRESS, _CALL, _NUMBER, _CHARACTER_CLASS, _NAMED_NUMBER)
+    return bool(_MIXED.match(value)) and not any(it.match(value) for it in known)
 
 
 def _odd_parts(value: str) -> list[str]:

@@ -6,11 +6,11 @@ from functools import lru_cache
 from typing import Literal
 
 from ..patterns import pattern
-from .looks import is_empty, is_random
+from .looks import is_empty, is_mixed, is_random
 
 __all__ = ["Secrecy", "is_secret", "presumed_secrecy", "secrecy_of"]
 
-Secrecy = Literal["", "if-opaque", "if-code", "if-random", "any-text"]
+Secrecy = Literal["", "if-opaque", "if-code", "if-random", "if-mixed", "any-text"]
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -20,8 +20,8 @@ def _words(text: str) -> tuple[str, ...]:
 _WORD_BREAK = pattern(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # What people choose, so that any word may be one.
 _CHOSEN = _words(
-    "password passwords passwd passwds passphrase passphrases passwort passcode passcodes "
-    "pwd pw requirepass masterauth contrasena contraseña contrasenya senha kennwort "
+    "password passwords passwd passwds passe passphrase passphrases passwort passcode "
+    "passcodes pwd pw requirepass masterauth contrasena contraseña contrasenya senha kennwort "
     "wachtwoord heslo hasło lösenord salasana kodeord adgangskode jelszó şifre пароль 密码 "
     "密碼 口令 パスワード 暗証番号 비밀번호 κωδικός סיסמה"
 )
@@ -40,6 +40,7 @@ _MADE = _words(
     "connectionstring connstr dsn clave parola parole mnemonic assertion samlresponse "
     "stringdata"
 )
+_UNMISTAKABLE = frozenset(_words("apikey accesskey privatekey secretkey accountkey"))
 _MADE_ENDINGS = (
     *("token", "tokens", "secret", "secrets", "apikey", "apikeys", "key", "cookie", "phrase"),
     *("sessid", "jsessionid"),
@@ -53,6 +54,14 @@ _LAST = frozenset(
     _words(
         "value values plain plaintext text raw str prod production dev staging test old new "
         "b64 base64 base primary secondary current main backup header json"
+    )
+)
+# What makes a key, a token or a secret one that opens something.
+_OPENING = frozenset(
+    _words(
+        "access account admin api app auth bearer bot client encryption hmac jwt master oauth "
+        "personal private refresh secret security service session shared signing storage "
+        "subscription webhook"
     )
 )
 # What follows a secret's name when the value is about the secret, not the secret.
@@ -107,9 +116,9 @@ def secrecy_of(name: str) -> Secrecy:
         name: The key of a mapping, a parameter or a variable, in any spelling.
 
     Returns:
-        "any-text" for passwords, which may be any word; "if-random" where a value that looks
-        random is secret, "if-code" where some digits are, too, "if-opaque" where only a long
-        value is; "" for all others.
+        "any-text" for passwords, which may be any word; "if-mixed" where letters and digits
+        are secret, "if-random" where a value that looks random is, "if-code" where some
+        digits are, too, "if-opaque" where only a long value is; "" for all others.
     """
     words = [word.lower() for word in _WORD_BREAK.split(name[-200:]) if word]
     while len(words) > 1 and (words[-1] in _LAST or words[-1].isdigit()):
@@ -134,6 +143,11 @@ def secrecy_of(name: str) -> Secrecy:
         return "if-code"
     if last in ("pass", "passw"):
         return "if-random" if _LOGINS.isdisjoint(before) else "any-text"
+    # A lone "secret" may be the name of one.
+    if words == ["token"] or last in _UNMISTAKABLE:
+        return "if-mixed"
+    if last in ("key", "token", "secret") and not _OPENING.isdisjoint(before[-1:]):
+        return "if-mixed"
     if last in ("key", "keys"):
         return "if-random" if before and _OPEN_KEYS.isdisjoint(before[-1:]) else ""
     if last in ("token", "tokens"):
@@ -167,4 +181,4 @@ def is_secret(secrecy: Secrecy, value: str) -> bool:
         return False
     if secrecy == "if-code" and _CODE.fullmatch(value):
         return True
-    return is_random(value)
+    return is_random(value) or (secrecy == "if-mixed" and is_mixed(value))

@@ -40,7 +40,7 @@ class OwnSecrets(NamedTuple):
         """Yield where the secrets stand, in whatever form."""
         if self.forms_in(text):
             for found in self.pattern.finditer(text):
-                yield Span(found.start(), found.end(), "known value")
+                yield Span(found.start(), found.end(), "known secret")
 
     def without(self, text: str) -> str:
         """Return the text without the secrets, in whatever form."""

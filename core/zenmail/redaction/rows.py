@@ -41,11 +41,6 @@ class Rows:
         self._row: list[_Cell] = []
         self._at: dict[int, int] = {}
 
-    @staticmethod
-    def may_hold(text: str, end: int) -> bool:
-        """Whether what ends here may fill a cell."""
-        return _BEHIND_CELL.match(text, end) is not None
-
     def spans(self, start: int, end: int, secrecy: Secrecy) -> Iterator[_Cell]:
         """Yield where secrets stand in a table of which a name fills a cell.
 

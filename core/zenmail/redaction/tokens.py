@@ -58,7 +58,6 @@ _SHORTEST_WITHOUT_START: Final = 36
 _BEGIN: Final = (
     r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))(?=[A-Za-z0-9.][\w.:~+/=|$-]{15})"
 )
-_BREAKS: Final = str.maketrans(dict.fromkeys("\"'(),;<>[]{}", " "))
 
 
 @cache
@@ -91,8 +90,8 @@ def _regex(pattern: str) -> str:
 
 
 @cache
-def _starts() -> re.Pattern[str]:
-    """Return what finds the places where tokens begin, by what they begin with."""
+def _any_start() -> str:
+    """Return what matches the beginning of any token."""
     by_first: dict[str, set[str]] = {}
     for known in formats():
         if start := _start(known.pattern):
@@ -102,7 +101,17 @@ def _starts() -> re.Pattern[str]:
         f"{re.escape(first)}(?:{'|'.join(sorted(them, key=len, reverse=True))})"
         for first, them in by_first.items()
     ]
-    return re.compile(f"{_BEGIN}(?:{'|'.join(groups)})")
+    return f"(?:{'|'.join(groups)})"
+
+
+@cache
+def _starts() -> re.Pattern[str]:
+    return re.compile(f"{_BEGIN}{_any_start()}")
+
+
+@cache
+def _begins() -> re.Pattern[str]:
+    return re.compile(rf"\b{_any_start()}", re.ASCII)
 
 
 @cache
@@ -134,15 +143,17 @@ def _with_start(text: str) -> Iterator[tuple[str, re.Match[str]]]:
 
 def holds_tokens(text: str) -> bool:
     """Whether there is any token in the text; quick where no word is long enough for one."""
-    words: list[str] = []
-    for word in text.translate(_BREAKS).split():
-        if len(word) >= _SHORTEST:
-            # Some tokens hold slashes, but none begins with one, as paths do.
-            words += word.split("/") if word[0] == "/" else (word,)
-    long = [word for word in words if len(word) >= _SHORTEST]
-    if long and any(_with_start("\n".join(long))):
+    pieces: list[str] = []
+    for word in [word for word in text.split() if len(word) >= _SHORTEST]:
+        # Some tokens hold slashes, but none begins with one, as paths do.
+        pieces += word.split("/") if word[0] == "/" or word[1] == "/" else (word,)
+    long = [piece for piece in pieces if len(piece) >= _SHORTEST]
+    words = "\n".join(long)
+    # Few words begin as a token does; in the others, one may stand behind an escape.
+    begun = "\\" in words or "%" in words or _begins().search(words)
+    if begun and any(_with_start(words)):
         return True
-    long = [word for word in long if len(word) >= _SHORTEST_WITHOUT_START]
+    long = [piece for piece in long if len(piece) >= _SHORTEST_WITHOUT_START]
     return bool(long) and _without_start().search("\n".join(long)) is not None
 
 

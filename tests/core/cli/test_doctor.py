@@ -51,7 +51,7 @@ def test_the_report_is_readable(zenmail: Run, server: SMTPServer, flags: Flags) 
     """Without --json there is a line for each phase and a sentence at the end."""
     result = zenmail("doctor", *flags(server))
     assert "ok      login" in result.stdout
-    assert "Everything passed. No mail was sent" in result.stdout
+    assert "Everything passed.\nNo mail was sent" in result.stdout
 
 
 def test_send_sends_one_mail(zenmail: Run, server: SMTPServer, flags: Flags) -> None:

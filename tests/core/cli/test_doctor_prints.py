@@ -57,7 +57,9 @@ def test_closed_port(printed: Print, server: SMTPServer) -> None:
         port = str(taken.getsockname()[1])
     text = printed(server, port=port)
     assert f"localhost:{port} refused the connection." in text
-    assert _advised(text)[1] == ["--smtp-port=PORT"]
+    advice, commands = _advised(text)
+    assert advice.startswith("Check that the server runs")
+    assert commands == []
 
 
 def test_reset_at_connect(printed: Print, server: SMTPServer) -> None:
@@ -138,13 +140,15 @@ def test_wrong_password(printed: Print, server: SMTPServer) -> None:
     text = printed(server, password="wrong-one-0c6e")
     assert "login failed (auth-refused)" in text
     assert "wrong-one" not in text
-    assert _advised(text)[1] == ["--password=PASSWORD"]
+    advice, commands = _advised(text)
+    assert advice.startswith("Check --smtp-username and --password.")
+    assert commands == ["--password"]
 
 
 def test_login_missing(printed: Print, server: SMTPServer) -> None:
     """11. A server that wants a login, and none is set."""
     text = printed(server, username=None, password=None)
-    assert _advised(text)[1] == ["--smtp-username=USERNAME", "--password=PASSWORD"]
+    assert _advised(text)[1] == ["--smtp-username=USERNAME", "--password"]
 
 
 def test_login_in_clear(printed: Print) -> None:

@@ -93,6 +93,7 @@ def test_work_drains_the_ledger_once(
     assert [mail.message["Subject"] for mail in server.mails] == ["Waits"]
     assert "delivered" in result.stderr
     assert "1 delivered, 0 failed, 0 waiting" in result.stderr
+    assert "{" not in result.stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGTERM")

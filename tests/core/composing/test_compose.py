@@ -179,7 +179,7 @@ def test_own_secrets_are_in_no_part() -> None:
         secrets=["canary-password-7f3a"],
     )
     assert b"canary-password-7f3a" not in email.as_bytes()
-    assert "7 secrets were taken out of this mail: 7 known values" in email.text
+    assert "7 secrets were taken out of this mail: 7 known secrets" in email.text
 
 
 def test_long_traceback_is_shown_in_part_and_attached() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import sys
 import threading
@@ -215,6 +216,17 @@ def test_fallback_takes_over(
     assert (receipt.outcome, receipt.transport) == ("delivered", "two")
     assert receipt.notes == ("Transport 'one' could not deliver: wrong password",)
     assert "Transport 'one' cannot deliver (wrong password); trying 'two'." in caplog.text
+
+
+def test_a_wait_for_the_deadline_is_announced(
+    scripted: Make, mailer_of: Make, email: Email, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who waits because the server is away learns why, and for how long at most; once."""
+    away = [TemporaryFailure("The server is away.") for _ in range(3)]
+    assert mailer_of(scripted(*away, "ok")).send(email).delivered
+    lines = [line for line in caplog.messages if "Trying again" in line]
+    assert len(lines) == 1
+    assert re.fullmatch(r"The server is away. Trying again for up to \d+ s.", lines[0])
 
 
 def test_fallback_gets_whoever_has_nothing_yet(

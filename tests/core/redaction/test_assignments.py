@@ -119,8 +119,39 @@ def test_values_named_secret_are_taken_out(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        'api_key="sk-abc1"',
+        'token="x1"',
+        "export TOKEN=x1",
+        "--api-key x-1",
+        '{"access_token": "t-77"}',
+        "client_secret: a1b2",
+        "MINIO_SECRET_KEY=min10",
+        "db_pw=Sommer24",
+        "host=db user=etl password=postgres sslmode=require",
+        "DB_PASSWORD \u2192 arr0w",
+        'the password is "qu0ted"',
+        'ssh-keygen -t ed25519 -N "keyphr4se" -f id',
+    ],
+)
+def test_short_secrets_go_where_their_names_are_unmistakable(text: str) -> None:
+    """Letters and digits are enough, in texts as in structured values."""
+    assert Redactor().text(text).count("[redacted]") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         """echo '{"db_password": "<db_password>"}' > rerun.yaml && zenml pipeline run a.b""",
         "tokens: 512",
+        "unexpected token: x1",
+        "token = tok2",
+        "login(token=tok2)",
+        "def login(user, password=default): pass",
+        "auth_token: oauth2",
+        "signing_key=sha256",
+        "token = 1*tchar",
+        "api_key: v2",
+        "FATAL: Access denied for user 'root' (using password: NO)",
         "max_tokens=4096",
         "n_tokens: 1,024",
         "Processed 3 tokens per second",

@@ -220,8 +220,8 @@ def test_the_footer_tells_how_many_of_which_kind_and_where() -> None:
     )
     told = " ".join(email.text.split())
     assert (
-        "4 secrets were taken out of this mail: 1 known value, 1 named value, 2 tokens "
-        "(in facts, the message, the traceback)." in told
+        "4 secrets were taken out of this mail: 1 credential, 1 known secret, 2 tokens "
+        "(in the details, the message, the traceback)." in told
     )
     assert "ghp_...[redacted]" in told
     assert "expired" in told

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from email import message_from_bytes, policy
@@ -60,6 +61,14 @@ def test_console(tmp_path: Path) -> None:
     for page in pages:
         assert str(page) in done.stdout
     assert "Starting ZenML" in done.stdout
+    # What the failure mail says to type works afterwards.
+    (log,) = re.findall(r"^ +(/\S+\.log)$", done.stdout.partition("To see the logs")[2], re.M)[
+        :1
+    ]
+    assert Path(log).is_file()
+    store = output / "zenmail-demo-store"
+    assert f"cd {output} && ZENML_CONFIG_PATH={store} zenml pipeline run" in done.stdout
+    assert (store / "config.yaml").is_file()
     # ZenML calls other tools, which may keep a cache in the home.
     assert not {path for path in _files(home) if "zen" in path or path.startswith("project")}
 

@@ -14,8 +14,8 @@ ANSWERS = {
     "sender-email": "a@example.com", "recipient-email": "b@example.com",
     "smtp-server": "relay", "smtp-username": "u",
     "password": "canary-password", "tenant": "t", "client-id": "c",
-    "client-secret": "canary-secret", "region": "eu-west-1", "key-id": "canary-id",
-    "secret-key": "canary-key",
+    "client-secret": "canary-secret", "region": "eu-west-1", "access-key-id": "canary-id",
+    "secret-access-key": "canary-key",
 }  # fmt: skip
 
 

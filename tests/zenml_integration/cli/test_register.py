@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,7 +63,7 @@ def test_own_server_from_flags_to_a_passing_doctor(zenmail: Run, server: SMTPSer
     assert server.mails == []
 
 
-def test_running_it_again_changes_what_is_there(zenmail: Run) -> None:
+def test_running_it_again_changes_what_is_there(zenmail: Run, server: SMTPServer) -> None:
     """A second run with another provider updates, and leaves nothing of the first behind."""
     start = (
         "register", "again", *ADDRESSES, "--no-input", "--yes", "--no-doctor", "--stack=again",
@@ -71,7 +73,7 @@ def test_running_it_again_changes_what_is_there(zenmail: Run) -> None:
         "--provider=own",
         "--smtp-server=localhost",
         "--smtp-security=none",
-        "--smtp-ca-file=x.pem",
+        f"--smtp-ca-file={server.ca_file}",
     )
     assert first.exit_code == 0, first.output
     postmark = ("--provider=postmark", "--secret=token", "--password=canary-token-91bc")
@@ -113,7 +115,7 @@ def test_an_answer_that_is_none_is_asked_for_again(zenmail: Run) -> None:
     assert result.exit_code == 0, result.output
     assert "'99' is not one of gmail" in result.output
     assert "'acme' is not one of gmail" in result.output
-    assert "'ssl' is not one of starttls, tls, none" in result.output
+    assert "Error: smtp_security: " in result.output
     configuration = _alerter("again")
     assert configuration["smtp_security"] == "tls"
     assert configuration["sender_name"] == "Alerts"
@@ -178,7 +180,10 @@ def test_nothing_is_replaced_without_consent(zenmail: Run, asked: bool) -> None:
     )  # fmt: skip
     assert zenmail(*start, "--no-input", "--yes").exit_code == 0
     before = _state()
-    second = ("register", "second", "--secret=first_credentials", *start[2:])
+    second = (
+        "register", "second", "--secret=first_credentials", *start[2:],
+        "--password=canary-password-7f3a",
+    )  # fmt: skip
     result = zenmail(*second, stdin="n\n") if asked else zenmail(*second, "--no-input")
     assert result.exit_code == (1 if asked else 2), result.output
     assert "The secret first_credentials exists" in result.stdout
@@ -202,16 +207,97 @@ def test_a_failed_check_leaves_everything_as_it_was(zenmail: Run, server: SMTPSe
     assert result.exit_code == 1, result.output
     assert "login failed" in result.stdout
     assert "What to do: " in result.stdout
-    assert "    --password=PASSWORD\n" in result.stdout
+    assert "    --password\n" in result.stdout
     assert "so nothing was registered" in result.stderr
     assert "--no-doctor" in result.stderr
     assert _state() == before
     anyway = zenmail(
         *arguments, "--sender-name=A", "--subject-prefix=A", "--smtp-security=starttls",
-        stdin="y\n",
+        stdin="register\n",
     )  # fmt: skip
     assert anyway.exit_code == 0, anyway.output
     assert "Registered the alerter wrong." in anyway.stdout
+
+
+def test_each_answer_is_checked_when_it_is_given(
+    zenmail: Run, tmp_path: Path, server: SMTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong answer is told and asked for again; a relative path is stored in full."""
+    assert server.ca_file is not None
+    shutil.copyfile(server.ca_file, tmp_path / "ca.pem")
+    monkeypatch.chdir(tmp_path)
+    dialogue = [
+        ("nobody", "sender_email: "),
+        ("a@example.com", ""),
+        ("", ""),
+        ("", "Recipients, separated by commas cannot be empty."),
+        ("b@example.com; c", "recipient_email: "),
+        ("b@example.com, c@example.com", ""),
+        ("", ""),
+        ("smtp://relay", "smtp: smtp_server: "),
+        ("relay.internal", ""),
+        ("ssl", "smtp_security: "),
+        ("", ""),
+        ("70000", "smtp_port: "),
+        ("2525", ""),
+        ("no.pem", f"smtp_ca_file: {tmp_path / 'no.pem'} cannot be read: "),
+        ("ca.pem", ""),
+        ("", ""),
+    ]
+    result = zenmail(
+        "register", "checked", "--provider=own", "--no-doctor", "--stack=checked",
+        stdin="".join(f"{answer}\n" for answer, _ in dialogue),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    told = [part.splitlines()[0] for part in result.output.split("Error: ")[1:]]
+    expected = [error for _, error in dialogue if error]
+    assert [line[: len(error)] for line, error in zip(told, expected, strict=True)] == expected
+    assert _alerter("checked") == {
+        "sender_email": "a@example.com",
+        "recipient_email": "b@example.com, c@example.com",
+        "smtp_server": "relay.internal",
+        "smtp_port": "2525",
+        "smtp_ca_file": str(tmp_path / "ca.pem"),
+    }
+
+
+def test_a_missing_ca_file_is_refused(zenmail: Run) -> None:
+    """A file that is not there is told before anything is registered, in a dry run too."""
+    result = zenmail(
+        "register", "no_ca", "--provider=own", *ADDRESSES, "--smtp-server=localhost",
+        "--smtp-ca-file=missing.pem", "--no-input", "--dry-run",
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "missing.pem cannot be read" in result.stderr
+    assert "The plan" not in result.stdout
+
+
+def test_a_wrong_password_is_typed_again(zenmail: Run, server: SMTPServer) -> None:
+    """After a failed check the answers can be changed; Enter keeps each of them."""
+    arguments = (
+        "register", "retyped", "--provider=own", "--sender-name=A", "--subject-prefix=",
+        *ADDRESSES, "--smtp-server=localhost", "--smtp-security=starttls",
+        f"--smtp-port={server.port}", f"--smtp-ca-file={server.ca_file}",
+        "--smtp-username=relay-account", "--stack=retyped",
+    )  # fmt: skip
+    enter = 8 * "\n"
+    result = zenmail(
+        *arguments, stdin=f"canary-wrong-password-0c6e\nchange\n{enter}{enter[:1]}"
+        "canary-password-7f3a\n",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("login failed") == 1
+    assert "canary" not in result.output
+    assert "Add --send" not in result.stdout
+    before = _alerter("retyped")
+    assert before["sender_name"] == "A"
+    # What is stored is offered the next time, the password included.
+    again = zenmail("register", "retyped", "--stack=retyped", stdin=f"\n\n-\n{enter}y\n")
+    assert again.exit_code == 0, again.output
+    assert "Provider [own]" in again.stdout
+    assert "Sender's address [a@example.com]" in again.stdout
+    assert "Updated the secret" not in again.stdout
+    assert _alerter("retyped") == {k: v for k, v in before.items() if k != "sender_name"}
 
 
 @pytest.fixture
@@ -234,8 +320,8 @@ ANSWERS = {
     "icloud": ["--password=canary-abcd-efgh-ijkl"],
     "ses": [
         "--region=eu-west-1",
-        "--key-id=AKIACANARY0000000000",
-        "--secret-key=canary/aws+secret/4d5e",
+        "--access-key-id=AKIACANARY0000000000",
+        "--secret-access-key=canary/aws+secret/4d5e",
     ],
     "sendgrid": ["--password=canary-token-91bc"],
     "mailgun": ["--smtp-username=postmaster@example.com", "--password=canary-password-7f3a"],

@@ -1,5 +1,6 @@
 """An event is told by one, and the handler keeps nobody waiting."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 import zenml
+from click.testing import CliRunner
 from zenml import pipeline, step
 from zenml.client import Client
 
 from zenmail import Ledger
+from zenmail.cli.app import app
 from zenmail.testing.smtp_server import SMTPServer
 from zenmail_zenml import SMTPEmailAlerterSettings
 from zenmail_zenml.alerts.run_context import RunContext
@@ -110,13 +113,15 @@ def test_an_event_is_mailed_only_if_it_is_wanted(
 def test_a_mail_that_is_not_taken_is_tried_again(
     register: Callable[..., Any], server: SMTPServer
 ) -> None:
-    """While the mail server is away an event stays to be told."""
+    """While the mail server is away an event stays to be told, and the log says why."""
     port = server.port
     server.close()
     register(smtp_server="localhost", smtp_port=port, deadline=1.0, ledger="off")
     finished: Any = uneventful()
     event = RunEvent("failed", Client().get_pipeline_run(finished.id))
-    assert not Teller("test").tell(event)
+    teller = Teller("test")
+    assert not teller.tell(event)
+    assert teller.failed == 1
     assert RunClaims().claim(event, 60.0) == "mine"
     RunClaims().release(event)
 
@@ -317,6 +322,46 @@ def test_a_watcher_sends_what_waits_in_the_ledger(alerter: Any, server: SMTPServ
     assert watcher.look().sent == 1
     assert [str(mail.message["Subject"]) for mail in server.mails] == ["queued"]
     assert watcher.look().sent == 0
+
+
+def test_once_counts_the_mails(
+    register: Callable[..., Any], server: SMTPServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was sent and what was not is counted; a mail that nobody took makes the status 1."""
+    server.users.clear()
+    alerter = register(
+        smtp_server="localhost",
+        smtp_port=server.port,
+        smtp_ca_file=str(server.ca_file),
+        deadline=1.0,
+    )
+
+    def watch() -> Any:
+        alerter.post("queued", {"delivery": "queue"})
+        arguments = ["watch", "--once", "--lookback=0", f"--alerter={alerter.name}"]
+        return CliRunner().invoke(app, arguments, prog_name="zenmail")
+
+    up = watch()
+    assert "1 sent, 0 not delivered" in up.stdout
+    assert up.exit_code == 0
+    server.close()
+    with caplog.at_level("INFO", logger="zenmail"):
+        away = watch()
+    assert "0 sent, 1 not delivered" in away.stdout
+    assert away.exit_code == 1
+    # ZenML appends what a record has besides as JSON.
+    known = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+    ours = [record for record in caplog.records if record.name.startswith("zenmail.delivery")]
+    assert ours
+    assert not {name for record in ours for name in vars(record)} - known
+
+
+def test_an_event_on_a_stack_without_alerter_is_counted(zenml_store: Path) -> None:
+    """Nobody mails it, which is not the same as a mail that was sent."""
+    finished: Any = uneventful()
+    teller = Teller("test")
+    assert teller.tell(RunEvent("failed", Client().get_pipeline_run(finished.id)))
+    assert (teller.sent, teller.failed, teller.unmailed) == (0, 0, 1)
 
 
 def test_what_nobody_could_deliver_waits_in_the_run(

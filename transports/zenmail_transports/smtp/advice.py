@@ -29,11 +29,7 @@ _GMAIL = (
     "Create an app password at https://myaccount.google.com/apppasswords (it needs 2-step "
     "verification) and use it as the password, or set `oauth` to 'google'."
 )
-_LOGIN = (
-    "Check `username` and `password`. They are the relay's, often not the mailbox's: "
-    "SendGrid's user name is 'apikey'; Amazon SES has SMTP credentials for each region, which "
-    "are not AWS keys."
-)
+_LOGIN = "Check `username` and `password`. A relay's login is often not the mailbox's."
 _ANONYMOUS = (
     "Set `username` and `password`, or `oauth`: the server does not accept anonymous mail."
 )
@@ -283,14 +279,12 @@ def _too_large(reply: Reply) -> bool:
 def connect_failure(error: OSError, host: str, port: int) -> TemporaryFailure:
     """Return the error for a connection that does not come about."""
     place = f"{host}:{port}"
-    change = {}
     if error.errno == errno.ECONNREFUSED:
         said, remedy = (
             f"{place} refused the connection.",
-            "Check `host` and `port` (587 for starttls, 465 for tls, 25 inside a network), and "
-            "that the server runs.",
+            "Check that the server runs, and `host` and `port` (587 for starttls, 465 for tls, "
+            "25 inside a network).",
         )
-        change = {"port": "PORT"}
     elif error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL):
         said, remedy = (
             f"{place} cannot be reached from here: {error.strerror}.",
@@ -301,7 +295,7 @@ def connect_failure(error: OSError, host: str, port: int) -> TemporaryFailure:
     else:
         said = f"The connection to {place} failed: {error.strerror or error}."
         remedy = "Check `host`, `port` and the network."
-    return TemporaryFailure(said, code="connect", remedy=remedy, change=change)
+    return TemporaryFailure(said, code="connect", remedy=remedy)
 
 
 def tls_failure(error: ssl.SSLError | OSError, host: str, port: int) -> DeliveryError:

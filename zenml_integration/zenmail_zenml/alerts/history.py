@@ -47,8 +47,12 @@ class History:
         if self.first_failed is not None:
             since = f"{self.first_failed.created:%A %Y-%m-%d %H:%M} UTC"
             good = self.last_good
-            when = f"{good.created:%Y-%m-%d %H:%M} UTC" if good is not None else "none so far"
-            return f"Failing since {since}, {self.ordinal} run in a row, last good run {when}."
+            last = (
+                f"last good run {good.created:%Y-%m-%d %H:%M} UTC"
+                if good
+                else "no good run yet"
+            )
+            return f"Failing since {since}, {self.ordinal} run in a row, {last}."
         if self.last_good is None:
             return ""
         noun = "run" if self.good_in_a_row == 1 else "runs"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
@@ -12,8 +11,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 _MAILS = 4
-_PIPELINE = "zenmail_demo_pipeline"
+_PIPELINE = "demo_pipeline"
 _HELP = """See zenmail work: run a real ZenML pipeline and look at the mails it sends.
 
-The demo registers the flavor, a secret, an alerter and a stack in a temporary ZenML store. It
+The demo registers the flavor, a secret, an alerter and a stack in a ZenML store of its own. It
 runs a pipeline that posts a line of text, posts its own HTML, succeeds with a success hook and
 fails with a failure hook. It neither reads nor changes your ZenML configuration, and nothing
 leaves this machine.
@@ -58,7 +58,7 @@ Examples:
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the mails and the pipeline.  [default: a new temporary folder]",
+    help="Folder for the mails, the pipeline and the store.  [default: a new temporary folder]",
 )
 def demo(transport: str, output: Path | None) -> None:
     """Run the pipeline in a separate process and show the mails."""
@@ -77,11 +77,14 @@ def demo(transport: str, output: Path | None) -> None:
     earlier = set(output.iterdir())
     console = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()
-    with _workspace() as workspace, open_sink(transport, workspace, output) as sink:
-        source = Path(__file__).with_name("demo_pipeline.py")
-        shutil.copyfile(source, workspace / f"{_PIPELINE}.py")
-        shutil.copyfile(source, output / "pipeline.py")
-        facts = _run(console, workspace, output / "zenml.log", sink)
+    store, log, pipeline = (
+        output / name for name in ("zenmail-demo-store", "zenml.log", "demo_pipeline.py")
+    )
+    shutil.rmtree(store, ignore_errors=True)  # an earlier demo's
+    store.mkdir()
+    shutil.copyfile(Path(__file__).with_name(pipeline.name), pipeline)
+    with open_sink(transport, store, output) as sink:
+        facts = _run(console, output, store, log, sink)
         show(sink.received(), output)
         note = sink.note()
     written = sorted(set(output.iterdir()) - earlier)
@@ -90,26 +93,23 @@ def demo(transport: str, output: Path | None) -> None:
     console.print(
         f"\n{len(pages)} mails were sent in {time.monotonic() - started:.0f} s. {note}"
     )
-    for path in [*kept, output / "pipeline.py", output / "zenml.log"]:
+    for path in [*kept, pipeline, log]:
         console.print(f"  {path}", markup=False)
     if facts.get("status") != "failed" or len(pages) != _MAILS:
         raise Failure(
             f"The demo should have sent {_MAILS} mails.",
-            remedy=f"Look at {output / 'zenml.log'}.",
+            remedy=f"Look at {log}.",
         )
+    if not note:  # a server that has stopped by now
+        again = (
+            f"cd {quote(str(output))} && ZENML_CONFIG_PATH={quote(str(store))} "
+            f"zenml pipeline run {_PIPELINE}.zenmail_demo --stack demo"
+        )
+        console.print(f"\nRun it again, in the demo's store:\n  {again}", markup=False)
     console.print("\nNext: set it up for your own provider with [bold]zenmail register[/bold].")
 
 
-@contextlib.contextmanager
-def _workspace() -> Iterator[Path]:
-    # ZenML may still write to its store while its process exits.
-    with tempfile.TemporaryDirectory(
-        prefix="zenmail-store-", ignore_cleanup_errors=True
-    ) as folder:
-        yield Path(folder)
-
-
-def _environment(console: Console, workspace: Path) -> dict[str, str]:
+def _environment(console: Console, project: Path, store: Path) -> dict[str, str]:
     """Return the environment without any configuration of ZenML."""
     kept = {
         name: value
@@ -121,23 +121,21 @@ def _environment(console: Console, workspace: Path) -> dict[str, str]:
     return {
         **kept,
         "COLUMNS": str(console.width),
-        "PYTHONPATH": os.pathsep.join(
-            [str(workspace), *filter(None, [kept.get("PYTHONPATH")])]
-        ),
+        "PYTHONPATH": os.pathsep.join([str(project), *filter(None, [kept.get("PYTHONPATH")])]),
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
         "PYTHONWARNINGS": "ignore",
         "ZENML_ANALYTICS_OPT_IN": "false",
-        "ZENML_CONFIG_PATH": str(workspace / "config"),
-        "ZENML_CUSTOM_SOURCE_ROOT": str(workspace),
+        "ZENML_CONFIG_PATH": str(store),
+        "ZENML_CUSTOM_SOURCE_ROOT": str(project),
         "ZENML_DISABLE_STEP_NAMES_IN_LOGS": "true",
         "ZENML_ENABLE_RICH_TRACEBACK": "false",
         "ZENML_LOGGING_COLORS_DISABLED": "true",
-        "ZENML_REPOSITORY_PATH": str(workspace),
+        "ZENML_REPOSITORY_PATH": str(store),
     }
 
 
-def _run(console: Console, workspace: Path, log: Path, sink: Sink) -> dict[str, Any]:
+def _run(console: Console, project: Path, store: Path, log: Path, sink: Sink) -> dict[str, Any]:
     """Run the store's process; return the facts that it reported."""
     plan = {
         "configuration": sink.configuration,
@@ -148,8 +146,8 @@ def _run(console: Console, workspace: Path, log: Path, sink: Sink) -> dict[str, 
     with log.open("w", encoding="utf-8") as file, console.status("Starting ...") as status:
         process = subprocess.Popen(
             [sys.executable, "-c", "from zenmail_zenml.cli.demo_store import run; run()"],
-            cwd=workspace,
-            env=_environment(console, workspace),
+            cwd=project,
+            env=_environment(console, project, store),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

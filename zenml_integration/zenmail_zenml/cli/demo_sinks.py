@@ -43,12 +43,12 @@ class Sink:
 
 
 @contextlib.contextmanager
-def open_sink(transport: str, workspace: Path, output: Path) -> Iterator[Sink]:
+def open_sink(transport: str, store: Path, output: Path) -> Iterator[Sink]:
     """Open the destination of a transport's mails.
 
     Args:
         transport: "console", "file" or "smtp".
-        workspace: A folder that is deleted after the demo.
+        store: The folder of the demo's store.
         output: The folder that the user keeps.
 
     Raises:
@@ -70,16 +70,16 @@ def open_sink(transport: str, workspace: Path, output: Path) -> Iterator[Sink]:
 
         yield Sink({**addresses, "transport_options": json.dumps(options)}, received=received)
     else:
-        with _open_server(addresses, workspace) as sink:
+        with _open_server(addresses, store) as sink:
             yield sink
 
 
 @contextlib.contextmanager
-def _open_server(addresses: dict[str, str], workspace: Path) -> Iterator[Sink]:
+def _open_server(addresses: dict[str, str], store: Path) -> Iterator[Sink]:
     """Start an SMTP server that requires STARTTLS and a login."""
     from zenmail.testing.smtp_server import SMTPServer
 
-    certificate = make_certificate(workspace)
+    certificate = make_certificate(store)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.chain)
     password = secrets.token_urlsafe()

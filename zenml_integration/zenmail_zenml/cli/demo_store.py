@@ -27,7 +27,6 @@ def run() -> None:
     from zenml.enums import StackComponentType
 
     client = Client()
-    store = client.zen_store.url
     stack = client.active_stack_model
     _progress("Registering flavor, secret, alerter and stack")
     client.create_flavor(FLAVOR_SOURCE, StackComponentType.ALERTER)
@@ -41,7 +40,7 @@ def run() -> None:
     }
     client.create_stack("demo", {**components, StackComponentType.ALERTER: "email_alerter"})
     client.activate_stack("demo")
-    _progress("Running the pipeline", store=store)
+    _progress("Running the pipeline")
     module = importlib.import_module(plan["module"])
     try:
         module.zenmail_demo()

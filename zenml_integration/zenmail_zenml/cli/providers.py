@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["PROVIDERS", "SECURITIES", "Plan", "Provider", "Question"]
+__all__ = [
+    "COMMON_QUESTIONS",
+    "PROVIDERS",
+    "SECURITIES",
+    "Plan",
+    "Provider",
+    "Question",
+    "provider_of",
+    "usual_port",
+]
 
 
 SECURITIES = ("starttls", "tls", "none")
@@ -24,7 +33,6 @@ class Question:
         optional: Whether the answer may be empty.
         needs: The question that must be answered for this one to be asked, or "".
         unless: A question and the answer to it that makes this one pointless.
-        choices: The valid answers; empty if any is valid.
     """
 
     name: str
@@ -33,7 +41,14 @@ class Question:
     optional: bool = False
     needs: str = ""
     unless: tuple[str, str] = ("", "")
-    choices: tuple[str, ...] = ()
+
+
+COMMON_QUESTIONS = (
+    Question("sender-email", "Sender's address"),
+    Question("sender-name", "Sender's name", optional=True),
+    Question("recipient-email", "Recipients, separated by commas"),
+    Question("subject-prefix", "Text in front of each subject", optional=True),
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,8 @@ class Plan:
     """What to register.
 
     Attributes:
-        configuration: The alerter's attributes; secrets are references.
+        configuration: The alerter's attributes; secrets are references. An empty one is
+            removed.
         secret: The secret's values by key; empty if there is no secret.
     """
 
@@ -82,7 +98,7 @@ class Provider:
         configuration = {
             name.replace("-", "_"): answers[name]
             for name in ("sender-email", "recipient-email", "sender-name", "subject-prefix")
-            if answers.get(name)
+            if name in answers
         }
         if self.transport == "smtp":
             return self._smtp(answers, configuration, secret)
@@ -94,9 +110,9 @@ class Provider:
             values["client_secret"] = answers["client-secret"]
         else:
             options["region"] = answers["region"]
-            if answers.get("key-id"):
-                values["access_key_id"] = answers["key-id"]
-                values["secret_access_key"] = answers["secret-key"]
+            if answers.get("access-key-id"):
+                values["access_key_id"] = answers["access-key-id"]
+                values["secret_access_key"] = answers["secret-access-key"]
                 options |= {name: f"{{{{{secret}.{name}}}}}" for name in values}
         configuration["transport_options"] = json.dumps(options)
         return Plan(configuration, values)
@@ -104,10 +120,8 @@ class Provider:
     def _smtp(
         self, answers: Mapping[str, str], configuration: dict[str, str], secret: str
     ) -> Plan:
-        security = answers.get("smtp-security", "")
-        usual_port = {"tls": "465", "none": "25"}.get(security, "587")
         configuration["smtp_server"] = answers.get("smtp-server") or self.host
-        configuration["smtp_port"] = answers.get("smtp-port") or usual_port
+        configuration["smtp_port"] = answers.get("smtp-port") or usual_port(answers)
         for name in ("smtp-security", "smtp-ca-file"):
             if answers.get(name):
                 configuration[name.replace("-", "_")] = answers[name]
@@ -126,6 +140,19 @@ class Provider:
             configuration["smtp_username"] = username
         configuration["password"] = reference
         return Plan(configuration, {"smtp_password": password})
+
+
+def usual_port(answers: Mapping[str, str]) -> str:
+    """Return the port that goes with the encryption."""
+    return {"tls": "465", "none": "25"}.get(answers.get("smtp-security", ""), "587")
+
+
+def provider_of(configuration: Mapping[str, str]) -> str:
+    """Return the key of the provider that an alerter was set up for."""
+    setup = (configuration.get("transport", "smtp"), configuration.get("smtp_server", ""))
+    return next(
+        (key for key, item in PROVIDERS.items() if (item.transport, item.host) == setup), "own"
+    )
 
 
 def _application(answers: Mapping[str, str], secret: str) -> dict[str, str]:
@@ -182,11 +209,13 @@ PROVIDERS: Mapping[str, Provider] = {
         questions=(
             Question("region", "AWS region, such as eu-west-1"),
             Question(
-                "key-id",
-                "Access key ID, empty for the machine's own credentials",
+                "access-key-id",
+                "Access key ID instead of the machine's own credentials",
                 optional=True,
             ),
-            Question("secret-key", "Secret access key", secret=True, needs="key-id"),
+            Question(
+                "secret-access-key", "Secret access key", secret=True, needs="access-key-id"
+            ),
         ),
         note="The sender must be verified in that region. It requires "
         'pip install "zenmail[ses]".',
@@ -255,20 +284,17 @@ PROVIDERS: Mapping[str, Provider] = {
             Question("smtp-server", "Host name of the SMTP server"),
             Question(
                 "smtp-security",
-                "Encryption (starttls, tls or none), empty for starttls",
+                "Encryption: tls or none instead of starttls",
                 optional=True,
-                choices=SECURITIES,
             ),
-            Question("smtp-port", "Port, empty for the usual one", optional=True),
+            Question("smtp-port", "Port"),
             Question(
                 "smtp-ca-file",
-                "PEM file of a private certificate authority, empty for the system's",
+                "PEM file of a private certificate authority",
                 optional=True,
                 unless=("smtp-security", "none"),
             ),
-            Question(
-                "smtp-username", "User name, empty for a relay without login", optional=True
-            ),
+            Question("smtp-username", "User name", optional=True),
             Question("password", "Password", secret=True, needs="smtp-username"),
         ),
     ),

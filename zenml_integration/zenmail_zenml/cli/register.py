@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import ssl
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,10 +16,23 @@ from zenmail.cli.app import Failure
 from zenmail.cli.doctor import report
 from zenmail.cli.mailer_options import SMTPOption, as_flags, warn_of_typed_secret
 from zenmail.cli.stored import waiting
+from zenmail.errors import ConfigurationError
 
 from .client import misplaced, open_client
-from .providers import PROVIDERS, SECURITIES, Plan, Provider, Question
-from .registration import Registration
+from .providers import (
+    COMMON_QUESTIONS,
+    PROVIDERS,
+    SECURITIES,
+    Plan,
+    Provider,
+    Question,
+    provider_of,
+    usual_port,
+)
+from .registration import Registration, find_alerter
+
+if TYPE_CHECKING:
+    from zenml.models import ComponentResponse
 
 __all__ = ["register"]
 
@@ -24,7 +40,8 @@ _HELP = """Register an alerter with ZenML: ask what the provider needs, check th
 and create secret, flavor, alerter and stack.
 
 ALERTER is its name, email_alerter by default. Run it again with the same name to update it.
-It prints the equivalent zenml commands first, and asks before it replaces anything.
+What is stored is offered as the default then, and it asks before it replaces anything.
+It prints the equivalent zenml commands before it registers.
 Passwords are typed in hidden or read from the environment, and stored in ZenML's secret store.
 
 \b
@@ -40,11 +57,26 @@ Examples:
 
 
 def _answer(
-    name: str, text: str = "", envvar: str | None = None, cls: type[click.Option] = click.Option
+    name: str, text: str = "", cls: type[click.Option] = click.Option
 ) -> Callable[[Any], Any]:
-    return click.option(f"--{name}", cls=cls, metavar="TEXT", help=text, envvar=envvar,
-                        show_envvar=envvar is not None,
-                        callback=warn_of_typed_secret if envvar else None)  # fmt: skip
+    return click.option(f"--{name}", cls=cls, metavar="TEXT", help=text)
+
+
+def _secret_answer(
+    name: str, text: str = "", *, envvar: str, cls: type[click.Option] = click.Option
+) -> Callable[[Any], Any]:
+    return click.option(
+        f"--{name}",
+        cls=cls,
+        metavar="TEXT",
+        help=text,
+        envvar=envvar,
+        show_envvar=True,
+        prompt=True,
+        prompt_required=False,
+        hide_input=True,
+        callback=warn_of_typed_secret,
+    )
 
 
 _smtp_answer = partial(_answer, cls=SMTPOption)
@@ -69,14 +101,18 @@ _smtp_answer = partial(_answer, cls=SMTPOption)
 @_smtp_answer("smtp-port", "With --smtp-security=none, the default is 25.")
 @click.option("--smtp-security", cls=SMTPOption, type=click.Choice(SECURITIES))
 @_smtp_answer("smtp-username", "[default: the sender's address]")
-@_smtp_answer("password", envvar="ZENMAIL_PASSWORD")
+@_secret_answer("password", envvar="ZENMAIL_PASSWORD", cls=SMTPOption)
 @_smtp_answer("smtp-ca-file")
 @_answer("tenant", "Microsoft: directory (tenant) ID or domain.")
 @_answer("client-id", "Microsoft: application (client) ID.")
-@_answer("client-secret", "Microsoft: client secret.", "ZENMAIL_CLIENT_SECRET")
+@_secret_answer("client-secret", "Microsoft: client secret.", envvar="ZENMAIL_CLIENT_SECRET")
 @_answer("region", "Amazon SES: AWS region.")
-@_answer("key-id", "Amazon SES: access key ID.  [default: the machine's credentials]")
-@_answer("secret-key", "Amazon SES: secret access key.", "ZENMAIL_SECRET_KEY")
+@_answer("access-key-id", "Amazon SES: access key ID.  [default: the machine's credentials]")
+@_secret_answer(
+    "secret-access-key",
+    "Amazon SES: secret access key.",
+    envvar="ZENMAIL_SECRET_ACCESS_KEY",
+)
 @click.option(
     "--secret",
     metavar="NAME",
@@ -112,28 +148,39 @@ def register(
     check: bool,
     **flags: str | None,
 ) -> None:
-    """Ask, show the plan, check the connection, and register."""
-    answers = {
-        key.replace("_", "-"): value for key, value in flags.items() if value is not None
-    }
-    chosen = PROVIDERS[provider or _choose(no_input)]
-    if chosen.note and not no_input:
-        click.echo(click.wrap_text(chosen.note, 90))
-    answers = _ask(chosen, answers, no_input)
+    """Ask, check the connection, show the plan, and register."""
     secret = secret or f"{name}_credentials"
-    plan = chosen.plan(answers, secret=secret)
     with waiting("Reading ZenML's store (importing ZenML takes some seconds)"):
         client = open_client()
-        _validate(plan)
-        registration = Registration.prepare(
-            client, plan, alerter=name, secret=secret, stack=stack or ""
-        )
-        commands, replaced = [*registration.commands()], [*registration.replaced()]
+        given = {
+            option: _checked(option, value)
+            for flag, value in flags.items()
+            if value is not None and (option := flag.replace("_", "-"))
+        }
+        old = find_alerter(client, name)
         warning = misplaced()
     if warning:
         click.secho(f"Warning: {warning}", fg="yellow", err=True)
+    chosen = PROVIDERS[provider or _choose(old, no_input)]
+    if chosen.note and not no_input:
+        click.echo(click.wrap_text(chosen.note, 90))
+    questions = (*COMMON_QUESTIONS, *chosen.questions)
+    defaults = _stored_answers(old, chosen) if old and not no_input else {}
+    while True:
+        answers = _ask(questions, given, defaults, no_input)
+        plan = chosen.plan(answers, secret=secret)
+        _validate(plan)
+        if not check or dry_run or _passes(name, plan, secret, no_input=no_input):
+            break
+        asked = {question.name for question in questions}
+        given = {option: answer for option, answer in answers.items() if option not in asked}
+        defaults = answers
+    registration = Registration.prepare(
+        client, plan, alerter=name, old_alerter=old, secret=secret, stack=stack or ""
+    )
     click.echo("\nThe plan, as zenml commands:\n")
-    click.echo("\n".join(commands) + "\n")
+    click.echo("\n".join(registration.commands()) + "\n")
+    replaced = [*registration.replaced()]
     for change in replaced:
         click.secho(change, fg="yellow")
     if dry_run:
@@ -148,37 +195,58 @@ def register(
             )
         if not click.confirm("Continue?"):
             raise Failure("Nothing was changed.")
-    if check:
-        _check(name, plan, secret, no_input=no_input)
     with waiting("Registering"):
         for done in registration.apply():
             click.echo(done)
     click.echo(f"\nSend a test mail: zenmail doctor {name} --send")
 
 
-def _check(name: str, plan: Plan, secret: str, *, no_input: bool) -> None:
-    """Run doctor on the plan.
+def _passes(name: str, plan: Plan, secret: str, *, no_input: bool) -> bool:
+    """Run doctor on the plan; return whether to register it, or else to ask again.
 
     Raises:
-        Failure: A phase failed, and the user does not want to register it anyway.
+        Failure: A phase failed, and the user quits.
     """
     from .stored import assemble
 
     planned = assemble(name, plan.configuration, secrets={secret: plan.secret})
-    # What is not registered yet is changed by running register with other options.
-    if report(replace(planned, commands=as_flags)):
-        click.echo()
-        return
+    # What is not registered yet is changed by other answers, which are options here.
+    if report(replace(planned, commands=as_flags if no_input else lambda _: [])):
+        return True
     click.echo()
-    if no_input or not click.confirm("Nothing was registered yet. Register it anyway?"):
+    answer = "quit"
+    if not no_input:
+        answer = click.prompt(
+            "Nothing was registered. Change the answers, register it anyway, or quit?",
+            type=click.Choice(["change", "register", "quit"]),
+            default="change",
+        )
+    if answer == "quit":
         raise Failure(
             "The check failed, so nothing was registered or changed.",
             remedy="Correct the settings and run it again. If only the cluster can reach the "
             "server, add --no-doctor.",
         )
+    return bool(answer == "register")
 
 
-def _choose(no_input: bool) -> str:
+def _stored_answers(alerter: ComponentResponse, provider: Provider) -> dict[str, str]:
+    """Return the answers that an alerter was made of."""
+    from ..settings import SecretReader, as_mapping
+
+    options = as_mapping(alerter.configuration.get("transport_options") or {})
+    values = {**options, **options.get("oauth_options", {}), **alerter.configuration}
+    same = provider is PROVIDERS[provider_of(alerter.configuration)]
+    reader, answers = SecretReader(), {}
+    for question in (*COMMON_QUESTIONS, *(provider.questions if same else ())):
+        with contextlib.suppress(ConfigurationError):  # its secret is gone
+            answers[question.name] = str(
+                reader.resolve(values.get(question.name.replace("-", "_"), ""))
+            )
+    return answers
+
+
+def _choose(old: ComponentResponse | None, no_input: bool) -> str:
     keys = list(PROVIDERS)
     if no_input:
         raise Failure(
@@ -190,31 +258,24 @@ def _choose(no_input: bool) -> str:
 
     def look_up(answer: str) -> str:
         answer = answer.strip().lower()
-        return _one_of(keys, numbered.get(answer, answer))
+        if (key := numbered.get(answer, answer)) not in keys:
+            raise click.UsageError(f"{answer!r} is not one of {', '.join(keys)}.")
+        return key
 
-    chosen: str = click.prompt("Provider", value_proc=look_up)
+    default = provider_of(old.configuration) if old else None
+    chosen: str = click.prompt("Provider", default=default, value_proc=look_up)
     return chosen
 
 
-def _one_of(choices: Sequence[str], answer: str) -> str:
-    """Return the answer if it is one of the choices; otherwise click asks again."""
-    if answer not in choices:
-        raise click.UsageError(f"{answer!r} is not one of {', '.join(choices)}.")
-    return answer
-
-
-def _ask(provider: Provider, given: Mapping[str, str], no_input: bool) -> dict[str, str]:
-    """Return all answers, asking for those that are missing."""
+def _ask(
+    questions: Iterable[Question],
+    given: Mapping[str, str],
+    defaults: Mapping[str, str],
+    no_input: bool,
+) -> dict[str, str]:
+    """Return all answers, asking for those that are not given."""
     answers = dict(given)
-    for question in (
-        Question("sender-email", "Sender's address"),
-        Question("sender-name", "Sender's name, may be empty", optional=True),
-        Question("recipient-email", "Recipients, separated by commas"),
-        Question(
-            "subject-prefix", "Text in front of each subject, may be empty", optional=True
-        ),
-        *provider.questions,
-    ):
+    for question in questions:
         needless, answer = question.unless
         if (
             question.name in answers
@@ -222,32 +283,84 @@ def _ask(provider: Provider, given: Mapping[str, str], no_input: bool) -> dict[s
             or (needless and answers.get(needless) == answer)
         ):
             continue
-        if no_input and not question.optional:
+        default = defaults.get(question.name, "")
+        if question.name == "smtp-port" and default in ("", usual_port(defaults)):
+            default = usual_port(answers)
+        if not no_input:
+            answers[question.name] = _prompt(question, default)
+        elif not (question.optional or default):
             raise Failure(
                 f"--{question.name} is missing.", remedy=f"{question.text}.", exit_code=2
             )
-        if no_input:
-            continue
-        answers[question.name] = click.prompt(
-            question.text,
-            hide_input=question.secret,
-            default="" if question.optional else None,
-            show_default=False,
-            value_proc=partial(_checked, question),
-        )
     return answers
 
 
-def _checked(question: Question, answer: str) -> str:
-    answer = answer.strip()
-    if question.choices and answer:
-        return _one_of(question.choices, answer.lower())
+def _prompt(question: Question, default: str) -> str:
+    """Ask until the answer is usable, and say what is wrong with one that is not."""
+    hints = ["optional"] if question.optional else []
+    if default and question.secret:
+        hints.append("Enter keeps it")
+    elif default and question.optional:
+        hints.append("- for none")
+    text = f"{question.text} ({', '.join(hints)})" if hints else question.text
+    while True:
+        answer = click.prompt(
+            text,
+            hide_input=question.secret,
+            default=default,
+            show_default=bool(default) and not question.secret,
+        ).strip()
+        if question.optional and answer in ("", "-"):
+            return ""
+        if not answer:
+            click.echo(f"Error: {question.text} cannot be empty.")
+            continue
+        try:
+            return _checked(question.name, answer)
+        except ConfigurationError as error:
+            click.echo(f"Error: {error}")
+
+
+def _checked(option: str, answer: str) -> str:
+    """Return an answer, a path in full.
+
+    Raises:
+        ConfigurationError: The alerter would refuse it.
+    """
+    if option == "smtp-ca-file" and answer:
+        path = Path(answer).expanduser().absolute()
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:
+            reason = (
+                "contains no PEM certificate"
+                if isinstance(error, ssl.SSLError)
+                else f"cannot be read: {error.strerror}"
+            )
+            raise ConfigurationError(f"smtp_ca_file: {path} {reason}.") from None
+        return str(path)
+    answer = answer.lower() if option == "smtp-security" else answer
+    if option in _CHECKED_ALONE and answer:
+        _validate(Plan({**_VALID, option.replace("-", "_"): answer}, {}))
     return answer
 
 
+_CHECKED_ALONE = (
+    "sender-email",
+    "recipient-email",
+    "smtp-server",
+    "smtp-port",
+    "smtp-security",
+)
+_VALID = {"sender_email": "sender@example.com", "smtp_server": "localhost"}
+
+
 def _validate(plan: Plan) -> None:
-    """Check the configuration before anything is registered."""
+    """Check a configuration as ZenML does when it is registered.
+
+    Raises:
+        ConfigurationError: It is wrong.
+    """
     from ..config import SMTPEmailAlerterConfig
 
-    # Raises a ConfigurationError.
     _ = SMTPEmailAlerterConfig(**plan.configuration).is_valid

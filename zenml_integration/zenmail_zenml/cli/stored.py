@@ -94,7 +94,7 @@ def assemble(
         resolved = SecretReader(SecretCache(known=secrets)).resolve(values)
     except ConfigurationError as error:
         return stopped(Check.failed("secret", error, seconds=_seconds_since(started)))
-    place = "Read from ZenML's store." if secrets is None else "Not stored yet."
+    place = "Read from ZenML's store." if secrets is None else "As given to this command."
     detail = place if resolved != values else "None needed."
     secret = Check("secret", "passed", detail, "", _seconds_since(started))
     started = time.perf_counter()

@@ -34,7 +34,11 @@ Examples:
     short_help="Mail what happens to runs.",
     help=_HELP,
 )
-@click.option("--once", is_flag=True, help="Check once and exit.")
+@click.option(
+    "--once",
+    is_flag=True,
+    help="Check once and exit, with status 1 if a mail could not be sent.",
+)
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.1),
@@ -94,8 +98,9 @@ def watch(
     def show(found: Round) -> None:
         click.echo(
             f"Runs: {found.ended} ended, {found.running} running. "
-            f"Events: {found.told} handled, {found.waiting} to retry. "
-            f"Mails sent from the ledger: {found.sent}."
+            f"Mails: {found.sent} sent, {found.failed} not delivered. "
+            f"Events: {found.waiting} to retry, {found.unmailed} on stacks without an e-mail "
+            "alerter."
         )
         for trouble in found.troubles:
             click.echo(trouble, err=True)
@@ -103,7 +108,7 @@ def watch(
     if once:
         found = watcher.look()
         show(found)
-        ctx.exit(1 if found.troubles else 0)
+        ctx.exit(1 if found.troubles or found.failed else 0)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

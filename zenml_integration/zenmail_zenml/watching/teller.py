@@ -47,8 +47,8 @@ class RunAlerter(Protocol):
         """Return the settings in force for a run."""
         ...
 
-    def work_queue(self) -> int:
-        """Send the mails that wait in the alerter's ledger; return how many."""
+    def work_queue(self) -> tuple[int, int]:
+        """Send what waits in the alerter's ledger; return how many were sent, and not."""
         ...
 
     def deliver(
@@ -66,6 +66,11 @@ class Teller:
         alerter: Name of the alerter to use for every run; None for those of its stack.
         claims: Decides who tells about an event. Default: the ledger that the alerter shares
             with other machines, or else ZenML.
+
+    Attributes:
+        sent: How many mails were delivered, or left to somebody who will deliver them.
+        failed: How many were not.
+        unmailed: How many events were of runs on a stack without an e-mail alerter.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Teller:
         self._by = by
         self._alerter = alerter
         self._claims = claims
+        self.sent = self.failed = self.unmailed = 0
 
     def alerters(self, run: PipelineRunResponse | None = None) -> list[RunAlerter]:
         """Return the e-mail alerters that tell about a run; None for those of all runs."""
@@ -119,6 +125,7 @@ class Teller:
         context = RunContext(run=event.run, stack=_stack_name(event.run))
         wanted = self.wanting(event.kind, context)
         if not wanted:
+            self.unmailed += not self.alerters(event.run)
             return True
         longest = sum(settings.deadline for _, settings in wanted)
         if not hooks_are_over and _hook_may_tell(event, longest + _RECORDING):
@@ -150,8 +157,11 @@ class Teller:
             except ZenmailError as error:
                 # Trying again changes nothing before somebody mends the set-up.
                 _logger.error("%s cannot send a mail about a run: %s", alerter.name, error)
+                self.failed += 1
                 told = told or {}
             else:
+                self.sent += posted.receipt.ok
+                self.failed += not posted.log()
                 if posted.receipt.outcome != "deferred":
                     told = {**(told or {}), **posted.metadata()}
         return told

@@ -38,7 +38,9 @@ class Round:
         running: Runs in progress.
         told: Events that were mailed now, or did not need to be.
         waiting: Events to try again at the next look.
-        sent: Mails from the alerters' ledgers that were delivered now.
+        unmailed: Events of runs on a stack without an e-mail alerter.
+        sent: Mails that were delivered now, those from the alerters' ledgers included.
+        failed: Mails that were not.
         troubles: What went wrong, a line each.
     """
 
@@ -46,7 +48,9 @@ class Round:
     running: int = 0
     told: int = 0
     waiting: int = 0
+    unmailed: int = 0
     sent: int = 0
+    failed: int = 0
     troubles: list[str] = field(default_factory=list)
 
 
@@ -80,15 +84,22 @@ class Watcher:
         found = Round()
         for alerter in self._teller.alerters():
             try:
-                found.sent += alerter.work_queue()
+                sent, failed = alerter.work_queue()
+                found.sent += sent
+                found.failed += failed
             except PASS_THROUGH:
                 raise
             except Exception as error:
                 found.troubles.append(f"{alerter.name}: {type(error).__name__}: {error}")
         projects = self._projects or [item.name for item in _pages(Client().list_projects)]
         # Those that show no sign of life have waited longest.
+        teller = self._teller
+        teller.sent = teller.failed = teller.unmailed = 0
         self._look_at_running(projects, found)
         self._look_at_ended(projects, found)
+        found.sent += teller.sent
+        found.failed += teller.failed
+        found.unmailed = teller.unmailed
         return found
 
     def _look_at_ended(self, projects: Collection[str], found: Round) -> None:
