@@ -18,4 +18,4 @@ def _connect_without_fsync(*arguments: Any, **options: Any) -> Connection:
     return connection
 
 
-dbapi2.connect = _connect_without_fsync
+dbapi2.connect = _connect_without_fsync  # type: ignore[assignment]
