@@ -8,9 +8,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 from pydantic import SecretStr
@@ -25,13 +24,13 @@ from .errors import (
 from .hookspecs import PROJECT_NAME, MiddlewareSpec, TokenSourceSpec, TransportSpec
 from .middleware import Middleware
 from .runtime.forks import defer_forks, reset_after_fork
-from .tokens import AccessToken, TokenRequest
 from .transport import Transport
 
 if TYPE_CHECKING:
     from .alert import Alert
     from .email import Email, Envelope
     from .receipt import Receipt
+    from .tokens import AccessToken, TokenRequest
 
 __all__ = ["InstalledPlugin", "PluginHost"]
 
@@ -57,8 +56,7 @@ INSTALL_COMMANDS: dict[str, dict[str, str]] = {
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class InstalledPlugin:
+class InstalledPlugin(NamedTuple):
     """A plugin that some installed distribution offers.
 
     Attributes:
@@ -223,6 +221,8 @@ class PluginHost:
                 remedy="If it keeps happening, report it to the authors of the token source "
                 f"{source!r}.",
             ) from error
+        from .tokens import AccessToken  # as whoever has one has
+
         if not (isinstance(token, AccessToken) and isinstance(token.value, SecretStr)):
             raise BrokenTransport(f"The token source {source!r} returned no AccessToken.")
         return token

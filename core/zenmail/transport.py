@@ -20,12 +20,12 @@ from .errors import (
 )
 from .model import LateModel, describe_validation
 from .receipt import Receipt
-from .tokens import AccessToken, TokenRequest
 
 if TYPE_CHECKING:
     import pluggy
 
     from .email import Email, Envelope
+    from .tokens import AccessToken, TokenRequest
 
 __all__ = [
     "Check",
@@ -85,7 +85,7 @@ class TransportOptions(LateModel):
 _Options = TypeVar("_Options", bound=TransportOptions)
 
 
-FetchToken = Callable[[str, TokenRequest], AccessToken]
+FetchToken = Callable[[str, "TokenRequest"], "AccessToken"]
 """Asks the token source of this name for an OAuth 2 access token."""
 
 

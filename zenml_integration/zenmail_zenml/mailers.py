@@ -9,7 +9,6 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -104,11 +103,11 @@ def make_mailer(settings: Resolved, session: Any = None, *, alerter: str = "") -
         return make({**options, "username": settings.sender_address})
 
 
-@dataclass
 class _Entry:
-    mailer: Mailer
-    users: int = 0
-    evicted: bool = False
+    def __init__(self, mailer: Mailer) -> None:
+        self.mailer = mailer
+        self.users = 0
+        self.evicted = False
 
 
 class MailerCache:

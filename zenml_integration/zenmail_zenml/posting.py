@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -27,8 +26,7 @@ __all__ = ["Posted", "as_parameters", "settings_of"]
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Posted:
+class Posted(NamedTuple):
     """The outcome of a post.
 
     Attributes:

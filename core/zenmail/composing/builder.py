@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..alert import Alert
 from ..attachment import Attachment
@@ -23,15 +23,16 @@ from .language import language_of
 from .limits import Limits
 from .links import true_host
 from .markdown import from_markdown
-from .pictures import Picture, load_pictures
 from .plain_html import Rendered, from_plain
-from .safe_tables import SafeTables
 from .safe_texts import SafeTexts
 from .shield import Shield
-from .summaries import Metric, Step, metrics_table, steps_table
-from .tables import Table
 from .traceback_view import TracebackView, view_traceback
 from .values import flattened, format_value, plain_mapping
+
+if TYPE_CHECKING:
+    from .pictures import Picture
+    from .summaries import Metric, Step
+    from .tables import Table
 
 __all__ = ["ContentBuilder"]
 
@@ -269,6 +270,8 @@ class ContentBuilder:
         return [(_honest(label, url), _as_url(url)) for label, url in shown]
 
     def _load_pictures(self) -> None:
+        from .pictures import load_pictures
+
         self._redactor.place = "pictures"
         limit = self._limits.line
         images = islice(self._alert.images, _MOST_PICTURES)
@@ -286,6 +289,8 @@ class ContentBuilder:
             self.note(sentence)
 
     def _metrics(self) -> Sequence[Metric]:
+        from .summaries import Metric, metrics_table
+
         self._redactor.place = "metrics"
         metrics, baseline = self._alert.metrics, self._alert.baseline
         lines: list[Metric] = []
@@ -309,6 +314,8 @@ class ContentBuilder:
         ]
 
     def _tables(self) -> Sequence[Table]:
+        from .safe_tables import SafeTables
+
         self._redactor.place = "tables"
         tables = SafeTables(self._redactor, self._limits, self._pass_through)
         shown = tables.shown(self._alert.tables)
@@ -318,6 +325,8 @@ class ContentBuilder:
         return shown
 
     def _steps(self, error: str) -> tuple[Sequence[Step], str]:
+        from .summaries import steps_table
+
         self._redactor.place = "steps"
         limits = self._limits
         lines, note = steps_table(self._alert.steps, limits.steps)

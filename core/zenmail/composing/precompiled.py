@@ -6,7 +6,6 @@ a checkout that was changed, they are compiled when they are first used.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import blake2b
@@ -14,13 +13,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from ..patterns import pattern
+
 __all__ = ["as_module", "renderer"]
 
 Renderer = Callable[[Any], Iterator[str]]
 _NAMES: Final = ("alert.html", "alert.txt")
 # Jinja renders each block through a chain of generators. Our own templates, when nothing
 # extends them, do without.
-_BLOCK_TAG: Final = re.compile(r"\{% (?:block \w+|endblock) %\}\n?")
+_BLOCK_TAG: Final = pattern(r"\{% (?:block \w+|endblock) %\}\n?")
 
 
 @cache

@@ -8,8 +8,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..deadline import Deadline
 from ..runtime.forks import reset_after_fork
@@ -24,8 +23,7 @@ _MOST_JOBS = 1000
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class _Job:
+class _Job(NamedTuple):
     work: Callable[[Deadline], object]
     give_up: Callable[[], object]
     size: int

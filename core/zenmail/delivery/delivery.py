@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..deadline import Deadline
 from ..email import Email, Envelope
@@ -17,8 +16,7 @@ __all__ = ["Delivery", "Origin"]
 Origin = Literal["send", "digest", "overdue", "flush"]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A mail under way.
 
     Attributes:

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..address import ADDRESS_REMEDY
@@ -148,13 +147,13 @@ class Dispatcher:
         email, envelope = self._redirect.apply(
             delivery.email, delivery.envelope, flushing=delivery.origin == "flush"
         )
-        return replace(delivery, email=email, envelope=envelope)
+        return delivery._replace(email=email, envelope=envelope)
 
     def _enqueue(self, queue: Background, delivery: Delivery) -> bool:
         def work(deadline: Deadline) -> None:
             if not self._spooler.still_ours(delivery):
                 return
-            receipt = self._deliver(replace(delivery, deadline=deadline))
+            receipt = self._deliver(delivery._replace(deadline=deadline))
             if not receipt.delivered:
                 _logger.error(
                     "Mail %r to %s: %s. %s",

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..deadline import Deadline
@@ -63,7 +62,7 @@ class Spooler:
             )
         except LedgerError as error:
             return self._not_noted(delivery, error)
-        return replace(delivery, claim=claim)
+        return delivery._replace(claim=claim)
 
     def spool(self, delivery: Delivery) -> Delivery:
         """Leave a mail to the outbox, for whoever drains it; say why if that fails."""
@@ -75,12 +74,14 @@ class Spooler:
             name = self._outbox.add(delivery.email, delivery.envelope, delivery.policy, fate)
         except LedgerError as error:
             return self._not_noted(delivery, error)
-        return replace(delivery, spooled=name)
+        return delivery._replace(spooled=name)
 
     def _not_noted(self, delivery: Delivery, error: LedgerError) -> Delivery:
-        trouble = f"The mail could not be recorded in the ledger: {error.message}"
+        trouble = self._secrecy.tidy(
+            f"The mail could not be recorded in the ledger: {error.message}"
+        )
         _logger.warning("%s", trouble)
-        return replace(delivery, trouble=trouble)
+        return delivery._replace(trouble=trouble)
 
     def still_ours(self, delivery: Delivery) -> bool:
         """Return whether a mail that had to wait was left to this process."""

@@ -5,24 +5,21 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import SecretStr
 
-from zenmail import (
-    AccessToken,
-    Deadline,
-    DeadlineExceeded,
-    FetchToken,
-    PermanentFailure,
-    TokenRequest,
-)
+from zenmail import Deadline, DeadlineExceeded, FetchToken, PermanentFailure
+from zenmail.runtime.forks import defer_forks
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .advice import failure
 from .dialogue import Capabilities, Dialogue, Flight
 from .options import SMTPOptions
 from .replies import Reply
+
+if TYPE_CHECKING:
+    from zenmail import AccessToken
 
 __all__ = ["Credentials", "Login", "TokenRefused", "log_in"]
 
@@ -98,6 +95,8 @@ class Login:
     ) -> AccessToken:
         token = self._token
         if token is None or refresh or token.expires_within(_TOKEN_MARGIN):
+            with defer_forks():
+                from zenmail import TokenRequest
             wanted = TokenRequest(
                 account=self._options.username,
                 scopes=(),

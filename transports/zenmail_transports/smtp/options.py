@@ -12,7 +12,6 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from zenmail import OptionsError, TransportOptions
 from zenmail.patterns import pattern
-from zenmail.tokens import hide_secret_options
 
 from .limits import limits_of
 from .wire import TLSSocket
@@ -186,6 +185,8 @@ class SMTPOptions(TransportOptions):
     @field_validator("oauth_options")
     @classmethod
     def _hide_secrets(cls, value: dict[str, Any]) -> dict[str, Any]:
+        from zenmail.tokens import hide_secret_options
+
         return hide_secret_options(value)
 
     @model_validator(mode="after")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zenmail import DeliveryError, Envelope, PermanentFailure, Receipt, UnknownOutcome
 
 from .advice import NO_UNICODE, advise, quota_used_up
@@ -13,15 +11,15 @@ from .transaction import Transaction
 __all__ = ["Outcome"]
 
 
-@dataclass
 class Outcome:
     """The outcome for each recipient, over the transactions of one mail."""
 
-    accepted: list[str]
-    refused: dict[str, Reply | str]
-    deferred: dict[str, Reply | str]
-    unknown: dict[str, str]
-    final: Reply | None = None
+    def __init__(self) -> None:
+        self.accepted: list[str] = []
+        self.refused: dict[str, Reply | str] = {}
+        self.deferred: dict[str, Reply | str] = {}
+        self.unknown: dict[str, str] = {}
+        self.final: Reply | None = None
 
     @property
     def known(self) -> bool:

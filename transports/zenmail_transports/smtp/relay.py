@@ -169,7 +169,7 @@ class Relay:
         Raises:
             DeliveryError: It concerns every recipient alike.
         """
-        outcome = Outcome([], {}, {}, {})
+        outcome = Outcome()
         recipients = request.envelope.recipients
         most = self._most_recipients or len(recipients)
         waiting = list(recipients)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from zenml.exceptions import RunInterruptedException, RunStoppedException
+
+from zenmail.composing.headline import NAME, shortened, subject_line
+from zenmail.redaction.redact import described
 
 from .next_steps import log_command, log_uri
 
@@ -41,12 +43,11 @@ def read_or_default(get: Callable[[], _Value], default: _Value) -> _Value:
     except PASS_THROUGH:
         raise
     except Exception as error:
-        _logger.debug("Could not read from ZenML: %s: %s", type(error).__name__, error)
+        _logger.debug("Could not read from ZenML: %s", described(error))
         return default
 
 
-@dataclass(frozen=True)
-class RunContext:
+class RunContext(NamedTuple):
     """The step or run that posts an alert; empty outside a pipeline.
 
     Attributes:
@@ -93,6 +94,18 @@ class RunContext:
     def step_name(self) -> str:
         """The step's name, or ""."""
         return self.step.name if self.step is not None else ""
+
+    def heading(self, verdict: str, detail: str = "") -> dict[str, Any]:
+        """Return an alert's title and subject.
+
+        Args:
+            verdict: How the step, or else the run, ended, such as "failed".
+            detail: What to say at the end of the subject, or "".
+        """
+        names = self.step_name, self.pipeline_name
+        name = shortened(next(filter(None, names), "Pipeline"), NAME)
+        subject = subject_line(verdict.capitalize(), *names, detail=detail)
+        return {"title": f"{name} {verdict}", "subject": subject}
 
     @property
     def stack_name(self) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from zenml.client import Client
 
@@ -53,8 +52,7 @@ _FAILURE_HOOKS = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class RunEvent:
+class RunEvent(NamedTuple):
     """Something that happened to a run and that somebody may want to know.
 
     Attributes:
@@ -69,7 +67,7 @@ class RunEvent:
     run: PipelineRunResponse
     detail: str = ""
     subject_id: str = ""
-    next_steps: tuple[str, ...] = field(default=())
+    next_steps: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
