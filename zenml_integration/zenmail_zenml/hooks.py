@@ -17,9 +17,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional
 
 from zenmail import Alert
-from zenmail.composing.headline import NAME, shortened, subject_line
 from zenmail.composing.values import duration
-from zenmail.redaction.redact import Redactor
+from zenmail.redaction.redact import described, redacted
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import as_text, build_alert
@@ -154,7 +153,7 @@ def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> Non
     except PASS_THROUGH as stop:
         raise KeyboardInterrupt(str(stop)) from stop
     except Exception as error:
-        _logger.error("A hook could not send its e-mail: %s: %s", type(error).__name__, error)
+        _logger.error("A hook could not send its e-mail: %s", described(error))
         _logger.debug("The hook failed:", exc_info=True)
 
 
@@ -176,8 +175,7 @@ def _failure(exception: BaseException, context: RunContext) -> Alert:
     values = summarise_run(context) if context.step is None else {}
     kind = type(innermost(exception)).__qualname__
     return Alert(
-        title=f"{_name(context)} failed",
-        subject=_subject("Failed", context, values.pop("verdict", "") or kind),
+        **context.heading("failed", values.pop("verdict", "") or kind),
         body=values.pop("body", ""),
         body_format="plain",
         severity="error",
@@ -190,12 +188,10 @@ def _failure(exception: BaseException, context: RunContext) -> Alert:
 
 def _success(context: RunContext, status: str = "") -> Alert:
     values = summarise_run(context) if context.step is None else {}
-    verdict = values.pop("verdict", "")
     status = status or (context.run_status if context.step is None else "")
     ended = status if status in ("stopped", "failed", "cancelled") else "completed"
     return Alert(
-        title=f"{_name(context)} {ended}",
-        subject=_subject(ended.capitalize(), context, verdict),
+        **context.heading(ended, values.pop("verdict", "")),
         body=values.pop("body", ""),
         body_format="plain",
         severity="success" if ended == "completed" else "warning",
@@ -206,20 +202,10 @@ def _success(context: RunContext, status: str = "") -> Alert:
 
 def _start(context: RunContext) -> Alert:
     return Alert(
-        title=f"{_name(context)} started",
-        subject=_subject("Started", context),
+        **context.heading("started"),
         body_format="plain",
         **_details(context, timed=False),
     )
-
-
-def _subject(verdict: str, context: RunContext, detail: str = "") -> str:
-    return subject_line(verdict, context.step_name, context.pipeline_name, detail=detail)
-
-
-def _name(context: RunContext) -> str:
-    """Return what the title is about: the step, or else the pipeline."""
-    return shortened(context.step_name or context.pipeline_name or "Pipeline", NAME)
 
 
 def _details(context: RunContext, *, timed: bool = True) -> dict[str, Any]:
@@ -237,4 +223,4 @@ def _details(context: RunContext, *, timed: bool = True) -> dict[str, Any]:
 def _as_text(alert: Alert, context: RunContext) -> str:
     """Return the alert as text without secrets, for alerters that take nothing else."""
     alert = build_alert(alert, None, context, include_pipeline_info=True)
-    return Redactor().text(as_text(alert))
+    return redacted(as_text(alert))

@@ -7,6 +7,7 @@ import platform
 import re
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,7 @@ from zenmail_zenml.alerts.run_context import RunContext
 from zenmail_zenml.watching.observer import end_of
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.zenml,
     pytest.mark.skipif(
         version("zenml").startswith("0.94."),
@@ -244,6 +246,30 @@ def test_a_store_that_is_slow_costs_no_more_than_the_time_box(
     assert "did not answer" not in caplog.text
 
 
+def test_the_history_waits_for_nothing_else() -> None:
+    """A busy store costs the rest first: the history decides subject and conversation."""
+    hang = threading.Event()
+
+    class Busy:
+        def list_pipeline_runs(self, **_: Any) -> Any:
+            made = datetime(2026, 11, 24, 4, 0)
+            status = SimpleNamespace(value="failed")
+            before = SimpleNamespace(id="0", name="r0", index=1, created=made, status=status)
+            return SimpleNamespace(items=[before], total=1)
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *_, **__: hang.wait(60)
+
+    run: Any = SimpleNamespace(
+        index=2, project_id="1", snapshot=None, pipeline=SimpleNamespace(id="1")
+    )
+    client: Any = Busy()
+    found = explain_failure(run, None, client, seconds=1, error="Boom")
+    hang.set()
+    assert (found.repeated, found.incident) == ("2nd run in a row", "0")
+    assert found.history.startswith("Failing since Tuesday 2026-11-24 04:00 UTC, 2nd run")
+
+
 def test_a_store_that_is_down_gives_an_empty_explanation() -> None:
     """The mail then goes out as it would without."""
     nothing: Any = object()
@@ -272,6 +298,7 @@ def test_ranking_follows_the_rules() -> None:
     assert rank(changes, failed="fit", error="X")[-1].what == "extra owner"
     lost = Change("shape", "data rows", "9", "0", frozenset({"fit"}), made_by="load")
     changes.append(Change("alike", "data raw", "9", "9", frozenset({"load"})))
+    changes.append(Change("alike", "data rows", "9", "8", frozenset({"fit"}), made_by="load"))
     told = [it.what for it in rank([*changes, lost], failed="fit", error="X")]
     assert (told[0], told[-1]) == ("load.limit", "data rows")
 

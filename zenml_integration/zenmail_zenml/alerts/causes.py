@@ -10,7 +10,8 @@ Each difference has points, and the one with the most stands first:
 - 20 if a line of the traceback names it, or is the changed line;
 - 25 if errors of this kind often have such a cause, or its step is the first with another
   shape;
-- 20 less, and none of that, for data from a step that changed or read what changed.
+- 20 less, and none of that, for data from a step that changed or read what changed; left out
+  if it has much the same shape.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def rank(
     traceback: str = "",
     steps: Mapping[str, StepRunResponse] | None = None,
 ) -> list[Change]:
-    """Return the changes, likely causes first; the module says how.
+    """Return the changes worth telling, likely causes first; the module says how.
 
     Args:
         changes: As `compare` returns them.
@@ -132,7 +133,8 @@ def rank(
             + 25 * (suspect or not often.isdisjoint(_subjects(change)))
         )
 
-    return sorted(changes, key=points, reverse=True)
+    told = [it for it in changes if it.kind != "alike" or it.made_by not in changed]
+    return sorted(told, key=points, reverse=True)
 
 
 def _before(failed: str, steps: Mapping[str, StepRunResponse]) -> set[str]:

@@ -15,6 +15,7 @@ from zenmail.clean import clean_line
 from zenmail.redaction.names import secrecy_of
 
 from .change import Change
+from .code_changes import compare_code, compare_commits
 from .data_changes import compare_data
 from .run_context import read_or_default
 
@@ -276,7 +277,9 @@ def _flat(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _shown(kind: str, name: str, old: Any, new: Any) -> tuple[str, str]:
     if name.startswith("code of "):
-        return _first_difference(old, new)
+        return compare_code(old, new)
+    if name == "commit (code)":
+        return compare_commits(old, new)
     absent = _ABSENT.get(kind, "not set")
     # Any variable may hold a secret, so that only numbers are shown.
     hidden = kind == "environment" and not (_is_number(old) and _is_number(new))
@@ -290,22 +293,3 @@ def _shown(kind: str, name: str, old: Any, new: Any) -> tuple[str, str]:
 
 def _is_number(value: Any) -> bool:
     return value is None or bool(re.fullmatch(r"\d{1,6}(\.\d{1,6})?", str(value)))
-
-
-def _first_difference(old: str, new: str) -> tuple[str, str]:
-    """Return the first line of a function's body that differs, in both."""
-    before, after = (_body(text).splitlines() for text in (old, new))
-    for place in range(max(len(before), len(after))):
-        was, now = ("".join(text[place : place + 1]).strip() for text in (before, after))
-        if was != now:
-            return clean_line(was, limit=120), clean_line(now, limit=120)
-    return "", ""
-
-
-def _body(source: str) -> str:
-    """Return a function's source without decorators and signature.
-
-    What is written in the head reaches the step as a parameter or a setting.
-    """
-    head = re.search(r"^(?:async )?def .*?\)(?: *->[^\n]*)?:[ \t]*\n", source, re.M | re.S)
-    return source[head.end() :] if head else source

@@ -9,7 +9,7 @@ import platform
 import re
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -141,7 +141,7 @@ def explain_alert(
     if found.repeated:
         values["subject"] = f"{alert.subject or alert.title} ({found.repeated})"
     elif found.history and alert.severity == "success":
-        values["subject"] = alert.subject.replace("Completed: ", "Recovered: ", 1)
+        values |= context.heading("recovered")
     for name in ("facts", "links", "tables", "metrics", "baseline"):
         values[name] = {**values.get(name, {}), **getattr(alert, name)}
     values["facts"] = {**alert.facts, **values["facts"]}
@@ -176,8 +176,16 @@ def explain_failure(
     """
     found = Explanation(next_steps=_runbook(error, runbooks))
 
+    def tell_history() -> History:
+        history = read_history(run, client)
+        found.history, found.incident = history.of_failure(), history.incident
+        found.repeated = f"{history.ordinal} run in a row" if history.incident else ""
+        return history
+
     def look() -> None:
-        asked_history = _ask(lambda: read_history(run, client), None)
+        asked_history = _ask(tell_history, History())
+        # It decides the subject and the conversation: on a busy machine, it goes first.
+        wait([asked_history], timeout=seconds / 8)
         asked_steps = _ask(lambda: read_steps(run, client), {})
         asked_whole = _ask(lambda: read_run(run, client), run)
         asked_secrets = _ask(lambda: client.list_secrets(size=500).items, [])
@@ -194,8 +202,10 @@ def explain_failure(
             found.log = _try(lambda: read_log_tail(current, ask(), traceback=report), ())
         log = _try(lambda: log_uri(current), "")
         found.command = log_command(log)
-        if log and not found.command:
-            found.next_steps += (f"Read the whole log: {log}",)
+        # Without a dashboard, the command stands where its link would.
+        if log and (RunContext(run).url or not found.command):
+            shown = f"`{found.command}`" if found.command else log
+            found.next_steps += (f"Read the whole log: {shown}",)
         snapshot = asked_snapshot.result()
         if snapshot is not None:
             found.next_steps += _try(lambda: rerun_command(run, snapshot), ())
@@ -203,12 +213,6 @@ def explain_failure(
             found.facts |= _try(lambda: _never_ran(snapshot, steps, name, over=over), {})
 
         history = asked_history.result()
-        if history is not None:
-            found.history = history.of_failure()
-            found.incident = history.incident
-        if history is not None and history.incident:
-            found.repeated = f"{history.ordinal} run in a row"
-        history = history or History()
         asked_exact = _ask(lambda: count_good_runs(history, run, client), history)
         good = history.last_good
         asked_good = _ask(lambda: read_run(good, client), good) if good else None
@@ -366,8 +370,10 @@ def _same_error(
         return _failed(step) and _fingerprint(last_line(_traceback(step))) == wanted
 
     places = [f"step {it.name}" for it in steps.values() if it.name != name and same(it)]
-    runs = {it.pipeline_run_id for it in before if same(it)}
-    places += [f"run {it.name}" for it in history.failed if it.id in runs]
+    ids = {it.pipeline_run_id for it in before if same(it)}
+    runs = [it.name for it in history.failed if it.id in ids]
+    more = f" and {len(runs) - 1} before it" if runs[1:] else ""
+    places += [f"run {name}{more}" for name in runs[:1]]
     return {"Same error": f"also in {', '.join(places)}"} if places and wanted else {}
 
 

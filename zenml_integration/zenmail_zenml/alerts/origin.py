@@ -12,7 +12,7 @@ from .run_context import read_or_default
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
 
-__all__ = ["commit_page", "origin_facts"]
+__all__ = ["changed_files", "commit_page", "origin_facts"]
 
 
 def origin_facts(run: PipelineRunResponse) -> dict[str, str]:
@@ -40,20 +40,28 @@ def origin_facts(run: PipelineRunResponse) -> dict[str, str]:
     return {label: text for label, text in facts.items() if text}
 
 
+def changed_files(old: str, new: str) -> list[str]:
+    """Return the files that differ between two commits, where git is there to ask."""
+    return _git("diff", "--name-only", old, new, "--").splitlines()
+
+
 def _with_subject(commit: str) -> str:
     """Return a commit with its first line, where git is there to ask."""
+    return f"{commit[:12]} {_git('log', '-1', '--format=%s', commit, '--')}".strip()
+
+
+def _git(*arguments: str) -> str:
     from zenml.utils.source_utils import get_source_root
 
-    command = ["git", "-C", get_source_root(), "log", "-1", "--format=%s", commit, "--"]
-    subject = read_or_default(
+    command = ["git", "-C", get_source_root(), *arguments]
+    return read_or_default(
         lambda: (
-            subprocess.run(  # noqa: S603 - git, with a commit that ZenML knows
+            subprocess.run(  # noqa: S603 - git, with commits that ZenML knows
                 command, capture_output=True, text=True, timeout=1
             ).stdout
         ),
         "",
     )
-    return f"{commit[:12]} {subject}".strip()
 
 
 def commit_page(run: PipelineRunResponse) -> dict[str, str]:

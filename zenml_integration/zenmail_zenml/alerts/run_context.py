@@ -10,6 +10,9 @@ from uuid import UUID
 
 from zenml.exceptions import RunInterruptedException, RunStoppedException
 
+from zenmail.composing.headline import NAME, shortened, subject_line
+from zenmail.redaction.redact import described
+
 from .next_steps import log_command, log_uri
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ def read_or_default(get: Callable[[], _Value], default: _Value) -> _Value:
     except PASS_THROUGH:
         raise
     except Exception as error:
-        _logger.debug("Could not read from ZenML: %s: %s", type(error).__name__, error)
+        _logger.debug("Could not read from ZenML: %s", described(error))
         return default
 
 
@@ -91,6 +94,18 @@ class RunContext(NamedTuple):
     def step_name(self) -> str:
         """The step's name, or ""."""
         return self.step.name if self.step is not None else ""
+
+    def heading(self, verdict: str, detail: str = "") -> dict[str, Any]:
+        """Return an alert's title and subject.
+
+        Args:
+            verdict: How the step, or else the run, ended, such as "failed".
+            detail: What to say at the end of the subject, or "".
+        """
+        names = self.step_name, self.pipeline_name
+        name = shortened(next(filter(None, names), "Pipeline"), NAME)
+        subject = subject_line(verdict.capitalize(), *names, detail=detail)
+        return {"title": f"{name} {verdict}", "subject": subject}
 
     @property
     def stack_name(self) -> str:
