@@ -88,15 +88,14 @@ def test_no_statement_compares_all_with_all(
     engine = ledger.outbox._engine
     copies = (
         "INSERT INTO mails SELECT id || '-' || number, alerter, policy, created, sender, "
-        "subject, content FROM mails, generate_series(1, :count) number WHERE id = :name",
+        "subject, content FROM mails, generate_series(1, :count) number WHERE id = :name RETURNING id",
         "INSERT INTO deliveries (mail, recipient, position, state) SELECT m.id, d.recipient, "
-        "d.position, d.state FROM mails m, deliveries d WHERE d.mail = :name AND m.id <> :name",
+        "d.position, d.state FROM mails m, deliveries d WHERE d.mail = :name AND m.id <> :name RETURNING mail",
     )
 
     def fill() -> None:
         name = ledger.outbox.add(email, email.envelope, "at_most_once", Fate("waiting"))
-        values = [{"count": count, "name": name}]
-        engine.run(lambda transaction: [transaction.each(copy, values) for copy in copies])
+        engine.run(lambda t: [t.rows(copy, count=count, name=name) for copy in copies])
 
     def drained(transaction: Transaction) -> None:
         for table in ("mails", "deliveries"):
