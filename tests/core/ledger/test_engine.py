@@ -88,9 +88,11 @@ def test_no_statement_compares_all_with_all(
     engine = ledger.outbox._engine
     copies = (
         "INSERT INTO mails SELECT id || '-' || number, alerter, policy, created, sender, "
-        "subject, content FROM mails, generate_series(1, :count) number WHERE id = :name RETURNING id",
+        "subject, content FROM mails, generate_series(1, :count) number WHERE id = :name "
+        "RETURNING id",
         "INSERT INTO deliveries (mail, recipient, position, state) SELECT m.id, d.recipient, "
-        "d.position, d.state FROM mails m, deliveries d WHERE d.mail = :name AND m.id <> :name RETURNING mail",
+        "d.position, d.state FROM mails m, deliveries d WHERE d.mail = :name AND m.id <> :name "
+        "RETURNING mail",
     )
 
     def fill() -> None:
