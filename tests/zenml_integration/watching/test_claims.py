@@ -382,11 +382,17 @@ def test_what_nobody_could_deliver_waits_in_the_run(
     context = RunContext(run=Client().get_pipeline_run(finished.id))
     to = {"recipient_email": "oncall@example.com"}
     secret = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
-    assert alerter.post_about(context, f"Accuracy fell\n{secret} " + 70_000 * "x", to) is False
+    assert (
+        alerter.post_about(
+            context, f"Accuracy fell\n{secret} password=hunter2 " + 70_000 * "x", to
+        )
+        is False
+    )
     recording.close()
     kept = str(Client().get_pipeline_run(finished.id).run_metadata)
     assert "zenmail-undelivered-" in kept
     assert secret not in kept
+    assert "hunter2" not in kept
     assert len(kept) < 40_000
     server.forget()
     for _ in range(2):
