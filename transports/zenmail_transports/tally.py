@@ -12,7 +12,7 @@ __all__ = ["Tally"]
 
 @dataclass
 class Tally:
-    """The recipients by what became of them, the provider's ids, and the first failure."""
+    """Recipients by outcome, the provider's ids, and the first failure."""
 
     accepted: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
