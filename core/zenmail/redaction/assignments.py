@@ -18,7 +18,7 @@ from .literals import (
     matching_bracket,
     past_scheme,
 )
-from .looks import is_empty, is_random, is_word
+from .looks import is_empty, is_mixed, is_random, is_word
 from .names import Secrecy, is_secret, presumed_secrecy, secrecy_of
 from .rows import Rows
 from .spans import MASK, Span
@@ -330,7 +330,8 @@ class _Search:
         least = (6 if opening else 8) if secrecy == "any-text" else 16 if opening else 20
         if len(secret) < least or "(" in secret or "=" in secret.rstrip("="):
             return None
-        if "{" in secret or _UUID.fullmatch(secret) or not is_random(secret):
+        chosen = opening and secrecy == "any-text" and is_mixed(secret)
+        if "{" in secret or _UUID.fullmatch(secret) or not (chosen or is_random(secret)):
             return None
         # The names of Kubernetes' objects are random to some degree.
         if secrecy != "any-text" and not _LONG_RUN.search(secret):

@@ -54,6 +54,8 @@ _OPENING = words_of(
     "personal private refresh secret security service session shared signing storage "
     "subscription webhook"
 )
+# What makes a secret an object that has a name.
+_OBJECTS = words_of("kubernetes k8s pull image tls ssl existing registry docker cluster cert")
 # What follows a secret's name when the value is about the secret, not the secret.
 _ABOUT = words_of(
     "name names id ids type types kind count counts length len size limit url uri path "
@@ -125,15 +127,18 @@ def secrecy_of(name: str) -> Secrecy:
         return "if-code"
     if last in ("pass", "passw"):
         return "if-random" if _LOGINS.isdisjoint(before) else "any-text"
-    # A lone "secret" may be the name of one.
-    if words == ["token"] or last in _UNMISTAKABLE:
+    if last in ("key", "keys") and not (before and _OPEN_KEYS.isdisjoint(before[-1:])):
+        return ""
+    if last in ("token", "tokens") and not _OPEN_TOKENS.isdisjoint(before):
+        return ""
+    # Kubernetes' secrets have names, and a lone "secret" may be the name of one.
+    if (
+        last in _UNMISTAKABLE
+        or words == ["token"]
+        or (last == "secret" and before and _OBJECTS.isdisjoint(before[-1:]))
+        or (last in ("key", "token") and (name.isupper() or before[-1] in _OPENING))
+    ):
         return "if-mixed"
-    if last in ("key", "token", "secret") and not _OPENING.isdisjoint(before[-1:]):
-        return "if-mixed"
-    if last in ("key", "keys"):
-        return "if-random" if before and _OPEN_KEYS.isdisjoint(before[-1:]) else ""
-    if last in ("token", "tokens"):
-        return "if-random" if _OPEN_TOKENS.isdisjoint(before) else ""
     if last in _MADE or joined in _MADE:
         return "if-random"
     if last.endswith(_MADE_ENDINGS) and _OPEN_KEYS.isdisjoint((last.removesuffix("key"),)):
