@@ -15,7 +15,7 @@ import pytest
 
 from zenmail.testing import SMTPServer
 
-pytestmark = pytest.mark.zenml
+pytestmark = [pytest.mark.zenml, pytest.mark.once]
 
 PROGRAM = """
 import json, sys

@@ -11,6 +11,8 @@ import pytest
 
 from zenmail.testing import Arrived, SMTPServer, TransportConformance
 
+pytestmark = pytest.mark.extras
+
 
 @pytest.fixture
 def nobody_listens() -> int:

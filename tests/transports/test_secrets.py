@@ -28,6 +28,8 @@ from zenmail import (
 )
 from zenmail.testing import SMTPServer
 
+pytestmark = pytest.mark.extras
+
 CANARIES = (
     "canary-password-7f3a",
     "canary-token-91bc",

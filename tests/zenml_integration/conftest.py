@@ -16,6 +16,8 @@ from click.testing import CliRunner
 
 from zenmail.testing.smtp_server import SMTPServer
 
+from .without_fsync import sitecustomize
+
 USER = "relay-account"
 
 # ZenML reads these when it is first imported, which test modules do while they are collected.
@@ -146,6 +148,12 @@ def alerters(zenml_store: Path) -> Callable[[], set[str]]:
         item.name
         for item in Client().list_stack_components(type=StackComponentType.ALERTER, size=1000)
     }
+
+
+@pytest.fixture(autouse=True)
+def _processes_without_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the processes that a test starts find the same ``sitecustomize``."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(sitecustomize.__file__).parent))
 
 
 @pytest.fixture(autouse=True, scope="session")

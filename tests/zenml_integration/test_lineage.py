@@ -21,9 +21,16 @@ def post_partly() -> None:
     alerter.post("Partly", params)
 
 
-def test_what_was_mailed_is_in_the_metadata(alerter: Any, server: SMTPServer) -> None:
+def test_what_was_mailed_is_in_the_metadata(
+    alerter: Any,
+    server: SMTPServer,
+    canaries: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A step's metadata says which mail went where, and whether it was taken."""
-    server.on("rcpt", "550 5.1.1 Unknown user", matching="bob@")
+    monkeypatch.setenv("SERVICE_PASSWORD", canaries["client secret"])
+    answer = f"550 5.1.1 Unknown user with {canaries['client secret']}"
+    server.on("rcpt", answer, matching="bob@")
 
     @pipeline(enable_cache=False)
     def recorded() -> None:
@@ -39,5 +46,6 @@ def test_what_was_mailed_is_in_the_metadata(alerter: Any, server: SMTPServer) ->
     assert entry["outcome"] == "partial"
     assert entry["accepted"] == ["alice@example.com"]
     assert list(entry["refused"]) == ["bob@example.com"]
+    assert "Unknown user with [redacted]" in entry["refused"]["bob@example.com"]
     assert entry["attempts"] >= 1
     assert entry["subject"] == "Partly"

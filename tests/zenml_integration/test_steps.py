@@ -178,12 +178,12 @@ def test_another_alerter_gets_text_and_its_own_parameters(chat: Any) -> None:
     """An alerter that knows text only gets the whole message as text, without settings."""
     message = AlerterMessage(
         title="Trained",
-        body="Loss: 0.1",
+        body="Loss: 0.1, password=hunter2",
         metadata={"epoch": 7, "recipient_email": "a@example.com"},
     )
     assert post(message, {"channel": "alerts"}) is True
     ((text, params),) = chat.posted
-    assert text == "Trained\n\nLoss: 0.1\n\nepoch: 7"
+    assert text == "Trained\n\nLoss: 0.1, password=[redacted]\n\nepoch: 7"
     assert params.channel == "alerts"
 
 
@@ -199,13 +199,18 @@ def test_another_alerter_that_fails_is_named(
         post("Lost words", fail_on_lost=True)
 
 
-def test_our_hooks_reach_another_alerter(chat: Any) -> None:
-    """Without an e-mail alerter the hooks post their text through the one there is."""
+def test_our_hooks_reach_another_alerter(
+    chat: Any, canaries: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an e-mail alerter the hooks post their text, redacted as a mail is."""
     from zenmail_zenml import smtp_email_alerter_failure_hook
 
-    smtp_email_alerter_failure_hook(ValueError("nothing left"))
+    secret = canaries["app password"]
+    monkeypatch.setenv("SERVICE_PASSWORD", secret)
+    smtp_email_alerter_failure_hook(ValueError(f"nothing left of {secret}"))
     ((text, _),) = chat.posted
-    assert "ValueError: nothing left" in text
+    assert "ValueError: nothing left of [redacted]" in text
+    assert secret not in text
 
 
 def test_no_alerter_at_all(zenml_store: Path) -> None:

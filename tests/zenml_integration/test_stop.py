@@ -16,6 +16,7 @@ import pytest
 from zenmail.testing.smtp_server import Hang, SMTPServer
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.zenml,
     pytest.mark.skipif(os.name == "nt", reason="there is no SIGTERM to handle"),
 ]

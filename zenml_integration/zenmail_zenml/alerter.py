@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
@@ -13,6 +14,7 @@ from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
 from zenmail import AddressError, Alert, DeliveryError, TemporaryFailure, ZenmailError
 from zenmail.clean import clean_line
 from zenmail.deadline import Deadline
+from zenmail.redaction.redact import described, redacted
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import as_text, build_alert
@@ -177,7 +179,7 @@ class SMTPEmailAlerter(BaseAlerter):
             if strict:
                 error.__context__ = None
                 raise error.with_traceback(None) from error.__cause__
-            _logger.error("An e-mail was not sent: %s", error)
+            _logger.error("An e-mail was not sent: %s", redacted(str(error)))
             return False
         except Exception as error:
             # ZenML's store failed, or there is a bug; not the user's mistake, so it counts
@@ -185,7 +187,10 @@ class SMTPEmailAlerter(BaseAlerter):
             lost = TemporaryFailure(f"{type(error).__name__}: {error}", code="unexpected")
             if strict:
                 raise lost from error
-            _logger.error("An e-mail was not sent: %s", lost, exc_info=error)
+            frames = "".join(format_exception(error))
+            _logger.error(
+                "An e-mail was not sent: %s\n%s", redacted(str(lost)), redacted(frames)
+            )
             return False
 
     def deliver(
@@ -313,7 +318,8 @@ class SMTPEmailAlerter(BaseAlerter):
             shown = clean_line(mailer.hide(line, shapes=settings.redact), limit=200)
             kept = {}
             if receipt.outcome == "deferred":  # no ledger keeps it
-                kept = keep(shown, mailer.hide(as_text(alert), shapes=True), alert, settings)
+                safe = alert.model_copy(update={"url": mailer.hide(alert.url, shapes=True)})
+                kept = keep(shown, mailer.hide(as_text(alert), shapes=True), safe, settings)
         if not receipt.delivered:
             stored_secrets.forget()  # one may have changed
         return Posted(receipt, shown, settings, kept)
@@ -338,7 +344,7 @@ def _tell_about_local_runs() -> None:
         register_locally()
     except Exception as error:
         # ZenML before 0.94.6 has no dispatcher, and this one's is not documented.
-        _logger.debug("Runs are not observed: %s: %s", type(error).__name__, error)
+        _logger.debug("Runs are not observed: %s", described(error))
 
 
 def _setting(name: str, params: object, config: SMTPEmailAlerterConfig) -> Any:

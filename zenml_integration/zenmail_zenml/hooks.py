@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from zenmail import Alert
 from zenmail.composing.values import duration
-from zenmail.redaction.redact import Redactor
+from zenmail.redaction.redact import described, redacted
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import as_text, build_alert
@@ -153,7 +153,7 @@ def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> Non
     except PASS_THROUGH as stop:
         raise KeyboardInterrupt(str(stop)) from stop
     except Exception as error:
-        _logger.error("A hook could not send its e-mail: %s: %s", type(error).__name__, error)
+        _logger.error("A hook could not send its e-mail: %s", described(error))
         _logger.debug("The hook failed:", exc_info=True)
 
 
@@ -223,4 +223,4 @@ def _details(context: RunContext, *, timed: bool = True) -> dict[str, Any]:
 def _as_text(alert: Alert, context: RunContext) -> str:
     """Return the alert as text without secrets, for alerters that take nothing else."""
     alert = build_alert(alert, None, context, include_pipeline_info=True)
-    return Redactor().text(as_text(alert))
+    return redacted(as_text(alert))

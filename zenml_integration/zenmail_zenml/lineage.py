@@ -15,6 +15,7 @@ from zenml.models import RunMetadataRequest, RunMetadataResource
 from zenmail import Receipt
 from zenmail.address import parse_mailbox
 from zenmail.delivery.background import Background
+from zenmail.redaction.redact import described
 
 from .alerts.run_context import RunContext
 
@@ -67,7 +68,7 @@ def record(
                 record_on_run(run.id, run.project_id, dict(on_run))
             record_on(context, values)
         except Exception as error:
-            _logger.debug("Could not record a delivery: %s: %s", type(error).__name__, error)
+            _logger.debug("Could not record a delivery: %s", described(error))
 
     here = copy_context()
     recording.submit(lambda deadline: here.run(write, deadline), lambda: None)

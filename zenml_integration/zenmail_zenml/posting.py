@@ -65,6 +65,7 @@ class Posted(NamedTuple):
         recipients = self.settings.recipients
         valid, missing = split_valid(recipients)
         lost = [item for item in valid if parse_mailbox(item).address not in receipt.accepted]
+        why = clean_line(receipt.describe()).removeprefix(f"{receipt.outcome}; ")
         advice = [receipt.remedy] if receipt.remedy else []
         if receipt.spooled:
             advice.append("Send it later: zenmail outbox flush")
@@ -73,7 +74,7 @@ class Posted(NamedTuple):
             _VERDICTS.get(receipt.outcome, "E-mail lost"),
             self.subject,
             ", ".join([*lost, *missing] or recipients),
-            " ".join([f"{clean_line(receipt.describe())}.", *advice]),
+            " ".join([f"{why}.", *advice]),
         )
         return False
 

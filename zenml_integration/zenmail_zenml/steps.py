@@ -11,6 +11,8 @@ from zenml import step
 from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
 from zenml.client import Client
 
+from zenmail.redaction.redact import redacted
+
 from .alerts.message import AlerterMessage
 from .flavor import is_email_alerter
 
@@ -51,6 +53,7 @@ def alerter_post_step(
             params = {**_as_mapping(params), "on_delivery_failure": "raise"}
         return alerter.post(message, params)
     text = message.as_text() if isinstance(message, AlerterMessage) else message or ""
+    text = redacted(text)
     delivered = bool(alerter.post(text, _parameters_for(alerter, params)))
     if not delivered:
         lost = (

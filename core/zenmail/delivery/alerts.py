@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..address import ADDRESS_REMEDY, parse_mailbox, split_valid
 from ..addressing import Addressing
+from ..clean import clean_text
 from ..composing.compose import compose_addressed
 from ..deadline import Deadline
 from ..email import Email
@@ -70,6 +71,7 @@ class Alerts:
 
     def finish(self, thread: str, deadline: Deadline) -> list[Receipt]:
         """Send the digests of a run that has ended."""
+        thread = self._secrecy.hide(clean_text(thread))
         digests = self._taken(lambda storms: storms.finish(thread)) if thread else []
         return self._send_digests(digests, deadline)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..clean import clean_line
 from ..model import secret_values
 from ..plugins import PluginHost
-from ..redaction.own_secrets import own_secrets, process_secrets
+from ..redaction.own_secrets import own_secrets
 from ..runtime.forks import defer_forks
 from ..transport import TransportOptions
 
@@ -51,7 +51,7 @@ class Secrecy:
             self._own = own_secrets(self.secrets)
         return token
 
-    def hide(self, text: str, *, shapes: bool = False) -> str:
+    def hide(self, text: str, *, shapes: bool = True) -> str:
         """Return the text without the secrets.
 
         Args:
@@ -59,11 +59,11 @@ class Secrecy:
             shapes: Whether what is secret by its name or shape, and what this process knows
                 of its environment and of ZenML's secrets, is taken out, too.
         """
-        if not shapes:
+        if not text or not shapes:
             return self._own.without(text)
         with defer_forks():
-            from ..redaction.redact import Redactor
-        return Redactor((*self.secrets, *process_secrets())).text(text)
+            from ..redaction.redact import redacted
+        return redacted(text, self.secrets)
 
     def tidy(self, text: str) -> str:
         """Return what somebody else said as one line that holds no secret."""

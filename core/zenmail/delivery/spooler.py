@@ -77,7 +77,9 @@ class Spooler:
         return delivery._replace(spooled=name)
 
     def _not_noted(self, delivery: Delivery, error: LedgerError) -> Delivery:
-        trouble = f"The mail could not be recorded in the ledger: {error.message}"
+        trouble = self._secrecy.tidy(
+            f"The mail could not be recorded in the ledger: {error.message}"
+        )
         _logger.warning("%s", trouble)
         return delivery._replace(trouble=trouble)
 

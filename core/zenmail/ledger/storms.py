@@ -208,7 +208,7 @@ def _describe(alert: Alert, hide: Callable[[str], str]) -> _Held:
         last=alert.occurred_at,
         url=hide(alert.url),
         url_label=_line(alert.url_label, hide, limit=100),
-        list_id=alert.list_id,
+        list_id=hide(alert.list_id),
     )
 
 
@@ -248,6 +248,7 @@ class Storms:
         if not alert.thread or alert.steps:
             return True
         key = self._key(alert.thread, addressing)
+        thread = hide(clean_text(alert.thread), shapes=True)
         kind = "problems" if alert.severity in _PROBLEMS else "others"
         described = _describe(alert, partial(hide, shapes=addressing.redact))
         # The templates are a path, and nothing that is read back may be one.
@@ -258,7 +259,7 @@ class Storms:
                 _BEGIN,
                 id=key,
                 alerter=self._alerter,
-                thread=clean_text(alert.thread),
+                thread=thread,
                 sole=self._engine.owner,
                 content=fresh.dump(),
             )
@@ -285,7 +286,7 @@ class Storms:
         return self._engine.run(count)
 
     def finish(self, thread: str) -> list[Digest]:
-        """Take all that is held back of a run, for whichever recipients."""
+        """Take all that is held back of a run, whose thread holds no secret any more."""
         return self._take("thread = :thread", thread=clean_text(thread))
 
     def take_due(self) -> list[Digest]:

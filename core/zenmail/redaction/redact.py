@@ -15,11 +15,11 @@ from itertools import accumulate
 from .assignments import named_spans
 from .clues import NAME_CLUES, folded, foreign_clues_in
 from .logins import LOGIN_CLUES, login_spans, programs_in
-from .own_secrets import own_secrets
+from .own_secrets import own_secrets, process_secrets
 from .spans import MASK, Span, without
 from .tokens import holds_tokens, token_spans
 
-__all__ = ["MASK", "Redactor"]
+__all__ = ["MASK", "Redactor", "described", "redacted"]
 
 _CLUES = tuple(dict.fromkeys((*NAME_CLUES, *LOGIN_CLUES)))
 
@@ -120,3 +120,18 @@ class Redactor:
         self._kinds[kind] += 1
         if self.place:
             self._places[self.place] = None
+
+
+def redacted(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return a text that leaves this process without secrets, those that it knows included.
+
+    Args:
+        text: What another alerter, a log or ZenML's metadata is given.
+        secrets: Further values to take out.
+    """
+    return Redactor((*secrets, *process_secrets())).text(text)
+
+
+def described(error: BaseException) -> str:
+    """Return an exception's type and message, without secrets, for a log."""
+    return redacted(f"{type(error).__name__}: {error}")

@@ -338,11 +338,12 @@ with Mailer("file", options={"folder": mails}, ledger=ledger, alerts_per_run=5) 
 
 @pytest.mark.once
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_500_failures_in_forked_processes(tmp_path: Path, location: str) -> None:
-    """500 processes with one failure each make N + 1 mails, and each failure is counted."""
-    command = [sys.executable, "-c", FORKED, str(tmp_path / "mails"), location, "500"]
+def test_failures_in_forked_processes(tmp_path: Path, location: str) -> None:
+    """Processes with one failure each make N + 1 mails, and each failure is counted."""
+    count = 500 if os.environ.get("ZENMAIL_NIGHTLY") == "1" else 60
+    command = [sys.executable, "-c", FORKED, str(tmp_path / "mails"), location, str(count)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
     assert (done.stdout, done.stderr) == ("{0}\n['delivered']\n", "")
     subjects = subjects_in(tmp_path / "mails")
     assert len(subjects) == 6
-    assert counted(subjects) == 500
+    assert counted(subjects) == count

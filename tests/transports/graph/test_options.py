@@ -10,6 +10,8 @@ import pytest
 
 from zenmail import MissingExtra, OptionsError, PluginHost
 
+pytestmark = pytest.mark.extras
+
 
 @pytest.mark.parametrize(
     "options",

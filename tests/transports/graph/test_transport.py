@@ -36,6 +36,8 @@ from zenmail import (
 
 pytest.importorskip("msal")
 
+pytestmark = pytest.mark.extras
+
 
 def make_email(**changes: Any) -> Email:
     """Return a mail."""

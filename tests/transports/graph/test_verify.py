@@ -10,6 +10,8 @@ from zenmail import Email, Mailer
 
 pytest.importorskip("msal")
 
+pytestmark = pytest.mark.extras
+
 EMAIL = Email(sender="alerts@example.com", to="oncall@example.com", subject="s", text="t")
 
 

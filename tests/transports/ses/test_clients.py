@@ -19,6 +19,8 @@ from zenmail import (
 
 pytest.importorskip("boto3")
 
+pytestmark = pytest.mark.extras
+
 
 def test_one_client_serves_many_mails(session: Any, make_email: Any) -> None:
     """Clients are costly; the same options use the same one, also from several threads."""

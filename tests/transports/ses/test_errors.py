@@ -22,6 +22,8 @@ from zenmail import (
 
 pytest.importorskip("boto3")
 
+pytestmark = pytest.mark.extras
+
 
 @pytest.mark.parametrize(
     ("code", "status"),

@@ -13,6 +13,8 @@ from zenmail import (
 
 pytest.importorskip("boto3")
 
+pytestmark = pytest.mark.extras
+
 
 @pytest.mark.parametrize(
     "options",

@@ -12,6 +12,8 @@ from zenmail import (
 
 pytest.importorskip("boto3")
 
+pytestmark = pytest.mark.extras
+
 
 def test_the_mail_arrives_as_it_is(ses: Any, make_email: Any, send: Any) -> None:
     """SES gets the envelope and the very bytes, without blind copies in them."""

@@ -12,6 +12,8 @@ from zenmail import (
 
 pytest.importorskip("boto3")
 
+pytestmark = pytest.mark.extras
+
 
 class Account:
     """A session whose client knows of an account and of identities."""

@@ -8,6 +8,8 @@ import pytest
 from zenmail import DeadlineExceeded, Email, Mailer, PermanentFailure, TemporaryFailure
 from zenmail.testing.smtp_server import SMTPServer
 
+pytestmark = pytest.mark.extras
+
 Start = Callable[..., SMTPServer]
 PASSWORD, WRONG = "canary-password-7f3a", "canary-wrong-password-0c6e"
 USERS = {"u": PASSWORD}

@@ -97,16 +97,24 @@ def test_break_once_through_the_mailer(
     start: Start, email: Email, mode: str, name: str
 ) -> None:
     """A break that passes costs nobody the mail, and nobody has it twice."""
-    for phase, whom in PLACES:
-        if phase == ("data" if mode.startswith("chunk") else "bdat"):
-            continue
-        server = start(extensions=MODES[mode])
+    places = [
+        place
+        for place in PLACES
+        if place[0] != ("data" if mode.startswith("chunk") else "bdat")
+    ]
+    servers = [start(extensions=MODES[mode]) for _ in places]
+
+    def check(server: SMTPServer, place: tuple[Phase, str]) -> None:
+        phase, whom = place
         server.on(phase, BREAKS[name], matching=whom, times=1)
         with Mailer("smtp", options=server.options(), deadline=20.0) as mailer:
             receipt = mailer.send(email)
         assert receipt.outcome == "delivered", (phase, whom, receipt)
         taken = [address for mail in server.mails for address in mail.recipients]
         assert sorted(taken) == sorted(email.envelope.recipients), (phase, whom)
+
+    with ThreadPoolExecutor(len(servers)) as pool:  # they wait before they try again
+        list(pool.map(check, servers, places))
 
 
 def test_the_refused_are_not_asked_about_again(start: Start, email: Email) -> None:
@@ -170,7 +178,7 @@ def test_hang_at_each_phase_twice(
         for phase in phases
         if phase != ("data" if mode.startswith("chunk") else "bdat")
     ]
-    with ThreadPoolExecutor(12) as pool:
+    with ThreadPoolExecutor(len(cells)) as pool:  # they wait
         found = list(pool.map(lambda cell: run(*cell), cells))
     with capsys.disabled():
         print(f"\nhang twice, {len(cells)} cells: {found.count(('delivered', 1))} delivered")
@@ -181,36 +189,44 @@ def test_hang_at_each_phase_twice(
     } == {}
 
 
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("action", [Hang(), Drop(), Drop(reset=True)])
-def test_idle_loss(start: Start, email: Email, mode: str, action: Action) -> None:
+def test_idle_loss(start: Start, email: Email, action: Action) -> None:
     """A connection that was forgotten while it was idle costs no mail and makes no doubt."""
-    server = start(extensions=MODES[mode])
-    with Mailer("smtp", options=server.options(), deadline=20.0) as mailer:
-        assert mailer.send(email).delivered
-        time.sleep(0.7)
-        server.on("noop", action, times=1)
-        started = time.monotonic()
-        receipt = mailer.send(email)
-    assert (receipt.outcome, receipt.attempts) == ("delivered", 1)
-    assert time.monotonic() - started < 10
-    assert len(server.mails) == 2
+    servers = [start(extensions=extensions) for extensions in MODES.values()]
+
+    def check(server: SMTPServer) -> None:
+        with Mailer("smtp", options=server.options(), deadline=20.0) as mailer:
+            assert mailer.send(email).delivered
+            time.sleep(0.7)
+            server.on("noop", action, times=1)
+            started = time.monotonic()
+            receipt = mailer.send(email)
+        assert (receipt.outcome, receipt.attempts) == ("delivered", 1)
+        assert time.monotonic() - started < 10
+        assert len(server.mails) == 2
+
+    with ThreadPoolExecutor(len(servers)) as pool:  # they wait
+        list(pool.map(check, servers))
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_a_deferral_stays_one_when_the_deadline_cuts_the_last_try(
-    start: Start, email: Email, mode: str
+    start: Start, email: Email
 ) -> None:
     """What the server has put off is never in doubt for a retry that was cut short."""
-    server = start(extensions=MODES[mode])
-    with Mailer("smtp", options=server.options(), deadline=4.0) as mailer:
-        assert mailer.send(email).delivered
-        server.on("rcpt", "451 4.7.1 Greylisted", times=3)
-        server.on("rcpt", Hang())
-        receipt = mailer.send(email)
-    assert receipt.outcome == "deferred"
-    assert set(receipt.deferred) == set(email.envelope.recipients)
-    assert len(server.mails) == 1
+    servers = [start(extensions=extensions) for extensions in MODES.values()]
+
+    def check(server: SMTPServer) -> None:
+        with Mailer("smtp", options=server.options(), deadline=4.0) as mailer:
+            assert mailer.send(email).delivered
+            server.on("rcpt", "451 4.7.1 Greylisted", times=3)
+            server.on("rcpt", Hang())
+            receipt = mailer.send(email)
+        assert receipt.outcome == "deferred"
+        assert set(receipt.deferred) == set(email.envelope.recipients)
+        assert len(server.mails) == 1
+
+    with ThreadPoolExecutor(len(servers)) as pool:  # they wait
+        list(pool.map(check, servers))
 
 
 def test_421_behind_another_reply_is_heard(start: Start, client: Any, email: Email) -> None:

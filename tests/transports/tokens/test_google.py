@@ -22,6 +22,8 @@ from zenmail import (
 
 pytest.importorskip("google.auth")
 
+pytestmark = pytest.mark.extras
+
 SOURCE = "google"
 Fetch = Callable[..., AccessToken]
 TOKEN = {"access_token": "canary-token-91bc", "expires_in": 3600, "token_type": "Bearer"}

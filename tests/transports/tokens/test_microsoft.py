@@ -23,6 +23,8 @@ from zenmail import (
 
 pytest.importorskip("msal")
 
+pytestmark = pytest.mark.extras
+
 SOURCE = "microsoft"
 Fetch = Callable[..., AccessToken]
 TOKEN = {"access_token": "canary-token-91bc", "expires_in": 3600, "token_type": "Bearer"}

@@ -32,6 +32,7 @@ from zenmail_zenml.alerts.run_context import RunContext
 from zenmail_zenml.watching.observer import end_of
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.zenml,
     pytest.mark.skipif(
         version("zenml").startswith("0.94."),

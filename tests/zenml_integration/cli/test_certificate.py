@@ -10,6 +10,8 @@ import pytest
 from zenmail.errors import MissingExtra
 from zenmail_zenml.cli import certificate
 
+pytestmark = pytest.mark.once
+
 
 def test_certificate_without_trustme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without trustme the openssl command makes a certificate that clients accept."""

@@ -16,7 +16,7 @@ from click.testing import Result
 from zenmail.testing.smtp_server import SMTPServer
 from zenmail_zenml.cli.providers import PROVIDERS
 
-pytestmark = pytest.mark.zenml
+pytestmark = [pytest.mark.zenml, pytest.mark.once]
 
 Run = Callable[..., Result]
 ADDRESSES = ("--sender-email=a@example.com", "--recipient-email=b@example.com")

@@ -13,7 +13,7 @@ from click.testing import Result
 
 from zenmail.testing.smtp_server import SMTPServer
 
-pytestmark = pytest.mark.zenml
+pytestmark = [pytest.mark.zenml, pytest.mark.once]
 
 Run = Callable[..., Result]
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from zenml.exceptions import RunInterruptedException, RunStoppedException
 
 from zenmail.composing.headline import NAME, shortened, subject_line
+from zenmail.redaction.redact import described
 
 from .next_steps import log_command, log_uri
 
@@ -42,7 +43,7 @@ def read_or_default(get: Callable[[], _Value], default: _Value) -> _Value:
     except PASS_THROUGH:
         raise
     except Exception as error:
-        _logger.debug("Could not read from ZenML: %s: %s", type(error).__name__, error)
+        _logger.debug("Could not read from ZenML: %s", described(error))
         return default
 
 

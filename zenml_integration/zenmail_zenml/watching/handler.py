@@ -15,6 +15,7 @@ from zenml.client import Client
 from zenml.dispatcher import Event, EventDispatcher, EventHandler, PipelineRunStatusUpdate
 from zenml.enums import StoreType
 
+from zenmail.redaction.redact import described
 from zenmail.runtime.forks import reset_after_fork
 
 from .observer import end_of, paused
@@ -80,7 +81,7 @@ class RunAlerts(EventHandler):
                     self._worker.start()
                 self._changed.notify_all()
         except Exception as error:
-            _logger.error("A run could not be checked: %s: %s", type(error).__name__, error)
+            _logger.error("A run could not be checked: %s", described(error))
 
     def close(self) -> None:
         """Tell at once what is noted down, for no longer than half a minute."""
@@ -130,7 +131,7 @@ class RunAlerts(EventHandler):
             return event is None or self._teller.tell(event, hooks_are_over=self._closing)
         except Exception as error:
             if not self._closing:
-                _logger.error("A run could not be checked: %s: %s", type(error).__name__, error)
+                _logger.error("A run could not be checked: %s", described(error))
             return False
 
 

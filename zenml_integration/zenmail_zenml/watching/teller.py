@@ -11,6 +11,7 @@ from zenml.enums import StackComponentType
 from zenml.stack import StackComponent
 
 from zenmail import Ledger, ZenmailError
+from zenmail.redaction.redact import redacted
 
 from ..alerts.run_context import RunContext, elapsed
 from ..mailers import ledger_location
@@ -103,7 +104,8 @@ class Teller:
             try:
                 settings = alerter.settings_in(context)
             except ZenmailError as error:
-                _logger.error("%s cannot send mails about runs: %s", alerter.name, error)
+                why = redacted(str(error))
+                _logger.error("%s cannot send mails about runs: %s", alerter.name, why)
                 continue
             wants = kind == "undelivered" or settings.alerts_about(kind)
             if wants and settings.recipients:
@@ -156,7 +158,8 @@ class Teller:
                 posted = alerter.deliver(alert, context, event.addressing)
             except ZenmailError as error:
                 # Trying again changes nothing before somebody mends the set-up.
-                _logger.error("%s cannot send a mail about a run: %s", alerter.name, error)
+                why = redacted(str(error))
+                _logger.error("%s cannot send a mail about a run: %s", alerter.name, why)
                 self.failed += 1
                 told = told or {}
             else:

@@ -7,6 +7,7 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,6 +132,8 @@ class SMTPServer(ServerState):
     def close(self) -> None:
         """Stop listening, close all connections and wait for the threads."""
         self.stopped.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the acceptor on Linux
         self._acceptor.join()
         self._listener.close()
         self.drop_connections()
