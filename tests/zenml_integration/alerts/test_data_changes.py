@@ -24,14 +24,14 @@ def compared(was: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, str, s
         )
         for number, metadata in enumerate((was, now), 1)
     )
-    steps: tuple[Any, ...] = tuple(
+    steps: list[Any] = [
         {"fit": SimpleNamespace(name="fit", inputs={"rows": [it]}, outputs={})}
         for it in (new, old)
-    )
+    ]
     client: Any = SimpleNamespace(
         list_artifact_versions=lambda **_: SimpleNamespace(items=[old, new])
     )
-    return [(it.kind, it.before, it.after) for it in compare_data(*steps, client)]
+    return [(it.kind, it.before, it.after) for it in compare_data(steps[0], steps[1], client)]
 
 
 FULL = {"shape": (48_211, 1), "dtype": {"amount": "float64"}}
