@@ -242,8 +242,23 @@ class Engine(ABC):
                     "INSERT INTO zenmail_ledger VALUES (:version)", version=version
                 )
 
+    def _connect(self) -> Any:
+        connection = self._open()
+        try:
+            self._set_up(connection)
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     @abstractmethod
-    def _connect(self) -> Any: ...
+    def _open(self) -> Any:
+        """Return a new connection on which each statement takes effect by itself."""
+
+    @abstractmethod
+    def _set_up(self, connection: Any) -> None:
+        """Set what the database remembers of a connection."""
 
     @contextlib.contextmanager
     def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:

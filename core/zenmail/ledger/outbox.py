@@ -65,14 +65,14 @@ _UNCLAIM = """UPDATE deliveries SET state = 'waiting', owner = '', lease = 0
 WHERE mail = :mail AND owner = :mine AND state IN ('waiting', 'sending')"""
 _SET_ASIDE = """UPDATE deliveries SET state = 'aside', owner = '', lease = 0, reason = :why,
 code = :code WHERE mail = :mail AND owner = :mine"""
-_BACKLOG = """SELECT count(*), {now} - min(m.created) FROM mails m WHERE m.alerter = :alerter
-AND 0 < (SELECT count(*) FROM deliveries d WHERE d.mail = m.id AND d.state = 'waiting')"""
-# Looked up for each, and never joined: PostgreSQL joins the slow way what it takes for empty.
+# Each mail is looked up by its key, and never joined: PostgreSQL joins the slow way what it
+# takes for empty.
 _OF_MINE = "(SELECT m.alerter FROM mails m WHERE m.id = deliveries.mail) = :alerter"
-_REJUVENATE = """UPDATE mails SET created = {now} WHERE alerter = :alerter AND id IN
-(SELECT mail FROM deliveries WHERE state = :state)"""
+_BACKLOG = f"""SELECT count(DISTINCT mail), {{now}} - min((SELECT m.created FROM mails m
+WHERE m.id = deliveries.mail)) FROM deliveries WHERE state = 'waiting' AND {_OF_MINE}"""  # noqa: S608
 _RETRY = f"""UPDATE deliveries SET state = 'waiting', not_before = 0
-WHERE state = :state AND {_OF_MINE}"""  # noqa: S608
+WHERE state = :state AND {_OF_MINE} RETURNING mail"""  # noqa: S608
+_REJUVENATE = "UPDATE mails SET created = {now} WHERE id IN :mails[]"
 _ABANDONED = """SELECT slot, id, policy, recipients FROM under_way
 WHERE alerter = :alerter AND lease <= {now} {skip_locked}"""
 _KEEP = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
@@ -166,10 +166,11 @@ class Outbox:
         """Have what waits, and this alerter's mails in these states, tried again now."""
 
         def wait(transaction: Transaction) -> None:
-            for state in {"unknown", "failed"} & set(states):
-                transaction.execute(_REJUVENATE, alerter=self._alerter, state=state)
-                transaction.execute(_RETRY, alerter=self._alerter, state=state)
             transaction.execute(_RETRY, alerter=self._alerter, state="waiting")
+            for state in {"unknown", "failed"} & set(states):
+                rows = transaction.rows(_RETRY, alerter=self._alerter, state=state)
+                mails = json.dumps([mail for (mail,) in rows])
+                transaction.execute(_REJUVENATE, mails=mails)
 
         self._engine.run(wait)
 

@@ -64,8 +64,8 @@ class PostgreSQL(Engine):
         self.name = clean_line(f"postgresql://{at}{parts.hostname or ''}{port}{parts.path}")
         super().__init__()
 
-    def _connect(self) -> Any:
-        connection = self._psycopg.connect(
+    def _open(self) -> Any:
+        return self._psycopg.connect(
             self._url,
             autocommit=True,
             connect_timeout=5,
@@ -74,16 +74,12 @@ class PostgreSQL(Engine):
             application_name="zenmail",
             client_encoding="UTF8",
         )
-        try:
-            # Compiling any of these statements takes longer than running it. What only
-            # speaks PostgreSQL's protocol does not know the word.
-            with contextlib.suppress(self._psycopg.Error):
-                connection.execute("SET jit = off")
-            self._migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+
+    def _set_up(self, connection: Any) -> None:
+        # Compiling any of these statements takes longer than running it. What only speaks
+        # PostgreSQL's protocol does not know the word.
+        with contextlib.suppress(self._psycopg.Error):
+            connection.execute("SET jit = off")
 
     def _begin(self, survives: Survives) -> Sequence[str]:
         return (

@@ -58,27 +58,23 @@ class SQLite(Engine):
         else:
             self._idle.append(connection)
 
-    def _connect(self) -> Any:
+    def _open(self) -> Any:
         if self._is_file:
             path = Path(self.name)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _create(path)
-        connection = self._sqlite3.connect(
+        return self._sqlite3.connect(
             self.name,
             timeout=QUEUE_PATIENCE / 4,
             isolation_level=None,
             check_same_thread=False,
         )
-        try:
-            # Most mails fit one page.
-            connection.execute("PRAGMA page_size = 16384")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            self._migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+
+    def _set_up(self, connection: Any) -> None:
+        # Most mails fit one page.
+        connection.execute("PRAGMA page_size = 16384")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
 
     def _begin(self, survives: Survives) -> Sequence[str]:
         # The page cache outlives a process, not the machine.

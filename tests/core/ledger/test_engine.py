@@ -6,13 +6,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
 
-from zenmail import LedgerError
+from zenmail import Email, LedgerError
+from zenmail.ledger.claim import Fate
 from zenmail.ledger.engine import Transaction
 from zenmail.ledger.ledger import Ledger
 from zenmail.ledger.location import open_engine
@@ -76,3 +78,56 @@ def test_what_fails_is_told_once(location: str, caplog: pytest.LogCaptureFixture
     engine.run(lambda transaction: transaction.rows("SELECT event FROM told"))
     engine.close()
     assert [record for record in caplog.records if record.name.startswith("psycopg")] == []
+
+
+def test_no_statement_compares_all_with_all(
+    cluster: Any, email: Email, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL joins the slow way what it takes for empty, as after a worker emptied it."""
+    ledger, count = Ledger(cluster.url()), 400
+    engine = ledger.outbox._engine
+    copies = (
+        "INSERT INTO mails SELECT id || '-' || number, alerter, policy, created, sender, "
+        "subject, content FROM mails, generate_series(1, :count) number WHERE id = :name "
+        "RETURNING id",
+        "INSERT INTO deliveries (mail, recipient, position, state) SELECT m.id, d.recipient, "
+        "d.position, d.state FROM mails m, deliveries d WHERE d.mail = :name AND m.id <> :name "
+        "RETURNING mail",
+    )
+
+    def fill() -> None:
+        name = ledger.outbox.add(email, email.envelope, "at_most_once", Fate("waiting"))
+        engine.run(lambda t: [t.rows(copy, count=count, name=name) for copy in copies])
+
+    def drained(transaction: Transaction) -> None:
+        for table in ("mails", "deliveries"):
+            transaction.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+            transaction.execute(f"DELETE FROM {table}")
+            transaction.execute(f"ANALYZE {table}")
+
+    fill()
+    engine.run(drained)
+    fill()
+    read = [0]
+    run = type(engine).run
+
+    def counted(self: Any, work: Callable[[Transaction], Any], **_: Any) -> Any:
+        def work_and_count(transaction: Transaction) -> Any:
+            result = work(transaction)
+            found = "sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int8"
+            read.extend(*transaction.rows(f"SELECT {found} FROM pg_stat_xact_user_tables"))
+            return result
+
+        return run(self, work_and_count)
+
+    monkeypatch.setattr(type(engine), "run", counted)
+    ledger.outbox.recover()
+    ledger.outbox.retry(("unknown", "failed"))
+    assert ledger.outbox.backlog()[0] == count + 1
+    claims = ledger.outbox.start(ledger.outbox.claim(count, 60.0), 60.0)
+    ledger.outbox.forget([claim for claim in claims if claim is not None])
+    assert len(ledger.outbox.list()) <= 1
+    ledger.close()
+    rows = count * (1 + len(email.envelope.recipients))
+    # The server adds them up until it writes its statistics, a second apart.
+    assert max(after - before for before, after in pairwise(read)) < 12 * rows, read
