@@ -317,12 +317,7 @@ def _checked(option: str, answer: str) -> str:
         try:
             ssl.create_default_context(cafile=path)
         except OSError as error:
-            reason = (
-                "contains no PEM certificate"
-                if isinstance(error, ssl.SSLError)
-                else f"cannot be read: {error.strerror}"
-            )
-            raise ConfigurationError(f"smtp_ca_file: {path} {reason}.") from None
+            raise ConfigurationError(f"smtp_ca_file: {path}: {error.strerror}.") from None
         return str(path)
     answer = answer.lower() if option == "smtp-security" else answer
     if option in _CHECKED_ALONE and answer:
