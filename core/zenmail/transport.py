@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -142,7 +143,7 @@ class Check:
             means not applicable, or not reached after an earlier failure.
         detail: What was seen, in a sentence.
         remedy: What to do when it failed, or "".
-        seconds: How long it took.
+        seconds: How long it took; the host measures it.
         code: Stable code of the error when it failed, or "".
         change: The transport's options to set when it failed, by name, and the value or a
             placeholder for it.
@@ -269,6 +270,13 @@ class Transport:
         Yields:
             Each phase as it ends, if the transport yields them.
         """
+        started = time.perf_counter()
+        for check in self._checks(request):
+            seconds = check.seconds or time.perf_counter() - started
+            yield check if check.status == "skipped" else replace(check, seconds=seconds)
+            started = time.perf_counter()
+
+    def _checks(self, request: VerifyRequest[Any]) -> Iterator[Check]:
         try:
             yield from self._hook.verify_transport(request=request) or ()
         except self._leaving as error:

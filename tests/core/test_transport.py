@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pydantic import Field, SecretStr
 
 from zenmail import (
+    Check,
     Email,
     Mailer,
     OptionsError,
@@ -114,6 +117,24 @@ def test_a_verification_that_fails_is_a_failed_check(host: PluginHost) -> None:
     assert check.status == "failed"
     assert "ZeroDivisionError: oops" in check.detail
     assert "'bad'" in check.remedy
+
+
+def test_the_host_measures_each_check(host: PluginHost) -> None:
+    """A check that names no time has that until it was yielded; one that does keeps it."""
+
+    class Verifies(Accepts):
+        @hookimpl
+        def verify_transport(self, request: VerifyRequest[Any]) -> Iterator[Check]:
+            time.sleep(0.02)
+            yield Check("slow", "passed")
+            yield Check("own", "passed", seconds=7.0)
+            yield Check("none", "skipped")
+
+    host.register_transport("good", Verifies)
+    with Mailer("good", plugins=host) as mailer:
+        slow, own, skipped = mailer.verify()["good"]
+    assert slow.seconds >= 0.02
+    assert (own.seconds, skipped.seconds) == (7.0, 0.0)
 
 
 def test_trouble_while_closing_is_logged(

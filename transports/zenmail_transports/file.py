@@ -86,15 +86,12 @@ def send_email(request: SendRequest[FileOptions]) -> Receipt:
 @hookimpl
 def verify_transport(request: VerifyRequest[FileOptions]) -> Iterable[Check]:
     """Check that the folder can be written to."""
-    started = time.monotonic()
     try:
         with Folder.open(request.options.folder) as folder:
             folder.probe()
     except DeliveryError as error:
-        seconds = time.monotonic() - started
-        return [Check("folder", "failed", error.message, error.remedy, seconds, error.code)]
-    detail = f"{request.options.folder} can be written to."
-    return [Check("folder", "passed", detail, seconds=time.monotonic() - started)]
+        return [Check.failed("folder", error)]
+    return [Check("folder", "passed", f"{request.options.folder} can be written to.")]
 
 
 def _to_eml(folder: Folder, email: Email, envelope: Envelope | None) -> Path:

@@ -8,18 +8,24 @@ from typing import Final
 
 from ..patterns import pattern
 
-__all__ = ["NAME_CLUES", "folded", "foreign_clues_in", "places_of_names"]
+__all__ = ["FOREIGN_PASSWORDS", "NAME_CLUES", "folded", "foreign_clues_in", "places_of_names"]
 
-# In a text, a name is looked at only around one of these, in lower case; those of other
-# scripts only in texts that are not all ASCII.
+# In a text, a name is looked at only around one of these, in lower case.
 NAME_CLUES: Final = (
     *("pass", "pw", "secret", "token", "key", "auth", "cred", "cookie", "connection"),
     *("connstr", "jwt", "_pat", "sig=", "signature=", "code", "otp", "phrase", "mnemonic"),
-    *("pin", "sessi", "sid=", "assertion=", "samlresponse"),
-    *("stringdata", "kennwort", "clave", "contrase", "senha", "wachtwoord", "heslo", "parol"),
-    *("salasana", "kodeord", "adgangskode"),
+    *("pin", "sessi", "sid=", "assertion=", "samlresponse", "stringdata", "clave", "contrase"),
+    *(
+        "senha",
+        "parol",
+        "kennwort",
+        "wachtwoord",
+        "heslo",
+        "salasana",
+        "kode",
+    ),
 )
-_IN_OTHER_SCRIPTS: Final = (
+FOREIGN_PASSWORDS: Final = (
     *(
         "пароль",
         "密码",
@@ -33,7 +39,7 @@ _IN_OTHER_SCRIPTS: Final = (
     ),
     *("jelszó", "şifre", "κωδικός", "סיסמה"),
 )
-_NAMES: Final = frozenset((*NAME_CLUES, *_IN_OTHER_SCRIPTS))
+_NAMES: Final = frozenset((*NAME_CLUES, *FOREIGN_PASSWORDS))
 _NAME_CHARACTERS: Final = string.ascii_lowercase + string.digits + "_.-"
 _NAME = pattern(r"(?:session (?=id))?[\w-]*(?:\.[\w-]+)*")
 
@@ -47,8 +53,8 @@ def folded(text: str) -> str:
 
 
 def foreign_clues_in(lowered: str) -> list[str]:
-    """Return which parts of secret names in other scripts are in a text in lower case."""
-    return [] if lowered.isascii() else [it for it in _IN_OTHER_SCRIPTS if it in lowered]
+    """Return which words for passwords in other scripts are in a text in lower case."""
+    return [] if lowered.isascii() else [it for it in FOREIGN_PASSWORDS if it in lowered]
 
 
 def places_of_names(lowered: str, clues: Iterable[str]) -> Iterator[tuple[int, int]]:

@@ -33,15 +33,16 @@ class Login(NamedTuple):
 
 
 class Command(NamedTuple):
-    """What a program is given to log in with.
+    """What programs are given to log in with.
 
     Attributes:
-        program: What its name begins with, or "login" for commands such as ``docker login``.
+        programs: What their names begin with, between bars; "login" stands for commands such as
+            ``docker login``.
         option: What precedes the secret. "~" stands for what separates an option from its
             value, "@" for where a quotation mark may open.
     """
 
-    program: str
+    programs: str
     option: str
 
 
@@ -162,55 +163,38 @@ _COMMANDS = (
     Command("curl", r"-[A-Za-z]{0,6}[uU]~?@[^\s:\"'/]{0,256}:(?!//)"),
     Command("curl", r"--(?:proxy-)?user~@[^\s:\"'/]{0,256}:(?!//)"),
     Command("curl", r"(?:--(?:proxy-)?cert|-E)~@[^\s:\"']{1,256}:(?![/\\])"),
-    Command("login", "-p~?@"),
-    Command("twine", "-p~@"),
-    Command("sshpass", "-p~?@"),
+    Command("login|sshpass", "-p~?@"),
+    Command("twine|az ad|cqlsh|snowsql|airflow users|beeline|rabbitmqadmin|mongo", "-p~@"),
     Command("ssh-keygen", "-[NP]~@"),
-    Command("mysql", "-p@"),
-    Command("mariadb", "-p@"),
-    Command("7z", "-p@"),
+    Command("mysql|mariadb|7z", "-p@"),
     Command("redis-cli", "-a~@"),
-    Command("az ad", "-p~@"),
-    Command("cqlsh", "-p~@"),
-    Command("airflow users", "-p~@"),
-    Command("beeline", "-p~@"),
-    Command("rabbitmqadmin", "-p~@"),
-    Command("bcp", "-P~@"),
-    Command("ipmitool", "-P~@"),
-    Command("nuget push", "-k~@"),
+    Command("bcp|ipmitool|sqlcmd|mosquitto|zip|unzip", "-P~@"),
+    Command("nuget push|openssl", "-k~@"),
     Command("lftp", r"-u~@[^\s,\"']{1,64},"),
-    Command("sqlcmd", "-P~@"),
-    Command("mosquitto", "-P~@"),
-    Command("zip", "-P~@"),
-    Command("unzip", "-P~@"),
     Command("keytool", "-(?:store|key)pass~@"),
     Command("sqlplus", r"[\w.-]{1,64}/@"),
     Command("kubectl create secret", r"--from-literal[= ][\w.-]{1,100}=@"),
     Command("mc alias set", r"\S{1,64}[ ]\S{1,256}[ ]\S{1,128}[ ]@"),
     Command("ldap", "-w~@"),
-    Command("mongo", "-p~@"),
     Command("smbclient", r"-U~@[^\s%\"']{1,64}%"),
-    Command("openssl", "-k~@"),
     Command("openssl", "-pass(?:in|out)?~@pass:"),
     Command(
         "htpasswd", r"-[a-z]{0,6}b[a-z]{0,6}[ \t]{1,4}(?:\S{1,256}[ \t]{1,4}){1,2}(?![ \t])@"
     ),
     Command("rclone", "(?<=obscure )@"),
-    Command("login", "(?<=login )@(?=[A-Za-z0-9._-]{24,})"),
+    Command("login", "(?<=login )@(?=[A-Za-z0-9._-]{20,})"),
 )
+_PROGRAMS = frozenset(it for command in _COMMANDS for it in command.programs.split("|"))
 # "docker login" and its like; for "page.login()" and "login failed" are no commands.
 _LOGIN_PROGRAMS = "docker|podman|az|oc|cf|helm registry|wandb|vault|snyk|hf|huggingface-cli"
 _PROGRAM = pattern(
     rf"(?<![A-Za-z0-9_.-])(?:(?:{_LOGIN_PROGRAMS})[ \"',]{{1,4}}(?P<login>login)"
-    r"|(?P<program>"
-    + "|".join(dict.fromkeys(it.program for it in _COMMANDS if it.program != "login"))
-    + r")[\w-]*)(?=[\"']?[\s,])"
+    r"|(?P<program>" + "|".join(sorted(_PROGRAMS - {"login"})) + r")[\w-]*)(?=[\"']?[\s,])"
 )
 _COMMAND_END = pattern(r"(?<!\\)\n|&&|[;|&]\s")
 _LONGEST_COMMAND = 400
 _KEY_END = pattern(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_LINES = pattern(r"(?:[A-Za-z0-9+/=\\\"' \t\r]*\n)*[A-Za-z0-9+/=\\\"' \t\r]*\Z")
-_PROGRAMS = frozenset(it.program for it in _COMMANDS)
 # By a part of it that is told anyhow, if there is one, so that less is searched for.
 _BY_CLUE: dict[str, list[tuple[str, Login]]] = {}
 for _login in _LOGINS:
@@ -283,7 +267,7 @@ def _command_spans(text: str) -> Iterator[Span]:
             end = ended.start()
         name = program["login"] or program["program"]
         for command in _COMMANDS:
-            if command.program != name:
+            if name not in command.programs.split("|"):
                 continue
             for match in _option(command).finditer(text, start, end):
                 secret = match["secret"]

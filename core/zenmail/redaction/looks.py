@@ -7,11 +7,12 @@ from functools import lru_cache
 
 from ..patterns import pattern
 
-__all__ = ["is_empty", "is_mixed", "is_random", "is_word"]
+__all__ = ["is_empty", "is_mixed", "is_random", "is_word", "words_of"]
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
+def words_of(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
 
 
 _PLACEHOLDER = pattern(
@@ -21,21 +22,19 @@ _PLACEHOLDER = pattern(
 )
 _EMPTY = pattern(r"[*x.\u2022\u2026_~#-]+\Z|[|>][-+0-9]{0,2}\Z", re.IGNORECASE)
 # What is said about a secret, where the secret itself could stand.
-_SAYS = frozenset(
-    _words(
-        "none null nil true false no yes on off ok n/a na any all some empty blank unset set "
-        "default required optional missing invalid expired expires wrong incorrect bad good "
-        "valid unknown undefined hidden masked redacted removed secret sent changed reset "
-        "failed failure denied disabled enabled revoked rotated refreshed encrypted encoded "
-        "given provided found not is was must and or the a an of for in to be str string int "
-        "integer float bool bytes object text varchar char uuid type list dict tuple optional "
-        "secretstr type user password token key auth basic bearer digest oauth oauth2 iam "
-        "ldap saml oidc sso mfa header cookie keyring vault env environ environment default "
-        "applicationdefault expected unexpected line accepted rejected field value name "
-        "public private strict lax keep-alive close rs256 hs256 es256 prompt ask stdin input "
-        "forbidden unauthorized mismatch mismatched correct once unused used created deleted "
-        "updated verified validated anonymous guest nobody"
-    )
+_SAYS = words_of(
+    "none null nil true false no yes on off ok n/a na any all some empty blank unset set "
+    "default required optional missing invalid expired expires wrong incorrect bad good "
+    "valid unknown undefined hidden masked redacted removed secret sent changed reset "
+    "failed failure denied disabled enabled revoked rotated refreshed encrypted encoded "
+    "given provided found not is was must and or the a an of for in to be str string int "
+    "integer float bool bytes object text varchar char uuid type list dict tuple optional "
+    "secretstr type user password token key auth basic bearer digest oauth oauth2 iam "
+    "ldap saml oidc sso mfa header cookie keyring vault env environ environment default "
+    "applicationdefault expected unexpected line accepted rejected field value name "
+    "public private strict lax keep-alive close rs256 hs256 es256 prompt ask stdin input "
+    "forbidden unauthorized mismatch mismatched correct once unused used created deleted "
+    "updated verified validated anonymous guest nobody"
 )
 _NUMBER = pattern(
     r"[-+]?(?:0x[0-9a-f]{1,10}|[\d][\d.,_:/-]*(?:e[-+]?\d+)?|\.\d+)(?:[a-z]{1,3}|%)?(?:/s)?\Z"
@@ -43,7 +42,7 @@ _NUMBER = pattern(
     re.IGNORECASE,
 )
 _ADDRESS = pattern(
-    r"arn:|(?:com|org|net|io)\.[a-z]\w*\.|[A-Za-z][A-Za-z0-9+.-]{1,20}://|[~.]{0,2}[/\\](?=[\w.-]+[/\\.])|[A-Za-z]:\\"
+    r"arn:|alias/|(?:com|org|net|io)\.[a-z]\w*\.|[A-Za-z][A-Za-z0-9+.-]{1,20}://|[~.]{0,2}[/\\](?=[\w.-]+[/\\.])|[A-Za-z]:\\"
     r"|[\w.+-]+@[\w-]+\.\w|\S*\.(?:py|ya?ml|json|pem|key|txt|cfg|ini|toml|parquet|pkl|onnx)\Z"
 )
 # Base64 may begin with a slash and hold more of them.

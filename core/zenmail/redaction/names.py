@@ -6,100 +6,84 @@ from functools import lru_cache
 from typing import Literal
 
 from ..patterns import pattern
-from .looks import is_empty, is_mixed, is_random
+from .clues import FOREIGN_PASSWORDS
+from .looks import is_empty, is_mixed, is_random, words_of
 
 __all__ = ["Secrecy", "is_secret", "presumed_secrecy", "secrecy_of"]
 
 Secrecy = Literal["", "if-opaque", "if-code", "if-random", "if-mixed", "any-text"]
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
 _WORD_BREAK = pattern(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # What people choose, so that any word may be one.
-_CHOSEN = _words(
+_CHOSEN = words_of(
     "password passwords passwd passwds passe passphrase passphrases passwort passcode "
     "passcodes pwd pw requirepass masterauth contrasena contraseña contrasenya senha kennwort "
-    "wachtwoord heslo hasło lösenord salasana kodeord adgangskode jelszó şifre пароль 密码 "
-    "密碼 口令 パスワード 暗証番号 비밀번호 κωδικός סיסמה"
-)
-_CODES = _words("otp totp pin pincode")
-_SEEDS = frozenset(_words("otp totp"))
+    "wachtwoord heslo salasana kodeord adgangskode"
+).union(FOREIGN_PASSWORDS)
+_CODES = words_of("otp totp pin pincode")
+_SEEDS = words_of("otp totp")
 # Of codes, such as "recovery_code".
-_OF_DOORS = frozenset(
-    _words(
-        "access activation auth backup device invite login mfa one otp pairing pin recovery "
-        "security sms time totp unlock verification"
-    )
+_OF_DOORS = words_of(
+    "access activation auth backup device invite login mfa one otp pairing pin recovery "
+    "security sms time totp unlock verification"
 )
-_MADE = _words(
+_MADE = words_of(
     "secret secrets credential credentials cred creds token tokens key keys auth "
     "authorization bearer cookie cookies jwt sas pat apikey apikeys privatekey "
     "connectionstring connstr dsn clave parola parole mnemonic assertion samlresponse "
     "stringdata"
 )
-_UNMISTAKABLE = frozenset(_words("apikey accesskey privatekey secretkey accountkey"))
+_UNMISTAKABLE = words_of("apikey accesskey privatekey secretkey accountkey")
 _MADE_ENDINGS = (
     *("token", "tokens", "secret", "secrets", "apikey", "apikeys", "key", "cookie", "phrase"),
     *("sessid", "jsessionid"),
 )
 # "key_states" is none of ours, "api_key_prod" and "secret_value" are.
-_ANYWHERE = _words(
+_ANYWHERE = words_of(
     "password passwd passphrase secret credential apikey accesskey privatekey secretkey "
     "accountkey connectionstring connstr"
 )
-_LAST = frozenset(
-    _words(
-        "value values plain plaintext text raw str prod production dev staging test old new "
-        "b64 base64 base primary secondary current main backup header json"
-    )
+_LAST = words_of(
+    "value values plain plaintext text raw str prod production dev staging test old new "
+    "b64 base64 base primary secondary current main backup header json"
 )
 # What makes a key, a token or a secret one that opens something.
-_OPENING = frozenset(
-    _words(
-        "access account admin api app auth bearer bot client encryption hmac jwt master oauth "
-        "personal private refresh secret security service session shared signing storage "
-        "subscription webhook"
-    )
+_OPENING = words_of(
+    "access account admin api app auth bearer bot client encryption github gitlab hf hmac jwt "
+    "license master oauth openai personal private refresh secret security service session "
+    "shared signing slack storage subscription wandb webhook"
 )
+# What makes a secret an object that has a name.
+_OBJECTS = words_of("kubernetes k8s pull image tls ssl existing registry docker cluster cert")
 # What follows a secret's name when the value is about the secret, not the secret.
-_ABOUT = frozenset(
-    _words(
-        "name names id ids type types kind count counts length len size limit url uri path "
-        "paths file files filename dir folder policy expiry expires expired expiration "
-        "seconds ttl usage used version format field fields budget rate cost endpoint method "
-        "scheme source sources store stores manager provider error errors valid required "
-        "enabled rotation age scope scopes ref reference server host mode loss accuracy index "
-        "indices position ratio hint stdin prompt env var variable arn pattern algorithm "
-        "states mask dim heads class classes map days level backend user username login time "
-        "date at"
-    )
+_ABOUT = words_of(
+    "name names id ids type types kind count counts length len size limit url uri path "
+    "paths file files filename dir folder policy expiry expires expired expiration "
+    "seconds ttl usage used version format field fields budget rate cost endpoint method "
+    "scheme source sources store stores manager provider error errors valid required "
+    "enabled rotation age scope scopes ref reference server host mode loss accuracy index "
+    "indices position ratio hint stdin prompt env var variable arn pattern algorithm "
+    "hashers validators states mask dim heads class classes map days level backend user "
+    "username login time date at"
 )
 # Keys of data, not of doors.
-_OPEN_KEYS = frozenset(
-    _words(
-        "cache sort primary foreign partition public pub group order join row lookup hash "
-        "dedup idempotency routing message object s3 blob config label target text weight "
-        "feature metric model split dataset data unique natural composite map index column "
-        "field record event log bucket path file redis node state restore redirect "
-        "translation hot by search document doc input output query metadata tag attr json "
-        "param option registry pipeline step run artifact type batch id shard cluster "
-        "sequence version resource item sharding gpg sort num hub distribution clustering "
-        "parameter known surrogate candidate left right i18n dict yaml mon tur don whis joc "
-        "checkpoint ckpt random rng prng result limit aggregate processed"
-    )
+_OPEN_KEYS = words_of(
+    "cache sort primary foreign partition public pub group order join row lookup hash "
+    "dedup idempotency routing message object s3 blob config label target text weight "
+    "feature metric model split dataset data unique natural composite map index column "
+    "field record event log bucket path file redis node state restore redirect "
+    "translation hot by search document doc input output query metadata tag attr json "
+    "param option registry pipeline step run artifact type batch id shard cluster "
+    "sequence version resource item sharding gpg sort num hub distribution clustering "
+    "parameter known surrogate candidate left right i18n dict yaml mon tur don whis joc "
+    "checkpoint ckpt random rng prng result limit aggregate processed"
 )
-_OPEN_TOKENS = frozenset(_words("next page continuation pagination cursor resume sync"))
-_LOGINS = frozenset(
-    _words(
-        "db smtp user admin root mail email ftp pg mysql redis login auth http proxy my sa "
-        "app database imap ssh mongo postgres service"
-    )
+_OPEN_TOKENS = words_of("next page continuation pagination cursor resume sync")
+_LOGINS = words_of(
+    "db smtp user admin root mail email ftp pg mysql redis login auth http proxy my sa "
+    "app database imap ssh mongo postgres service"
 )
-
-
 # A file, or the variable that holds it.
 _NO_PASSWORD = pattern(
     r"\.{0,2}/[\w.-]+/|\.{1,2}/|~/|/[a-z_.-]+\Z|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z"
@@ -121,6 +105,7 @@ def secrecy_of(name: str) -> Secrecy:
         digits are, too, "if-opaque" where only a long value is; "" for all others.
     """
     words = [word.lower() for word in _WORD_BREAK.split(name[-200:]) if word]
+    whole = len(words)
     while len(words) > 1 and (words[-1] in _LAST or words[-1].isdigit()):
         words.pop()
     joined = "".join(words)
@@ -142,16 +127,19 @@ def secrecy_of(name: str) -> Secrecy:
     ):
         return "if-code"
     if last in ("pass", "passw"):
-        return "if-random" if _LOGINS.isdisjoint(before) else "any-text"
-    # A lone "secret" may be the name of one.
-    if words == ["token"] or last in _UNMISTAKABLE:
-        return "if-mixed"
-    if last in ("key", "token", "secret") and not _OPENING.isdisjoint(before[-1:]):
-        return "if-mixed"
-    if last in ("key", "keys"):
-        return "if-random" if before and _OPEN_KEYS.isdisjoint(before[-1:]) else ""
-    if last in ("token", "tokens"):
-        return "if-random" if _OPEN_TOKENS.isdisjoint(before) else ""
+        return "if-mixed" if _LOGINS.isdisjoint(before) else "any-text"
+    if last in ("key", "keys") and not (before and _OPEN_KEYS.isdisjoint(before[-1:])):
+        return ""
+    if last in ("token", "tokens") and not _OPEN_TOKENS.isdisjoint(before):
+        return ""
+    # Kubernetes' secrets have names, and a lone "secret" may be the name of one.
+    if (
+        last in _UNMISTAKABLE
+        or words == ["token"]
+        or (last == "secret" and before and _OBJECTS.isdisjoint(before[-1:]))
+        or (last in ("key", "token") and (name.isupper() or before[-1] in _OPENING))
+    ):
+        return "if-mixed" if len(words) == whole else "if-random"
     if last in _MADE or joined in _MADE:
         return "if-random"
     if last.endswith(_MADE_ENDINGS) and _OPEN_KEYS.isdisjoint((last.removesuffix("key"),)):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ..patterns import pattern
+from .literals import line_end
 from .looks import is_random
 from .names import Secrecy, is_secret, presumed_secrecy, secrecy_of
 from .spans import MASK
@@ -60,7 +61,7 @@ class Rows:
             return
         if (line, mark) != self._known:
             self._known = line, mark
-            self._row = self._cells(line, _line_end(text, end), mark)
+            self._row = self._cells(line, line_end(text, end, _LONGEST_ROW), mark)
             self._at = {cell[1]: at for at, cell in enumerate(self._row)}
         row, own = self._row, self._at.get(end)
         if own is None:
@@ -89,32 +90,28 @@ class Rows:
     def _below(self, headings: list[_Cell], line: int, mark: str) -> Iterator[_Cell]:
         """Yield the secrets below secret headings."""
         text = self._text
-        self._read = _line_end(text, line)
+        self._read = line_end(text, line, _LONGEST_ROW)
         names = [text[slice(*cell)] for cell in headings]
         filled = [name for name in names if name or mark in ",;\t"]
         if len(filled) < 2 or not all(map(_HEADING.fullmatch, filled)):
             return
-        secret: list[tuple[int, Secrecy]] = []
-        for at, name in enumerate(names):
-            if secrecy := secrecy_of(name):
-                secret.append((at, secrecy))
+        secret = {at: secrecy for at, name in enumerate(names) if (secrecy := secrecy_of(name))}
+        edges = {edge - line for at in secret for edge in headings[at]}
         for _ in range(_MOST_ROWS):
-            below, stop = self._read + 1, _line_end(text, self._read + 1)
+            below, stop = self._read + 1, line_end(text, self._read + 1, _LONGEST_ROW)
             if not _RULED.fullmatch(text, below, stop):
                 row = self._cells(below, stop, mark)
                 if len(row) < 2 or (mark != " " and len(row) != len(headings)):
                     return
-                for at, secrecy in secret:
-                    columns = {edge - line for edge in headings[at]}
-                    for start, end in row if mark == " " else (row[at],):
-                        value = text[start:end]
-                        if mark == " ":
-                            aligned = not columns.isdisjoint((start - below, end - below))
-                            found = aligned and is_random(value)
-                        else:
-                            found = is_secret(secrecy, value)
-                        if found and MASK not in value:
-                            yield start, end
+                for at, (start, end) in enumerate(row):
+                    value = text[start:end]
+                    if mark == " ":
+                        aligned = start - below in edges or end - below in edges
+                        found = aligned and is_random(value)
+                    else:
+                        found = at in secret and is_secret(secret[at], value)
+                    if found and MASK not in value:
+                        yield start, end
             self._read = stop
 
     def _cells(self, line: int, stop: int, mark: str) -> list[_Cell]:
@@ -130,8 +127,3 @@ class Rows:
             cells.append((start, start + len(cell.strip(" \"'\r"))))
             at = behind
         return cells
-
-
-def _line_end(text: str, position: int) -> int:
-    end = text.find("\n", position, position + _LONGEST_ROW)
-    return end if end >= 0 else min(len(text), position + _LONGEST_ROW)

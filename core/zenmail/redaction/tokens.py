@@ -1,8 +1,8 @@
 """Tokens of the formats in ``token_formats.txt``, found by one search.
 
-A line of the table gives the vendor, the token and where its format is documented. In a token,
-what is written stands for itself, ``{m32}`` for 32 characters of an alphabet, ``{m32-40}`` for
-32 to 40, and ``{m32+}`` for 32 or more. What precedes the first brace stays readable.
+A line of the table gives the vendor, what its tokens begin with (which stays readable), the
+rest of them, and where they are documented. In the rest, what is written stands for itself,
+``{m32}`` for 32 characters of an alphabet, ``{m32-40}`` for 32 to 40, ``{m32+}`` for 32 and up.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ class Format(NamedTuple):
 
     Attributes:
         vendor: Whose tokens they are, and of which kind.
-        pattern: What they look like, in the notation of the table.
+        start: What they begin with, or "".
+        rest: What follows, in the notation of the table.
         documented: Where the vendor, or its code, shows the format.
     """
 
     vendor: str
-    pattern: str
+    start: str
+    rest: str
     documented: str
 
 
@@ -52,11 +54,12 @@ _NO_WORD: Final = (
     r"(?<!-sk-)" r"(?=[\w-]{0,60}?(?:[0-9][a-zA-Z]{1,6}[0-9]|[a-z][A-Z]{1,2}[a-z]?[0-9A-Z]))"
 )
 _BLANK: Final = re.compile(r"\{(\w)(\d+)(?:-(\d+)|(\+))?\}")
+_PATH_BEGINS: Final = ("/", '"/', "'/", "(/")
 _SHORTEST: Final = 20
 _SHORTEST_WITHOUT_START: Final = 36
 # A token begins where a word does, and behind an escaped or encoded character.
 _BEGIN: Final = (
-    r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))(?=[A-Za-z0-9.][\w.:~+/=|$-]{15})"
+    r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))(?=[A-Za-z0-9.][\w.:~+/=|$!-]{15})"
 )
 
 
@@ -64,10 +67,16 @@ _BEGIN: Final = (
 def formats() -> tuple[Format, ...]:
     """Return the table."""
     table = files("zenmail.redaction").joinpath("token_formats.txt").read_text("utf-8")
-    return tuple(Format(*re.split(r"\s+\|\s+", line)) for line in table.splitlines())
+    rows = ([cell.strip() for cell in line.split(" | ")] for line in table.splitlines())
+    return tuple(
+        Format(vendor, start, rest, documented)
+        for vendor, starts, rest, documented in rows
+        for start in starts.split() or [""]
+    )
 
 
-def _regex(pattern: str) -> str:
+def _regex(known: Format) -> str:
+    pattern = known.start + known.rest
     pieces: list[str] = []
     at = 0
     for blank in _BLANK.finditer(pattern):
@@ -94,8 +103,8 @@ def _any_start() -> str:
     """Return what matches the beginning of any token."""
     by_first: dict[str, set[str]] = {}
     for known in formats():
-        if start := _start(known.pattern):
-            by_first.setdefault(start[0], set()).add(re.escape(start[1:]))
+        if known.start:
+            by_first.setdefault(known.start[0], set()).add(re.escape(known.start[1:]))
     # One literal before each group is how the search rules most of them out at once.
     groups = [
         f"{re.escape(first)}(?:{'|'.join(sorted(them, key=len, reverse=True))})"
@@ -106,7 +115,8 @@ def _any_start() -> str:
 
 @cache
 def _starts() -> re.Pattern[str]:
-    return re.compile(f"{_BEGIN}{_any_start()}")
+    # It takes up nothing, for within what begins as one token another one may.
+    return re.compile(f"{_BEGIN}(?=({_any_start()}))")
 
 
 @cache
@@ -117,28 +127,25 @@ def _begins() -> re.Pattern[str]:
 @cache
 def _tokens(start: str) -> re.Pattern[str]:
     """Return what matches the tokens that may begin so, compiled when one is seen."""
-    known = [it.pattern for it in formats() if _start(it.pattern)]
-    able = [it for it in known if start.startswith(_start(it))]
-    return re.compile("|".join(map(_regex, sorted(able, key=_start, reverse=True))))
+    able = [known for known in formats() if known.start and start.startswith(known.start)]
+    able.sort(key=lambda known: known.start, reverse=True)
+    return re.compile("|".join(map(_regex, able)))
 
 
 @cache
 def _without_start() -> re.Pattern[str]:
-    known = [_regex(it.pattern) for it in formats() if not _start(it.pattern)]
+    known = [_regex(it) for it in formats() if not it.start]
     return re.compile(rf"{_BEGIN}(?<![+-])(?:{'|'.join(known)})")
-
-
-def _start(pattern: str) -> str:
-    return pattern.partition("{")[0]
 
 
 def _with_start(text: str) -> Iterator[tuple[str, re.Match[str]]]:
     """Yield tokens, with what each begins with."""
     done = 0
-    for start in _starts().finditer(text):
-        if start.start() >= done and (token := _tokens(start[0]).match(text, start.start())):
+    for begin in _starts().finditer(text):
+        at = begin.start()
+        if at >= done and (token := _tokens(begin[1]).match(text, at)):
             done = token.end()
-            yield start[0], token
+            yield begin[1], token
 
 
 def holds_tokens(text: str) -> bool:
@@ -146,7 +153,7 @@ def holds_tokens(text: str) -> bool:
     pieces: list[str] = []
     for word in [word for word in text.split() if len(word) >= _SHORTEST]:
         # Some tokens hold slashes, but none begins with one, as paths do.
-        pieces += word.split("/") if word[0] == "/" or word[1] == "/" else (word,)
+        pieces += word.split("/") if word.startswith(_PATH_BEGINS) else (word,)
     long = [piece for piece in pieces if len(piece) >= _SHORTEST]
     words = "\n".join(long)
     # Few words begin as a token does; in the others, one may stand behind an escape.

@@ -20,10 +20,10 @@ import logging
 import os
 import pickle
 import signal
-import threading
 import time
 import traceback
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -44,7 +44,6 @@ from ..retry import Retry
 from ..transport import (
     Check,
     SendRequest,
-    Transport,
     TransportOptions,
     VerifyRequest,
 )
@@ -76,6 +75,7 @@ class Arrived:
 
 Options = Mapping[str, Any]
 Inbox = Callable[[], list[Arrived]]
+Send = Callable[..., Receipt]
 
 
 class TransportConformance:
@@ -141,6 +141,36 @@ class TransportConformance:
         parsed = zenmail_plugins.transport(self.transport).parse_options(options)
         return [secret for secret in secret_values(parsed) if secret]
 
+    @pytest.fixture
+    def zenmail_mailer(
+        self, options: Options, zenmail_plugins: PluginHost
+    ) -> Callable[..., Mailer]:
+        """Return what makes a mailer of the options, or of others."""
+        usual = {"options": options, "deadline": _SECONDS, "plugins": zenmail_plugins}
+        return lambda **more: Mailer(self.transport, **{**usual, **more})
+
+    @pytest.fixture
+    def zenmail_send(self, options: Options, zenmail_plugins: PluginHost) -> Send:
+        """Return what has the transport alone send a mail, and closes it."""
+
+        def send(
+            email: Email, envelope: Envelope | None = None, seconds: float = _SECONDS
+        ) -> Receipt:
+            transport = zenmail_plugins.transport(self.transport)
+            request: SendRequest[Any] = SendRequest(
+                email=email,
+                envelope=envelope or email.envelope,
+                options=transport.parse_options(options),
+                deadline=Deadline.after(seconds),
+                fetch_token=zenmail_plugins.fetch_token,
+            )
+            try:
+                return transport.send(request)
+            finally:
+                zenmail_plugins.close()
+
+        return send
+
     def _mail(self, **changes: Any) -> Email:
         values: dict[str, Any] = {
             "sender": "Alerts <alerts@example.com>",
@@ -149,22 +179,6 @@ class TransportConformance:
             "text": "Accuracy fell.\n",
         }
         return Email(**{**values, **changes})
-
-    def _send(
-        self, host: PluginHost, options: Options, email: Email, envelope: Envelope | None = None
-    ) -> Receipt:
-        transport = host.transport(self.transport)
-        request: SendRequest[Any] = SendRequest(
-            email=email,
-            envelope=envelope or email.envelope,
-            options=transport.parse_options(options),
-            deadline=Deadline.after(_SECONDS),
-            fetch_token=host.fetch_token,
-        )
-        try:
-            return transport.send(request)
-        finally:
-            host.close()
 
     # The tests.
 
@@ -193,12 +207,10 @@ class TransportConformance:
         with pytest.raises(OptionsError, match="no_such_option"):
             transport.parse_options({**options, "no_such_option": 1})
 
-    def test_everybody_gets_the_mail(
-        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
-    ) -> None:
+    def test_everybody_gets_the_mail(self, arrived: Inbox, zenmail_send: Send) -> None:
         """The receipt accepts each recipient, and the mail arrives once."""
         email = self._mail(to=["a@example.com", "b@example.com"], cc="c@example.com")
-        receipt = self._send(zenmail_plugins, options, email)
+        receipt = zenmail_send(email)
         assert isinstance(receipt, Receipt)
         assert set(receipt.accepted) == set(email.envelope.recipients)
         assert not receipt.refused
@@ -213,12 +225,12 @@ class TransportConformance:
             assert len(mails) == 1
 
     def test_the_envelope_decides_not_the_headers(
-        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
+        self, arrived: Inbox, zenmail_send: Send
     ) -> None:
         """A redirected mail goes to the envelope's recipients alone."""
         email = self._mail(to="shown@example.com", cc="shown-too@example.com")
         envelope = Envelope("bounces@example.com", ("staging@example.com",))
-        receipt = self._send(zenmail_plugins, options, email, envelope)
+        receipt = zenmail_send(email, envelope)
         assert receipt.accepted == ("staging@example.com",)
         assert arrived()
         for mail in arrived():
@@ -227,34 +239,28 @@ class TransportConformance:
             if mail.sender is not None:
                 assert mail.sender == "bounces@example.com"
 
-    def test_the_receipt_names_nobody_else(
-        self, options: Options, zenmail_plugins: PluginHost
-    ) -> None:
+    def test_the_receipt_names_nobody_else(self, zenmail_send: Send) -> None:
         """Accepted, refused and deferred are recipients of the envelope, each once."""
         email = self._mail(to="shown@example.com", bcc=["a@example.com", "b@example.com"])
         envelope = email.envelope.to(["a@example.com", "b@example.com"])
-        receipt = self._send(zenmail_plugins, options, email, envelope)
+        receipt = zenmail_send(email, envelope)
         named = [*receipt.accepted, *receipt.refused, *receipt.deferred]
         assert sorted(named) == ["a@example.com", "b@example.com"]
 
-    def test_blind_copies_stay_blind(
-        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
-    ) -> None:
+    def test_blind_copies_stay_blind(self, arrived: Inbox, zenmail_send: Send) -> None:
         """Nothing of the mail names a Bcc recipient."""
-        self._send(zenmail_plugins, options, self._mail(bcc="hidden@example.com"))
+        zenmail_send(self._mail(bcc="hidden@example.com"))
         assert arrived()
         for mail in arrived():
             if self.sends_mail:
                 assert b"hidden@example.com" not in mail.content
             assert b"\nbcc:" not in mail.content.lower()
 
-    def test_every_script_arrives(
-        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
-    ) -> None:
+    def test_every_script_arrives(self, arrived: Inbox, zenmail_send: Send) -> None:
         """Subject and text arrive in whatever script, and lines however long."""
         text = "Gr\u00fc\u00dfe, \u65e5\u672c\u8a9e, \u2713\n" + "long " * 400 + "\n.\n..end\n"
         email = self._mail(subject="Schritt fehlgeschlagen \u2713", text=text)
-        self._send(zenmail_plugins, options, email)
+        zenmail_send(email)
         (mail, *_) = arrived()
         if self.sends_mail:
             message = mail.message()
@@ -268,13 +274,11 @@ class TransportConformance:
             assert email.subject in shown
             assert "Gr\u00fc\u00dfe, \u65e5\u672c\u8a9e, \u2713" in shown
 
-    def test_large_mails_arrive(
-        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
-    ) -> None:
+    def test_large_mails_arrive(self, arrived: Inbox, zenmail_send: Send) -> None:
         """An attachment of 3 MB, or as large as the provider takes, arrives whole."""
         data = bytes(range(256)) * (self.attachment_bytes // 256)
         email = self._mail(attachments=[Attachment(filename="model.bin", content=data)])
-        receipt = self._send(zenmail_plugins, options, email)
+        receipt = zenmail_send(email)
         assert receipt.accepted
         (mail, *_) = arrived()
         if self.sends_mail:
@@ -284,18 +288,14 @@ class TransportConformance:
             assert b"model.bin" in mail.content
 
     def test_one_refused_recipient_does_not_cost_the_others_their_mail(
-        self,
-        options: Options,
-        arrived: Inbox,
-        refuse: Callable[[str], None] | None,
-        zenmail_plugins: PluginHost,
+        self, arrived: Inbox, refuse: Callable[[str], None] | None, zenmail_send: Send
     ) -> None:
         """The receipt says who was refused and why; the others have the mail."""
         if refuse is None:
             pytest.skip("the fixture 'refuse' returns None")
         refuse("nobody@example.com")
         email = self._mail(to=["a@example.com", "nobody@example.com", "b@example.com"])
-        receipt = self._send(zenmail_plugins, options, email)
+        receipt = zenmail_send(email)
         assert set(receipt.accepted) == {"a@example.com", "b@example.com"}
         assert list(receipt.refused) == ["nobody@example.com"]
         assert receipt.refused["nobody@example.com"]
@@ -304,50 +304,43 @@ class TransportConformance:
                 assert "nobody@example.com" not in mail.recipients
 
     def test_a_silent_other_end_does_not_hold_the_caller(
-        self, options: Options, hang: Callable[[], None] | None, zenmail_plugins: PluginHost
+        self, hang: Callable[[], None] | None, zenmail_mailer: Callable[..., Mailer]
     ) -> None:
         """The mailer comes back soon after its deadline, and claims no delivery."""
         if hang is None:
             pytest.skip("the fixture 'hang' returns None")
         hang()
         started = time.monotonic()
-        with Mailer(
-            self.transport, options=options, deadline=1.0, plugins=zenmail_plugins
-        ) as mailer:
+        with zenmail_mailer(deadline=1.0) as mailer:
             receipt = mailer.send(self._mail())
             seconds = time.monotonic() - started
         assert receipt.outcome in ("deferred", "unknown")
         assert seconds < 15
 
     def test_a_transport_that_keeps_deadlines_keeps_them(
-        self, options: Options, hang: Callable[[], None] | None, zenmail_plugins: PluginHost
+        self,
+        hang: Callable[[], None] | None,
+        zenmail_plugins: PluginHost,
+        zenmail_send: Send,
     ) -> None:
         """Without the host's help, too, if ``keeps_deadline`` says so."""
-        transport = zenmail_plugins.transport(self.transport)
-        if hang is None or not transport.options_type.keeps_deadline:
+        options_type = zenmail_plugins.transport(self.transport).options_type
+        if hang is None or not options_type.keeps_deadline:
             pytest.skip("the fixture 'hang' returns None, or keeps_deadline is False")
         hang()
-        email, started = self._mail(), time.monotonic()
-        request: SendRequest[Any] = SendRequest(
-            email, email.envelope, transport.parse_options(options), Deadline.after(1.0)
-        )
+        started = time.monotonic()
         with pytest.raises(DeliveryError):
-            transport.send(request)
+            zenmail_send(self._mail(), seconds=1.0)
         assert time.monotonic() - started < 15
-        zenmail_plugins.close()
 
     def test_failures_become_receipts(
-        self, unreachable: Options | None, zenmail_plugins: PluginHost
+        self, unreachable: Options | None, zenmail_mailer: Callable[..., Mailer]
     ) -> None:
         """When the other end is not there the receipt says so, with a code and a reason."""
         if unreachable is None:
             pytest.skip("the fixture 'unreachable' returns None")
-        with Mailer(
-            self.transport,
-            options=unreachable,
-            deadline=5.0,
-            retry=Retry(max_attempts=1),
-            plugins=zenmail_plugins,
+        with zenmail_mailer(
+            options=unreachable, deadline=5.0, retry=Retry(max_attempts=1)
         ) as mailer:
             receipt = mailer.send(self._mail())
         assert receipt.outcome in ("deferred", "refused", "unknown")
@@ -360,29 +353,24 @@ class TransportConformance:
         unreachable: Options | None,
         zenmail_secrets: list[str],
         zenmail_plugins: PluginHost,
+        zenmail_mailer: Callable[..., Mailer],
         caplog: pytest.LogCaptureFixture,
         capfd: pytest.CaptureFixture[str],
     ) -> None:
         """No option declared as a secret is in a repr, a log, a receipt or on the terminal."""
         if not zenmail_secrets:
             pytest.skip("no option is a SecretStr")
+        parse = zenmail_plugins.transport(self.transport).parse_options
         caplog.set_level(logging.DEBUG)
         written = []
-        for given in (options, unreachable):
-            if given is None:
-                continue
-            with Mailer(
-                self.transport,
-                options=given,
-                deadline=5.0,
-                retry=Retry(max_attempts=1),
-                plugins=zenmail_plugins,
-            ) as mailer:
+        for given in [options] if unreachable is None else [options, unreachable]:
+            retry = Retry(max_attempts=1)
+            with zenmail_mailer(options=given, deadline=5.0, retry=retry) as mailer:
                 receipt = mailer.send(self._mail())
-            parsed = zenmail_plugins.transport(self.transport).parse_options(given)
-            written += [repr(receipt), repr(pickle.dumps(receipt)), repr(parsed), str(parsed)]
+            written += [repr(receipt), repr(pickle.dumps(receipt)), repr(parse(given))]
+            written.append(str(parse(given)))
         with pytest.raises(OptionsError) as refused:
-            zenmail_plugins.transport(self.transport).parse_options({**options, "bad": 1})
+            parse({**options, "bad": 1})
         captured = capfd.readouterr()
         written += [str(refused.value), repr(refused.value), captured.out, captured.err]
         written.append(caplog.text)
@@ -390,24 +378,16 @@ class TransportConformance:
             assert all(secret not in text for text in written)
 
     def test_threads_do_not_mix_mails(
-        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
+        self, arrived: Inbox, zenmail_mailer: Callable[..., Mailer]
     ) -> None:
         """Eight threads share a mailer; each of their mails arrives once, and whole."""
-        receipts: list[Receipt] = []
-        with Mailer(
-            self.transport, options=options, deadline=_SECONDS, plugins=zenmail_plugins
-        ) as mailer:
+        with zenmail_mailer() as mailer, ThreadPoolExecutor(8) as pool:
 
-            def send(number: int) -> None:
+            def send(number: int) -> str:
                 text = f"mark-{number}-\n" * 200
-                receipts.append(mailer.send(self._mail(subject=f"No. {number}", text=text)))
+                return mailer.send(self._mail(subject=f"No. {number}", text=text)).outcome
 
-            threads = [threading.Thread(target=send, args=(number,)) for number in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        assert [receipt.outcome for receipt in receipts] == ["delivered"] * 8
+            assert list(pool.map(send, range(8))) == ["delivered"] * 8
         contents = [mail.content for mail in arrived()]
         for number in range(8):
             mark = f"mark-{number}-".encode()
@@ -417,24 +397,27 @@ class TransportConformance:
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
     @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
     def test_a_forked_child_sends_too(
-        self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
+        self, arrived: Inbox, zenmail_mailer: Callable[..., Mailer]
     ) -> None:
         """Parent and child share no connection: both deliver, before and after the fork."""
+
+        def send_around_a_fork() -> bool:
+            with zenmail_mailer() as mailer:
+
+                def delivers(text: str) -> bool:
+                    return mailer.send(self._mail(text=text)).delivered
+
+                return (
+                    delivers("from-before")
+                    and _in_a_child(lambda: delivers("from-child"))
+                    and delivers("from-parent")
+                )
+
         # In a process of its own, since the other end's threads may hold OpenSSL's locks here.
-        assert _in_a_child(lambda: self._send_around_a_fork(options, zenmail_plugins))
+        assert _in_a_child(send_around_a_fork)
         contents = [mail.content for mail in arrived()]
         for mark in (b"from-before", b"from-child", b"from-parent"):
             assert sum(content.count(mark) for content in contents) == 1
-
-    def _send_around_a_fork(self, options: Options, plugins: PluginHost) -> bool:
-        with Mailer(
-            self.transport, options=options, deadline=_SECONDS, plugins=plugins
-        ) as mailer:
-            return (
-                mailer.send(self._mail(text="from-before")).delivered
-                and _in_a_child(lambda: mailer.send(self._mail(text="from-child")).delivered)
-                and mailer.send(self._mail(text="from-parent")).delivered
-            )
 
     def test_checking_sends_nothing(
         self, options: Options, arrived: Inbox, zenmail_plugins: PluginHost
@@ -443,30 +426,25 @@ class TransportConformance:
         transport = zenmail_plugins.transport(self.transport)
         if not transport.verifies:
             pytest.skip("the transport has no verify_transport")
-        checks = self._verify(transport, options, zenmail_plugins)
+        request: VerifyRequest[Any] = VerifyRequest(
+            envelope=self._mail().envelope,
+            options=transport.parse_options(options),
+            deadline=Deadline.after(_SECONDS),
+            fetch_token=zenmail_plugins.fetch_token,
+        )
+        checks = [*transport.verify(request)]
+        zenmail_plugins.close()
         assert checks
         assert all(isinstance(check, Check) for check in checks)
         assert all(check.remedy for check in checks if check.status == "failed")
         assert not arrived()
 
-    def _verify(self, transport: Transport, options: Options, host: PluginHost) -> list[Check]:
-        request: VerifyRequest[Any] = VerifyRequest(
-            envelope=self._mail().envelope,
-            options=transport.parse_options(options),
-            deadline=Deadline.after(_SECONDS),
-            fetch_token=host.fetch_token,
-        )
-        try:
-            return [*transport.verify(request)]
-        finally:
-            host.close()
-
-    def test_closing_is_harmless(self, options: Options, zenmail_plugins: PluginHost) -> None:
+    def test_closing_is_harmless(self, zenmail_plugins: PluginHost, zenmail_send: Send) -> None:
         """A transport may be closed before its first mail, and twice, and sends again."""
         zenmail_plugins.transport(self.transport)
         zenmail_plugins.close()
         zenmail_plugins.close()
-        assert self._send(zenmail_plugins, options, self._mail()).accepted
+        assert zenmail_send(self._mail()).accepted
 
 
 def _in_a_child(does: Callable[[], bool]) -> bool:

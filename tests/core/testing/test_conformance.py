@@ -239,6 +239,12 @@ FINDS: list[tuple[str, type[Good]]] = [
 ]
 
 
+def below(fixture: str) -> Callable[..., Any]:
+    """Return the function below a fixture of the suite."""
+    function: Callable[..., Any] = getattr(TransportConformance, fixture).__wrapped__
+    return function
+
+
 @pytest.fixture
 def call(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
@@ -248,7 +254,8 @@ def call(
     def run(name: str, plugin: Good) -> None:
         host = PluginHost(installed=list)
         host.register_transport("bad", plugin)
-        test = getattr(Suite(), name)
+        suite = Suite()
+        test = getattr(suite, name)
         offered: dict[str, Any] = {
             "options": {},
             "arrived": lambda: list(plugin.mails),
@@ -257,6 +264,8 @@ def call(
             "unreachable": None,
             "zenmail_plugins": host,
             "zenmail_secrets": ["logged-on-purpose"],
+            "zenmail_mailer": below("zenmail_mailer")(suite, {}, host),
+            "zenmail_send": below("zenmail_send")(suite, {}, host),
             "caplog": caplog,
             "capfd": capfd,
         }
@@ -276,8 +285,7 @@ def test_nested_secrets_are_looked_for() -> None:
 
     host = PluginHost(installed=list)
     host.register_transport("bad", Nested)
-    # What is below the fixture.
-    find = TransportConformance.zenmail_secrets.__wrapped__  # type: ignore[attr-defined]
+    find = below("zenmail_secrets")
     options = {"headers": {"X-Key": "one"}, "keys": ["two"]}
     assert sorted(find(Suite(), options, host)) == ["logged-on-purpose", "one", "two"]
 

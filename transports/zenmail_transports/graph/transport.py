@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import importlib.util
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from zenmail import (
     Check,
@@ -20,6 +19,7 @@ from zenmail import (
     hookimpl,
 )
 
+from ..tally import Tally
 from .client import Client
 from .errors import InvalidRecipients
 from .message import addressed, shows_everybody
@@ -34,6 +34,10 @@ _BYTES = 3 * 1024 * 1024
 # https://learn.microsoft.com/en-us/office365/servicedescriptions/
 # exchange-online-service-description/exchange-online-limits
 _RECIPIENTS = 500
+_NARROWED = (
+    "The headers name only the mail's actual recipients, because Microsoft Graph delivers to "
+    "everybody they name."
+)
 
 
 class GraphTransport:
@@ -67,8 +71,8 @@ class GraphTransport:
             TemporaryFailure: Graph cannot be reached, or throttles.
             UnknownOutcome: The answer was lost.
         """
-        client, envelope, tally = self._client(request.options), request.envelope, _Tally()
-        able = [address for address in envelope.recipients if address.isascii()]
+        client, envelope, tally = self._client(request.options), request.envelope, Tally()
+        able = tally.ascii_only(envelope.recipients, "Microsoft Graph")
         parts = [able[at : at + _RECIPIENTS] for at in range(0, len(able), _RECIPIENTS)]
         while parts:
             part = parts.pop(0)
@@ -77,25 +81,22 @@ class GraphTransport:
             except InvalidRecipients as error:
                 # Nobody has the mail: Graph says that one is not valid, and not which.
                 if len(part) == 1:
-                    tally.fail(error, part, [])
+                    tally.fail(error, part)
                 else:
                     middle = len(part) // 2
                     parts[:0] = [part[:middle], part[middle:]]
             except DeliveryError as error:
                 rest = [address for later in parts for address in later]
-                if not tally.started and (not rest or not tally.doubts(error)):
+                known = isinstance(error, PermanentFailure | TemporaryFailure)
+                if not tally.accepted and not tally.failure and (known or not rest):
                     raise
                 tally.fail(error, part, rest)
                 break
             else:
                 tally.accepted += part
-                tally.narrowed |= not shows_everybody(request.email, part)
-        for address in envelope.recipients:
-            if not address.isascii():
-                tally.refused[address] = (
-                    "Microsoft Graph accepts only ASCII before the @ of a recipient's address."
-                )
-        return tally.receipt()
+                if not tally.notes and not shows_everybody(request.email, part):
+                    tally.notes.append(_NARROWED)
+        return tally.receipt("Microsoft Graph accepted the mail.")
 
     def _send_part(
         self, client: Client, request: SendRequest[GraphOptions], part: list[str]
@@ -115,7 +116,7 @@ class GraphTransport:
     @hookimpl
     def verify_transport(self, request: VerifyRequest[GraphOptions]) -> Iterable[Check]:
         """Check token, permission and mailbox, without sending."""
-        return list(verify(self._client(request.options), request))
+        return verify(self._client(request.options), request)
 
     @hookimpl
     def close_transport(self) -> None:
@@ -127,55 +128,4 @@ class GraphTransport:
         # The client keeps the options, so that their id stays theirs.
         return self._clients.get(id(options)) or self._clients.setdefault(
             id(options), Client(options)
-        )
-
-
-@dataclass
-class _Tally:
-    """What is known of each recipient while the parts of a mail are sent."""
-
-    accepted: list[str] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
-    deferred: dict[str, str] = field(default_factory=dict)
-    unknown: dict[str, str] = field(default_factory=dict)
-    narrowed: bool = False
-    failure: DeliveryError | None = None
-
-    @property
-    def started(self) -> bool:
-        """Whether something is known of any recipient."""
-        return bool(self.accepted or self.refused)
-
-    @staticmethod
-    def doubts(error: DeliveryError) -> bool:
-        """Return whether those it concerns may have the mail."""
-        return not isinstance(error, PermanentFailure | TemporaryFailure)
-
-    def fail(self, error: DeliveryError, part: list[str], rest: list[str]) -> None:
-        """Note a failure of a part, and what was not tried because of it."""
-        self.failure = error
-        if isinstance(error, PermanentFailure):
-            self.refused.update(dict.fromkeys([*part, *rest], error.message))
-            return
-        known = self.unknown if self.doubts(error) else self.deferred
-        known.update(dict.fromkeys(part, error.message))
-        self.deferred.update(dict.fromkeys(rest, error.message))
-
-    def receipt(self) -> Receipt:
-        """Return what is known, for the host."""
-        failure, notes = self.failure, []
-        if self.narrowed:
-            notes.append(
-                "The headers name only the mail's actual recipients, because Microsoft Graph "
-                "delivers to everybody they name."
-            )
-        return Receipt(
-            accepted=tuple(self.accepted),
-            refused=self.refused,
-            deferred=self.deferred,
-            unknown=self.unknown,
-            detail=failure.message if failure else "Microsoft Graph accepted the mail.",
-            code=failure.code if failure else "",
-            remedy=failure.remedy if failure else "",
-            notes=tuple(notes),
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from zenmail import (
@@ -16,11 +15,11 @@ from zenmail import (
     PermanentFailure,
     Receipt,
     SendRequest,
-    TemporaryFailure,
     VerifyRequest,
     hookimpl,
 )
 
+from ..tally import Tally
 from .clients import Clients
 from .errors import TooManyNames, UnverifiedIdentities, translated
 from .options import SESOptions
@@ -31,6 +30,10 @@ __all__ = ["SESTransport"]
 # https://docs.aws.amazon.com/ses/latest/dg/quotas.html: recipients and bytes of a message.
 _RECIPIENTS = 50
 _BYTES = 40 * 1024 * 1024
+_NAMELESS = (
+    "The headers name no recipient, because Amazon SES accepts no more than "
+    f"{_RECIPIENTS} names."
+)
 
 
 class SESTransport:
@@ -64,7 +67,7 @@ class SESTransport:
             TemporaryFailure: SES cannot be reached, or throttles.
             UnknownOutcome: The answer was lost.
         """
-        envelope, tally = request.envelope, _Tally()
+        envelope, tally = request.envelope, Tally()
         if not envelope.sender.isascii():
             raise PermanentFailure(
                 f"Amazon SES accepts only ASCII in the sender's address: {envelope.sender}",
@@ -78,18 +81,17 @@ class SESTransport:
             )
             failure.limit = _BYTES
             raise failure
-        able = [address for address in envelope.recipients if address.isascii()]
-        for address in envelope.recipients:
-            if not address.isascii():
-                tally.refused[address] = (
-                    "Amazon SES accepts only ASCII before the @ of an address."
-                )
+        able = tally.ascii_only(envelope.recipients, "Amazon SES")
         if able:
             self._send_in_parts(request, able, tally)
-        return tally.receipt()
+        taken = ""
+        if tally.identifiers:
+            taken = f"Amazon SES accepted the mail as {', '.join(tally.identifiers)}."
+            tally.notes.append(f"{taken} It replaced the Message-ID and the Date.")
+        return tally.receipt(taken)
 
     def _send_in_parts(
-        self, request: SendRequest[SESOptions], recipients: Sequence[str], tally: _Tally
+        self, request: SendRequest[SESOptions], recipients: Sequence[str], tally: Tally
     ) -> None:
         # SES has no SMTPUTF8: an address that needs it is shown as text.
         raw = request.email.as_bytes(smtputf8=False)
@@ -101,16 +103,17 @@ class SESTransport:
                 rest = list(recipients[start + _RECIPIENTS :])
                 if not tally.started and (not rest or isinstance(error, PermanentFailure)):
                     raise
-                tally.fail(error, part, rest)
                 if not isinstance(error, PermanentFailure):
+                    tally.fail(error, part, rest)
                     return
+                tally.fail(error, part)
 
     def _send_part(
         self,
         request: SendRequest[SESOptions],
         raw: bytes,
         recipients: list[str],
-        tally: _Tally,
+        tally: Tally,
     ) -> None:
         options, sender = request.options, request.envelope.sender
         arguments: dict[str, Any] = {
@@ -135,14 +138,14 @@ class SESTransport:
                 bad = [address for address in recipients if address in error.identities]
                 if sender in error.identities or not bad:
                     raise
-                tally.fail(error, bad, [])
+                tally.fail(error, bad)
                 recipients = [address for address in recipients if address not in bad]
             except TooManyNames:
                 nameless = {"Raw": {"Data": _nameless(request.email)}}
                 if arguments["Content"] == nameless:
                     raise
                 arguments["Content"] = nameless
-                tally.nameless = True
+                tally.notes.append(_NAMELESS)
             else:
                 tally.accepted += recipients
                 tally.identifiers.append(str(answer.get("MessageId", "")))
@@ -151,7 +154,7 @@ class SESTransport:
     @hookimpl
     def verify_transport(self, request: VerifyRequest[SESOptions]) -> Iterable[Check]:
         """Ask SES about the account and the sender, without sending."""
-        return list(verify(self._clients, request))
+        return verify(self._clients, request)
 
     @hookimpl
     def close_transport(self) -> None:
@@ -163,53 +166,3 @@ def _nameless(email: Email) -> bytes:
     """Return the mail with "undisclosed-recipients" in place of To and Cc."""
     hidden = email.replace(to=(), cc=(), bcc=(*email.to, *email.cc, *email.bcc))
     return hidden.as_bytes(smtputf8=False)
-
-
-@dataclass
-class _Tally:
-    """What is known of each recipient while the parts of a mail are sent."""
-
-    accepted: list[str] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
-    deferred: dict[str, str] = field(default_factory=dict)
-    unknown: dict[str, str] = field(default_factory=dict)
-    identifiers: list[str] = field(default_factory=list)
-    nameless: bool = False
-    failure: DeliveryError | None = None
-
-    @property
-    def started(self) -> bool:
-        """Whether something is known of any recipient."""
-        return bool(self.accepted or self.refused)
-
-    def fail(self, error: DeliveryError, part: Sequence[str], rest: Sequence[str]) -> None:
-        """Note a failure that concerns a part, and what was not tried because of it."""
-        self.failure = self.failure or error
-        if isinstance(error, PermanentFailure):
-            self.refused.update(dict.fromkeys(part, error.message))
-            return
-        known = self.deferred if isinstance(error, TemporaryFailure) else self.unknown
-        known.update(dict.fromkeys(part, error.message))
-        self.deferred.update(dict.fromkeys(rest, error.message))
-
-    def receipt(self) -> Receipt:
-        """Return what is known, for the host."""
-        failure, taken, notes = self.failure, "", []
-        if self.nameless:
-            notes.append(
-                "The headers name no recipient, because Amazon SES accepts no more than "
-                f"{_RECIPIENTS} names."
-            )
-        if self.identifiers:
-            taken = f"Amazon SES accepted the mail as {', '.join(self.identifiers)}."
-            notes.append(f"{taken} It replaced the Message-ID and the Date.")
-        return Receipt(
-            accepted=tuple(self.accepted),
-            refused=self.refused,
-            deferred=self.deferred,
-            unknown=self.unknown,
-            detail=failure.message if failure else taken,
-            code=failure.code if failure else "",
-            remedy=failure.remedy if failure else "",
-            notes=tuple(notes),
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,27 +16,25 @@ __all__ = ["verify"]
 
 def verify(clients: Clients, request: VerifyRequest[SESOptions]) -> Iterator[Check]:
     """Yield what SES says of the account, and of the sender if there is one."""
-    started = time.monotonic()
     try:
         with translated():
             client = clients.get(request.options, request.deadline)
             account = client.get_account()
     except DeliveryError as error:
-        seconds = time.monotonic() - started
         if error.code != "ses-permission":
-            yield Check("account", "failed", error.message, error.remedy, seconds, error.code)
+            yield Check.failed("account", error)
             yield Check("sender", "skipped", "The account could not be read.")
             return
         yield Check("account", "skipped", "The policy does not allow ses:GetAccount.")
     else:
-        yield _account(account, time.monotonic() - started)
+        yield _account(account)
     if request.envelope is None:
         yield Check("sender", "skipped", "No sender was given.")
         return
     yield _sender(clients, request, request.envelope)
 
 
-def _account(account: Mapping[str, Any], seconds: float) -> Check:
+def _account(account: Mapping[str, Any]) -> Check:
     quota = account.get("SendQuota", {})
     detail = (
         f"{quota.get('SentLast24Hours', 0):.0f} of {quota.get('Max24HourSend', 0):.0f} "
@@ -45,15 +42,14 @@ def _account(account: Mapping[str, Any], seconds: float) -> Check:
     )
     if not account.get("SendingEnabled", True):
         remedy = "Turn sending on again in the SES console."
-        return Check("account", "failed", f"Sending is paused; {detail}.", remedy, seconds)
+        return Check("account", "failed", f"Sending is paused; {detail}.", remedy)
     if not account.get("ProductionAccessEnabled", True):
         detail = f"In the sandbox: only verified recipients get mail; {detail}"
-    return Check("account", "passed", f"{detail}.", seconds=seconds)
+    return Check("account", "passed", f"{detail}.")
 
 
 def _sender(clients: Clients, request: VerifyRequest[SESOptions], envelope: Envelope) -> Check:
     """Check the sender's address and, where SES does not know that, its domain."""
-    started = time.monotonic()
     for identity in (envelope.sender, envelope.sender.rpartition("@")[2]):
         try:
             with translated():
@@ -62,18 +58,15 @@ def _sender(clients: Clients, request: VerifyRequest[SESOptions], envelope: Enve
         except DeliveryError as error:
             if error.code == "ses-not-found":
                 continue
-            seconds = time.monotonic() - started
             if error.code == "ses-permission":
                 detail = "The policy does not allow ses:GetEmailIdentity."
-                return Check("sender", "skipped", detail, seconds=seconds)
-            return Check("sender", "failed", error.message, error.remedy, seconds, error.code)
+                return Check("sender", "skipped", detail)
+            return Check.failed("sender", error)
         if found.get("VerifiedForSendingStatus"):
-            seconds = time.monotonic() - started
-            return Check("sender", "passed", f"{identity} is verified.", seconds=seconds)
+            return Check("sender", "passed", f"{identity} is verified.")
     return Check(
         "sender",
         "failed",
         f"Neither {envelope.sender} nor its domain is verified in this region.",
         "Verify one of them in the SES console.",
-        time.monotonic() - started,
     )

@@ -66,9 +66,10 @@ def demo(transport: str, output: Path | None) -> None:
 
     from .demo_sinks import open_sink, show
 
-    if importlib.util.find_spec("sqlmodel") is None:
+    needed = ("sqlmodel", "trustme") if transport == "smtp" else ("sqlmodel",)
+    if not all(map(importlib.util.find_spec, needed)):
         raise Failure(
-            "The packages for a local ZenML store are not installed.",
+            "The packages for a local ZenML store and mail server are not installed.",
             remedy='pip install "zenmail[local]"',
             exit_code=2,
         )
@@ -83,7 +84,7 @@ def demo(transport: str, output: Path | None) -> None:
     shutil.rmtree(store, ignore_errors=True)  # an earlier demo's
     store.mkdir()
     shutil.copyfile(Path(__file__).with_name(pipeline.name), pipeline)
-    with open_sink(transport, store, output) as sink:
+    with open_sink(transport, output) as sink:
         facts = _run(console, output, store, log, sink)
         show(sink.received(), output)
         note = sink.note()
