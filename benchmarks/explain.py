@@ -66,7 +66,7 @@ for _ in range(2):
     explained = explain_alert(alert, RunContext(run, step), seconds=%r, runbooks={})
     found.append(time.perf_counter() - start)
     time.sleep(0.2)
-print(json.dumps([*found, explained.body, list(explained.tables), explained.changed]))
+print(json.dumps([*found, explained.history, list(explained.tables), explained.changed]))
 """
 
 
@@ -239,11 +239,11 @@ def _row(
         process.stdout.readline()
         before, proxy.delay = proxy.requests, delay
         output = process.communicate("go\n")[0]
-        cold, warm, body, tables, changed = json.loads(output.splitlines()[-1])
+        cold, warm, history, tables, changed = json.loads(output.splitlines()[-1])
         first.append(cold)
         later.append(warm)
         counts.append((proxy.requests - before) / 2)
-        has = "; ".join([body, *tables, *changed])
+        has = "; ".join([history, *tables, *changed])
     return (
         f"{earlier:,}",
         f"{delay:g} s more",

@@ -72,6 +72,9 @@ def aligned(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset(
 
 def _records(rows: Sequence[Sequence[str]]) -> list[str]:
     titles, *others = rows
+    if len(titles) == 2 and all(titles):
+        heading, *pairs = (wrap(f"{name}: {value}", "    ", "") for name, value in rows)
+        return [heading, *(f"- {pair}" for pair in pairs)]
     lines: list[str] = []
     for row in others:
         cells = [

@@ -229,7 +229,8 @@ class Dispatcher:
             outcome=outcome,
             accepted=tuple(attempts.accepted),
             **others,
-            detail=tidy(detail),
+            # Who takes a mail says so in set words, and each send would pay for the search.
+            detail=tidy(detail, shapes=outcome != "delivered"),
             code=tidy(code),
             remedy=tidy(remedy),
             attempts=attempts.attempts,

@@ -18,7 +18,7 @@ from .literals import (
     matching_bracket,
     past_scheme,
 )
-from .looks import is_empty, is_random, is_word
+from .looks import is_empty, is_mixed, is_random, is_word
 from .names import Secrecy, is_secret, presumed_secrecy, secrecy_of
 from .rows import Rows
 from .spans import MASK, Span
@@ -93,7 +93,7 @@ _MASKED = pattern(rf"(?:[\w./-]{{1,24}}\.\.\.)?{re.escape(MASK)}")
 _IN_URL = pattern(r"(?:x-(?:amz|goog)-)?(?:sig|signature|key|code)", re.IGNORECASE)
 _WORD_BEFORE = pattern(r"[\w-]+(?=[ ]\Z)")
 _OF_DOORS = pattern(
-    r"\b(?:api|access|account|admin|bad|encryption|invalid|license|master|my|our|private|secret"
+    r"\b(?:api|access|account|admin|bad|encryption|fernet|invalid|license|master|my|our|private|secret"
     r"|service|shared|signing|storage|subscription|us(?:e|ed|ing)|wandb|with|wrong|your)[ ]\Z",
     re.IGNORECASE,
 )
@@ -120,7 +120,7 @@ def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
         text: Where to look.
         clues: Parts of names that are in it.
     """
-    search = _Search(text)
+    search: _Search | None = None
     done = 0
     # Logs repeat themselves: what was innocent between the same words still is.
     innocent: set[tuple[str, int]] = set()
@@ -129,12 +129,15 @@ def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
         context = text[begin : end + 2 * _JUDGED], start - begin
         if end <= done or context in innocent:
             continue
-        known, search.looked_far = True, False
+        known = True
         if secrecy := _secrecy(text[start:end], text[max(0, start - 20) : start]):
+            search = search or _Search(text)
+            search.looked_far = False
             for secret in search.spans(start, end, secrecy):
                 yield Span(*secret, "credential")
                 done, known = max(done, secret[1]), False
-        if known and not search.looked_far and len(innocent) < 1000:
+            known = known and not search.looked_far
+        if known and len(innocent) < 1000:
             innocent.add(context)
     for pair in _VALUE_BEFORE_NAME.finditer(text) if "alue" in text else ():
         if is_secret(presumed_secrecy(pair["name"]), pair["secret"]) and MASK not in pair[0]:
@@ -146,7 +149,12 @@ def _secrecy(name: str, before: str) -> Secrecy:
     secrecy = presumed_secrecy(name)
     if before[-1:] in ("?", "&", ";") and _IN_URL.fullmatch(name):
         return "if-random"
-    if secrecy in _WEIGHED and name.islower() and _WORD_BEFORE.search(before):
+    if (
+        secrecy in _WEIGHED
+        and name.isalpha()
+        and name.islower()
+        and _WORD_BEFORE.search(before)
+    ):
         # "cache key: ..." opens nothing, nor does "unexpected token: ...".
         return _WEIGHED[secrecy][_OF_DOORS.search(before) is not None]
     if not secrecy and name.lower() == "code" and (word := _WORD_BEFORE.search(before)):
@@ -327,7 +335,8 @@ class _Search:
         least = (6 if opening else 8) if secrecy == "any-text" else 16 if opening else 20
         if len(secret) < least or "(" in secret or "=" in secret.rstrip("="):
             return None
-        if "{" in secret or _UUID.fullmatch(secret) or not is_random(secret):
+        chosen = opening and secrecy == "any-text" and is_mixed(secret)
+        if "{" in secret or _UUID.fullmatch(secret) or not (chosen or is_random(secret)):
             return None
         # The names of Kubernetes' objects are random to some degree.
         if secrecy != "any-text" and not _LONG_RUN.search(secret):

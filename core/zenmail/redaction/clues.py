@@ -22,8 +22,7 @@ NAME_CLUES: Final = (
         "wachtwoord",
         "heslo",
         "salasana",
-        "kodeord",
-        "adgangskode",
+        "kode",
     ),
 )
 FOREIGN_PASSWORDS: Final = (

@@ -164,7 +164,7 @@ _COMMANDS = (
     Command("curl", r"--(?:proxy-)?user~@[^\s:\"'/]{0,256}:(?!//)"),
     Command("curl", r"(?:--(?:proxy-)?cert|-E)~@[^\s:\"']{1,256}:(?![/\\])"),
     Command("login|sshpass", "-p~?@"),
-    Command("twine|az ad|cqlsh|airflow users|beeline|rabbitmqadmin|mongo", "-p~@"),
+    Command("twine|az ad|cqlsh|snowsql|airflow users|beeline|rabbitmqadmin|mongo", "-p~@"),
     Command("ssh-keygen", "-[NP]~@"),
     Command("mysql|mariadb|7z", "-p@"),
     Command("redis-cli", "-a~@"),
@@ -182,7 +182,7 @@ _COMMANDS = (
         "htpasswd", r"-[a-z]{0,6}b[a-z]{0,6}[ \t]{1,4}(?:\S{1,256}[ \t]{1,4}){1,2}(?![ \t])@"
     ),
     Command("rclone", "(?<=obscure )@"),
-    Command("login", "(?<=login )@(?=[A-Za-z0-9._-]{24,})"),
+    Command("login", "(?<=login )@(?=[A-Za-z0-9._-]{20,})"),
 )
 _PROGRAMS = frozenset(it for command in _COMMANDS for it in command.programs.split("|"))
 # "docker login" and its like; for "page.login()" and "login failed" are no commands.

@@ -95,27 +95,23 @@ class Rows:
         filled = [name for name in names if name or mark in ",;\t"]
         if len(filled) < 2 or not all(map(_HEADING.fullmatch, filled)):
             return
-        secret: list[tuple[int, Secrecy]] = []
-        for at, name in enumerate(names):
-            if secrecy := secrecy_of(name):
-                secret.append((at, secrecy))
+        secret = {at: secrecy for at, name in enumerate(names) if (secrecy := secrecy_of(name))}
+        edges = {edge - line for at in secret for edge in headings[at]}
         for _ in range(_MOST_ROWS):
             below, stop = self._read + 1, line_end(text, self._read + 1, _LONGEST_ROW)
             if not _RULED.fullmatch(text, below, stop):
                 row = self._cells(below, stop, mark)
                 if len(row) < 2 or (mark != " " and len(row) != len(headings)):
                     return
-                for at, secrecy in secret:
-                    columns = {edge - line for edge in headings[at]}
-                    for start, end in row if mark == " " else (row[at],):
-                        value = text[start:end]
-                        if mark == " ":
-                            aligned = not columns.isdisjoint((start - below, end - below))
-                            found = aligned and is_random(value)
-                        else:
-                            found = is_secret(secrecy, value)
-                        if found and MASK not in value:
-                            yield start, end
+                for at, (start, end) in enumerate(row):
+                    value = text[start:end]
+                    if mark == " ":
+                        aligned = start - below in edges or end - below in edges
+                        found = aligned and is_random(value)
+                    else:
+                        found = at in secret and is_secret(secret[at], value)
+                    if found and MASK not in value:
+                        yield start, end
             self._read = stop
 
     def _cells(self, line: int, stop: int, mark: str) -> list[_Cell]:

@@ -54,6 +54,7 @@ _NO_WORD: Final = (
     r"(?<!-sk-)" r"(?=[\w-]{0,60}?(?:[0-9][a-zA-Z]{1,6}[0-9]|[a-z][A-Z]{1,2}[a-z]?[0-9A-Z]))"
 )
 _BLANK: Final = re.compile(r"\{(\w)(\d+)(?:-(\d+)|(\+))?\}")
+_PATH_BEGINS: Final = ("/", '"/', "'/", "(/")
 _SHORTEST: Final = 20
 _SHORTEST_WITHOUT_START: Final = 36
 # A token begins where a word does, and behind an escaped or encoded character.
@@ -152,7 +153,7 @@ def holds_tokens(text: str) -> bool:
     pieces: list[str] = []
     for word in [word for word in text.split() if len(word) >= _SHORTEST]:
         # Some tokens hold slashes, but none begins with one, as paths do.
-        pieces += word.split("/") if word.lstrip("\"'(")[:1] == "/" else (word,)
+        pieces += word.split("/") if word.startswith(_PATH_BEGINS) else (word,)
     long = [piece for piece in pieces if len(piece) >= _SHORTEST]
     words = "\n".join(long)
     # Few words begin as a token does; in the others, one may stand behind an escape.

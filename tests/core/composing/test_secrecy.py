@@ -172,12 +172,24 @@ CARRIERS: dict[str, Callable[[str], str]] = {
 }
 
 
+HOLDS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("title", "subject", "body", "error", "traceback", "html", "log"), str),
+    **dict.fromkeys(("history", "command", "url_label"), str),
+    **dict.fromkeys(("next_steps", "changed"), lambda text: (text,)),
+    "facts": lambda text: {"a": {"b": [text]}, text: 1},
+    "metrics": lambda text: {"a": text},
+    "tables": lambda text: {"t": [{"a": text, text: 1}]},
+    "links": lambda text: {text: "https://a.example"},
+    "steps": lambda text: (StepSummary(name="a", status="failed", reason=text),),
+}
+
+
 @settings(max_examples=120, deadline=None)
 @given(
     secret=st.text("abcXYZ0189-_/+&<'\" é", min_size=12, max_size=40)
     .map(str.strip)
     .filter(lambda it: len(set(it)) > 5),
-    field=st.sampled_from(["title", "body", "error", "traceback", "html", "next_steps"]),
+    field=st.sampled_from(sorted(HOLDS)),
     carrier=st.sampled_from(sorted(CARRIERS)),
     before=st.integers(0, 40_000),
     after=st.integers(0, 40_000),
@@ -189,9 +201,7 @@ def test_no_given_secret_survives_any_carrier_and_cut(
     assume(len(secret) >= 12)
     carried = CARRIERS[carrier](secret)
     text = f"{'word ' * (before // 5)}{carried} {'tail ' * (after // 5)}"
-    fields: dict[str, Any] = {"title": "t", "body_format": "plain", field: text}
-    if field == "next_steps":
-        fields[field] = (text,)
+    fields: dict[str, Any] = {"title": "t", "body_format": "plain", field: HOLDS[field](text)}
     email = compose(
         Alert(**fields), sender="a@example.com", to="b@example.com", secrets=[secret]
     )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from zenmail import StepSummary
+from zenmail.composing.plaintext import aligned
 from zenmail.composing.summaries import metrics_table, steps_table
 from zenmail.composing.tables import fit, to_table
 
@@ -222,6 +223,19 @@ def test_columns_that_do_not_fit_are_named() -> None:
     assert shown.phone_note.startswith("Columns not shown here: column_04, ")
     assert shown.text_columns == 4
     assert len(fit(to_table("t", [{"a": "W" * 90, "b": "W" * 90}]), 10).columns) == 2
+
+
+def test_two_columns_too_wide_for_a_line_are_a_list() -> None:
+    """Each row of the text part is a line that reads by itself."""
+    rows = [
+        ["what", "before → after"],
+        ["data", "48,211 rows, " * 5 + "→ 0 rows"],
+        ["x", "1 → 2"],
+    ]
+    heading, wide, narrow = aligned(rows)
+    assert heading == "what: before → after"
+    assert " ".join(wide.split()) == f"- data: {rows[1][1]}"
+    assert narrow == "- x: 1 → 2"
 
 
 class Unprintable:

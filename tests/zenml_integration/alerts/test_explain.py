@@ -51,6 +51,8 @@ def fit(rate: float = 0.1, api_token: str = "none") -> None:
     log_metadata({"accuracy": 0.9 if rate < 0.15 else 0.8, "note": "text"})
     LOGGER.warning("rate is %s", rate)
     LOGGER.warning("password=%s", SECRET)
+    if rate > 5:
+        raise RuntimeError("diverged")
     if rate > 1:
         raise ValueError(f"loss is nan with rate {rate}")
 
@@ -134,12 +136,15 @@ def test_a_failure_mail_answers_what_on_call_asks(
     assert "Failing since" in again
     assert "2nd run in a row" in again
     assert "also in run" in " ".join(again.split())
+    assert "This error is new" not in again
     assert str(server.mails[-1].message["Subject"]).endswith("(2nd run in a row)")
+    assert "This error is new." in " ".join(run_fit(rate=9.0, api_token=SECRET).split())
     well = run_fit()
     assert "Recovered after" in well
-    assert "and 2 failed runs." in " ".join(well.split())
+    assert "fit recovered" in well
+    assert "and 3 failed runs." in " ".join(well.split())
     assert str(server.mails[-1].message["Subject"]).startswith("Recovered: ")
-    roots = {str(mail.message["References"]) for mail in server.mails[-3:]}
+    roots = {str(mail.message["References"]) for mail in server.mails[-4:]}
     assert len(roots) == 1
     assert roots != {"None"}
     assert "Recovered" not in run_fit()

@@ -68,6 +68,8 @@ _SYMPTOMS = {
     r"missing key|unexpected key|checkpoint|size mismatch": "model",
     r"keyerror|valueerror|expected at least|empty|no rows|could not convert|only one class"
     r"|\d+ samples?\b|\d+ sample\(s\)|nan\b": "shape data",
+    # Nothing tells such values in data of much the same shape.
+    r"\bnan\b|infinity|\bnull|missing values|unknown categor|duplicat|not unique": "alike code",
 }
 _IMPORTED_AS = {
     "scikit-learn": "sklearn",

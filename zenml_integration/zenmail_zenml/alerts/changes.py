@@ -21,7 +21,7 @@ from .run_context import read_or_default
 
 if TYPE_CHECKING:
     from zenml.client import Client
-    from zenml.models import PipelineRunResponse, StepRunResponse
+    from zenml.models import PipelineRunResponse, StackResponse, StepRunResponse
 
 __all__ = ["compare", "read_run", "read_steps"]
 
@@ -97,8 +97,11 @@ def compare(
         client: ZenML's client; asked once if data changed.
     """
     common = steps.keys() & good_steps.keys()
-    old = _facts(good, {name: good_steps[name] for name in common}, secrets, None)
-    new = _facts(run, {name: steps[name] for name in common}, secrets, good.created)
+    stack = (
+        run.stack if run.stack == good.stack else good.stack
+    )  # reading its parts is a request
+    old = _facts(good, {name: good_steps[name] for name in common}, secrets, stack, None)
+    new = _facts(run, {name: steps[name] for name in common}, secrets, run.stack, good.created)
     installed = all(any(kind == "installed" for kind, *_ in it) for it in (old, new))
     found: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
     for kind, step, name in sorted(old.keys() | new.keys()):
@@ -140,6 +143,7 @@ def _facts(
     run: PipelineRunResponse,
     steps: Mapping[str, StepRunResponse],
     secrets: list[Any],
+    stack: StackResponse | None,
     since: datetime | None,
 ) -> dict[tuple[str, str, str], Any]:
     """Return what a run and its steps were given, by kind, step (or "") and name.
@@ -148,6 +152,7 @@ def _facts(
         run: The run.
         steps: The steps to look at.
         secrets: The secrets that ZenML has.
+        stack: The run's stack.
         since: When secrets and parts of the stack count as updated; None for not at all.
     """
     names = {str(it.id): it.name for it in secrets}
@@ -163,7 +168,7 @@ def _facts(
         values["secret"] |= _updates(
             {it.name: it for it in secrets if it.name in values["secret"]}, since
         )
-    components = run.stack.components if run.stack is not None else {}
+    components = stack.components if stack is not None else {}
     parts = {
         f"{kind.replace('_', ' ')} {it.name}": it
         for kind, its in components.items()

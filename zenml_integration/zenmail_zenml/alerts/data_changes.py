@@ -99,9 +99,11 @@ def _unlike(
 ) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield the columns of a table, or an array as "values", that changed, and how."""
     types = [_by_column(it, "dtype") for it in (was, now)]
+    empty = 0 in [*was.get("shape", ())[:1], *now.get("shape", ())[:1]]
     for name in sorted(types[0].keys() | types[1].keys()) if all(types) else ():
         kinds = [re.sub(r".*?(\w+)\W*$", r"\1", str(it.get(name, "no"))) for it in types]
-        if kinds[0] != kinds[1]:
+        # Without rows, a column has no type of its own.
+        if kinds[0] != kinds[1] and (not empty or "no" in kinds):
             before, after = (
                 f"{it} {name}" if it == "no" else f"{it} column {name}" for it in kinds
             )

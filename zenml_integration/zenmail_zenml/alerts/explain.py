@@ -80,7 +80,8 @@ class Explanation:
         tables: dict[str, Any] = {}
         if self.changes:
             tables["What changed since the last good run"] = [
-                {"What": it.what, "Before": it.before, "After": it.after}
+                # In one column, since a phone has no room for another.
+                {"What": it.what, "Before → after": f"{it.before or '-'} → {it.after or '-'}"}
                 for it in self.changes[:_MAX_CHANGES]
             ]
         values = {
@@ -202,15 +203,15 @@ def explain_failure(
             found.log = _try(lambda: read_log_tail(current, ask(), traceback=report), ())
         log = _try(lambda: log_uri(current), "")
         found.command = log_command(log)
-        # Without a dashboard, the command stands where its link would.
-        if log and (RunContext(run).url or not found.command):
-            shown = f"`{found.command}`" if found.command else log
-            found.next_steps += (f"Read the whole log: {shown}",)
         snapshot = asked_snapshot.result()
         if snapshot is not None:
             found.next_steps += _try(lambda: rerun_command(run, snapshot), ())
             over = step is None
             found.facts |= _try(lambda: _never_ran(snapshot, steps, name, over=over), {})
+        # Without a dashboard, the command stands where its link would.
+        if log and (RunContext(run).url or not found.command):
+            shown = f"`{found.command}`" if found.command else log
+            found.next_steps += (f"Read the whole log: {shown}",)
 
         history = asked_history.result()
         asked_exact = _ask(lambda: count_good_runs(history, run, client), history)
@@ -239,10 +240,13 @@ def explain_failure(
             found.parameters = tuple(
                 it.name for it in changes if it.kind == "parameter" and name in it.steps
             )
-        found.facts |= _try(
-            lambda: _same_error(name, reason, steps, history, asked_before.result()), {}
-        )
         found.history = asked_exact.result().of_failure()
+        before = asked_before.result()
+        places = _same_error(name, reason, steps, history, before)
+        if places:
+            found.facts["Same error"] = f"also in {', '.join(places)}"
+        if reason and found.incident and before and not any("run " in it for it in places):
+            found.history += " This error is new."
 
     _in_time(look, seconds)
     return found
@@ -362,19 +366,21 @@ def _same_error(
     steps: Mapping[str, StepRunResponse],
     history: History,
     before: list[StepRunResponse],
-) -> dict[str, str]:
+) -> list[str]:
     """Return the other steps, and the last failed runs, that failed in the same way."""
     wanted = _fingerprint(error)
 
     def same(step: StepRunResponse) -> bool:
-        return _failed(step) and _fingerprint(last_line(_traceback(step))) == wanted
+        # What has no error is like nothing else.
+        return wanted == _fingerprint(last_line(_traceback(step))) != "" and _failed(step)
 
-    places = [f"step {it.name}" for it in steps.values() if it.name != name and same(it)]
     ids = {it.pipeline_run_id for it in before if same(it)}
     runs = [it.name for it in history.failed if it.id in ids]
     more = f" and {len(runs) - 1} before it" if runs[1:] else ""
-    places += [f"run {name}{more}" for name in runs[:1]]
-    return {"Same error": f"also in {', '.join(places)}"} if places and wanted else {}
+    return [
+        *(f"step {it.name}" for it in steps.values() if it.name != name and same(it)),
+        *(f"run {name}{more}" for name in runs[:1]),
+    ]
 
 
 def _fingerprint(error: str) -> str:
