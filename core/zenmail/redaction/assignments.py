@@ -93,7 +93,7 @@ _MASKED = pattern(rf"(?:[\w./-]{{1,24}}\.\.\.)?{re.escape(MASK)}")
 _IN_URL = pattern(r"(?:x-(?:amz|goog)-)?(?:sig|signature|key|code)", re.IGNORECASE)
 _WORD_BEFORE = pattern(r"[\w-]+(?=[ ]\Z)")
 _OF_DOORS = pattern(
-    r"\b(?:api|access|account|admin|bad|encryption|invalid|license|master|my|our|private|secret"
+    r"\b(?:api|access|account|admin|bad|encryption|fernet|invalid|license|master|my|our|private|secret"
     r"|service|shared|signing|storage|subscription|us(?:e|ed|ing)|wandb|with|wrong|your)[ ]\Z",
     re.IGNORECASE,
 )
@@ -149,7 +149,12 @@ def _secrecy(name: str, before: str) -> Secrecy:
     secrecy = presumed_secrecy(name)
     if before[-1:] in ("?", "&", ";") and _IN_URL.fullmatch(name):
         return "if-random"
-    if secrecy in _WEIGHED and name.islower() and _WORD_BEFORE.search(before):
+    if (
+        secrecy in _WEIGHED
+        and name.isalpha()
+        and name.islower()
+        and _WORD_BEFORE.search(before)
+    ):
         # "cache key: ..." opens nothing, nor does "unexpected token: ...".
         return _WEIGHED[secrecy][_OF_DOORS.search(before) is not None]
     if not secrecy and name.lower() == "code" and (word := _WORD_BEFORE.search(before)):

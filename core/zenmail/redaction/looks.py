@@ -42,7 +42,7 @@ _NUMBER = pattern(
     re.IGNORECASE,
 )
 _ADDRESS = pattern(
-    r"arn:|(?:com|org|net|io)\.[a-z]\w*\.|[A-Za-z][A-Za-z0-9+.-]{1,20}://|[~.]{0,2}[/\\](?=[\w.-]+[/\\.])|[A-Za-z]:\\"
+    r"arn:|alias/|(?:com|org|net|io)\.[a-z]\w*\.|[A-Za-z][A-Za-z0-9+.-]{1,20}://|[~.]{0,2}[/\\](?=[\w.-]+[/\\.])|[A-Za-z]:\\"
     r"|[\w.+-]+@[\w-]+\.\w|\S*\.(?:py|ya?ml|json|pem|key|txt|cfg|ini|toml|parquet|pkl|onnx)\Z"
 )
 # Base64 may begin with a slash and hold more of them.

@@ -50,9 +50,9 @@ _LAST = words_of(
 )
 # What makes a key, a token or a secret one that opens something.
 _OPENING = words_of(
-    "access account admin api app auth bearer bot client encryption hmac jwt master oauth "
-    "personal private refresh secret security service session shared signing storage "
-    "subscription webhook"
+    "access account admin api app auth bearer bot client encryption github gitlab hf hmac jwt "
+    "license master oauth openai personal private refresh secret security service session "
+    "shared signing slack storage subscription wandb webhook"
 )
 # What makes a secret an object that has a name.
 _OBJECTS = words_of("kubernetes k8s pull image tls ssl existing registry docker cluster cert")
@@ -64,8 +64,8 @@ _ABOUT = words_of(
     "scheme source sources store stores manager provider error errors valid required "
     "enabled rotation age scope scopes ref reference server host mode loss accuracy index "
     "indices position ratio hint stdin prompt env var variable arn pattern algorithm "
-    "states mask dim heads class classes map days level backend user username login time "
-    "date at"
+    "hashers validators states mask dim heads class classes map days level backend user "
+    "username login time date at"
 )
 # Keys of data, not of doors.
 _OPEN_KEYS = words_of(
@@ -105,6 +105,7 @@ def secrecy_of(name: str) -> Secrecy:
         digits are, too, "if-opaque" where only a long value is; "" for all others.
     """
     words = [word.lower() for word in _WORD_BREAK.split(name[-200:]) if word]
+    whole = len(words)
     while len(words) > 1 and (words[-1] in _LAST or words[-1].isdigit()):
         words.pop()
     joined = "".join(words)
@@ -126,7 +127,7 @@ def secrecy_of(name: str) -> Secrecy:
     ):
         return "if-code"
     if last in ("pass", "passw"):
-        return "if-random" if _LOGINS.isdisjoint(before) else "any-text"
+        return "if-mixed" if _LOGINS.isdisjoint(before) else "any-text"
     if last in ("key", "keys") and not (before and _OPEN_KEYS.isdisjoint(before[-1:])):
         return ""
     if last in ("token", "tokens") and not _OPEN_TOKENS.isdisjoint(before):
@@ -138,7 +139,7 @@ def secrecy_of(name: str) -> Secrecy:
         or (last == "secret" and before and _OBJECTS.isdisjoint(before[-1:]))
         or (last in ("key", "token") and (name.isupper() or before[-1] in _OPENING))
     ):
-        return "if-mixed"
+        return "if-mixed" if len(words) == whole else "if-random"
     if last in _MADE or joined in _MADE:
         return "if-random"
     if last.endswith(_MADE_ENDINGS) and _OPEN_KEYS.isdisjoint((last.removesuffix("key"),)):
