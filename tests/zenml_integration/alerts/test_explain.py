@@ -118,8 +118,9 @@ def test_a_failure_mail_answers_what_on_call_asks(
     changed = first[first.index("What changed since the last good run") :]
     lines = changed.splitlines()
     assert any("fit.rate" in line and "0.1" in line and "3.0" in line for line in lines[:5])
-    assert "fit.api_token" in changed
-    assert "WAREHOUSE" in changed
+    hidden = " ".join(changed.split())
+    assert re.search(r"fit.api_token \(parameter\)\S? \(not shown\) → \(changed, not", hidden)
+    assert "WAREHOUSE (environment variable)" in hidden
     log = first[first.index("Last lines of the log") :]
     assert any(line.endswith("rate is 3.0") for line in log.splitlines())
     assert log.count("Traceback (most recent call last)") <= 1

@@ -31,7 +31,7 @@ _LABELS = {
     "parameter": "{step}{name}",
     "resource": "{step}{name}",
     "setting": "{step}{name}",
-    "environment": "environment variable {name}",
+    "environment": "{name} (environment variable)",
     "secret": "secret {name}",
     "image": "image: {name}",
     "installed": "{name} (installed)",
@@ -124,10 +124,13 @@ def compare(
         # What is set for the whole run is repeated in each step; a parameter goes to some.
         whole = "" in places and kind != "parameter"
         step = f"{min(places)}." if len(places) == 1 and not whole else ""
+        label = _LABELS.get(kind, "{name}").format(step=step.lstrip("."), name=name)
+        # In a table, what stands beside the bare name of a secret is taken for its value.
+        hidden = "not shown)" in before + after and not label.endswith(")")
         changes.append(
             Change(
                 kind,
-                _LABELS.get(kind, "{name}").format(step=step.lstrip("."), name=name),
+                f"{label} ({kind})" if hidden else label,
                 before,
                 after,
                 frozenset() if whole else frozenset(places - {""}),
