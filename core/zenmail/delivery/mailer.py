@@ -109,7 +109,7 @@ class Mailer:
                 )
         self.plugins = plugins or PluginHost()
         # Here, where no other thread is at it yet.
-        self.plugins.load_middleware()
+        _ = self.plugins.middleware
         self._routes = [
             self._route(transport, {} if options is None else options, name_option),
             *(self._route(name, given) for name, given in _pairs(fallbacks)),

@@ -56,12 +56,7 @@ class Session:
     def dial(
         cls, options: SMTPOptions, addresses: list[Address], deadline: Deadline
     ) -> Session:
-        """Connect to one of the addresses.
-
-        Args:
-            options: The server and who logs in.
-            addresses: Where to try; those that were tried are taken out.
-            deadline: The moment by which to give up.
+        """Connect to one of the addresses; those that were tried are taken out.
 
         Raises:
             TemporaryFailure: None answers.

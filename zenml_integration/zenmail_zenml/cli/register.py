@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -313,6 +312,8 @@ def _checked(option: str, answer: str) -> str:
         ConfigurationError: The alerter would refuse it.
     """
     if option == "smtp-ca-file" and answer:
+        import ssl  # whoever only asks for help does without
+
         path = Path(answer).expanduser().absolute()
         try:
             ssl.create_default_context(cafile=path)
