@@ -24,7 +24,7 @@ __all__ = [
     "as_flags",
     "complete_transports",
     "mailer_options",
-    "warn_of_typed_secret",
+    "secret_option",
 ]
 
 SMTP_SETTINGS = {
@@ -75,6 +75,18 @@ def warn_of_typed_secret(
             err=True,
         )
     return value
+
+
+secret_option = functools.partial(
+    click.option,
+    prompt=True,
+    prompt_required=False,
+    hide_input=True,
+    show_envvar=True,
+    callback=warn_of_typed_secret,
+    help="Without a value, zenmail asks for it.",
+)
+"""An option whose value zenmail asks for if it is given without one."""
 
 
 class SMTPOption(click.Option):
@@ -175,16 +187,7 @@ _OPTIONS = [
         "--smtp-security", cls=SMTPOption, type=click.Choice(["starttls", "tls", "none"])
     ),
     click.option("--smtp-username", cls=SMTPOption, metavar="NAME"),
-    click.option(
-        "--password",
-        cls=SMTPOption,
-        prompt=True,
-        prompt_required=False,
-        hide_input=True,
-        envvar="ZENMAIL_PASSWORD",
-        callback=warn_of_typed_secret,
-        help="Without a value, zenmail asks for it.  [env var: ZENMAIL_PASSWORD]",
-    ),
+    secret_option("--password", cls=SMTPOption, envvar="ZENMAIL_PASSWORD"),
     click.option("--smtp-ca-file", cls=SMTPOption, metavar="FILE"),
     click.option(
         "-o",

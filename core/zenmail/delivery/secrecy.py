@@ -65,10 +65,11 @@ class Secrecy:
             from ..redaction.redact import redacted
         return redacted(text, self.secrets)
 
-    def tidy(self, text: str) -> str:
-        """Return what somebody else said as one line that holds no secret."""
+    def tidy(self, text: str, *, shapes: bool = True) -> str:
+        """Return what somebody else said as one line that holds no secret; see `hide`."""
         # Cleaning may change a secret, cut it, or put it together.
-        return text and self.hide(clean_line(self.hide(text), limit=_LONGEST_REASON))
+        line = clean_line(self.hide(text, shapes=shapes), limit=_LONGEST_REASON)
+        return self.hide(line, shapes=shapes)
 
     def tidy_all(self, reasons: Mapping[str, str]) -> dict[str, str]:
         """Return the reasons, by address, as `tidy` makes them."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Spooler"]
 
 _logger = logging.getLogger(__name__)
-_BATCH = 10
 # Seconds within which mails sent together have to be through for more to follow at a time:
 # those that one connection holds, no other can send.
 _FAST = 1.0
@@ -65,7 +64,7 @@ class Spooler:
         return delivery._replace(claim=claim)
 
     def spool(self, delivery: Delivery) -> Delivery:
-        """Leave a mail to the outbox, for whoever drains it; say why if that fails."""
+        """Leave a mail in the outbox, for any worker; say why if that fails."""
         from ..ledger.claim import Fate
 
         assert self._outbox is not None
@@ -168,7 +167,7 @@ class Spooler:
         return True
 
     def retry(self, states: Collection[OutboxState]) -> None:
-        """Have what waits, and the mails in these states, tried again now."""
+        """Make what waits, and the mails in these states, due now."""
         try:
             if self._outbox is not None:
                 self._outbox.retry(states)
@@ -199,22 +198,17 @@ class Spooler:
         """
         if self._outbox is None:
             return
-        claimed: list[str] = []
         failures = 0
         number = 1
         try:
             self._outbox.recover()
-            while failures < 2 and limit != 0:
-                if not claimed:
-                    most = max(_BATCH, number)
-                    most = most if limit is None else min(limit, most)
-                    claimed += self._outbox.claim(most, seconds)
-                deadline = time_for_next() if claimed else None
+            while failures < 2 and limit != 0 and self._outbox.due():
+                deadline = time_for_next()
                 if deadline is None:
                     break
                 began = time.monotonic()
-                started = self._outbox.start(claimed[:number], deadline.remaining())
-                del claimed[: len(started)]
+                most = number if limit is None else min(limit, number)
+                claims = self._outbox.claim(most, deadline.remaining())
                 deliveries = [
                     Delivery(
                         claim.email,
@@ -225,8 +219,7 @@ class Spooler:
                         claim,
                         proven=proven,
                     )
-                    for claim in started
-                    if claim is not None
+                    for claim in claims
                 ]
                 limit = None if limit is None else limit - len(deliveries)
                 receipts = resend(deliveries)
@@ -239,8 +232,6 @@ class Spooler:
                 number = min(4 * number, at_once) if fast and not failures else 1
         except LedgerError as error:
             _logger.error("The waiting mails could not be sent: %s", error.message)
-        finally:
-            self._unclaim(claimed)
 
     def strike_out(self, deliveries: Sequence[Delivery]) -> None:
         """Forget mails that everybody has got, all at once; `settle` does what this cannot."""
@@ -260,14 +251,6 @@ class Spooler:
                 "detail": f"{receipt.describe()}. {receipt.remedy}".rstrip(),
             },
         )
-
-    def _unclaim(self, names: Collection[str]) -> None:
-        try:
-            if self._outbox is not None and names:
-                self._outbox.unclaim([*names])
-        except LedgerError as error:
-            # Their lease ends by itself.
-            _logger.warning("%s", error.message)
 
 
 def _sorted(

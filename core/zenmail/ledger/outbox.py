@@ -3,10 +3,10 @@
 A mail that is sent for the first time is one row of ``under_way``, for as long as that takes.
 What is kept is in ``mails``, with a row of ``deliveries`` for each recipient, whose state is
 
-- ``waiting``: has not got the mail. A process that has claimed it holds a lease on it.
+- ``waiting``: has not got the mail. A process that will send it may hold a lease on it.
 - ``sending``: a process is sending it. When the lease ends, that process is dead.
 - ``unknown``: may have got it; under at_most_once, people decide.
-- ``failed``: was refused for good, or the mail waited for too long.
+- ``failed``: was refused permanently, or the mail waited for too long.
 - ``aside``: the entry is corrupt or foreign and cannot be sent.
 """
 
@@ -54,15 +54,11 @@ _DUE = """SELECT id, (SELECT length(content) FROM mails WHERE id = due.id) FROM
 (SELECT m.id FROM mails m WHERE m.alerter = :alerter AND EXISTS
 (SELECT 1 FROM deliveries d WHERE d.mail = m.id AND d.state = 'waiting' AND d.lease <= {now}
 AND d.not_before <= {now}) ORDER BY m.id LIMIT :most {skip_locked}) due ORDER BY id"""
-_CLAIM = """UPDATE deliveries SET owner = :mine, lease = {now} + :seconds
-WHERE mail IN :mails[] AND state = 'waiting' AND lease <= {now} RETURNING mail"""
-_START = """UPDATE deliveries SET state = 'sending', lease = {now} + :seconds
-WHERE mail IN :mails[] AND owner = :mine AND state = 'waiting'
+_CLAIM = """UPDATE deliveries SET state = 'sending', owner = :mine, lease = {now} + :seconds
+WHERE mail IN :mails[] AND state = 'waiting' AND lease <= {now}
 RETURNING mail, position, recipient, tries"""
 _LOAD = """SELECT id, sender, policy, content FROM mails
 WHERE id IN :mails[] AND length(content) <= :longest"""
-_UNCLAIM = """UPDATE deliveries SET state = 'waiting', owner = '', lease = 0
-WHERE mail = :mail AND owner = :mine AND state IN ('waiting', 'sending')"""
 _SET_ASIDE = """UPDATE deliveries SET state = 'aside', owner = '', lease = 0, reason = :why,
 code = :code WHERE mail = :mail AND owner = :mine"""
 # Each mail is looked up by its key, and never joined: PostgreSQL joins the slow way what it
@@ -163,7 +159,7 @@ class Outbox:
         return count, age or 0.0
 
     def retry(self, states: Collection[OutboxState]) -> None:
-        """Have what waits, and this alerter's mails in these states, tried again now."""
+        """Make what waits, and this alerter's mails in these states, due now."""
 
         def wait(transaction: Transaction) -> None:
             transaction.execute(_RETRY, alerter=self._alerter, state="waiting")
@@ -241,64 +237,45 @@ class Outbox:
 
     # --- out
 
-    def claim(self, most: int, seconds: float) -> Sequence[str]:
-        """Claim this alerter's mails that are due, the oldest first.
+    def due(self) -> bool:
+        """Return whether a mail of this alerter's is due."""
+        return bool(self._engine.statement(_DUE, alerter=self._alerter, most=1))
 
-        Each has then to be given to `start` or `unclaim`.
+    def claim(self, most: int, seconds: float) -> Sequence[Claim]:
+        """Claim this alerter's mails that are due, the oldest first, to be sent now.
 
         Args:
             most: How many to claim at most.
-            seconds: How long the delivery of one may take.
+            seconds: How long their delivery may take.
 
         Returns:
-            Their names.
+            Those that can be read; the others are set aside.
         """
-        mine = {"mine": self._engine.owner, "seconds": seconds + self._margin}
+        lease = seconds + self._margin
 
-        def take(transaction: Transaction) -> list[str]:
+        def take(transaction: Transaction) -> tuple[list[Row], list[Row]]:
             due: list[str] = []
             size = 0
             for mail, length in transaction.rows(_DUE, alerter=self._alerter, most=most):
                 if size < _MOST_AT_ONCE:
                     due.append(mail)
                     size += length
-            mails = json.dumps(due)
-            taken = {mail for (mail,) in transaction.rows(_CLAIM, mails=mails, **mine)}
-            return [mail for mail in due if mail in taken]
-
-        # A claim that is lost is one that `start` does not find.
-        return self._engine.run(take, survives="nothing")
-
-    def start(self, names: Sequence[str], seconds: float) -> Sequence[Claim | None]:
-        """Return claimed mails, from now on held as being sent.
-
-        Args:
-            names: The mails.
-            seconds: How long their delivery may take.
-
-        Returns:
-            One for each name. None if the claim was lost meanwhile, or the mail cannot be
-            read.
-        """
-        lease = seconds + self._margin
-        mails = json.dumps([*names])
-        started, loaded = self._engine.run(
-            lambda t: (
-                t.rows(_START, mails=mails, mine=self._engine.owner, seconds=lease),
-                t.rows(_LOAD, mails=mails, longest=_LONGEST_CONTENT),
+            mails, mine = json.dumps(due), self._engine.owner
+            return (
+                transaction.rows(_CLAIM, mails=mails, mine=mine, seconds=lease),
+                transaction.rows(_LOAD, mails=mails, longest=_LONGEST_CONTENT),
             )
-        )
+
+        claimed, loaded = self._engine.run(take)
         recipients: dict[str, list[Row]] = {}
-        for name, *row in sorted(map(tuple, started)):
+        for name, *row in sorted(map(tuple, claimed)):
             recipients.setdefault(name, []).append(row)
         contents = {name: row for name, *row in loaded}
-        claims: list[Claim | None] = []
+        claims: list[Claim] = []
         unreadable: dict[str, str] = {}
-        for name in names:
-            claims.append(None)
+        for name, rows in recipients.items():
             try:
-                if name in recipients:
-                    claims[-1] = self._load(name, recipients[name], contents.get(name), lease)
+                claims.append(self._load(name, rows, contents.get(name), lease))
             except Unreadable as error:
                 unreadable[name] = str(error)
         self._set_aside(unreadable)
@@ -330,11 +307,6 @@ class Outbox:
         self._engine.run(lambda t: forget(t, rows), survives="nothing")
         for claim in claims:
             claim.forgotten = True
-
-    def unclaim(self, names: Sequence[str]) -> None:
-        """Let go of claimed mails that were not tried."""
-        keys = [{"mail": name, "mine": self._engine.owner} for name in names]
-        self._engine.run(lambda t: t.each(_UNCLAIM, keys))
 
     def _set_aside(self, unreadable: Mapping[str, str]) -> None:
         mine = self._engine.owner

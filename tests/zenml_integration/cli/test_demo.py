@@ -114,15 +114,18 @@ def test_a_pipeline_that_does_not_run_says_why(
     assert str(tmp_path / "zenml.log") in done.stderr
 
 
-def test_a_store_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without ZenML's extra for a local store the exact pip command is printed."""
+@pytest.mark.parametrize("package", ["sqlmodel", "trustme"])
+def test_a_store_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    """Without the packages of the extra for a local store the exact pip command is printed."""
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util,
         "find_spec",
-        lambda name: None if name == "sqlmodel" else find_spec(name),
+        lambda name: None if name == package else find_spec(name),
     )
-    result = CliRunner().invoke(app, ["demo"])
+    result = CliRunner().invoke(app, ["demo", "--transport=smtp"])
     assert result.exit_code == 2
     assert "local ZenML store" in result.stderr
     assert 'pip install "zenmail[local]"' in result.stderr

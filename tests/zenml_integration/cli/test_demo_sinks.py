@@ -34,7 +34,7 @@ def test_mails_of_an_earlier_demo_are_not_shown_again(tmp_path: Path) -> None:
     email = Email(sender="a@example.com", to=["b@example.com"], subject="s", text="t")
     with Mailer("file", options={"folder": tmp_path}) as mailer:
         mailer.send(email)
-        with open_sink("file", tmp_path, tmp_path) as sink:
+        with open_sink("file", tmp_path) as sink:
             assert sink.received() == []
             mailer.send(email)
             assert len(sink.received()) == 1

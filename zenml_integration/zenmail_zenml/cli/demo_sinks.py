@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -13,8 +12,6 @@ from pathlib import Path
 from typing import cast
 
 from zenmail import Attachment, Email, Mailer
-
-from .certificate import make_certificate
 
 __all__ = ["Sink", "open_sink", "read_email", "show"]
 
@@ -43,16 +40,12 @@ class Sink:
 
 
 @contextlib.contextmanager
-def open_sink(transport: str, store: Path, output: Path) -> Iterator[Sink]:
+def open_sink(transport: str, output: Path) -> Iterator[Sink]:
     """Open the destination of a transport's mails.
 
     Args:
         transport: "console", "file" or "smtp".
-        store: The folder of the demo's store.
         output: The folder that the user keeps.
-
-    Raises:
-        MissingExtra: The SMTP server's certificate cannot be created.
     """
     addresses = {"transport": transport, "sender_email": SENDER, "recipient_email": RECIPIENT}
     if transport == "console":
@@ -70,20 +63,17 @@ def open_sink(transport: str, store: Path, output: Path) -> Iterator[Sink]:
 
         yield Sink({**addresses, "transport_options": json.dumps(options)}, received=received)
     else:
-        with _open_server(addresses, store) as sink:
+        with _open_server(addresses) as sink:
             yield sink
 
 
 @contextlib.contextmanager
-def _open_server(addresses: dict[str, str], store: Path) -> Iterator[Sink]:
+def _open_server(addresses: dict[str, str]) -> Iterator[Sink]:
     """Start an SMTP server that requires STARTTLS and a login."""
     from zenmail.testing.smtp_server import SMTPServer
 
-    certificate = make_certificate(store)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.chain)
     password = secrets.token_urlsafe()
-    with SMTPServer(tls=context, users={_USER: password}) as server:
+    with SMTPServer(users={_USER: password}) as server:
 
         def note() -> str:
             encrypted = sum(mail.encrypted and mail.username == _USER for mail in server.mails)
@@ -99,7 +89,7 @@ def _open_server(addresses: dict[str, str], store: Path) -> Iterator[Sink]:
                 "smtp_port": str(server.port),
                 "smtp_username": _USER,
                 "password": "{{email_credentials.smtp_password}}",
-                "smtp_ca_file": str(certificate.authority),
+                "smtp_ca_file": str(server.ca_file),
             },
             password=password,
             received=lambda: [mail.content for mail in server.mails],

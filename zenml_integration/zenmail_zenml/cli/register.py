@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,7 +13,7 @@ import click
 
 from zenmail.cli.app import Failure
 from zenmail.cli.doctor import report
-from zenmail.cli.mailer_options import SMTPOption, as_flags, warn_of_typed_secret
+from zenmail.cli.mailer_options import SMTPOption, as_flags, secret_option
 from zenmail.cli.stored import waiting
 from zenmail.errors import ConfigurationError
 
@@ -62,23 +61,6 @@ def _answer(
     return click.option(f"--{name}", cls=cls, metavar="TEXT", help=text)
 
 
-def _secret_answer(
-    name: str, text: str = "", *, envvar: str, cls: type[click.Option] = click.Option
-) -> Callable[[Any], Any]:
-    return click.option(
-        f"--{name}",
-        cls=cls,
-        metavar="TEXT",
-        help=text,
-        envvar=envvar,
-        show_envvar=True,
-        prompt=True,
-        prompt_required=False,
-        hide_input=True,
-        callback=warn_of_typed_secret,
-    )
-
-
 _smtp_answer = partial(_answer, cls=SMTPOption)
 
 
@@ -101,16 +83,18 @@ _smtp_answer = partial(_answer, cls=SMTPOption)
 @_smtp_answer("smtp-port", "With --smtp-security=none, the default is 25.")
 @click.option("--smtp-security", cls=SMTPOption, type=click.Choice(SECURITIES))
 @_smtp_answer("smtp-username", "[default: the sender's address]")
-@_secret_answer("password", envvar="ZENMAIL_PASSWORD", cls=SMTPOption)
+@secret_option("--password", cls=SMTPOption, envvar="ZENMAIL_PASSWORD")
 @_smtp_answer("smtp-ca-file")
 @_answer("tenant", "Microsoft: directory (tenant) ID or domain.")
 @_answer("client-id", "Microsoft: application (client) ID.")
-@_secret_answer("client-secret", "Microsoft: client secret.", envvar="ZENMAIL_CLIENT_SECRET")
+@secret_option(
+    "--client-secret", help="Microsoft: client secret.", envvar="ZENMAIL_CLIENT_SECRET"
+)
 @_answer("region", "Amazon SES: AWS region.")
 @_answer("access-key-id", "Amazon SES: access key ID.  [default: the machine's credentials]")
-@_secret_answer(
-    "secret-access-key",
-    "Amazon SES: secret access key.",
+@secret_option(
+    "--secret-access-key",
+    help="Amazon SES: secret access key.",
     envvar="ZENMAIL_SECRET_ACCESS_KEY",
 )
 @click.option(
@@ -328,16 +312,13 @@ def _checked(option: str, answer: str) -> str:
         ConfigurationError: The alerter would refuse it.
     """
     if option == "smtp-ca-file" and answer:
+        import ssl  # not for those who only ask for help
+
         path = Path(answer).expanduser().absolute()
         try:
             ssl.create_default_context(cafile=path)
         except OSError as error:
-            reason = (
-                "contains no PEM certificate"
-                if isinstance(error, ssl.SSLError)
-                else f"cannot be read: {error.strerror}"
-            )
-            raise ConfigurationError(f"smtp_ca_file: {path} {reason}.") from None
+            raise ConfigurationError(f"smtp_ca_file: {path}: {error.strerror}.") from None
         return str(path)
     answer = answer.lower() if option == "smtp-security" else answer
     if option in _CHECKED_ALONE and answer:

@@ -30,19 +30,7 @@ _PROVIDER_ATTRIBUTES = (
     "smtp_ca_file",
     "password",
 )
-_COMPONENT_FLAGS = {
-    "orchestrator": "-o",
-    "artifact_store": "-a",
-    "container_registry": "-c",
-    "image_builder": "-i",
-    "step_operator": "-s",
-    "experiment_tracker": "-e",
-    "model_deployer": "-d",
-    "feature_store": "-f",
-    "data_validator": "-dv",
-    "annotator": "-an",
-    "model_registry": "-r",
-}
+_SHORT_FLAGS = {"orchestrator": "-o", "artifact_store": "-a"}
 
 
 @dataclass(frozen=True)
@@ -136,9 +124,9 @@ class Registration:
             yield f"zenml stack set {self.stack}"
         else:
             flags = " ".join(
-                f"{flag} {components[0].name}"
+                f"{_SHORT_FLAGS.get(str(kind), f'--{kind}')} {components[0].name}"
                 for kind, components in self.client.active_stack_model.components.items()
-                if components and (flag := _COMPONENT_FLAGS.get(str(kind)))
+                if components and kind != "alerter"
             )
             yield f"zenml stack register {self.stack} {flags} -al {self.alerter} --set"
 
