@@ -68,7 +68,7 @@ class Middleware:
 
     def before_render(self, alert: Alert) -> Alert:
         """Let the middleware see, and replace, an alert."""
-        from .alert import Alert  # as whoever has one has
+        from .alert import Alert  # imported already by those who have one
 
         return self._chain("before_render", Alert, alert, {})
 

@@ -218,7 +218,7 @@ class PluginHost:
                 remedy="If it keeps happening, report it to the authors of the token source "
                 f"{source!r}.",
             ) from error
-        from .tokens import AccessToken  # as whoever has one has
+        from .tokens import AccessToken  # imported already by those who have one
 
         if not (isinstance(token, AccessToken) and isinstance(token.value, SecretStr)):
             raise BrokenTransport(f"The token source {source!r} returned no AccessToken.")

@@ -163,7 +163,7 @@ class SMTPEmailAlerter(BaseAlerter):
             )
             on_run = posted.kept
             if event:
-                # Whoever watches the run tells the event if the hook could not.
+                # A watcher of the run tells the event if the hook could not.
                 taken_over = posted.receipt.outcome in _TAKEN_OVER
                 on_run = {evidence_of(event): {"by": "hook"}} if taken_over else {}
             record(context, posted.metadata(), on_run=on_run)
