@@ -27,9 +27,6 @@ from .runtime.forks import defer_forks, reset_after_fork
 from .transport import Transport
 
 if TYPE_CHECKING:
-    from .alert import Alert
-    from .email import Email, Envelope
-    from .receipt import Receipt
     from .tokens import AccessToken, TokenRequest
 
 __all__ = ["InstalledPlugin", "PluginHost"]
@@ -221,7 +218,7 @@ class PluginHost:
                 remedy="If it keeps happening, report it to the authors of the token source "
                 f"{source!r}.",
             ) from error
-        from .tokens import AccessToken  # as whoever has one has
+        from .tokens import AccessToken  # imported already by those who have one
 
         if not (isinstance(token, AccessToken) and isinstance(token.value, SecretStr)):
             raise BrokenTransport(f"The token source {source!r} returned no AccessToken.")
@@ -268,8 +265,9 @@ class PluginHost:
                 remedy=f"Report it to the authors of {name!r}.",
             ) from error
 
-    def load_middleware(self) -> Middleware:
-        """Return the middleware, loading what is installed the first time."""
+    @property
+    def middleware(self) -> Middleware:
+        """The middleware; what is installed is loaded the first time."""
         with self._loading:
             if not self._middleware_loaded:
                 self._middleware_loaded = True
@@ -283,18 +281,6 @@ class PluginHost:
             self.register_middleware(offer.name, self._load(offer))
         except ZenmailError as error:
             _logger.warning("Plugin %r is left out. %s", offer.name, error)
-
-    def before_render(self, alert: Alert) -> Alert:
-        """Let the middleware see, and replace, an alert."""
-        return self.load_middleware().before_render(alert)
-
-    def before_send(self, email: Email, envelope: Envelope) -> Email:
-        """Let the middleware see, and replace, a mail."""
-        return self.load_middleware().before_send(email, envelope)
-
-    def after_send(self, receipt: Receipt, email: Email) -> None:
-        """Tell the middleware the outcome of a mail."""
-        self.load_middleware().after_send(receipt, email)
 
     def close(self) -> None:
         """Close every transport that was loaded."""

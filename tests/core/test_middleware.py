@@ -77,7 +77,7 @@ def test_middleware_may_ask_for_its_place(host: PluginHost) -> None:
     host.register_middleware("b", plugin("2"))
     host.register_middleware("c", plugin("3"))
     host.register_middleware("first", plugin("1", first=True))
-    assert host.before_render(Alert(title="")).title == "1234"
+    assert host.middleware.before_render(Alert(title="")).title == "1234"
 
 
 def test_middleware_may_leave_things_as_they_are(host: PluginHost, memory: Any) -> None:

@@ -292,7 +292,7 @@ def test_stop_signals_pass_through_every_hook() -> None:
     with pytest.raises(Stopped):
         transport.close()
     with pytest.raises(Stopped):
-        host.before_render(Alert(title="x"))
+        host.middleware.before_render(Alert(title="x"))
     with pytest.raises(Stopped):
         host.fetch_token("stops", TokenRequest("a", (), deadline, {}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import uuid
@@ -24,6 +25,9 @@ USER = "relay-account"
 os.environ.setdefault("ZENML_ANALYTICS_OPT_IN", "false")
 os.environ.setdefault("ZENML_LOGGING_COLORS_DISABLED", "true")
 os.environ.setdefault("ZENML_ENABLE_RICH_TRACEBACK", "false")
+# At --log-level=DEBUG its own records would cost half as much time again; a test of a pipeline
+# in a process of its own looks for secrets in them.
+logging.getLogger("zenml").setLevel(logging.INFO)
 # ZenML's source root is the folder of the main module, and a worker of pytest-xdist has none.
 if not hasattr(sys.modules["__main__"], "__file__"):
     vars(sys.modules["__main__"])["__file__"] = __file__
@@ -66,6 +70,9 @@ def _finish_observing() -> None:
         for handler in list(dispatcher._event_handlers):
             if isinstance(handler, RunAlerts):
                 dispatcher.unregister_event_handler(handler)
+                # Alerts to servers that have gone would take half a minute.
+                with handler._changed:
+                    handler._due.clear()
                 handler.close()
     recording.close()
 

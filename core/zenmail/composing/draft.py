@@ -49,15 +49,7 @@ def draft_mail(
     secrets: tuple[str, ...],
     pass_through: tuple[type[BaseException], ...],
 ) -> Email:
-    """Return an alert's mail; see `compose`.
-
-    Args:
-        alert: What happened.
-        addressing: Sender, recipients and form of the mail.
-        subject: The subject, or "" for the alert's.
-        secrets: Values to take out.
-        pass_through: Exceptions that end the program and are never caught.
-    """
+    """Return an alert's mail; see `compose`."""
     redact = addressing.redact
     values = (*secrets, *(process_secrets() if redact else ()))
 

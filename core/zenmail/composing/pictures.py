@@ -53,12 +53,7 @@ def load_pictures(
     *,
     pass_through: tuple[type[BaseException], ...] = (),
 ) -> tuple[list[Picture], list[str]]:
-    """Return the pictures that could be read, and a note for each that could not.
-
-    Args:
-        images: What the alert shows.
-        pass_through: Exceptions that end the program and are never caught.
-    """
+    """Return the pictures that could be read, and a note for each that could not."""
     pictures: list[Picture] = []
     notes: list[str] = []
     for number, image in enumerate(images, 1):

@@ -35,13 +35,7 @@ class Shield:
         return presumed_secrecy(name) if self._redactor.shapes else ""
 
     def mask(self, value: object, secrecy: Secrecy = "", depth: int = 0) -> object:
-        """Return the value with everything masked in it that has a secret name.
-
-        Args:
-            value: A value of any kind, however deeply nested.
-            secrecy: Whether its own name is secret.
-            depth: How deeply it is nested.
-        """
+        """Return the value with everything masked in it that has a secret name."""
         kind = type(value)
         if hasattr(kind, "get_secret_value"):
             return self._redactor.masked()

@@ -115,12 +115,7 @@ _CHARACTER, _PADDING = 7.8, 12
 
 
 def fit(table: Table, most: int) -> Table:
-    """Return a table with as many columns as fit; the note names the others.
-
-    Args:
-        table: A table, redacted.
-        most: The most columns to show.
-    """
+    """Return a table with as many columns as fit; the note names the others."""
     words = [
         max(
             (

@@ -63,7 +63,7 @@ class Alerts:
         self, alert: Alert, addressing: Addressing, subject: str, deadline: Deadline
     ) -> Receipt:
         """Send an alert, or hold it back for a digest."""
-        alert = self._plugins.before_render(alert)
+        alert = self._plugins.middleware.before_render(alert)
         held_back = self._hold_back(alert, addressing)
         if held_back is not None:
             return held_back
@@ -161,7 +161,7 @@ class Alerts:
     def _send_digest(self, digest: Digest, deadline: Deadline, origin: Origin) -> Receipt:
         sent = False
         try:
-            alert = self._plugins.before_render(digest.alert())
+            alert = self._plugins.middleware.before_render(digest.alert())
             email = self._compose(alert, digest.addressing)
             receipt = self._dispatcher.send(email, deadline, origin)
             sent = receipt.outcome != "deferred"

@@ -75,7 +75,7 @@ class Dispatcher:
 
     def send(self, email: Email, deadline: Deadline, origin: Origin = "send") -> Receipt:
         """Send a mail, or leave it to the outbox or the background queue."""
-        email = self._plugins.before_send(email, email.envelope)
+        email = self._plugins.middleware.before_send(email, email.envelope)
         delivery = Delivery(email, email.envelope, deadline, self._retry.policy, origin)
         delivery = self._redirected(delivery)
         if self._dry_run:
@@ -201,7 +201,7 @@ class Dispatcher:
             raise
 
     def _told(self, delivery: Delivery, receipt: Receipt) -> Receipt:
-        self._plugins.after_send(receipt, delivery.email)
+        self._plugins.middleware.after_send(receipt, delivery.email)
         return receipt
 
     # --- the receipts

@@ -109,7 +109,7 @@ class Mailer:
                 )
         self.plugins = plugins or PluginHost()
         # Here, where no other thread is at it yet.
-        self.plugins.load_middleware()
+        _ = self.plugins.middleware
         self._routes = [
             self._route(transport, {} if options is None else options, name_option),
             *(self._route(name, given) for name, given in _pairs(fallbacks)),
@@ -259,7 +259,7 @@ class Mailer:
         """Send what waits in the ledger, the oldest first, and all that is held back.
 
         It ends early when two mails in a row fail for reasons that have nothing to do with
-        them. Mails that are refused for good, and those that wait for too long, become
+        them. Mails that are refused permanently, and those that wait for too long, become
         ``failed``. Each mail has the deadline to itself.
 
         Args:

@@ -145,12 +145,7 @@ def folded_header(name: str, tokens: Iterable[str]) -> str:
 
 
 def _encoded_words(text: str, room: int = _WORD) -> list[str]:
-    """Return RFC 2047 words of at most 75 characters, whole characters in each.
-
-    Args:
-        text: What to encode.
-        room: What is left on the line for the first word.
-    """
+    """Return RFC 2047 words of at most 75 characters, whole characters in each."""
     limit = (min(room, _WORD) if room > _WORD // 2 else _WORD) - _FRAME
     data = text.encode("utf-8", "replace")
     code = data.decode("latin-1").translate(_Q)

@@ -70,11 +70,6 @@ class Login:
     ) -> Credentials | None:
         """Return what to log in with, or None when nobody is to.
 
-        Args:
-            deadline: The moment by which a token has to be there.
-            fetch_token: Where tokens come from.
-            refresh: Whether the last one was refused.
-
         Raises:
             ConfigurationError: The token source is unusable.
             DeliveryError: No token was issued.

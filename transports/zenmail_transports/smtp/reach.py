@@ -72,11 +72,7 @@ def connect(
 ) -> socket.socket:
     """Return a connected socket to the first address that answers (RFC 8305, simplified).
 
-    Args:
-        addresses: Where to try. The one that answers, and those that failed, are removed.
-        host: The server's name, for messages.
-        port: The server's port.
-        deadline: The moment by which to give up.
+    It, and those that failed, are taken out of the list.
 
     Raises:
         TemporaryFailure: None answers by the deadline.

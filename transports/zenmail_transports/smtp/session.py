@@ -56,12 +56,7 @@ class Session:
     def dial(
         cls, options: SMTPOptions, addresses: list[Address], deadline: Deadline
     ) -> Session:
-        """Connect to one of the addresses.
-
-        Args:
-            options: The server and who logs in.
-            addresses: Where to try; those that were tried are taken out.
-            deadline: The moment by which to give up.
+        """Connect to one of the addresses; those that were tried are taken out.
 
         Raises:
             TemporaryFailure: None answers.
@@ -109,7 +104,7 @@ class Session:
             self.introduce(deadline)
             self.converse(upgrade(self.capabilities, self._options.port), deadline)
             if not self.wire.quiet:
-                # Whoever sits in between wants his words taken for the server's
+                # An attacker in between wants their words taken for the server's
                 # (CVE-2011-0411 and its kin).
                 raise PermanentFailure(
                     "Unencrypted data arrived after STARTTLS, before TLS was established.",

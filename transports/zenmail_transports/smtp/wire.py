@@ -206,12 +206,6 @@ class Wire:
     ) -> list[Reply]:
         """Send some bytes and read this many replies.
 
-        Args:
-            pieces: What to send.
-            replies: How many replies to wait for.
-            what: What is being waited for, for the error's text.
-            deadline: The moment by which to give up.
-
         Raises:
             Lost: It cannot be done. Errors of ``pieces`` itself pass through.
         """

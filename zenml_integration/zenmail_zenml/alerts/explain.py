@@ -52,7 +52,7 @@ class Explanation:
         repeated: What the subject says of a repeated failure, such as "6th run in a row".
         incident: The ID of the incident's first failed run, or "".
         changes: What changed since the last good run, likely causes first.
-        parameters: The names of the failed step's parameters that changed.
+        changed: The names of the failed step's parameters that changed.
         log: The last lines of the step's log.
         facts: Who started it, where it ran, what never ran, where the same error occurred.
         links: The page of the commit, by label.
@@ -66,8 +66,8 @@ class Explanation:
     repeated: str = ""
     incident: str = ""
     changes: tuple[Change, ...] = ()
-    parameters: tuple[str, ...] = ()
-    log: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    log: str = ""
     facts: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     next_steps: tuple[str, ...] = ()
@@ -77,27 +77,16 @@ class Explanation:
 
     def fields(self) -> dict[str, Any]:
         """Return what it adds to an alert, by the names of the alert's fields."""
-        tables: dict[str, Any] = {}
-        if self.changes:
-            tables["What changed since the last good run"] = [
-                # In one column, since a phone has no room for another.
+        fields: dict[str, Any] = {name: value for name, value in vars(self).items() if value}
+        fields.pop("repeated", None)
+        if changes := fields.pop("changes", ()):
+            # In one column, since a phone has no room for another.
+            rows = [
                 {"What": it.what, "Before → after": f"{it.before or '-'} → {it.after or '-'}"}
-                for it in self.changes[:_MAX_CHANGES]
+                for it in changes[:_MAX_CHANGES]
             ]
-        values = {
-            "history": self.history,
-            "log": "\n".join(self.log),
-            "tables": tables,
-            "changed": self.parameters,
-            "facts": self.facts,
-            "links": self.links,
-            "next_steps": self.next_steps,
-            "command": self.command,
-            "metrics": self.metrics,
-            "baseline": self.baseline,
-            "incident": self.incident,
-        }
-        return {name: value for name, value in values.items() if value}
+            fields["tables"] = {"What changed since the last good run": rows}
+        return fields
 
 
 def explain_alert(
@@ -200,7 +189,8 @@ def explain_failure(
             found.next_steps = _runbook(reason, runbooks)
         current = steps.get(name, failed)
         if current is not None and (ask := find_stack) is not None:
-            found.log = _try(lambda: read_log_tail(current, ask(), traceback=report), ())
+            tail = _try(lambda: read_log_tail(current, ask(), traceback=report), ())
+            found.log = "\n".join(tail)
         log = _try(lambda: log_uri(current), "")
         found.command = log_command(log)
         snapshot = asked_snapshot.result()
@@ -224,20 +214,13 @@ def explain_failure(
         found.facts |= _try(lambda: origin_facts(whole), {})
         found.links |= _try(lambda: commit_page(whole), {})
         if asked_good is not None and asked_good_steps is not None and steps:
-            changes = _try(
-                lambda: compare(
-                    whole,
-                    asked_good.result(),
-                    steps,
-                    asked_good_steps.result(),
-                    asked_secrets.result(),
-                    client,
-                ),
-                list[Change](),
+            runs = whole, asked_good.result(), steps, asked_good_steps.result()
+            secrets = asked_secrets.result()
+            changes: list[Change] = _try(lambda: compare(*runs, secrets, client), [])
+            found.changes = tuple(
+                rank(changes, failed=name, error=reason, traceback=report, steps=steps)
             )
-            ranked = rank(changes, failed=name, error=reason, traceback=report, steps=steps)
-            found.changes = tuple(ranked)
-            found.parameters = tuple(
+            found.changed = tuple(
                 it.name for it in changes if it.kind == "parameter" and name in it.steps
             )
         found.history = asked_exact.result().of_failure()

@@ -62,11 +62,7 @@ class RunAlerts(EventHandler):
         return cls()
 
     def handle_event(self, event: Event) -> None:
-        """Note down a run whose status has changed.
-
-        Args:
-            event: What ZenML says.
-        """
+        """Note down a run whose status has changed."""
         try:
             if not isinstance(event, PipelineRunStatusUpdate):
                 return

@@ -28,6 +28,7 @@ __all__ = [
     "running_late",
     "silent",
     "undelivered",
+    "utc",
 ]
 
 EventKind = Literal["failed", "stopped", "completed", "recovered", "silent", "late", "paused"]
@@ -239,7 +240,7 @@ def silent(run: PipelineRunResponse, now: datetime, patience: float) -> RunEvent
     ]
     if not signs:
         changes = [moment for step in steps for moment in (step.start_time, step.end_time)]
-        last = max(map(_utc, filter(None, [run.start_time or run.created, *changes])))
+        last = max(map(utc, filter(None, [run.start_time or run.created, *changes])))
         signs = [(_since(last, now), patience)]
     if any(quiet is None or quiet <= allowed for quiet, allowed in signs):
         return None
@@ -264,7 +265,7 @@ def hooked_failure(run: PipelineRunResponse) -> datetime | None:
     if not (_names_hook(run.config) or any(_names_hook(step.config) for step in failed)):
         return None
     ends = [run.end_time, *(step.end_time for step in failed)]
-    return max((end for end in ends if end is not None), key=_utc, default=None)
+    return max((end for end in ends if end is not None), key=utc, default=None)
 
 
 def _names_hook(config: Any) -> bool:
@@ -278,52 +279,31 @@ def _failure(run: PipelineRunResponse) -> dict[str, Any]:
     """Return what failed and why, as fields of an `Alert`."""
     none: list[StepRunResponse] = []
     failed = read_or_default(lambda: _failed_steps(run), none)
-    for step in failed:
-        info = step.exception_info
-        if info is not None:
-            return {
-                "error": last_line(info.traceback),
-                "traceback": info.traceback.strip(),
-                "facts": {"Failed step": step.name},
-            }
-    info = getattr(run, "exception_info", None)
+    raised = [step for step in failed if step.exception_info is not None][:1]
+    info = getattr((*raised, run)[0], "exception_info", None)
     values: dict[str, Any] = {}
     if info is not None:
-        values = {
-            "error": last_line(info.traceback),
-            "traceback": info.traceback.strip(),
-        }
+        values = {"error": last_line(info.traceback), "traceback": info.traceback.strip()}
     elif failed:
         values["next_steps"] = (
             "ZenML recorded no exception, so the step did not fail in its own code. Look at "
             "its log: an input or output, a secret, or the process itself may be the cause.",
         )
     if failed:
-        values["facts"] = {"Failed step": ", ".join(step.name for step in failed)}
+        values["facts"] = {"Failed step": ", ".join(step.name for step in raised or failed)}
     return values
 
 
-def _steps(run: PipelineRunResponse) -> list[StepRunResponse]:
+def _steps(run: PipelineRunResponse, **which: Any) -> list[StepRunResponse]:
+    usual = {"size": 500, "sort_by": "desc:created", "hydrate": True}
     page = Client().list_run_steps(
-        pipeline_run_id=run.id,
-        project=run.project_id,
-        size=500,
-        sort_by="desc:created",
-        hydrate=True,
+        pipeline_run_id=run.id, project=run.project_id, **{**usual, **which}
     )
     return list(page.items)
 
 
 def _failed_steps(run: PipelineRunResponse) -> list[StepRunResponse]:
-    page = Client().list_run_steps(
-        pipeline_run_id=run.id,
-        project=run.project_id,
-        status="failed",
-        size=10,
-        sort_by="asc:created",
-        hydrate=True,
-    )
-    return list(page.items)
+    return _steps(run, status="failed", size=10, sort_by="asc:created")
 
 
 def _run_before(run: PipelineRunResponse) -> PipelineRunResponse | None:
@@ -333,7 +313,7 @@ def _run_before(run: PipelineRunResponse) -> PipelineRunResponse | None:
     page = Client().list_pipeline_runs(
         pipeline_id=run.pipeline.id,
         project=run.project_id,
-        end_time=f"lt:{_utc(run.end_time):%Y-%m-%d %H:%M:%S}",
+        end_time=f"lt:{utc(run.end_time):%Y-%m-%d %H:%M:%S}",
         sort_by="desc:end_time",
         size=1,
     )
@@ -358,7 +338,7 @@ def _usual_duration(run: PipelineRunResponse) -> float | None:
     return median(known) if len(known) >= _MIN_HISTORY else None
 
 
-def _utc(moment: datetime) -> datetime:
+def utc(moment: datetime) -> datetime:
     """Return ZenML's timestamp without its time zone, which not every store keeps."""
     if moment.tzinfo is not None:
         moment = moment.astimezone(timezone.utc)
@@ -368,4 +348,4 @@ def _utc(moment: datetime) -> datetime:
 def _since(moment: datetime | None, now: datetime) -> float | None:
     if moment is None:
         return None
-    return max(timedelta(), _utc(now) - _utc(moment)).total_seconds()
+    return max(timedelta(), utc(now) - utc(moment)).total_seconds()

@@ -124,7 +124,8 @@ class Teller:
         """
         if was_told(event.run, event.key):
             return True
-        context = RunContext(run=event.run, stack=_stack_name(event.run))
+        stack = event.run.stack
+        context = RunContext(run=event.run, stack=stack.name if stack is not None else "")
         wanted = self.wanting(event.kind, context)
         if not wanted:
             self.unmailed += not self.alerters(event.run)
@@ -189,7 +190,3 @@ def _hook_may_tell(event: RunEvent, seconds: float) -> bool:
     failed_at = hooked_failure(event.run) if event.kind == "failed" else None
     age = elapsed(failed_at, None)
     return age is not None and age < seconds
-
-
-def _stack_name(run: PipelineRunResponse) -> str:
-    return run.stack.name if run.stack is not None else ""

@@ -11,9 +11,11 @@ from uuid import UUID
 
 from zenml.client import Client
 
+from zenmail.redaction.redact import described
+
 from ..alerts.run_context import PASS_THROUGH, RunContext
 from .claims import was_told
-from .observer import RunEvent, end_of, paused, running_late, silent, undelivered
+from .observer import RunEvent, end_of, paused, running_late, silent, undelivered, utc
 from .teller import Teller
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ class Watcher:
         for run in _runs(projects, end_time=f"gte:{since:{_FORMAT}}", sort_by="asc:end_time"):
             if run.end_time is None:
                 continue
-            end = _utc(run.end_time)
+            end = utc(run.end_time)
             latest = max(latest, end)
             if run.id not in self._ended:
                 found.ended += 1
@@ -164,8 +166,9 @@ class Watcher:
         except PASS_THROUGH:
             raise
         except Exception as error:
-            found.troubles.append(f"run {run.name}: {type(error).__name__}: {error}")
-            _logger.debug("Could not send a mail about %s", run.name, exc_info=True)
+            found.troubles.append(f"run {run.name}: {described(error)}")
+            frames = described(error, frames=True)
+            _logger.debug("Could not send a mail about %s\n%s", run.name, frames)
             return False
         return True
 
@@ -194,10 +197,4 @@ def _pages(listed: Callable[..., Page[_Item]], **which: Any) -> Iterator[_Item]:
 
 
 def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)
-
-
-def _utc(moment: datetime) -> datetime:
-    return (moment if moment.tzinfo is None else moment.astimezone(timezone.utc)).replace(
-        tzinfo=None
-    )
+    return utc(datetime.now(timezone.utc))
