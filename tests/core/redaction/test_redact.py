@@ -185,6 +185,7 @@ ADVERSARIAL = [
 
 
 @pytest.mark.once
+@pytest.mark.no_cover  # it would double the time
 @pytest.mark.parametrize("unit", ADVERSARIAL)
 def test_time_is_linear_in_the_text(unit: str) -> None:
     """Eight times the text takes nowhere near sixty-four times as long."""
