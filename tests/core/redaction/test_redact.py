@@ -113,6 +113,8 @@ def test_own_secret_at_the_cuts_of_a_traceback_never_shows_in_half(shift: int) -
 
 
 ADVERSARIAL = [
+    "password:\n",
+    "token  ",
     "password=",
     "password='",
     "-----BEGIN PRIVATE KEY-----",
