@@ -26,7 +26,8 @@ import sys
 import urllib.parse
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.policy import default
@@ -151,12 +152,28 @@ class Search:
         self.spared: dict[str, int] = {}
 
     def folder(self, folder: Path) -> None:
-        """Search every file below a folder."""
-        for parent, _, names in os.walk(folder):
-            for name in names:
-                path = Path(parent, name)
-                if path.is_file() and not path.is_symlink():
-                    self.file(path, path.relative_to(folder).as_posix())
+        """Search every file below a folder, with all processors."""
+        paths = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
+        paths = [path for path in paths if path.is_file() and not path.is_symlink()]
+        with ProcessPoolExecutor() as pool:
+            count = os.cpu_count() or 1
+            parts = [pool.submit(self._files, paths[at::count], folder) for at in range(count)]
+            for part in parts:
+                self._add(part.result())
+
+    def _files(self, paths: Sequence[Path], folder: Path) -> Search:
+        for path in paths:
+            self.file(path, path.relative_to(folder).as_posix())
+        return self
+
+    def _add(self, other: Search) -> None:
+        self.files += other.files
+        self.bytes += other.bytes
+        self.hits.update(other.hits)
+        self.planted |= other.planted
+        self.unreadable += other.unreadable
+        for reason, count in other.spared.items():
+            self.spared[reason] = self.spared.get(reason, 0) + count
 
     def file(self, path: Path, place: str) -> None:
         """Search a file, unless the list says that it may hold secrets."""

@@ -121,14 +121,6 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files whose tests take long, so that no worker waits for another's.
-
-    They are not traced: it would treble their time, mostly to follow ZenML. The run with the
-    oldest ZenML, which has no such hurry, traces all of its tests.
-    """
-    traced = os.environ.get("ZENMAIL_TRACE_ONCE") == "1"
-    for item in items:
-        if "once" in item.keywords and not traced:
-            item.add_marker("no_cover")
+    """Begin with the files whose tests take long, so that no worker waits for another's."""
     long = {item.path for item in items for name in ("once", "zenml") if name in item.keywords}
     items.sort(key=lambda item: item.path not in long)

@@ -57,7 +57,7 @@ class TransportSpec:
 
     @hookspec
     def close_transport(self) -> None:
-        """Let go of connections and clients."""
+        """Close connections and clients."""
 
 
 class MiddlewareSpec:

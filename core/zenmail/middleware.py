@@ -68,7 +68,7 @@ class Middleware:
 
     def before_render(self, alert: Alert) -> Alert:
         """Let the middleware see, and replace, an alert."""
-        from .alert import Alert  # as whoever has one has
+        from .alert import Alert  # imported already by those who have one
 
         return self._chain("before_render", Alert, alert, {})
 
@@ -121,13 +121,13 @@ class Middleware:
         except self._pass_through:
             raise
         except Exception as error:
+            from .redaction.redact import described  # only where something fails
+
+            name = implementation.plugin_name
             _logger.warning(
-                "Plugin %r fails; the alert goes on without it. %s: %s",
-                implementation.plugin_name,
-                type(error).__name__,
-                error,
+                "Plugin %r fails; the alert goes on without it. %s", name, described(error)
             )
-            _logger.debug("Where %r fails:", implementation.plugin_name, exc_info=error)
+            _logger.debug("Where %r fails:\n%s", name, described(error, frames=True))
             return None
         finally:
             if (took := time.monotonic() - started) > _LONG:

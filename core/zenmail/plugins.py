@@ -35,20 +35,15 @@ TRANSPORTS = "zenmail.transports"
 TOKEN_SOURCES = "zenmail.token_sources"  # noqa: S105 - the name of an entry-point group
 MIDDLEWARE = "zenmail.plugins"
 
-INSTALL_COMMANDS: dict[str, dict[str, str]] = {
+WHAT_TO_INSTALL = {
     TRANSPORTS: {
-        "smtp": "pip install zenmail",
-        "console": "pip install zenmail",
-        "file": "pip install zenmail",
-        "ses": 'pip install "zenmail[ses]"',
-        "graph": 'pip install "zenmail[oauth]"',
+        **dict.fromkeys(("smtp", "console", "file"), "zenmail"),
+        "ses": '"zenmail[ses]"',
+        "graph": '"zenmail[oauth]"',
     },
-    TOKEN_SOURCES: {
-        "google": 'pip install "zenmail[oauth]"',
-        "microsoft": 'pip install "zenmail[oauth]"',
-    },
+    TOKEN_SOURCES: dict.fromkeys(("google", "microsoft"), '"zenmail[oauth]"'),
 }
-"""How to install the plugins we know of, by entry-point group and name."""
+"""What pip has to install for the plugins we know of, by entry-point group and name."""
 
 _logger = logging.getLogger(__name__)
 
@@ -142,10 +137,10 @@ class PluginHost:
 
         names = [offer.name for offer in self.installed(group)]
         kind = "token source" if group == TOKEN_SOURCES else "transport"
-        known = INSTALL_COMMANDS.get(group, {})
+        known = WHAT_TO_INSTALL.get(group, {})
         close = difflib.get_close_matches(name, names, n=1)
         if name in known:
-            remedy = f"Install it: {known[name]}"
+            remedy = f"Install it: pip install {known[name]}"
         elif close:
             remedy = f"Did you mean {close[0]!r}?"
         else:
@@ -218,7 +213,7 @@ class PluginHost:
                 remedy="If it keeps happening, report it to the authors of the token source "
                 f"{source!r}.",
             ) from error
-        from .tokens import AccessToken  # as whoever has one has
+        from .tokens import AccessToken  # imported already by those who have one
 
         if not (isinstance(token, AccessToken) and isinstance(token.value, SecretStr)):
             raise BrokenTransport(f"The token source {source!r} returned no AccessToken.")

@@ -51,6 +51,13 @@ PHRASES = {
     r"\bof something\b": "name it",
     r"\btold to forget\b": "cancelled",
     r"\bwhatever the \w+\b(?=[.,])": "regardless of the ...",
+    r"\bwhoever\b": "the process that ...; anybody who ...",
+    r"\btried again\b": "retried",
+    r"\blets? go of\b": "closes; releases",
+    r"\bthe last word\b": "the last ...",
+    r"\bfor the time being\b": "temporarily",
+    r"\bfor good\b(?! runs)": "permanently",
+    r"\bof the user's own\b": "custom; the user's",
 }
 
 

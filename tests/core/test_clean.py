@@ -84,6 +84,7 @@ def test_a_long_line_is_cut_and_says_so() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.once
+@pytest.mark.no_cover  # it would double the time
 @pytest.mark.timeout(60)
 def test_hostile_text_of_megabytes_is_cleaned(unit: str) -> None:
     """Cleaning ends in time that only a linear way can keep."""

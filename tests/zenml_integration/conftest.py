@@ -70,6 +70,9 @@ def _finish_observing() -> None:
         for handler in list(dispatcher._event_handlers):
             if isinstance(handler, RunAlerts):
                 dispatcher.unregister_event_handler(handler)
+                # Alerts to servers that have gone would take half a minute.
+                with handler._changed:
+                    handler._due.clear()
                 handler.close()
     recording.close()
 

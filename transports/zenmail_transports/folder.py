@@ -37,7 +37,7 @@ _HEALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errn
 class Folder:
     """An open folder that files are added to.
 
-    Files are addressed through its descriptor: whoever swaps the folder for a link
+    Files are addressed through its descriptor: somebody who swaps the folder for a link
     afterwards does not lead them elsewhere.
 
     Args:

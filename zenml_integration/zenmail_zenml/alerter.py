@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from traceback import format_exception
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
@@ -163,7 +162,7 @@ class SMTPEmailAlerter(BaseAlerter):
             )
             on_run = posted.kept
             if event:
-                # Whoever watches the run tells the event if the hook could not.
+                # A watcher of the run tells the event if the hook could not.
                 taken_over = posted.receipt.outcome in _TAKEN_OVER
                 on_run = {evidence_of(event): {"by": "hook"}} if taken_over else {}
             record(context, posted.metadata(), on_run=on_run)
@@ -187,10 +186,8 @@ class SMTPEmailAlerter(BaseAlerter):
             lost = TemporaryFailure(f"{type(error).__name__}: {error}", code="unexpected")
             if strict:
                 raise lost from error
-            frames = "".join(format_exception(error))
-            _logger.error(
-                "An e-mail was not sent: %s\n%s", redacted(str(lost)), redacted(frames)
-            )
+            why, frames = redacted(str(lost)), described(error, frames=True)
+            _logger.error("An e-mail was not sent: %s\n%s", why, frames)
             return False
 
     def deliver(

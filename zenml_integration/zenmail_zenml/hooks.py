@@ -154,7 +154,7 @@ def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> Non
         raise KeyboardInterrupt(str(stop)) from stop
     except Exception as error:
         _logger.error("A hook could not send its e-mail: %s", described(error))
-        _logger.debug("The hook failed:", exc_info=True)
+        _logger.debug("The hook failed:\n%s", described(error, frames=True))
 
 
 def _find_alerters() -> list[BaseAlerter]:

@@ -20,7 +20,7 @@ from zenmail.redaction.redact import described
 from .alerts.run_context import RunContext
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    from zenml.models import PipelineRunResponse, StepRunResponse
 
     from zenmail import Alert
 
@@ -65,7 +65,7 @@ def record(
     def write(_: object) -> None:
         try:
             if on_run and context.step is not None:
-                record_on_run(run.id, run.project_id, dict(on_run))
+                record_on_run(run, dict(on_run))
             record_on(context, values)
         except Exception as error:
             _logger.debug("Could not record a delivery: %s", described(error))
@@ -75,33 +75,16 @@ def record(
 
 
 def record_on(context: RunContext, values: dict[str, Any]) -> None:
-    """Write metadata on the step, or else the run, in one request.
-
-    Args:
-        context: The step or run.
-        values: The metadata by name.
-    """
-    innermost = context.innermost
-    if innermost is None:
-        return
-    kind = (
-        MetadataResourceTypes.STEP_RUN
-        if context.step is not None
-        else MetadataResourceTypes.PIPELINE_RUN
-    )
-    _write(RunMetadataResource(id=innermost.id, type=kind), innermost.project_id, values)
+    """Write metadata on the step, or else the run, in one request."""
+    if context.step is not None:
+        _write(MetadataResourceTypes.STEP_RUN, context.step, values)
+    elif context.run is not None:
+        _write(MetadataResourceTypes.PIPELINE_RUN, context.run, values)
 
 
-def record_on_run(run: UUID, project: UUID, values: dict[str, Any]) -> None:
-    """Write metadata on a run, in one request.
-
-    Args:
-        run: The run's ID.
-        project: Its project's ID.
-        values: The metadata by name.
-    """
-    resource = RunMetadataResource(id=run, type=MetadataResourceTypes.PIPELINE_RUN)
-    _write(resource, project, values)
+def record_on_run(run: PipelineRunResponse, values: dict[str, Any]) -> None:
+    """Write metadata on a run, in one request."""
+    _write(MetadataResourceTypes.PIPELINE_RUN, run, values)
 
 
 def evidence_of(event: str) -> str:
@@ -133,12 +116,16 @@ def keep(subject: str, text: str, alert: Alert, settings: Resolved) -> dict[str,
     }
 
 
-def _write(resource: RunMetadataResource, project: UUID, values: dict[str, Any]) -> None:
+def _write(
+    kind: MetadataResourceTypes,
+    subject: PipelineRunResponse | StepRunResponse,
+    values: dict[str, Any],
+) -> None:
     from zenml.client import Client
 
     request = RunMetadataRequest(
-        project=project,
-        resources=[resource],
+        project=subject.project_id,
+        resources=[RunMetadataResource(id=subject.id, type=kind)],
         values=values,
         types={name: get_metadata_type(value) for name, value in values.items()},
     )

@@ -273,7 +273,7 @@ class _JSONLines(logging.Formatter):
 def drop(
     names: Sequence[str], ledger: str | None, alerter: str | None, failed: bool, yes: bool
 ) -> None:
-    """Delete mails for good, by the names that list prints."""
+    """Delete mails permanently, by the names that list prints."""
     box = _open(ledger, alerter).outbox
     chosen = list(names)
     if failed:

@@ -49,14 +49,14 @@ class _Found:
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def transports(name: str | None, as_json: bool) -> None:
     """Print the installed transports, or one of them in full."""
-    from ..plugins import INSTALL_COMMANDS, TRANSPORTS, PluginHost
+    from ..plugins import TRANSPORTS, WHAT_TO_INSTALL, PluginHost
 
     host = PluginHost()
     if name:
         host.owner(name)
         found = [_describe(host, name)]
     else:
-        names = {offer.name for offer in host.installed()} | set(INSTALL_COMMANDS[TRANSPORTS])
+        names = {offer.name for offer in host.installed()} | set(WHAT_TO_INSTALL[TRANSPORTS])
         found = [_describe(host, known) for known in sorted(names)]
     if as_json:
         listed = [asdict(transport) for transport in found]

@@ -66,7 +66,7 @@ def compose_addressed(
     pass_through: tuple[type[BaseException], ...] = (),
 ) -> Email:
     """Turn an alert into a mail, see `compose`."""
-    # Whoever only sends mails does not pay for the import of all this.
+    # A process that only sends mails does not pay for these imports.
     from .draft import draft_mail
 
     return draft_mail(alert, addressing, as_text(subject), _revealed(secrets), pass_through)

@@ -66,7 +66,7 @@ def preview(
         alert: What happened.
         folder: Where to write; made when it does not exist.
         name: What the files are called, without ending.
-        templates: Templates of the user's own, as for `compose`.
+        templates: Custom templates, as for `compose`.
 
     Raises:
         OSError: The folder cannot be written to.

@@ -30,7 +30,7 @@ class TracebackView(NamedTuple):
 
     Attributes:
         before: Its text before the raising frame.
-        raising: The frame of the user's own that raised: where, and its source line.
+        raising: The user's frame that raised: its place and its source line.
         after: Its text after the raising frame.
         place: The raising frame in words, or "".
         source: Its source line, or "".

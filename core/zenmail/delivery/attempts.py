@@ -40,7 +40,7 @@ _Kind = Literal["deferred", "exhausted", "refused", "rejected", "broken"]
 _PASSING = frozenset({"deferred", "exhausted"})
 # The codes of permanent failures that another set-up would not mend.
 _ABOUT_THE_MAIL = frozenset({"too-large", "data-refused", "body-refused", "smtputf8"})
-# The codes of what the sender's account may not do for now, whoever the recipient is.
+# The codes of what the sender's account may not do for now, regardless of the recipient.
 _ABOUT_THE_ACCOUNT = frozenset({"quota", "rate"})
 
 
@@ -115,7 +115,7 @@ class Attempts:
         """Offer the mail to one transport after the other, again and again.
 
         Each gets an equal share of the time that is left, the last one all of it. Once
-        every transport has had its turn, those that failed temporarily are tried again
+        every transport has had its turn, those that failed temporarily are retried
         after a pause that grows.
 
         Args:
@@ -356,7 +356,7 @@ class Attempts:
         }
 
     def refused(self) -> dict[str, str]:
-        """Return those whom every transport has turned down for good, with the last reason."""
+        """Return those whom every transport refused permanently, with the last reason."""
         return {
             address: verdicts[-1].reason
             for address, verdicts in self._last_words()

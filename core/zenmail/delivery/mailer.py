@@ -259,7 +259,7 @@ class Mailer:
         """Send what waits in the ledger, the oldest first, and all that is held back.
 
         It ends early when two mails in a row fail for reasons that have nothing to do with
-        them. Mails that are refused for good, and those that wait for too long, become
+        them. Mails that are refused permanently, and those that wait for too long, become
         ``failed``. Each mail has the deadline to itself.
 
         Args:

@@ -64,7 +64,7 @@ class Spooler:
         return delivery._replace(claim=claim)
 
     def spool(self, delivery: Delivery) -> Delivery:
-        """Leave a mail to the outbox, for whoever drains it; say why if that fails."""
+        """Leave a mail in the outbox, for any worker; say why if that fails."""
         from ..ledger.claim import Fate
 
         assert self._outbox is not None
@@ -167,7 +167,7 @@ class Spooler:
         return True
 
     def retry(self, states: Collection[OutboxState]) -> None:
-        """Have what waits, and the mails in these states, tried again now."""
+        """Make what waits, and the mails in these states, due now."""
         try:
             if self._outbox is not None:
                 self._outbox.retry(states)

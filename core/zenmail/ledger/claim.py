@@ -76,7 +76,7 @@ class Fate(NamedTuple):
 
     Attributes:
         state: ``waiting``, ``unknown`` or ``failed``.
-        transport: Name of the transport that had the last word.
+        transport: Name of the last transport.
         reason: Why.
         code: The code of that.
     """
@@ -235,7 +235,7 @@ class Claim:
         return held
 
     def settle(self, fates: Mapping[str, Fate], *, tried: bool = False) -> None:
-        """Let go of the mail: keep those named, forget all others.
+        """Release the mail: keep those named, forget all others.
 
         Args:
             fates: What happens to each who has not got it.
@@ -293,7 +293,7 @@ class Claim:
         }
 
     def abandon(self, why: str) -> None:
-        """Let go of the mail in the middle of its delivery."""
+        """Release the mail in the middle of its delivery."""
         why = f"{why} It may have arrived."
         if self._slot:
             doubt = self.policy == "at_most_once"

@@ -28,7 +28,7 @@ class _Content(LateModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_paths(cls, value: object) -> object:
-        # Whoever can write to the database could have any file of this machine mailed.
+        # Anybody who can write to the database could have any file of this machine mailed.
         email = value.get("email") if isinstance(value, Mapping) else None
         attachments = email.get("attachments", ()) if isinstance(email, Mapping) else ()
         for item in attachments:

@@ -40,9 +40,9 @@ class OutboxItem:
         size: Characters of its content.
         recipients: Those who have not got it.
         state: ``waiting``; ``claimed`` or ``sending`` by a process; ``unknown``: it may
-            have arrived; ``failed`` for good; ``aside``: it cannot be read.
+            have arrived; ``failed``: refused permanently; ``aside``: it cannot be read.
         tries: How often it was tried out of the outbox.
-        transport: Name of the transport that had the last word.
+        transport: Name of the last transport.
         reason: Why it is here.
         code: The code of that.
     """

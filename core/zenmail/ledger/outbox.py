@@ -6,7 +6,7 @@ What is kept is in ``mails``, with a row of ``deliveries`` for each recipient, w
 - ``waiting``: has not got the mail. A process that will send it may hold a lease on it.
 - ``sending``: a process is sending it. When the lease ends, that process is dead.
 - ``unknown``: may have got it; under at_most_once, people decide.
-- ``failed``: was refused for good, or the mail waited for too long.
+- ``failed``: was refused permanently, or the mail waited for too long.
 - ``aside``: the entry is corrupt or foreign and cannot be sent.
 """
 
@@ -159,7 +159,7 @@ class Outbox:
         return count, age or 0.0
 
     def retry(self, states: Collection[OutboxState]) -> None:
-        """Have what waits, and this alerter's mails in these states, tried again now."""
+        """Make what waits, and this alerter's mails in these states, due now."""
 
         def wait(transaction: Transaction) -> None:
             transaction.execute(_RETRY, alerter=self._alerter, state="waiting")

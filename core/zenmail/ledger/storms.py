@@ -7,7 +7,8 @@ and none has to remember anything:
   so that no success uses up the place of a failure;
 - the rest are counted, with some examples of each error;
 - the digest is due when the run's end is reported, or when the run has been quiet for a
-  while, and is sent by whoever claims it. After each digest the next waits twice as long.
+  while, and is sent by the process that claims it. After each digest the next waits twice as
+  long.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _QUIET = 300.0
 _MOST_ERRORS = 15
 _EXAMPLES = 3
 _FORGET_AFTER = 7 * 86400.0
-# Seconds that whoever takes a digest has to send it.
+# Seconds for sending a digest after it is claimed.
 _TIME_TO_SEND = 90.0
 
 _PROBLEMS = frozenset({"error", "critical"})
@@ -220,7 +221,7 @@ class Storms:
     Args:
         engine: The database.
         alerter: Whose alerts they are.
-        margin: Seconds that whoever takes a digest has beyond the time to send it.
+        margin: Seconds of the lease on a digest beyond the time to send it.
     """
 
     def __init__(self, engine: Engine, alerter: str = "", *, margin: float) -> None:

@@ -1,4 +1,4 @@
-"""Who was told of what, so that one event is one mail, whoever saw it first."""
+"""Who was told of what, so that one event is one mail, regardless of who saw it first."""
 
 from __future__ import annotations
 

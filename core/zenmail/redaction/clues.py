@@ -69,5 +69,7 @@ def places_of_names(lowered: str, clues: Iterable[str]) -> Iterator[tuple[int, i
     for start in sorted(places):
         if start >= end and (name := _NAME.match(lowered, start)):
             end = name.end()
-            before = lowered[max(0, start - 64) : start]
-            yield start - len(before) + len(before.rstrip(_NAME_CHARACTERS)), end
+            if start and lowered[start - 1] in _NAME_CHARACTERS:
+                before = lowered[max(0, start - 64) : start]
+                start -= len(before) - len(before.rstrip(_NAME_CHARACTERS))
+            yield start, end

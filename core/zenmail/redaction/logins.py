@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from ..patterns import pattern
 from .clues import NAME_CLUES, folded
-from .looks import is_empty, is_random
+from .looks import is_empty, is_mixed, is_random
 from .spans import MASK, Span
 
 __all__ = ["LOGIN_CLUES", "login_spans", "programs_in"]
@@ -55,11 +55,6 @@ def _is_basic(match: re.Match[str]) -> bool:
         return False
 
 
-def _is_mixed(match: re.Match[str]) -> bool:
-    value = match["secret"]
-    return any(map(str.isdigit, value)) and any(map(str.isalpha, value))
-
-
 def _is_database(match: re.Match[str]) -> bool:
     before = match.string[max(0, match.start() - 40) : match.start()]
     return _DATABASE.search(before) is not None
@@ -98,7 +93,7 @@ _LOGINS = (
     Login(
         "bearer",
         r"(?i:(?<![a-z])bearer[ \t]+)(?P<secret>[\w.~+/-]{8,}=*)",
-        lambda match: len(match["secret"]) >= 24 or _is_mixed(match),
+        lambda match: len(match["secret"]) >= 24 or is_mixed(match["secret"]),
     ),
     Login(
         "basic",
@@ -115,7 +110,7 @@ _LOGINS = (
     Login(
         "://",
         r"://(?P<secret>[^\s:@/?#\"'<>\[]{16,256})(?::(?:x-oauth-basic)?)?@",
-        _is_mixed,
+        lambda match: is_mixed(match["secret"]),
     ),
     # A line of PostgreSQL's password file.
     Login(

@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
+from ..patterns import pattern
+from .looks import is_random
 from .names import is_secret, secrecy_of
 from .spans import MASK, Span
 
@@ -19,6 +21,7 @@ __all__ = ["OwnSecrets", "own_secrets", "process_secrets", "remember_secrets"]
 
 _SHORTEST = 4
 _LONGEST_WORD = 8
+_PASSWORD = pattern(r"://[^\s:@/]*:([^\s@]+)@")
 
 
 class OwnSecrets(NamedTuple):
@@ -92,16 +95,20 @@ def process_secrets() -> tuple[str, ...]:
     data = dict(getattr(os.environ, "_data", os.environ))
     known, named = _searched
     if data != known:
-        named = tuple(
-            value
-            for name, value in os.environ.items()
-            if (secrecy := secrecy_of(name)) and is_secret(secrecy, value)
-        )
+        named = tuple(it for pair in os.environ.items() for it in _secrets_of(*pair))
         _searched = data, named
     return (*named, *_remembered)
 
 
 _searched: tuple[dict[Any, Any], tuple[str, ...]] = {}, ()
+
+
+def _secrets_of(name: str, value: str) -> Iterator[str]:
+    """Yield a variable's value if its name says that it is secret, or an address's password."""
+    if is_secret(secrecy_of(name), value):
+        yield value
+    elif (login := _PASSWORD.search(value)) and is_random(login[1]):
+        yield login[1]
 
 
 def _forms(secret: str) -> Iterator[str]:

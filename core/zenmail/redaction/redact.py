@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from itertools import accumulate
+from traceback import format_exception
 
 from .assignments import named_spans
 from .clues import NAME_CLUES, folded, foreign_clues_in
@@ -132,6 +133,8 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     return Redactor((*secrets, *process_secrets())).text(text)
 
 
-def described(error: BaseException) -> str:
-    """Return an exception's type and message, without secrets, for a log."""
+def described(error: BaseException, *, frames: bool = False) -> str:
+    """Return an exception's type and message, or its traceback, without secrets, for a log."""
+    if frames:
+        return redacted("".join(format_exception(error)))
     return redacted(f"{type(error).__name__}: {error}")

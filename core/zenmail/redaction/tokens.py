@@ -104,12 +104,15 @@ def _any_start() -> str:
     by_first: dict[str, set[str]] = {}
     for known in formats():
         if known.start:
-            by_first.setdefault(known.start[0], set()).add(re.escape(known.start[1:]))
+            by_first.setdefault(known.start[0], set()).add(known.start[1:])
     # One literal before each group is how the search rules most of them out at once.
-    groups = [
-        f"{re.escape(first)}(?:{'|'.join(sorted(them, key=len, reverse=True))})"
-        for first, them in by_first.items()
-    ]
+    groups: list[str] = []
+    for first, them in by_first.items():
+        rests = [
+            re.escape(rest) + (r"(?=[\w-]{6})" if len(rest) < 2 else "")
+            for rest in sorted(them, key=len, reverse=True)
+        ]
+        groups.append(f"{re.escape(first)}(?:{'|'.join(rests)})")
     return f"(?:{'|'.join(groups)})"
 
 

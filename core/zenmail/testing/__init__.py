@@ -6,7 +6,7 @@ a transport of your own; `SMTPServer` is a server with faults by script.
 
 
 # Late: pytest imports this package in every project that zenmail is installed beside, and
-# the conformance suite needs pytest, which whoever sends mail need not have.
+# the conformance suite needs pytest, which is not needed for sending mail.
 def __getattr__(name: str) -> object:
     from ..runtime import lazy_names
 

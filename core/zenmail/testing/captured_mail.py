@@ -86,7 +86,7 @@ class CapturedMail:
         self._attempts = 0
 
     def refuse(self, address: str, reason: str = "550 5.1.1 No such user") -> None:
-        """Refuse a recipient for good.
+        """Refuse a recipient permanently.
 
         Args:
             address: The address, or a pattern such as ``*@example.com``.
@@ -95,7 +95,7 @@ class CapturedMail:
         self._refused.append((address.lower(), reason))
 
     def defer(self, address: str, reason: str = "451 4.3.0 Try again later") -> None:
-        """Refuse a recipient for the time being; the mailer tries again.
+        """Refuse a recipient temporarily; the mailer retries.
 
         Args:
             address: The address, or a pattern such as ``*@example.com``.

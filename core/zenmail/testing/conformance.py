@@ -112,7 +112,7 @@ class TransportConformance:
 
     @pytest.fixture
     def refuse(self) -> Callable[[str], None] | None:
-        """Return what makes the other end refuse a recipient for good."""
+        """Return what makes the other end refuse a recipient permanently."""
         return None
 
     @pytest.fixture

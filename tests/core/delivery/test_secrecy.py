@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from zenmail import Alert, Mailer, PermanentFailure, PluginHost, Retry, TemporaryFailure
+from zenmail import (
+    Alert,
+    Mailer,
+    PermanentFailure,
+    PluginHost,
+    Retry,
+    TemporaryFailure,
+    hookimpl,
+)
 from zenmail.redaction import own_secrets
 
 Make = Callable[..., Any]
@@ -88,8 +96,14 @@ def test_no_secret_leaves_by_any_way(
             incident=f"{number}{says}",
         )
 
+    class Broken:
+        @hookimpl
+        def before_render(self, alert: Alert) -> Alert:
+            raise RuntimeError(says.replace(option, ""))
+
     caplog.set_level(logging.DEBUG)
     host = PluginHost()
+    host.register_middleware("broken", Broken())
     host.register_transport("failing", scripted(failure(says)))
     ledger = tmp_path / "ledger.db"
     receipts = []

@@ -20,7 +20,7 @@ from zenmail.ledger.outbox import Outbox
 from zenmail.testing.smtp_server import Delay, Hang, SMTPServer
 
 # How many processes are killed; the nightly run sets 200.
-POINTS = int(os.environ.get("ZENMAIL_KILLS", "20"))
+POINTS = int(os.environ.get("ZENMAIL_KILLS", "10"))
 
 pytestmark = [
     pytest.mark.once,

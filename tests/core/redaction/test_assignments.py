@@ -253,6 +253,7 @@ def test_ordinary_text_stays(text: str) -> None:
 
 
 @pytest.mark.once
+@pytest.mark.no_cover  # it would double the time
 def test_time_is_linear_in_nested_texts() -> None:
     """Texts within texts, each redacted already, are not looked through again and again."""
 

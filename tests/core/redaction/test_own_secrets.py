@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zenmail import Alert, compose
-from zenmail.redaction.redact import MASK, Redactor
+from zenmail.redaction.redact import MASK, Redactor, redacted
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,12 @@ def test_secrets_in_the_environment_go_wherever_they_stand(
     assert write(secret).strip("b\"'") not in email.text
     assert MASK in email.text
     assert "cosine" in email.text
+
+
+def test_the_password_in_an_address_of_the_environment_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is as secret without its address; a word such as "postgres" is in many texts."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:zebra7falls@db.example.com/app")
+    monkeypatch.setenv("BROKER_URL", "amqp://guest:guest@mq.example.com")
+    assert redacted("zebra7falls is not the guest") == "[redacted] is not the guest"

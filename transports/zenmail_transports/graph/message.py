@@ -18,9 +18,9 @@ _NOBODY = b"\r\nTo: undisclosed-recipients:;\r\n"
 def addressed(email: Email, recipients: Sequence[str]) -> bytes:
     """Return the mail with exactly these recipients in its To, Cc and Bcc.
 
-    Graph has no envelope: it delivers to whoever the headers name
+    Graph has no envelope: it delivers to everybody the headers name
     (https://learn.microsoft.com/en-us/graph/outlook-send-mime-message), and Exchange takes
-    Bcc out on the way. So whoever is not to get the mail cannot be shown either.
+    Bcc out on the way. So a name that does not get the mail cannot be shown either.
 
     Args:
         email: The mail.

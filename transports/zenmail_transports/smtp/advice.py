@@ -188,7 +188,7 @@ def advise(reply: Reply, phase: str, *, anonymous: bool = False) -> str:
 def failure(
     reply: Reply, phase: str, *, limit: int = 0, anonymous: bool = False
 ) -> DeliveryError:
-    """Return the error for a reply that is not the one hoped for.
+    """Return the error for a reply other than the expected one.
 
     Args:
         reply: The server's answer.

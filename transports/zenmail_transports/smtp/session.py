@@ -104,7 +104,7 @@ class Session:
             self.introduce(deadline)
             self.converse(upgrade(self.capabilities, self._options.port), deadline)
             if not self.wire.quiet:
-                # Whoever sits in between wants his words taken for the server's
+                # An attacker in between wants their words taken for the server's
                 # (CVE-2011-0411 and its kin).
                 raise PermanentFailure(
                     "Unencrypted data arrived after STARTTLS, before TLS was established.",

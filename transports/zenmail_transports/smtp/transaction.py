@@ -50,7 +50,7 @@ class Transaction:
 
     Attributes:
         accepted: Recipients whose mail the server took.
-        refused: Recipients refused for good, and why.
+        refused: Recipients refused permanently, and why.
         deferred: Recipients that may be taken later, and why.
         unknown: Recipients that may have the mail or not, and why; only when others were
             refused or deferred, else `run` raises `UnknownOutcome`.

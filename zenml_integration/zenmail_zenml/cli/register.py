@@ -312,7 +312,7 @@ def _checked(option: str, answer: str) -> str:
         ConfigurationError: The alerter would refuse it.
     """
     if option == "smtp-ca-file" and answer:
-        import ssl  # whoever only asks for help does without
+        import ssl  # not for those who only ask for help
 
         path = Path(answer).expanduser().absolute()
         try:

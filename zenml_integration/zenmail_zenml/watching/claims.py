@@ -125,7 +125,7 @@ def _note(event: RunEvent, by: str, deliveries: Mapping[str, Any]) -> None:
     """Write the evidence and the deliveries on the run, in one request."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     told = {evidence_of(event.key): {"by": by, "at": now}}
-    record_on_run(event.run.id, event.run.project_id, {**told, **deliveries})
+    record_on_run(event.run, {**told, **deliveries})
 
 
 def _name(event: RunEvent) -> str:

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from zenml.client import Client
 
+from zenmail.redaction.redact import described
+
 from ..alerts.run_context import PASS_THROUGH, RunContext
 from .claims import was_told
 from .observer import RunEvent, end_of, paused, running_late, silent, undelivered, utc
@@ -164,8 +166,9 @@ class Watcher:
         except PASS_THROUGH:
             raise
         except Exception as error:
-            found.troubles.append(f"run {run.name}: {type(error).__name__}: {error}")
-            _logger.debug("Could not send a mail about %s", run.name, exc_info=True)
+            found.troubles.append(f"run {run.name}: {described(error)}")
+            frames = described(error, frames=True)
+            _logger.debug("Could not send a mail about %s\n%s", run.name, frames)
             return False
         return True
 

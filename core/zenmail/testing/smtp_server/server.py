@@ -72,14 +72,13 @@ class SMTPServer(ServerState):
     ) -> None:
         if mechanisms is None:
             mechanisms = (["PLAIN", "LOGIN"] if users else []) + (["XOAUTH2"] if tokens else [])
-        super().__init__(
-            security=security,
-            users=users or {},
-            tokens=tokens,
-            mechanisms=mechanisms,
-            extensions=extensions,
-            settle=settle,
-        )
+        super().__init__()
+        self.security = security
+        self.users = dict(users or {})
+        self.tokens = tokens
+        self.mechanisms = tuple(mechanisms)
+        self.extensions = tuple(extensions)
+        self.settle = settle
         self.host = host
         self.ca_file: Path | None = None
         self._threads: list[threading.Thread] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Literal
 
@@ -18,23 +18,15 @@ __all__ = ["ServerState"]
 class ServerState:
     """A server's set-up, its script, its records and its open connections."""
 
-    def __init__(
-        self,
-        *,
-        security: Literal["starttls", "tls", "none"],
-        users: Mapping[str, str],
-        tokens: Collection[str],
-        mechanisms: Iterable[str],
-        extensions: Iterable[str],
-        settle: float,
-    ) -> None:
-        self.security = security
-        self.tls: ssl.SSLContext | None = None
-        self.users = dict(users)
-        self.tokens = tokens
-        self.mechanisms = tuple(mechanisms)
-        self.extensions = tuple(extensions)
-        self.settle = settle
+    security: Literal["starttls", "tls", "none"]
+    tls: ssl.SSLContext | None
+    users: dict[str, str]
+    tokens: Collection[str]
+    mechanisms: tuple[str, ...]
+    extensions: tuple[str, ...]
+    settle: float
+
+    def __init__(self) -> None:
         self.mails: list[ReceivedMail] = []
         self.transcript: list[Line] = []
         self.logins: list[str] = []
