@@ -270,7 +270,7 @@ def test_the_history_waits_for_nothing_else() -> None:
         index=2, project_id="1", snapshot=None, pipeline=SimpleNamespace(id="1")
     )
     client: Any = Busy()
-    found = explain_failure(run, None, client, seconds=1, error="Boom")
+    found = explain_failure(run, None, client, seconds=2, error="Boom")
     hang.set()
     assert (found.repeated, found.incident) == ("2nd run in a row", "0")
     assert found.history.startswith("Failing since Tuesday 2026-11-24 04:00 UTC, 2nd run")
