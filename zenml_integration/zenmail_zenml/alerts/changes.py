@@ -117,7 +117,7 @@ def compare(
             found[key].add(step)
     changes = [
         Change("pipeline", f"step {name}", "not in the pipeline", "new", frozenset([name]))
-        for name in steps.keys() - common
+        for name in sorted(steps.keys() - common)
         if len(good_steps) < _MAX_STEPS
     ]
     for (kind, name, before, after), places in found.items():

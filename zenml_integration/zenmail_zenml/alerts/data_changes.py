@@ -40,7 +40,7 @@ def compare_data(
     pairs: dict[UUID, tuple[Any, Any, set[str]]] = {}
     for name, step in steps.items():
         inputs = good_steps[name].inputs if name in good_steps else {}
-        for key in step.inputs.keys() & inputs.keys():
+        for key in sorted(step.inputs.keys() & inputs.keys()):
             for new, old in zip(step.inputs[key], inputs[key], strict=False):
                 same = new.content_hash and new.content_hash == old.content_hash
                 if new.id != old.id and not same:
@@ -113,7 +113,7 @@ def _unlike(
         before, after = (f"each {' x '.join(map(str, it)) or 'a number'}" for it in sizes)
         yield "shape", (before, after)
     ranges = [_ranges(it) for it in (was, now)]
-    for name in ranges[0].keys() & ranges[1].keys():
+    for name in sorted(ranges[0].keys() & ranges[1].keys()):
         (low, high), (new_low, new_high) = ranges[0][name], ranges[1][name]
         largest, new_largest = max(-low, high), max(-new_low, new_high)
         if new_low == new_high and low != high and (now.get("shape") or [0])[0] > 1:
