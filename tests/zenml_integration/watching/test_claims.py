@@ -73,6 +73,22 @@ def test_one_of_many_may_tell(run: Any) -> None:
     claims.release(RunEvent("late", run))
 
 
+def test_claims_come_and_go_at_the_same_time(run: Any) -> None:
+    """Who asks while a claim is being given up gets an answer."""
+    event = RunEvent("silent", run)
+
+    def claim(_: int) -> str:
+        claims = RunClaims()
+        answer = claims.claim(event, 60.0)
+        if answer == "mine":
+            claims.release(event)
+        return answer
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = set(pool.map(claim, range(200)))
+    assert answers <= {"mine", "busy"}
+
+
 def test_an_abandoned_claim_is_given_up(run: Any) -> None:
     """The claim of a process that died is busy for its time, and then free again."""
     claims, event = RunClaims(), RunEvent("silent", run)

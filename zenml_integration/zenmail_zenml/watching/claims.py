@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -138,12 +139,11 @@ def _tag(event: RunEvent) -> str:
 
 def _drop_abandoned(name: str, seconds: float) -> None:
     """Delete a tag whose owner has had its time; by ID, so that no newer one is hit."""
-    try:
-        tag = Client().get_tag(name, allow_name_prefix_match=False, hydrate=False)
-    except KeyError:
-        return
-    if (elapsed(tag.created, None) or 0.0) > seconds:
-        Client().zen_store.delete_tag(tag_id=tag.id)
+    # Not get_tag: where the owner deletes the tag between its two queries it raises IndexError.
+    for tag in Client().list_tags(name=f"equals:{name}").items:
+        if (elapsed(tag.created, None) or 0.0) > seconds:
+            with suppress(KeyError):
+                Client().zen_store.delete_tag(tag_id=tag.id)
 
 
 def was_told(run: PipelineRunResponse, key: str) -> bool:
