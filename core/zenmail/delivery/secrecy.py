@@ -62,8 +62,9 @@ class Secrecy:
         if not text or not shapes:
             return self._own.without(text)
         with defer_forks():
-            from ..redaction.redact import redacted
-        return redacted(text, self.secrets)
+            from ..redaction.redact import redacted  # only where something fails
+
+            return redacted(text, self.secrets)
 
     def tidy(self, text: str, *, shapes: bool = True) -> str:
         """Return what somebody else said as one line that holds no secret; see `hide`."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 from itertools import chain
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from .spans import MASK, Span
@@ -66,7 +66,7 @@ _BEGIN: Final = (
 @cache
 def formats() -> tuple[Format, ...]:
     """Return the table."""
-    table = files("zenmail.redaction").joinpath("token_formats.txt").read_text("utf-8")
+    table = Path(__file__).with_name("token_formats.txt").read_text("utf-8")
     rows = ([cell.strip() for cell in line.split(" | ")] for line in table.splitlines())
     return tuple(
         Format(vendor, start, rest, documented)
