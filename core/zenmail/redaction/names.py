@@ -9,7 +9,7 @@ from ..patterns import pattern
 from .clues import FOREIGN_PASSWORDS
 from .looks import is_empty, is_mixed, is_random, words_of
 
-__all__ = ["Secrecy", "is_secret", "presumed_secrecy", "secrecy_of"]
+__all__ = ["Secrecy", "is_secret", "presumed_secrecy", "secrecy_of", "stored_secrecy"]
 
 Secrecy = Literal["", "if-opaque", "if-code", "if-random", "if-mixed", "any-text"]
 
@@ -66,6 +66,11 @@ _ABOUT = words_of(
     "indices position ratio hint stdin prompt env var variable arn pattern algorithm "
     "hashers validators states mask dim heads class classes map days level backend user "
     "username login time date at"
+)
+# What stands beside a secret in a store of secrets.
+_BESIDE = words_of(
+    "account address bucket cluster database db email environment image project region role "
+    "schema stage subscription tenant warehouse workspace zone"
 )
 # Keys of data, not of doors.
 _OPEN_KEYS = words_of(
@@ -152,6 +157,13 @@ def secrecy_of(name: str) -> Secrecy:
 def presumed_secrecy(name: str) -> Secrecy:
     """Return what a name says beside its value, where a lone "key" may be that of a door."""
     return secrecy_of(name) or ("if-opaque" if name.lower() == "key" else "")
+
+
+def stored_secrecy(name: str) -> Secrecy:
+    """Return what a name says in a store of secrets, where any value may be one."""
+    words = [word.lower() for word in _WORD_BREAK.split(name[-200:]) if word]
+    known = bool(words) and (words[-1] in _ABOUT or words[-1] in _BESIDE)
+    return secrecy_of(name) or ("if-random" if known else "if-mixed")
 
 
 def is_secret(secrecy: Secrecy, value: str) -> bool:

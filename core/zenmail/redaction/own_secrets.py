@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 from ..patterns import pattern
 from .looks import is_random
-from .names import is_secret, secrecy_of
+from .names import is_secret, secrecy_of, stored_secrecy
 from .spans import MASK, Span
 
 __all__ = ["OwnSecrets", "own_secrets", "process_secrets", "remember_secrets"]
@@ -78,11 +78,10 @@ _MOST_REMEMBERED = 200
 def remember_secrets(values: Mapping[str, str]) -> None:
     """Keep values by name that this process has read from a store of secrets out of mails.
 
-    Those whose names or looks do not say that they are secret, such as a user's name, are
-    not kept.
+    Those that are no secrets by their names and looks, such as a user's name, are not kept.
     """
     for name, value in values.items():
-        if is_secret(secrecy_of(name) or "if-random", value):
+        if is_secret(stored_secrecy(name), value):
             _remembered[value] = _remembered.pop(value, None)
     for value in list(_remembered)[:-_MOST_REMEMBERED]:
         del _remembered[value]

@@ -95,7 +95,7 @@ class Rows:
         filled = [name for name in names if name or mark in ",;\t"]
         if len(filled) < 2 or not all(map(_HEADING.fullmatch, filled)):
             return
-        secret = {at: secrecy for at, name in enumerate(names) if (secrecy := secrecy_of(name))}
+        secret = {at: secrecy_of(name) for at, name in enumerate(names) if secrecy_of(name)}
         edges = {edge - line for at in secret for edge in headings[at]}
         for _ in range(_MOST_ROWS):
             below, stop = self._read + 1, line_end(text, self._read + 1, _LONGEST_ROW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zenmail.redaction.names import secrecy_of
+from zenmail.redaction.names import secrecy_of, stored_secrecy
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,13 @@ from zenmail.redaction.names import secrecy_of
 def test_names_tell_what_is_secret(name: str, secrecy: str) -> None:
     """Names are understood in every spelling; what is no secret is told from the value."""
     assert secrecy_of(name) == secrecy
+
+
+@pytest.mark.parametrize(
+    ("name", "secrecy"),
+    [("value", "if-mixed"), ("password", "any-text"), ("dbUser", "if-random"), ("", "if-mixed"),
+     ("AWS_REGION", "if-random")],
+)  # fmt: skip
+def test_stored_secrecy(name: str, secrecy: str) -> None:
+    """In a store of secrets every name may be a secret's, but not that of a user or a place."""
+    assert stored_secrecy(name) == secrecy

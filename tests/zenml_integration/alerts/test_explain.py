@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import re
 import threading
@@ -42,6 +43,7 @@ pytestmark = [
 
 # None of the canaries: ZenML itself keeps what a step logs and is given.
 SECRET = "hunter2-webhook-3e77"
+STORED = "store-access-81-d"
 LOGGER = logging.getLogger("planted.explain")
 
 
@@ -150,6 +152,34 @@ def test_a_failure_mail_answers_what_on_call_asks(
     assert roots != {"None"}
     assert "Recovered" not in run_fit()
     assert all(SECRET not in mail.message.as_string() + text(mail) for mail in server.mails)
+
+
+@step(on_failure=smtp_email_alerter_failure_hook)
+def open_store() -> None:
+    """Quote what ZenML's secret gave it."""
+    LOGGER.warning("opened the store with %s", os.environ["VALUE"])
+    raise RuntimeError(f"refused {os.environ['VALUE']} from {os.environ['REGION']}")
+
+
+def test_what_a_secret_gave_a_step_is_taken_out(
+    register: Callable[..., Any], server: SMTPServer
+) -> None:
+    """Whatever the names in ZenML's secret; a region in it stays readable."""
+    settings = {"smtp_server": "localhost", "smtp_port": str(server.port), "explain": 20.0}
+    server.users.clear()
+    register(**settings, smtp_ca_file=str(server.ca_file), deadline=60)
+    Client().create_secret("store_access", {"VALUE": STORED, "REGION": "us-east-1"})
+
+    @pipeline(enable_cache=False)
+    def storing() -> None:
+        open_store.with_options(secrets=["store_access"])()
+
+    with pytest.raises(RuntimeError):
+        storing()
+    told = " ".join(text(server.mails[-1]).split())
+    assert "opened the store with" in told
+    assert "us-east-1" in told
+    assert STORED not in told
 
 
 def test_history_counts_every_run(

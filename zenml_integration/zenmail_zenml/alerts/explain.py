@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from zenmail import Alert
 from zenmail.clean import clean_line
+from zenmail.redaction.own_secrets import remember_secrets
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .causes import rank
@@ -188,6 +189,7 @@ def explain_failure(
         if not error:
             found.next_steps = _runbook(reason, runbooks)
         current = steps.get(name, failed)
+        _try(lambda: _know_secrets(current, client), None)
         if current is not None and (ask := find_stack) is not None:
             tail = _try(lambda: read_log_tail(current, ask(), traceback=report), ())
             found.log = "\n".join(tail)
@@ -282,6 +284,12 @@ def explain_success(
 
 def _try(read: Callable[[], Any], default: Any) -> Any:
     return read_or_default(read, default)
+
+
+def _know_secrets(step: StepRunResponse | None, client: Client) -> None:
+    """Keep the ZenML secrets that the step was given out of the mail, wherever it says them."""
+    for name in step.config.secrets if step is not None else ():
+        remember_secrets(client.get_secret(name).secret_values)
 
 
 def _ask(read: Callable[[], Any], default: Any) -> Future[Any]:
