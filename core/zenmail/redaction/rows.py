@@ -95,8 +95,10 @@ class Rows:
         filled = [name for name in names if name or mark in ",;\t"]
         if len(filled) < 2 or not all(map(_HEADING.fullmatch, filled)):
             return
-        secret = {at: secrecy_of(name) for at, name in enumerate(names) if secrecy_of(name)}
-        edges = {edge - line for at in secret for edge in headings[at]}
+        said: list[Secrecy] = [secrecy_of(name) for name in names]
+        edges = {
+            edge - line for it, cell in zip(said, headings, strict=True) if it for edge in cell
+        }
         for _ in range(_MOST_ROWS):
             below, stop = self._read + 1, line_end(text, self._read + 1, _LONGEST_ROW)
             if not _RULED.fullmatch(text, below, stop):
@@ -109,7 +111,7 @@ class Rows:
                         aligned = start - below in edges or end - below in edges
                         found = aligned and is_random(value)
                     else:
-                        found = at in secret and is_secret(secret[at], value)
+                        found = is_secret(said[at], value)
                     if found and MASK not in value:
                         yield start, end
             self._read = stop
