@@ -61,20 +61,37 @@ def _finish_observing() -> None:
     """Have what is under way end while ZenML's configuration is still the tests' own."""
     from zenmail_zenml.lineage import recording
 
-    with contextlib.suppress(ImportError):  # before ZenML 0.94.6
-        from zenml.dispatcher import EventDispatcher
-
-        from zenmail_zenml.watching.handler import RunAlerts
-
-        dispatcher: Any = EventDispatcher()
-        for handler in list(dispatcher._event_handlers):
-            if isinstance(handler, RunAlerts):
-                dispatcher.unregister_event_handler(handler)
-                # Alerts to servers that have gone would take half a minute.
-                with handler._changed:
-                    handler._due.clear()
-                handler.close()
+    for dispatcher, handler in _handlers():
+        dispatcher.unregister_event_handler(handler)
+        handler.close()
     recording.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_alert_outlives_its_test() -> Iterator[None]:
+    """Drop what would be tried again: the test's server has gone, and another test begins."""
+    yield
+    for _, handler in _handlers():
+        with handler._changed:
+            handler._due.clear()
+            handler._changed.wait_for(lambda it=handler: not it._busy, timeout=10)
+            handler._due.clear()
+
+
+def _handlers() -> list[tuple[Any, Any]]:
+    """Return the handlers that this process's runs are reported to, each with who does so."""
+    try:
+        from zenml.dispatcher import EventDispatcher
+    except ImportError:  # before ZenML 0.94.6
+        return []
+    from zenmail_zenml.watching.handler import RunAlerts
+
+    dispatcher: Any = EventDispatcher()
+    return [
+        (dispatcher, handler)
+        for handler in dispatcher._event_handlers
+        if isinstance(handler, RunAlerts)
+    ]
 
 
 @pytest.fixture
