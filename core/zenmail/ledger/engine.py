@@ -40,9 +40,10 @@ _REST = 15.0
 # Seconds that others are waited for who use the database.
 QUEUE_PATIENCE = 60.0
 _MOST_IDLE = 4
-_OTHER_SCHEMA = pattern(
-    r"no such (table|column)|has no column|(column|relation) .+ does not exist"
-)
+_OTHER_SCHEMA = pattern(r"no such (table|column)|has no column")
+# SQLSTATE of an undefined table and column, as PostgreSQL speaks its administrator's language:
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_UNDEFINED = frozenset({"42P01", "42703"})
 _VERSION = "SELECT max(version) FROM zenmail_ledger"
 _VERSIONS = "CREATE TABLE IF NOT EXISTS zenmail_ledger (version INTEGER PRIMARY KEY)"
 
@@ -204,7 +205,7 @@ class Engine(ABC):
     def _failure(self, error: Exception) -> LedgerError:
         said = str(error).replace(self._password, "********") if self._password else str(error)
         detail = clean_line(said or type(error).__name__, limit=300)
-        if _OTHER_SCHEMA.search(said):
+        if _OTHER_SCHEMA.search(said) or getattr(error, "sqlstate", None) in _UNDEFINED:
             return LedgerError(
                 f"The ledger {self.name} was made by another version of zenmail ({detail}). "
                 "Use that version, or another ledger."
