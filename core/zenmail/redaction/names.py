@@ -109,7 +109,7 @@ def secrecy_of(name: str) -> Secrecy:
         are secret, "if-random" where a value that looks random is, "if-code" where some
         digits are, too, "if-opaque" where only a long value is; "" for all others.
     """
-    words = [word.lower() for word in _WORD_BREAK.split(name[-200:]) if word]
+    words = _words(name)
     whole = len(words)
     while len(words) > 1 and (words[-1] in _LAST or words[-1].isdigit()):
         words.pop()
@@ -154,6 +154,10 @@ def secrecy_of(name: str) -> Secrecy:
     return ""
 
 
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD_BREAK.split(name[-200:]) if word]
+
+
 def presumed_secrecy(name: str) -> Secrecy:
     """Return what a name says beside its value, where a lone "key" may be that of a door."""
     return secrecy_of(name) or ("if-opaque" if name.lower() == "key" else "")
@@ -161,8 +165,7 @@ def presumed_secrecy(name: str) -> Secrecy:
 
 def stored_secrecy(name: str) -> Secrecy:
     """Return what a name says in a store of secrets, where any value may be one."""
-    words = [word.lower() for word in _WORD_BREAK.split(name[-200:]) if word]
-    known = bool(words) and (words[-1] in _ABOUT or words[-1] in _BESIDE)
+    known = not (_ABOUT | _BESIDE).isdisjoint(_words(name)[-1:])
     return secrecy_of(name) or ("if-random" if known else "if-mixed")
 
 

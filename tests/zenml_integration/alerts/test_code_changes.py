@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from zenml.utils.source_utils import set_custom_source_root
 
 from zenmail_zenml.alerts.code_changes import compare_code, compare_commits
 
@@ -56,27 +53,16 @@ def test_the_first_line_that_does_something_else_is_shown() -> None:
 
 
 @pytest.fixture
-def commits(tmp_path: Path) -> Iterator[list[str]]:
+def commits(git: Callable[..., str], tmp_path: Path) -> list[str]:
     """Return three commits: the second changes prose, the third code."""
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed")
-
-    def git(*arguments: str) -> str:
-        author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-        command = ["git", "-C", str(tmp_path), *author, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    git("init")
     hashes: list[str] = []
     for names in (["README.md"], ["README.md"], [f"{name}.py" for name in "abcd"]):
         for name in names:
             (tmp_path / name).write_text(str(len(hashes)))
         git("add", "-A")
         git("commit", "--no-gpg-sign", "-m", "Change")
-        hashes.append(git("rev-parse", "HEAD").strip())
-    set_custom_source_root(str(tmp_path))
-    yield hashes
-    set_custom_source_root(None)
+        hashes.append(git("rev-parse", "HEAD"))
+    return hashes
 
 
 def test_a_commit_has_the_files_that_it_changed(commits: list[str]) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from zenml.enums import StackComponentType
-from zenml.utils.source_utils import set_custom_source_root
 
 from zenmail_zenml.alerts.origin import commit_page, origin_facts
 
@@ -38,21 +34,10 @@ def a_run(commit: str = "", source: str = "acme.Repository", **config: str) -> A
 
 
 @pytest.fixture
-def commit(tmp_path: Path) -> Iterator[str]:
+def commit(git: Callable[..., str]) -> str:
     """Return the only commit of the project's folder."""
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed")
-
-    def git(*arguments: str) -> str:
-        author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-        command = ["git", "-C", str(tmp_path), *author, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    git("init")
     git("commit", "--allow-empty", "--no-gpg-sign", "-m", "Raise the rate\n\nIt was low.")
-    set_custom_source_root(str(tmp_path))
-    yield git("rev-parse", "HEAD").strip()
-    set_custom_source_root(None)
+    return git("rev-parse", "HEAD")
 
 
 def test_a_run_names_who_started_it_and_where(commit: str) -> None:

@@ -97,9 +97,8 @@ def compare(
         client: ZenML's client; asked once if data changed.
     """
     common = steps.keys() & good_steps.keys()
-    stack = (
-        run.stack if run.stack == good.stack else good.stack
-    )  # reading its parts is a request
+    # Reading a stack's parts is a request, and usually both runs have the same one.
+    stack = run.stack if run.stack == good.stack else good.stack
     old = _facts(good, {name: good_steps[name] for name in common}, secrets, stack, None)
     new = _facts(run, {name: steps[name] for name in common}, secrets, run.stack, good.created)
     installed = all(any(kind == "installed" for kind, *_ in it) for it in (old, new))

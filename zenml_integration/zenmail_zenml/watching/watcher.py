@@ -92,7 +92,7 @@ class Watcher:
             except PASS_THROUGH:
                 raise
             except Exception as error:
-                found.troubles.append(f"{alerter.name}: {type(error).__name__}: {error}")
+                found.troubles.append(f"{alerter.name}: {described(error)}")
         projects = self._projects or [item.name for item in _pages(Client().list_projects)]
         # Those that show no sign of life have waited longest.
         teller = self._teller
