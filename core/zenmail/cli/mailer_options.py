@@ -61,7 +61,7 @@ def complete_transports(_: click.Context, __: click.Parameter, incomplete: str) 
     return [name for name in names if name.startswith(incomplete)]
 
 
-def warn_of_typed_secret(
+def _warn_of_typed_secret(
     ctx: click.Context, parameter: click.Parameter, value: str | None
 ) -> str | None:
     """Warn of a secret on the command line: the shell's history and ``ps`` show it."""
@@ -83,7 +83,7 @@ secret_option = functools.partial(
     prompt_required=False,
     hide_input=True,
     show_envvar=True,
-    callback=warn_of_typed_secret,
+    callback=_warn_of_typed_secret,
     help="Without a value, zenmail asks for it.",
 )
 """An option whose value zenmail asks for if it is given without one."""

@@ -15,29 +15,11 @@ NAME_CLUES: Final = (
     *("pass", "pw", "secret", "token", "key", "auth", "cred", "cookie", "connection"),
     *("connstr", "jwt", "_pat", "sig=", "signature=", "code", "otp", "phrase", "mnemonic"),
     *("pin", "sessi", "sid=", "assertion=", "samlresponse", "stringdata", "clave", "contrase"),
-    *(
-        "senha",
-        "parol",
-        "kennwort",
-        "wachtwoord",
-        "heslo",
-        "salasana",
-        "kode",
-    ),
+    *("senha", "parol", "kennwort", "wachtwoord", "heslo", "salasana", "kode"),
 )
 FOREIGN_PASSWORDS: Final = (
-    *(
-        "пароль",
-        "密码",
-        "密碼",
-        "口令",
-        "パスワード",
-        "暗証番号",
-        "비밀번호",
-        "hasło",
-        "lösenord",
-    ),
-    *("jelszó", "şifre", "κωδικός", "סיסמה"),
+    *("пароль", "密码", "密碼", "口令", "パスワード", "暗証番号", "비밀번호"),
+    *("hasło", "lösenord", "jelszó", "şifre", "κωδικός", "סיסמה"),
 )
 _NAMES: Final = frozenset((*NAME_CLUES, *FOREIGN_PASSWORDS))
 _NAME_CHARACTERS: Final = string.ascii_lowercase + string.digits + "_.-"
