@@ -1,7 +1,5 @@
 """Mail addresses: as people write them, and as SMTP takes them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Whom an alert's mail is from and to, and how it is written."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What happened, before anybody decided how it looks."""
 
-from __future__ import annotations
-
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
@@ -187,6 +185,6 @@ class Alert(Model):
             occurred_at: datetime = ...,
         ) -> None: ...
 
-    def with_facts(self, facts: Mapping[str, Any]) -> Alert:
+    def with_facts(self, facts: Mapping[str, Any]) -> "Alert":
         """Return a copy that states further facts behind its own."""
         return self.replace(facts={**self.facts, **facts})

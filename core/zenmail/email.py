@@ -1,7 +1,5 @@
 """A mail, ready to travel, and the envelope it travels in."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -49,7 +47,7 @@ class Envelope:
         """Whether an address needs a server with SMTPUTF8 (RFC 6531)."""
         return not (self.sender.isascii() and all(map(str.isascii, self.recipients)))
 
-    def to(self, recipients: Iterable[str]) -> Envelope:
+    def to(self, recipients: Iterable[str]) -> "Envelope":
         """Return the envelope with other recipients."""
         return Envelope(self.sender, tuple(dict.fromkeys(recipients)))
 
@@ -183,7 +181,7 @@ class Email(Model):
         return {**values, **valid, "invalid": {**values.get("invalid", {}), **invalid}}
 
     @model_validator(mode="after")
-    def _complete(self) -> Email:
+    def _complete(self) -> "Email":
         fields = vars(self)
         if not (self.to or self.cc or self.bcc):
             raise AddressError(

@@ -1,7 +1,5 @@
 """The plugins that are installed: transports and token sources by name, middleware whole."""
 
-from __future__ import annotations
-
 import inspect
 import logging
 import os
@@ -191,7 +189,7 @@ class PluginHost:
                 self.register_transport(name, self._load(self.owner(name)))
             return self._transports[name]
 
-    def fetch_token(self, source: str, request: TokenRequest) -> AccessToken:
+    def fetch_token(self, source: str, request: "TokenRequest") -> "AccessToken":
         """Ask a token source, by name, for an access token.
 
         Raises:

@@ -1,7 +1,5 @@
 """A transport: its options, what it is given, and its hooks as typed methods."""
 
-from __future__ import annotations
-
 import inspect
 import logging
 import time
@@ -58,12 +56,12 @@ class TransportOptions(LateModel):
 
     @classmethod
     def parse(
-        cls: type[_Options],
+        cls: "type[_Options]",
         values: Mapping[str, Any],
         *,
         transport: str,
         name_option: Callable[[str], str] = str,
-    ) -> _Options:
+    ) -> "_Options":
         """Validate options that a user typed.
 
         Args:
@@ -90,7 +88,7 @@ FetchToken = Callable[[str, "TokenRequest"], "AccessToken"]
 """Asks the token source of this name for an OAuth 2 access token."""
 
 
-def _no_source(source: str, request: TokenRequest) -> AccessToken:
+def _no_source(source: str, request: "TokenRequest") -> "AccessToken":
     raise UnknownTransport(
         f"No token source is called {source!r}: fetch_token works only in requests "
         "made by a Mailer."
@@ -109,8 +107,8 @@ class SendRequest(Generic[OptionsT]):
         fetch_token: For transports that log in with OAuth 2.
     """
 
-    email: Email
-    envelope: Envelope
+    email: "Email"
+    envelope: "Envelope"
     options: OptionsT
     deadline: Deadline
     fetch_token: FetchToken = _no_source
@@ -127,7 +125,7 @@ class VerifyRequest(Generic[OptionsT]):
         fetch_token: For transports that log in with OAuth 2.
     """
 
-    envelope: Envelope | None
+    envelope: "Envelope | None"
     options: OptionsT
     deadline: Deadline
     fetch_token: FetchToken = _no_source
@@ -158,7 +156,7 @@ class Check:
     change: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def failed(cls, name: str, error: ZenmailError, *, seconds: float = 0.0) -> Check:
+    def failed(cls, name: str, error: ZenmailError, *, seconds: float = 0.0) -> "Check":
         """Return the phase that an error ended."""
         return cls(
             name, "failed", error.message, error.remedy, seconds, error.code, error.change
@@ -174,7 +172,7 @@ class Transport:
     def __init__(
         self,
         name: str,
-        manager: pluggy.PluginManager,
+        manager: "pluggy.PluginManager",
         pass_through: tuple[type[BaseException], ...] = (),
     ) -> None:
         self.name = name

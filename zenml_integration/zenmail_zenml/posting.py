@@ -1,7 +1,5 @@
 """What a post brings with it, and what its caller learns about the mail."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,7 +36,7 @@ class Posted(NamedTuple):
 
     receipt: Receipt
     subject: str
-    settings: Resolved
+    settings: "Resolved"
     kept: Mapping[str, Any]
 
     def metadata(self) -> dict[str, Any]:
@@ -96,8 +94,8 @@ def settings_of(message: object) -> Mapping[str, Any]:
 
 
 def as_parameters(
-    params: BaseAlerterStepParameters | Mapping[str, Any] | None,
-) -> SMTPEmailAlerterParameters | None:
+    params: "BaseAlerterStepParameters | Mapping[str, Any] | None",
+) -> "SMTPEmailAlerterParameters | None":
     """Return the parameters of a post, without what only other flavors know.
 
     Raises:

@@ -1,7 +1,5 @@
 """How much a mail holds."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 __all__ = ["Limits"]
@@ -29,7 +27,7 @@ class Limits(NamedTuple):
     rows: int = 20
     columns: int = 10
 
-    def scaled(self, factor: float) -> Limits:
+    def scaled(self, factor: float) -> "Limits":
         """Return the limits multiplied by a factor below 1."""
         if factor >= 1:
             return self

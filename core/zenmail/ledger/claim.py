@@ -1,7 +1,5 @@
 """A mail of the outbox that this process has taken."""
 
-from __future__ import annotations
-
 import json
 import logging
 import random

@@ -6,8 +6,6 @@ others have locked, ``{quick}`` at the end of RETURNING does not wait for Postgr
 ``IN :names[]`` looks for a value in a JSON list.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import random

@@ -11,8 +11,6 @@ and none has to remember anything:
   long.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from datetime import datetime
@@ -88,7 +86,7 @@ class _Held(_Record):
         if _RANK[group.severity] > _RANK[known.severity]:
             known.severity = group.severity
 
-    def merge(self, other: _Held) -> None:
+    def merge(self, other: "_Held") -> None:
         for key, group in other.groups.items():
             self.add(key, group)
         moments = [moment for moment in (self.first, other.first) if moment]
@@ -123,7 +121,7 @@ class Digest:
         source: Where it was taken, and is to be settled.
     """
 
-    def __init__(self, key: str, thread: str, state: _State, source: Storms) -> None:
+    def __init__(self, key: str, thread: str, state: _State, source: "Storms") -> None:
         self.key = key
         self.source = source
         self.thread = thread

@@ -1,7 +1,5 @@
 """The alerter's own secrets, in the forms in which they turn up in messages."""
 
-from __future__ import annotations
-
 import base64
 import html
 import json

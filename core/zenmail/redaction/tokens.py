@@ -5,8 +5,6 @@ rest of them, and where they are documented. In the rest, what is written stands
 ``{m32}`` for 32 characters of an alphabet, ``{m32-40}`` for 32 to 40, ``{m32+}`` for 32 and up.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import cache

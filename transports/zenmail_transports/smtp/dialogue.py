@@ -6,8 +6,6 @@ it. So all that decides between delivered, refused and unknown can be read, and 
 without a socket.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
@@ -66,7 +64,7 @@ class Capabilities:
     greeting: str = ""
 
     @classmethod
-    def parse(cls, reply: Reply) -> Capabilities:
+    def parse(cls, reply: Reply) -> "Capabilities":
         """Read the answer to EHLO."""
         keywords: dict[str, str] = {}
         for line in reply.lines[1:]:
@@ -91,7 +89,7 @@ class Capabilities:
         """The ways to log in (RFC 4954)."""
         return tuple(self.keywords.get("AUTH", "").upper().split())
 
-    def without(self, keywords: Iterable[str]) -> Capabilities:
+    def without(self, keywords: Iterable[str]) -> "Capabilities":
         """Return the capabilities that are left when some are not to be used."""
         barred = set(keywords)
         if not barred or barred.isdisjoint(self.keywords):

@@ -1,7 +1,5 @@
 """The options of the SMTP transport, and the TLS context they describe."""
 
-from __future__ import annotations
-
 import re
 import ssl
 from collections.abc import Mapping
@@ -190,7 +188,7 @@ class SMTPOptions(TransportOptions):
         return hide_secret_options(value)
 
     @model_validator(mode="after")
-    def _agree(self) -> SMTPOptions:
+    def _agree(self) -> "SMTPOptions":
         if self.password is not None:
             self._apply_preset(self.password.get_secret_value())
         if self.password is not None and not self.username:

@@ -1,7 +1,5 @@
 """What ZenML knows about the step or run under way; every read is optional."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -56,12 +54,12 @@ class RunContext(NamedTuple):
         stack: Name of the stack of a run that is seen from outside, or "".
     """
 
-    run: PipelineRunResponse | None = None
-    step: StepRunResponse | None = None
+    run: "PipelineRunResponse | None" = None
+    step: "StepRunResponse | None" = None
     stack: str = ""
 
     @property
-    def innermost(self) -> StepRunResponse | PipelineRunResponse | None:
+    def innermost(self) -> "StepRunResponse | PipelineRunResponse | None":
         """The step, or else the run."""
         return self.step or self.run
 
@@ -187,7 +185,7 @@ class RunContext(NamedTuple):
         values = found if isinstance(found, Mapping) else found.model_dump()
         return {name: value for name, value in values.items() if value is not None}
 
-    def refreshed(self) -> RunContext:
+    def refreshed(self) -> "RunContext":
         """Return the context with the run as it is now; a run-level hook gets a stale one."""
         run = self.run
         if run is None or self.step is not None:
@@ -207,7 +205,7 @@ class RunContext(NamedTuple):
         return {label: value for label, value in named.items() if value}
 
 
-def _alerters_of(run: PipelineRunResponse | None) -> list[str]:
+def _alerters_of(run: "PipelineRunResponse | None") -> list[str]:
     """Return the names of the alerters of a run's stack."""
     from zenml.enums import StackComponentType
 
@@ -233,11 +231,11 @@ class RunningSteps:
     def __init__(self) -> None:
         self._steps: dict[UUID, UUID] = {}
 
-    def add(self, info: StepRunInfo) -> None:
+    def add(self, info: "StepRunInfo") -> None:
         """Note that a step begins."""
         self._steps[info.step_run_id] = info.run_id
 
-    def remove(self, info: StepRunInfo) -> None:
+    def remove(self, info: "StepRunInfo") -> None:
         """Note that a step ended."""
         self._steps.pop(info.step_run_id, None)
 
@@ -267,7 +265,7 @@ running_steps = RunningSteps()
 """The steps under way in this process."""
 
 
-def _dynamic_run() -> PipelineRunResponse | None:
+def _dynamic_run() -> "PipelineRunResponse | None":
     from zenml.execution.pipeline.dynamic.run_context import DynamicPipelineRunContext
 
     context = DynamicPipelineRunContext.get()
