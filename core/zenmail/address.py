@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
 from .clean import clean_line
 from .errors import AddressError
@@ -46,8 +46,7 @@ _SPECIALS = pattern(r'[()<>\[\]:;@\\,."]')
 ADDRESS_REMEDY = "Write it as name@example.com or 'Name <name@example.com>'."
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(NamedTuple):
     """One sender or recipient.
 
     ``str()`` gives the form that `Email` takes, with the name in quotation marks where it

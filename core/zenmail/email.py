@@ -2,9 +2,8 @@
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -22,7 +21,6 @@ from .mime.headers import (
     tidy_list_id,
 )
 from .mime.layout import EncodedFile, Piece, lay_out
-from .mime.plaintext import html_to_text
 from .model import Model
 
 __all__ = ["Email", "Envelope"]
@@ -30,8 +28,7 @@ __all__ = ["Email", "Envelope"]
 _IMPORTANCE = {"high": ("high", "1"), "low": ("low", "5")}
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """Who a mail is from and who gets it, whatever its headers say (RFC 5321, 2.3.1).
 
     Attributes:
@@ -190,6 +187,8 @@ class Email(Model):
         if not self.date.tzinfo:
             fields["date"] = self.date.astimezone()
         if self.html and not self.text.strip():
+            from .mime.plaintext import html_to_text
+
             fields["text"] = html_to_text(self.html)
         if self.message_id:
             fields["message_id"] = check_identifier(self.message_id, field="message_id")

@@ -4,8 +4,8 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,11 +23,11 @@ from .receipt import Receipt
 if TYPE_CHECKING:
     import pluggy
 
+    from .check import Check
     from .email import Email, Envelope
     from .tokens import AccessToken, TokenRequest
 
 __all__ = [
-    "Check",
     "FetchToken",
     "SendRequest",
     "Transport",
@@ -131,38 +131,6 @@ class VerifyRequest(Generic[OptionsT]):
     fetch_token: FetchToken = _no_source
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One phase of a verification.
-
-    Attributes:
-        name: The phase: "dns", "tcp", "tls", "login" and the like.
-        status: Whether it passed. A ``warning`` does not fail the verification; ``skipped``
-            means not applicable, or not reached after an earlier failure.
-        detail: What was seen, in a sentence.
-        remedy: What to do when it failed, or "".
-        seconds: How long it took; the host measures it.
-        code: Stable code of the error when it failed, or "".
-        change: The transport's options to set when it failed, by name, and the value or a
-            placeholder for it.
-    """
-
-    name: str
-    status: Literal["passed", "failed", "skipped", "warning"]
-    detail: str = ""
-    remedy: str = ""
-    seconds: float = 0.0
-    code: str = ""
-    change: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def failed(cls, name: str, error: ZenmailError, *, seconds: float = 0.0) -> "Check":
-        """Return the phase that an error ended."""
-        return cls(
-            name, "failed", error.message, error.remedy, seconds, error.code, error.change
-        )
-
-
 class Transport:
     """One selected transport, its hooks as typed methods.
 
@@ -262,7 +230,7 @@ class Transport:
             remedy=f"Ask the authors of the transport {self.name!r} to return a receipt.",
         )
 
-    def verify(self, request: VerifyRequest[Any]) -> Iterator[Check]:
+    def verify(self, request: VerifyRequest[Any]) -> "Iterator[Check]":
         """Call the transport's ``verify_transport``; what it raises is a failed check.
 
         Yields:
@@ -274,7 +242,9 @@ class Transport:
             yield check if check.status == "skipped" else replace(check, seconds=seconds)
             started = time.perf_counter()
 
-    def _checks(self, request: VerifyRequest[Any]) -> Iterator[Check]:
+    def _checks(self, request: VerifyRequest[Any]) -> "Iterator[Check]":
+        from .check import Check
+
         try:
             yield from self._hook.verify_transport(request=request) or ()
         except self._leaving as error:

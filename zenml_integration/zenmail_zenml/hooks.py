@@ -23,7 +23,6 @@ from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import as_text, build_alert
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context, read_or_default
-from .alerts.run_summary import summarise_run
 from .alerts.tracebacks import error_text, innermost, user_traceback
 from .flavor import is_email_alerter
 
@@ -172,7 +171,7 @@ def _find_alerters() -> list[BaseAlerter]:
 
 
 def _failure(exception: BaseException, context: RunContext) -> Alert:
-    values = summarise_run(context) if context.step is None else {}
+    values = _summary(context)
     kind = type(innermost(exception)).__qualname__
     return Alert(
         **context.heading("failed", values.pop("verdict", "") or kind),
@@ -187,7 +186,7 @@ def _failure(exception: BaseException, context: RunContext) -> Alert:
 
 
 def _success(context: RunContext, status: str = "") -> Alert:
-    values = summarise_run(context) if context.step is None else {}
+    values = _summary(context)
     status = status or (context.run_status if context.step is None else "")
     ended = status if status in ("stopped", "failed", "cancelled") else "completed"
     return Alert(
@@ -206,6 +205,14 @@ def _start(context: RunContext) -> Alert:
         body_format="plain",
         **_details(context, timed=False),
     )
+
+
+def _summary(context: RunContext) -> dict[str, Any]:
+    if context.step is not None:
+        return {}
+    from .alerts.run_summary import summarise_run
+
+    return summarise_run(context)
 
 
 def _details(context: RunContext, *, timed: bool = True) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from .stored import (
 )
 
 if TYPE_CHECKING:
+    from ..check import Check
     from ..delivery.mailer import Mailer
     from ..email import Email
-    from ..transport import Check
 
 __all__ = ["diagnose", "doctor", "report"]
 
@@ -191,8 +191,8 @@ def diagnose(
     Returns:
         The name of the transport and the phase, for each.
     """
+    from ..check import Check
     from ..plugins import PluginHost
-    from ..transport import Check
 
     found: list[tuple[str, Check]] = []
 
@@ -229,7 +229,7 @@ def diagnose(
 
 
 def _verify(mailer: Mailer, email: Email | None, note: Callable[[str, Check], None]) -> None:
-    from ..transport import Check
+    from ..check import Check
 
     for name, checks in mailer.verify(email, report=note).items():
         if not checks:
@@ -240,7 +240,7 @@ def _verify(mailer: Mailer, email: Email | None, note: Callable[[str, Check], No
 
 
 def _send(mailer: Mailer, email: Email) -> Check:
-    from ..transport import Check
+    from ..check import Check
 
     receipt = mailer.send(email)
     if receipt.delivered:

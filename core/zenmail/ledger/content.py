@@ -37,7 +37,7 @@ class _Content(LateModel):
 
 def dump_email(email: Email) -> str:
     """Return a mail as JSON, attachments included."""
-    return _Content.model_construct(email=email).model_dump_json()
+    return f'{{"email":{email.model_dump_json()}}}'
 
 
 def load_email(content: str) -> Email:

@@ -52,6 +52,7 @@ _NO_WORD: Final = (
     r"(?<!-sk-)" r"(?=[\w-]{0,60}?(?:[0-9][a-zA-Z]{1,6}[0-9]|[a-z][A-Z]{1,2}[a-z]?[0-9A-Z]))"
 )
 _BLANK: Final = re.compile(r"\{(\w)(\d+)(?:-(\d+)|(\+))?\}")
+_HEAD: Final = re.compile(r"\b(?=(\w\S\S))", re.ASCII)
 _PATH_BEGINS: Final = ("/", '"/', "'/", "(/")
 _SHORTEST: Final = 20
 _SHORTEST_WITHOUT_START: Final = 36
@@ -121,8 +122,27 @@ def _starts() -> re.Pattern[str]:
 
 
 @cache
-def _begins() -> re.Pattern[str]:
-    return re.compile(rf"\b{_any_start()}", re.ASCII)
+def _starts_by_head() -> dict[str, list[str]]:
+    """Return what tokens begin with, by the first three characters."""
+    by_head: dict[str, list[str]] = {}
+    for start in {known.start for known in formats()}:
+        by_head.setdefault(start[:3], []).append(start)
+    return by_head
+
+
+@cache
+def _short_starts() -> re.Pattern[str]:
+    short = "|".join(re.escape(head) for head in _starts_by_head() if 0 < len(head) < 3)
+    return re.compile(rf"\b(?:{short})(?=[\w-]{{6}})", re.ASCII)
+
+
+def _may_hold_tokens(words: str) -> bool:
+    """Whether a word begins as tokens do; one expression for all would compile for long."""
+    by_head = _starts_by_head()
+    heads = by_head.keys() & set(_HEAD.findall(words))
+    return any(start in words for head in heads for start in by_head[head]) or bool(
+        _short_starts().search(words)
+    )
 
 
 @cache
@@ -158,7 +178,7 @@ def holds_tokens(text: str) -> bool:
     long = [piece for piece in pieces if len(piece) >= _SHORTEST]
     words = "\n".join(long)
     # Few words begin as a token does; in the others, one may stand behind an escape.
-    begun = "\\" in words or "%" in words or _begins().search(words)
+    begun = "\\" in words or "%" in words or _may_hold_tokens(words)
     if begun and any(_with_start(words)):
         return True
     long = [piece for piece in long if len(piece) >= _SHORTEST_WITHOUT_START]

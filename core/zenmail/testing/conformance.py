@@ -32,6 +32,7 @@ from typing import Any, ClassVar, get_args
 import pytest
 
 from ..attachment import Attachment
+from ..check import Check
 from ..deadline import Deadline
 from ..delivery.mailer import Mailer
 from ..email import Email, Envelope
@@ -42,7 +43,6 @@ from ..receipt import Receipt
 from ..redaction.names import secrecy_of
 from ..retry import Retry
 from ..transport import (
-    Check,
     SendRequest,
     TransportOptions,
     VerifyRequest,

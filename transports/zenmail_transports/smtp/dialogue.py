@@ -6,8 +6,8 @@ it. So all that decides between delivered, refused and unknown can be read, and 
 without a socket.
 """
 
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from zenmail import PermanentFailure
@@ -51,8 +51,7 @@ class Flight(NamedTuple):
 Dialogue = Generator[Flight, list[Reply], _T]
 
 
-@dataclass(frozen=True)
-class Capabilities:
+class Capabilities(NamedTuple):
     """What a server announces in its answer to EHLO (RFC 5321, 4.1.1.1).
 
     Attributes:
@@ -60,7 +59,7 @@ class Capabilities:
         greeting: The server's own name for itself.
     """
 
-    keywords: dict[str, str] = field(default_factory=dict)
+    keywords: Mapping[str, str] = MappingProxyType({})
     greeting: str = ""
 
     @classmethod
@@ -75,7 +74,7 @@ class Capabilities:
             keywords[name] = f"{keywords.get(name, '')} {parameters}".strip()
         return cls(keywords, reply.lines[0].partition(" ")[0])
 
-    def __contains__(self, keyword: str) -> bool:
+    def __contains__(self, keyword: object) -> bool:
         return keyword in self.keywords
 
     @property
