@@ -94,7 +94,7 @@ class PluginHost:
         self._token_sources: dict[str, pluggy.PluginManager] = {}
         self._traced = os.environ.get("ZENMAIL_TRACE_PLUGINS", "") not in ("", "0")
         self._middleware = Middleware(
-            self._manager(), pass_through=pass_through, traced=self._traced
+            self._manager, pass_through=pass_through, traced=self._traced
         )
         self._middleware_loaded = False
         reset_after_fork(self)
