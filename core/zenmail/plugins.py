@@ -51,14 +51,21 @@ class InstalledPlugin(NamedTuple):
 
     Attributes:
         name: What users type to select it.
-        distribution: The distribution's name on the package index.
-        version: The distribution's version.
     """
 
     name: str
-    distribution: str
-    version: str
     entry_point: EntryPoint
+    source: Distribution
+
+    @property
+    def distribution(self) -> str:
+        """The distribution's name on the package index."""
+        return self.source.metadata["Name"]
+
+    @property
+    def version(self) -> str:
+        """The distribution's version."""
+        return self.source.version
 
 
 class PluginHost:
@@ -283,20 +290,20 @@ class PluginHost:
 
 def _offers(installed: Iterable[Distribution]) -> dict[str, list[InstalledPlugin]]:
     """Return what the distributions offer by entry-point group, sorted by name."""
-    found: dict[tuple[str, str, str], InstalledPlugin] = {}
+    groups: dict[str, list[InstalledPlugin]] = {}
     for distribution in installed:
         # To read them all is quick, to parse them all is not.
         if "zenmail." not in (distribution.read_text("entry_points.txt") or ""):
             continue
-        metadata = distribution.metadata  # read anew at each look
-        owner, version = metadata["Name"], metadata["Version"]
         for entry_point in distribution.entry_points:
-            offer = InstalledPlugin(entry_point.name, owner, version, entry_point)
+            offer = InstalledPlugin(entry_point.name, entry_point, distribution)
+            offers = groups.setdefault(entry_point.group, [])
+            same = [known for known in offers if known.name == offer.name]
             # A path that holds a distribution twice shows it twice.
-            found.setdefault((entry_point.group, entry_point.name, owner), offer)
-    groups: dict[str, list[InstalledPlugin]] = {}
-    for offer in sorted(found.values(), key=lambda offer: offer.name):
-        groups.setdefault(offer.entry_point.group, []).append(offer)
+            if all(offer.distribution != known.distribution for known in same):
+                offers.append(offer)
+    for offers in groups.values():
+        offers.sort(key=lambda offer: offer.name)
     return groups
 
 

@@ -18,7 +18,6 @@ from zenmail import (
     Mailer,
     OptionsError,
     PluginHost,
-    Redirect,
     Retry,
 )
 from zenmail.runtime.forks import reset_after_fork
@@ -77,6 +76,12 @@ def make_mailer(settings: Resolved, session: Any = None, *, alerter: str = "") -
     if session is not None:
         options.setdefault("session", session)
 
+    redirect = None
+    if settings.redirect_to or settings.redirect_allow:
+        from zenmail import Redirect
+
+        redirect = Redirect(settings.redirect_to, settings.redirect_allow)
+
     def make(chosen: dict[str, Any]) -> Mailer:
         return Mailer(
             settings.transport,
@@ -84,7 +89,7 @@ def make_mailer(settings: Resolved, session: Any = None, *, alerter: str = "") -
             deadline=settings.deadline,
             fallbacks=settings.fallbacks(),
             retry=Retry(policy=settings.delivery_policy),
-            redirect=Redirect(settings.redirect_to, settings.redirect_allow),
+            redirect=redirect,
             dry_run=settings.dry_run,
             delivery=settings.delivery,
             alerts_per_run=settings.max_alerts_per_run,

@@ -10,7 +10,6 @@ from ..clean import clean_line
 from ..email import Email, Envelope
 from ..errors import LedgerError
 from ..retry import DeliveryPolicy
-from .content import dump_email
 from .engine import Engine, Survives, Transaction
 
 __all__ = [
@@ -287,7 +286,7 @@ class Claim:
             "policy": self.policy,
             "sender": self.envelope.sender,
             "subject": self.email.subject,
-            "content": dump_email(self.email),
+            "content": f'{{"email":{self.email.model_dump_json()}}}',
         }
 
     def abandon(self, why: str) -> None:

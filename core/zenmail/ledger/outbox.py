@@ -35,7 +35,6 @@ from .claim import (
     forget,
     log_unknown,
 )
-from .content import Unreadable, load_email, load_envelope, load_recipients
 from .engine import Engine, Row, Transaction
 
 if TYPE_CHECKING:
@@ -271,6 +270,10 @@ class Outbox:
         for name, *row in sorted(map(tuple, claimed)):
             recipients.setdefault(name, []).append(row)
         contents = {name: row for name, *row in loaded}
+        if not recipients:
+            return []
+        from .content import Unreadable
+
         claims: list[Claim] = []
         unreadable: dict[str, str] = {}
         for name, rows in recipients.items():
@@ -282,6 +285,8 @@ class Outbox:
         return claims
 
     def _load(self, name: str, rows: Sequence[Row], content: Row | None, lease: float) -> Claim:
+        from .content import Unreadable, load_email, load_envelope
+
         if content is None:
             raise Unreadable("it is too large")
         sender, policy, text = content
@@ -360,6 +365,8 @@ class Outbox:
 
 def _deliveries(mail: str, policy: str, recipients: str) -> list[dict[str, Any]]:
     """Return the rows for a mail whose first sender died."""
+    from .content import load_recipients
+
     everybody = load_recipients(recipients)
     if not everybody:
         fate = Fate("aside", reason="its recipients are corrupt", code="aside")
