@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 from .address import Mailbox, split_addresses
 from .clean import as_text
 from .errors import AddressError, ConfigurationError
-from .model import Model
+from .model import TEXT, TEXTS, Model, read_by
 
 if TYPE_CHECKING:
     from typing_extensions import Required, TypedDict, Unpack
@@ -48,10 +48,10 @@ def _as_path(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-Addresses = Annotated[tuple[str, ...], BeforeValidator(split_addresses)]
-
-
 if TYPE_CHECKING:
+    Sender = str
+    Text = str
+    Addresses = tuple[str, ...]
 
     class AddressingArguments(TypedDict, total=False):
         """The fields of `Addressing` as keyword arguments."""
@@ -66,6 +66,12 @@ if TYPE_CHECKING:
         templates: str | Path | None
         redact: bool
         time_zone: str
+
+
+else:
+    Sender = read_by(_as_sender, TEXT)
+    Text = read_by(as_text, TEXT)
+    Addresses = read_by(split_addresses, TEXTS)
 
 
 class Addressing(Model):
@@ -88,12 +94,12 @@ class Addressing(Model):
         ConfigurationError: A value is unusable.
     """
 
-    sender: Annotated[str, BeforeValidator(_as_sender)]
+    sender: Sender
     to: Addresses = ()
     cc: Addresses = ()
     bcc: Addresses = ()
     reply_to: Addresses = ()
-    subject_prefix: Annotated[str, BeforeValidator(as_text)] = ""
+    subject_prefix: Text = ""
     include_html: bool = True
     templates: Annotated[str | None, BeforeValidator(_as_path)] = None
     redact: bool = True

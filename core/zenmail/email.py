@@ -3,9 +3,10 @@
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
+from pydantic_core import core_schema
 
 from .address import ADDRESS_REMEDY, Mailbox, parse_mailbox, split_addresses, split_valid
 from .attachment import Attachment
@@ -21,7 +22,7 @@ from .mime.headers import (
     tidy_list_id,
 )
 from .mime.layout import EncodedFile, Piece, lay_out
-from .model import Model
+from .model import TEXT, TEXTS, Model, read_by
 
 __all__ = ["Email", "Envelope"]
 
@@ -74,14 +75,21 @@ def _parse_headers(value: object) -> object:
     return headers
 
 
-Addresses = Annotated[tuple[str, ...], BeforeValidator(_parse_addresses)]
-Line = Annotated[str, BeforeValidator(lambda value: clean_line(as_text(value)))]
-Text = Annotated[str, BeforeValidator(lambda value: clean_text(as_text(value)))]
-
 if TYPE_CHECKING:
     from .attachment import Attachable
 
+    Sender = str
+    Line = str
+    Text = str
+    Addresses = tuple[str, ...]
+    Headers = dict[str, str]
     Recipients = str | Mailbox | Iterable[str | Mailbox] | None
+else:
+    Sender = read_by(_parse_sender, TEXT)
+    Line = read_by(lambda value: clean_line(as_text(value)), TEXT)
+    Text = read_by(lambda value: clean_text(as_text(value)), TEXT)
+    Addresses = read_by(_parse_addresses, TEXTS)
+    Headers = read_by(_parse_headers, core_schema.dict_schema(TEXT, TEXT))
 
 
 class Email(Model):
@@ -117,7 +125,7 @@ class Email(Model):
         invalid: Recipients that were given and are not mail addresses, and why.
     """
 
-    sender: Annotated[str, BeforeValidator(_parse_sender)]
+    sender: Sender
     to: tuple[str, ...] = ()
     cc: tuple[str, ...] = ()
     bcc: tuple[str, ...] = ()
@@ -126,9 +134,7 @@ class Email(Model):
     text: Text = ""
     html: Text | None = None
     attachments: tuple[Attachment, ...] = ()
-    headers: Annotated[dict[str, str], BeforeValidator(_parse_headers)] = Field(
-        default_factory=dict
-    )
+    headers: Headers = Field(default_factory=dict)
     message_id: str = ""
     thread: str = ""
     list_id: str = ""

@@ -5,23 +5,23 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
 )
+from pydantic_core import core_schema
 from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
 
 from zenmail.address import Mailbox, parse_mailbox, split_addresses
 from zenmail.addressing import as_time_zone
 from zenmail.clean import clean_line
 from zenmail.errors import AddressError, ConfigurationError, OptionsError
-from zenmail.model import LateModel, describe_validation
+from zenmail.model import TEXT, TEXTS, LateModel, describe_validation, read_by
 from zenmail.redaction.own_secrets import remember_secrets
 
 __all__ = [
@@ -193,8 +193,12 @@ def as_mapping(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-Addresses = Annotated[tuple[str, ...], BeforeValidator(split_addresses)]
-Options = Annotated[dict[str, Any], BeforeValidator(as_mapping)]
+if TYPE_CHECKING:
+    Addresses = tuple[str, ...]
+    Options = dict[str, Any]
+else:
+    Addresses = read_by(split_addresses, TEXTS)
+    Options = read_by(as_mapping, core_schema.dict_schema(TEXT))
 
 
 class Resolved(LateModel):
@@ -345,7 +349,7 @@ def resolve(values: Mapping[str, Any], *, replace: Callable[[Any], Any]) -> Reso
         if isinstance(known.get(name), str):
             known[name] = replace(known[name])
     for name, field in Resolved.model_fields.items():
-        if field.annotation == tuple[str, ...] and isinstance(known.get(name), str):
+        if field.annotation is Addresses and isinstance(known.get(name), str):
             # A reference may stand for the whole list or for a part of it.
             known[name] = split_addresses(replace(known[name]))
     for name in _OPTIONS_OF.values():
