@@ -24,7 +24,6 @@ from .alerts.run_context import (
     read_or_default,
     running_steps,
 )
-from .alerts.standard_hooks import parse_hook_text
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import evidence_of, keep, record
 from .mailers import default_ledger, ledger_location, mailers
@@ -115,6 +114,8 @@ class SMTPEmailAlerter(BaseAlerter):
             DeliveryError: The mail was not delivered and ``on_delivery_failure`` is
                 "raise".
         """
+        from .alerts.standard_hooks import parse_hook_text
+
         event = ""
         if isinstance(message, str) and (stock := parse_hook_text(message)) is not None:
             # Here, where the exception that the text is about is still being handled.

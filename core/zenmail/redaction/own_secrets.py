@@ -56,7 +56,7 @@ def own_secrets(secrets: tuple[str, ...]) -> OwnSecrets:
     expressions = {form: _expression(form) for form in written}
     expressions.update({form: re.escape(form) for form in encoded})
     ordered = tuple(sorted(expressions, key=len, reverse=True))
-    return OwnSecrets(ordered, re.compile("|".join(expressions[form] for form in ordered)))
+    return OwnSecrets(ordered, pattern("|".join(expressions[form] for form in ordered)))
 
 
 def _expression(form: str) -> str:

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ..patterns import pattern
 from .spans import MASK, Span
 
 __all__ = ["Format", "formats", "holds_tokens", "token_spans"]
@@ -51,7 +52,7 @@ _ALPHABETS: Final = {
 _NO_WORD: Final = (
     r"(?<!-sk-)" r"(?=[\w-]{0,60}?(?:[0-9][a-zA-Z]{1,6}[0-9]|[a-z][A-Z]{1,2}[a-z]?[0-9A-Z]))"
 )
-_BLANK: Final = re.compile(r"\{(\w)(\d+)(?:-(\d+)|(\+))?\}")
+_BLANK: Final = pattern(r"\{(\w)(\d+)(?:-(\d+)|(\+))?\}")
 _HEAD: Final = re.compile(r"\b(?=(\w\S\S))", re.ASCII)
 _PATH_BEGINS: Final = ("/", '"/', "'/", "(/")
 _SHORTEST: Final = 20
@@ -75,24 +76,24 @@ def formats() -> tuple[Format, ...]:
 
 
 def _regex(known: Format) -> str:
-    pattern = known.start + known.rest
+    source = known.start + known.rest
     pieces: list[str] = []
     at = 0
-    for blank in _BLANK.finditer(pattern):
-        pieces.append(re.escape(pattern[at : blank.start()]))
+    for blank in _BLANK.finditer(source):
+        pieces.append(re.escape(source[at : blank.start()]))
         alphabet, least, most, more = blank.groups()
         if alphabet == "r":
             pieces.append(_NO_WORD)
         characters = _ALPHABETS.get(alphabet, "[A-Za-z0-9_-]")
         pieces.append(f"{characters}{{{least},{'' if more else most or least}}}")
         at = blank.end()
-    pieces.append(re.escape(pattern[at:]))
-    if pattern.startswith("eyJ{"):
+    pieces.append(re.escape(source[at:]))
+    if source.startswith("eyJ{"):
         pieces.append(r"(?:\.[\w-]*)*")
     # A longer run is a different token; a full stop or "=" ends a sentence.
-    if not pattern.endswith("+}"):
+    if not source.endswith("+}"):
         pieces.append("(?![A-Za-z0-9_-])")
-    elif "{b" in pattern:
+    elif "{b" in source:
         pieces.append("={0,2}")
     return "".join(pieces)
 

@@ -9,7 +9,6 @@ from zenmail import Alert, Attachment, ConfigurationError, Image
 from zenmail.composing.plain_html import is_row
 
 from .run_context import RunContext
-from .standard_hooks import parse_hook_text
 from .tracebacks import error_text, user_traceback
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ def _from_message(message: object) -> dict[str, Any]:
     if isinstance(message, Alert):
         return {name: getattr(message, name) for name in message.model_fields_set}
     if message is None or isinstance(message, str):
+        from .standard_hooks import parse_hook_text
+
         # Not as Markdown, which would swallow the underscores in names.
         text = message or ""
         return parse_hook_text(text) or {"body": text, "body_format": "plain"}
