@@ -21,7 +21,7 @@ _POSTGRES = Dialect(
     lock="FOR UPDATE",
     skip_locked="FOR UPDATE SKIP LOCKED",
     # Not for the session, which a pool of connections may lend to others.
-    quick=", set_config('synchronous_commit', 'off', true)",
+    quick="RETURNING set_config('synchronous_commit', 'off', true)",
     # An array is looked up in the index, whatever is believed of the size of the table.
     in_list=r"= ANY (ARRAY(SELECT json_array_elements_text(CAST(:\1 AS json))))",
     parameter=r"%(\1)s",
