@@ -76,10 +76,11 @@ class PostgreSQL(Engine):
         )
 
     def _set_up(self, connection: Any) -> None:
-        # Compiling any of these statements takes longer than running it. What only speaks
-        # PostgreSQL's protocol does not know the word.
-        with contextlib.suppress(self._psycopg.Error):
-            connection.execute("SET jit = off")
+        # To compile a statement takes longer than to run it, and to compress a mail longer than
+        # to write it. What only speaks PostgreSQL's protocol does not know the words.
+        for setting in ("jit = off", "default_toast_compression = lz4"):
+            with contextlib.suppress(self._psycopg.Error):
+                connection.execute(f"SET {setting}")
 
     def _begin(self, survives: Survives) -> Sequence[str]:
         return (
