@@ -17,7 +17,7 @@ from zenmail.redaction.names import secrecy_of
 from .change import Change
 from .code_changes import compare_code, compare_commits
 from .data_changes import compare_data
-from .run_context import read_or_default
+from .run_context import read_or_default, steps_of
 
 if TYPE_CHECKING:
     from zenml.client import Client
@@ -68,14 +68,7 @@ def read_steps(run: PipelineRunResponse, client: Client) -> dict[str, StepRunRes
         run: The run.
         client: ZenML's client.
     """
-    page = client.list_run_steps(
-        project=run.project_id,
-        pipeline_run_id=run.id,
-        size=_MAX_STEPS,
-        sort_by="asc:created",
-        hydrate=True,
-    )
-    return {step.name: step for step in page.items}
+    return {step.name: step for step in steps_of(run, client, size=_MAX_STEPS)}
 
 
 def compare(

@@ -26,7 +26,7 @@ from .history import History, count_good_runs, read_history
 from .log_tail import read_log_tail
 from .next_steps import find_runbook, log_command, log_uri, rerun_command
 from .origin import commit_page, origin_facts
-from .run_context import RunContext, read_or_default
+from .run_context import RunContext, read_or_default, steps_of
 from .tracebacks import last_line
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ _MAX_METRICS = 20
 _MAX_RUNS = 5
 _MAX_NAMES = 10
 
+# What is read here is merged whatever it is.
+_try: Callable[[Callable[[], Any], Any], Any] = read_or_default
 _silent: ContextVar[bool] = ContextVar("zenmail_silent", default=False)
 
 
@@ -267,23 +269,12 @@ def explain_success(
         if good is None or not found.metrics:
             return
         if step is not None:
-            page = client.list_run_steps(
-                project=run.project_id,
-                pipeline_run_id=good.id,
-                name=step.name,
-                size=1,
-                hydrate=True,
-            )
-            good = next(iter(page.items), None)
+            good = next(iter(steps_of(good, client, name=step.name, size=1)), None)
         if good is not None:
             found.baseline = _numbers(good.run_metadata)
 
     _in_time(look, seconds)
     return found
-
-
-def _try(read: Callable[[], Any], default: Any) -> Any:
-    return read_or_default(read, default)
 
 
 def _know_secrets(step: StepRunResponse | None, client: Client) -> None:
@@ -341,14 +332,8 @@ def _failed_before(
     if not history.failed:
         return []
     runs = [str(it.id) for it in history.failed[:latest]]
-    page = client.list_run_steps(
-        project=run.project_id,
-        pipeline_run_id=f"oneof:{json.dumps(runs)}",
-        status="failed",
-        size=20,
-        hydrate=True,
-    )
-    return list(page.items)
+    which = f"oneof:{json.dumps(runs)}"
+    return steps_of(run, client, pipeline_run_id=which, status="failed", size=20)
 
 
 def _same_error(
