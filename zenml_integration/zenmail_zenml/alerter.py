@@ -170,13 +170,10 @@ class SMTPEmailAlerter(BaseAlerter):
             return posted.report()
         except PASS_THROUGH:
             raise
-        except DeliveryError as error:
-            # The frames that it came through hold secrets in clear text, and ZenML logs
-            # their variables at DEBUG. The message is enough.
-            error.__context__ = None
-            raise error.with_traceback(None) from error.__cause__
         except ZenmailError as error:
-            if strict:
+            if strict or isinstance(error, DeliveryError):
+                # The frames that it came through hold secrets in clear text, and ZenML logs
+                # their variables at DEBUG. The message is enough.
                 error.__context__ = None
                 raise error.with_traceback(None) from error.__cause__
             _logger.error("An e-mail was not sent: %s", redacted(str(error)))
@@ -265,8 +262,6 @@ class SMTPEmailAlerter(BaseAlerter):
         *,
         explained: bool = False,
     ) -> Posted:
-        """Send a mail by the deadline."""
-
         def prepare() -> tuple[Resolved, Alert, Any]:
             settings = self._resolve(scopes)
             info = settings.include_pipeline_info

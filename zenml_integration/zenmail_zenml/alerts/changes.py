@@ -46,9 +46,7 @@ _SETTINGS = ("retry", "runtime", "step_operator", "experiment_tracker", "enable_
 def read_run(run: PipelineRunResponse, client: Client) -> PipelineRunResponse:
     """Return a run with the packages that were installed where it ran, in one request.
 
-    Args:
-        run: The run.
-        client: ZenML's client, which has no option for the packages.
+    ZenML's client has no option for the packages.
     """
     from zenml.models import PipelineRunResponse
 
@@ -62,12 +60,7 @@ def read_run(run: PipelineRunResponse, client: Client) -> PipelineRunResponse:
 
 
 def read_steps(run: PipelineRunResponse, client: Client) -> dict[str, StepRunResponse]:
-    """Return the last attempt of each step of a run, by name, in one request.
-
-    Args:
-        run: The run.
-        client: ZenML's client.
-    """
+    """Return the last attempt of each step of a run, by name, in one request."""
     return {step.name: step for step in steps_of(run, client, size=_MAX_STEPS)}
 
 
@@ -143,12 +136,7 @@ def _facts(
 ) -> dict[tuple[str, str, str], Any]:
     """Return what a run and its steps were given, by kind, step (or "") and name.
 
-    Args:
-        run: The run.
-        steps: The steps to look at.
-        secrets: The secrets that ZenML has.
-        stack: The run's stack.
-        since: When secrets and parts of the stack count as updated; None for not at all.
+    Secrets and parts of the stack count as updated since a moment; None for not at all.
     """
     names = {str(it.id): it.name for it in secrets}
     found = {"": _of_run(run), **{name: _of_step(step) for name, step in steps.items()}}

@@ -22,7 +22,7 @@ from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 from .causes import rank
 from .change import Change
 from .changes import compare, read_run, read_steps
-from .history import History, count_good_runs, read_history
+from .history import History, count_good_runs, has_failed, read_history
 from .log_tail import read_log_tail
 from .next_steps import find_runbook, log_command, log_uri, rerun_command
 from .origin import commit_page, origin_facts
@@ -184,7 +184,7 @@ def explain_failure(
         asked_secrets = _ask(lambda: client.list_secrets(size=500).items, [])
         asked_snapshot = _ask(lambda: client.get_snapshot(run.snapshot.id), None)  # type: ignore[union-attr]
         steps: dict[str, StepRunResponse] = asked_steps.result()
-        failed = step or next((it for it in steps.values() if _failed(it)), None)
+        failed = step or next((it for it in steps.values() if has_failed(it)), None)
         name = failed.name if failed is not None else ""
         report = traceback or (_traceback(steps[name]) if name in steps else "")
         reason = error or last_line(report)
@@ -248,7 +248,7 @@ def explain_success(
         run: The run.
         step: The step that completed, or None for the whole run.
         client: ZenML's client.
-        seconds: How long it may take. What is not known by then is left out.
+        seconds: How long it may take; see `explain_failure`.
     """
     found = Explanation()
 
@@ -317,10 +317,6 @@ def _is_wanted(_: logging.LogRecord) -> bool:
     return not _silent.get()
 
 
-def _failed(step: StepRunResponse) -> bool:
-    return str(step.status.value) == "failed"
-
-
 def _traceback(step: StepRunResponse) -> str:
     return step.exception_info.traceback if step.exception_info is not None else ""
 
@@ -348,7 +344,7 @@ def _same_error(
 
     def same(step: StepRunResponse) -> bool:
         # What has no error is like nothing else.
-        return wanted == _fingerprint(last_line(_traceback(step))) != "" and _failed(step)
+        return wanted == _fingerprint(last_line(_traceback(step))) != "" and has_failed(step)
 
     ids = {it.pipeline_run_id for it in before if same(it)}
     runs = [it.name for it in history.failed if it.id in ids]

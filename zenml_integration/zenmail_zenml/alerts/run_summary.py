@@ -23,11 +23,7 @@ _MAX_REASONS = 10
 
 
 def summarise_run(context: RunContext) -> dict[str, Any]:
-    """Return the fields of an `Alert` that sum up a run, and its "verdict" for the subject.
-
-    Args:
-        context: The context of a run-level hook.
-    """
+    """Return the fields of an `Alert` that sum up a run, and its "verdict" for the subject."""
     none: list[StepRunResponse] = []
     runs = read_or_default(lambda: _step_runs(context), none)
     first = min((run.start_time for run in runs if run.start_time is not None), default=None)
