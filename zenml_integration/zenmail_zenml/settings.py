@@ -121,10 +121,17 @@ class Secrets:
             return {name: self.resolve(item) for name, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.resolve(item) for item in value]
-        return self._value(value) if is_secret_reference(value) else value
+        if not is_secret_reference(value):
+            return value
+        return self.value(parse_secret_reference(value))
 
-    def _value(self, reference: str | SecretStr) -> str:
-        name, key = parse_secret_reference(reference)
+    def value(self, reference: SecretReference) -> str:
+        """Return the value that a reference stands for.
+
+        Raises:
+            ConfigurationError: The secret or its key does not exist.
+        """
+        name, key = reference
         values = self._known[name] if name in self._known else self._stored(name, key)
         if key not in values:
             keys = ", ".join(sorted(values)) or "none"

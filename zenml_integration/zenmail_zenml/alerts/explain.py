@@ -261,7 +261,7 @@ def explain_success(
         if step is None or step.name in {
             it.name for it in _failed_before(history, run, client, latest=1)
         }:
-            found.history = history.of_success(run)
+            found.history = history.of_success(run, step=step.name if step else "")
             found.incident = history.incident
         current = asked.result()
         found.metrics = _numbers(current.run_metadata) if current is not None else {}

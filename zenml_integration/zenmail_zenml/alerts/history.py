@@ -56,15 +56,19 @@ class History:
         more = "more than " if self.good_are_more else ""
         return f"First failure after {more}{self.good_in_a_row:,} good {noun}."
 
-    def of_success(self, run: PipelineRunResponse) -> str:
-        """Return the line for a mail about a recovery; "" if the last run was good, too."""
+    def of_success(self, run: PipelineRunResponse, *, step: str = "") -> str:
+        """Return the line for a mail about a recovery; "" if the last run was good, too.
+
+        Args:
+            run: The run.
+            step: The step that recovered while the run may still fail, or "".
+        """
         if self.first_failed is None:
             return ""
         seconds = elapsed(self.first_failed.created, run.end_time) or 0.0
         noun = "run" if self.failed_in_a_row == 1 else "runs"
-        return (
-            f"Recovered after {duration(seconds)} and {self.failed_in_a_row:,} failed {noun}."
-        )
+        what = f"Step {step} recovered" if step else "Recovered"
+        return f"{what} after {duration(seconds)} and {self.failed_in_a_row:,} failed {noun}."
 
     @property
     def incident(self) -> str:

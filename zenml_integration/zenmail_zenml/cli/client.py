@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import site
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +69,10 @@ def misplaced() -> str:
     # A script's folder is the source root where there is no repository.
     root = (Client.find_repository() or Path.cwd()).resolve()
     package = Path(__file__).resolve().parents[1]
-    if root not in package.parents or {"site-packages", "dist-packages"} & {*package.parts}:
+    installed = [*site.getsitepackages(), site.getusersitepackages()]
+    if root not in package.parents or any(
+        Path(folder).resolve() in package.parents for folder in installed
+    ):
         return ""
     return (
         f"zenmail is imported from {package}, below ZenML's source root {root}. Hooks of "

@@ -80,7 +80,7 @@ def assemble(
         connect: Returns the session of its service connector.
     """
     from ..mailers import ledger_location, make_mailer
-    from ..settings import Secrets, resolve
+    from ..settings import Secrets, references_in, resolve
 
     def stopped(*more: Check) -> StoredAlerter:
         transport = str(values.get("transport") or "smtp")
@@ -90,16 +90,18 @@ def assemble(
 
     commands = partial(_commands, name, values)
     started = time.perf_counter()
+    reader, references = Secrets(known=secrets), {*references_in(values)}
     try:
-        resolved = Secrets(known=secrets).resolve(values)
+        for reference in references:
+            reader.value(reference)
     except ConfigurationError as error:
         return stopped(Check.failed("secret", error, seconds=_seconds_since(started)))
     place = "Read from ZenML's store." if secrets is None else "As given to this command."
-    detail = place if resolved != values else "None needed."
+    detail = place if references else "None needed."
     secret = Check("secret", "passed", detail, "", _seconds_since(started))
     started = time.perf_counter()
     try:
-        settings = resolve(resolved)
+        settings = resolve(values, replace=reader.resolve)
         session = connect() if settings.transport == "ses" else None
         fallbacks = tuple(name for name, _ in settings.fallbacks())
     except ConfigurationError as error:
