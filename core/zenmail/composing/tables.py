@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from .values import (
+    attempt,
     format_metric,
     format_value,
     is_missing,
@@ -77,37 +79,31 @@ def to_table(
         pass_through: Exceptions that end the program and are never caught.
     """
     grid = _grid(source, rows, columns)
-
-    def shown(value: object) -> str:
-        try:
-            return _exact(value) if exact else _cell(value)
-        except pass_through:
-            raise
-        except Exception as error:  # one cell must not cost the table
-            return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
-
-    right = {
+    show = _exact if exact else _cell
+    shown = [
+        [attempt(partial(show, value), value, pass_through) for value in row]
+        for row in grid.rows
+    ]
+    right = frozenset(
         at
         for at in range(len(grid.columns))
-        if grid.rows
-        and all(
-            at >= len(row) or is_missing(row[at]) or number_in(row[at]) is not None
-            for row in grid.rows
-        )
-        and any(at < len(row) and not is_missing(row[at]) for row in grid.rows)
-    }
-    left_out = []
-    if grid.total_rows > len(grid.rows):
-        left_out.append(f"{grid.total_rows - len(grid.rows):,} more rows")
-    if grid.total_columns > len(grid.columns):
-        left_out.append(f"{grid.total_columns - len(grid.columns):,} more columns")
-    return Table(
-        title,
-        [_cell(name) for name in grid.columns],
-        [[shown(value) for value in row] for row in grid.rows],
-        frozenset(right),
-        f"{' and '.join(left_out)} are not shown." if left_out else "",
+        if _is_numeric([row[at] for row in grid.rows if at < len(row)])
     )
+    left_out = [
+        f"{total - kept:,} more {what}"
+        for total, kept, what in (
+            (grid.total_rows, len(grid.rows), "rows"),
+            (grid.total_columns, len(grid.columns), "columns"),
+        )
+        if total > kept
+    ]
+    note = f"{' and '.join(left_out)} are not shown." if left_out else ""
+    return Table(title, [_cell(name) for name in grid.columns], shown, right, note)
+
+
+def _is_numeric(column: Sequence[object]) -> bool:
+    there = [value for value in column if not is_missing(value)]
+    return bool(there) and all(number_in(value) is not None for value in there)
 
 
 _COLUMN, _PHONE, _LINE = 576, 341, 76
