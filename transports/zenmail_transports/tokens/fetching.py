@@ -41,9 +41,9 @@ def library_missing(library: str, source: str) -> MissingExtra:
     )
 
 
-def no_token(source: str, why: str, *, remedy: str, heals: bool = False) -> DeliveryError:
-    """Return the error for a token that was not issued; one that heals is temporary."""
+def no_token(source: str, why: str, *, remedy: str, temporary: bool = False) -> DeliveryError:
+    """Return the error for a token that was not issued; a network that fails is temporary."""
     message = f"{source} issued no token: {why}"
-    if heals:
+    if temporary:
         return TemporaryFailure(message, code="oauth-unreachable", remedy=remedy)
     return PermanentFailure(message, code="oauth-refused", remedy=remedy)

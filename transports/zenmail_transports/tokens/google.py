@@ -163,7 +163,7 @@ def _failure(error: Exception) -> DeliveryError:
     # TransportError wraps what the network did; the others hold Google's answer.
     if type(error).__name__ == "TransportError" or getattr(error, "retryable", False):
         remedy = "Check the network between here and Google's token endpoint."
-        return no_token("Google", text, remedy=remedy, heals=True)
+        return no_token("Google", text, remedy=remedy, temporary=True)
     if "invalid_grant" in text:
         remedy = "Consent again for a new refresh token: this one has expired or was revoked."
     elif "unauthorized_client" in text:

@@ -103,7 +103,7 @@ def fetch_token(request: TokenRequest) -> AccessToken:
         except (RequestException, MsalServiceError) as error:
             remedy = "Check the network between here and login.microsoftonline.com."
             why = f"{type(error).__name__}."
-            raise no_token("Microsoft", why, remedy=remedy, heals=True) from None
+            raise no_token("Microsoft", why, remedy=remedy, temporary=True) from None
         except (ValueError, KeyError):
             # msal cannot find, or read, the directory's description.
             remedy = "Check tenant, or authority, in `oauth_options`."
@@ -216,7 +216,7 @@ def _failure(answer: Mapping[str, Any]) -> DeliveryError:
     text = clean_line(said.splitlines()[0] if said else error, limit=300)
     if error in _HEALS:
         remedy = "Try again later: Microsoft's login is having problems."
-        return no_token("Microsoft", text, remedy=remedy, heals=True)
+        return no_token("Microsoft", text, remedy=remedy, temporary=True)
     match = re.match(r"AADSTS\d+", text)
     remedy = _REMEDIES.get(
         match[0] if match else "", "Look up the error in Microsoft's documentation."
