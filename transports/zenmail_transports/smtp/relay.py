@@ -68,6 +68,7 @@ class Relay:
         reset_after_fork(self)
         self.login = Login(options)
         self._barred: dict[str, float] = {}
+        self._off = {name for name in _ON_TRIAL if getattr(options, name.lower()) == "off"}
         self._proven: set[str] = set()
         self._last_failure = 0.0
         self._pace = Pace(options.rate)
@@ -170,12 +171,11 @@ class Relay:
             DeliveryError: It concerns every recipient alike.
         """
         outcome = Outcome()
-        recipients = request.envelope.recipients
+        waiting = recipients = request.envelope.recipients
         most = self._most_recipients or len(recipients)
-        waiting = list(recipients)
         while waiting:
-            named, envelope = tuple(waiting[:most]), request.envelope
-            if named != recipients:
+            envelope = request.envelope
+            if (named := waiting[:most]) != recipients:
                 envelope = Envelope(envelope.sender, named)
             try:
                 if isinstance(verdict, DeliveryError):
@@ -207,7 +207,7 @@ class Relay:
                 rest = []
             for address in rest:
                 del outcome.deferred[address]
-            waiting = [*rest, *waiting[most:]]
+            waiting = (*rest, *waiting[most:])
         return outcome.receipt(anonymous=not self._options.username)
 
     def _deliver(self, request: SendRequest[SMTPOptions], envelope: Envelope) -> Transaction:
@@ -265,15 +265,10 @@ class Relay:
         self._barred.update(dict.fromkeys(keywords - self._proven, until))
 
     def _out_of_use(self) -> set[str]:
-        barred: set[str] = set()
-        if self._barred:
-            now = time.monotonic()
-            barred |= {name for name, until in list(self._barred.items()) if until > now}
-        if self._options.pipelining == "off":
-            barred.add("PIPELINING")
-        if self._options.chunking == "off":
-            barred.add("CHUNKING")
-        return barred
+        if not self._barred:
+            return self._off
+        now = time.monotonic()
+        return self._off | {name for name, until in [*self._barred.items()] if until > now}
 
     def _connection(self, request: SendRequest[SMTPOptions]) -> tuple[Session, bool]:
         """Return a connection that is logged in, and whether it is a new one."""

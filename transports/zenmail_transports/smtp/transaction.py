@@ -16,7 +16,7 @@ from zenmail import (
 from zenmail.patterns import pattern
 
 from .advice import failure, too_many_recipients
-from .dialogue import Capabilities, Dialogue, Flight, command
+from .dialogue import Capabilities, Dialogue, Flight
 from .replies import Reply
 from .wire import Lost
 
@@ -146,16 +146,15 @@ class Transaction:
         return "PIPELINING" in self._capabilities
 
     def _commands(self, recipients: Sequence[str]) -> list[bytes]:
-        words = ["MAIL", f"FROM:<{self._envelope.sender}>"]
+        mail = f"MAIL FROM:<{self._envelope.sender}>"
         if "SIZE" in self._capabilities:
-            words.append(f"SIZE={self._size}")
-        named = (self._envelope.sender, *recipients)
-        if self._smtputf8 or not all(map(str.isascii, named)):
-            words.append("SMTPUTF8")
+            mail += f" SIZE={self._size}"
+        lines = [mail, *(f"RCPT TO:<{address}>" for address in recipients)]
+        if self._smtputf8 or not all(map(str.isascii, lines)):
+            lines[0] += " SMTPUTF8"
             if "8BITMIME" in self._capabilities:
-                words.append("BODY=8BITMIME")
-        rcpt = [command("RCPT", f"TO:<{address}>") for address in recipients]
-        return [command(*words), *rcpt]
+                lines[0] += " BODY=8BITMIME"
+        return [line.encode() + b"\r\n" for line in lines]
 
     def _failure(self, reply: Reply, phase: str) -> DeliveryError:
         limit = self._capabilities.size
@@ -268,12 +267,13 @@ class Transaction:
 
     def _send_at_once(self, recipients: list[str]) -> Dialogue[None]:
         """Send envelope and mail in one flight."""
-        head = b"BDAT %d LAST\r\n" % self._size
-        body = chain([head], _exactly(_read(self._chunks), self._size))
         lines = self._commands(recipients)
         count = len(lines) + 1
+        # Here, so that a file that cannot be read is found before anything is sent.
+        content = [*_exactly(_read(self._chunks), self._size)]
+        pieces = [*lines, b"BDAT %d LAST\r\n" % self._size, *content]
         try:
-            replies = yield Flight(chain(lines, body), count, "the mail", final=True)
+            replies = yield Flight(pieces, count, "the mail", final=True)
         except Lost as lost:
             replies = lost.replies
             closing = bool(replies) and replies[-1].code == 421

@@ -54,18 +54,15 @@ def converse_together(mails: Sequence[Transaction]) -> Dialogue[list[Verdict]]:
         dialogue = mail.run()
         try:
             flight = next(dialogue)
-            # Here, so that a file that cannot be read is the trouble of one mail alone.
-            content = b"".join(flight.pieces)
         except StopIteration:
             continue
         except DeliveryError as error:
             verdicts[position] = error
             continue
-        if under_way:
-            content = _RESET + content
-            replies += 1
-        pieces.append(content)
-        size += len(content)
+        new = [*([_RESET] if under_way else ()), *flight.pieces]
+        pieces += new
+        size += sum(map(len, new))
+        replies += bool(under_way)
         first, replies = replies, replies + flight.replies
         under_way.append(_InFlight(position, dialogue, first, replies, size))
     if not under_way:

@@ -370,13 +370,16 @@ def _broken(error: Exception, host: str, port: int, what: str) -> TemporaryFailu
     )
 
 
-def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes | bytearray]:
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the pieces in blocks: few packets for little, bounded memory for much."""
-    block = bytearray()
+    block: list[bytes] = []
+    size = 0
     for piece in pieces:
-        block += piece
-        if len(block) >= _WRITE:
-            yield block
-            block = bytearray()
-    if block:
-        yield block
+        block.append(piece)
+        size += len(piece)
+        if size >= _WRITE:
+            yield b"".join(block)
+            block.clear()
+            size = 0
+    if size:
+        yield b"".join(block)
