@@ -27,18 +27,9 @@ _LONGEST = 254
 _SHOWN = 200
 _DEEPEST = 8
 _MOST = 100_000
-_SPECIAL_USE = (
-    "arpa",
-    "internal",
-    "invalid",
-    "lan",
-    "local",
-    "localhost",
-    "localdomain",
-    "onion",
-    "test",
+_SPECIAL_USE = frozenset(
+    ("arpa", "internal", "invalid", "lan", "local", "localhost", "localdomain", "onion", "test")
 )
-_RESERVED_SUFFIX = ".example.com"
 _SEPARATOR = pattern(r'[,;\n\r\["]')
 _QUOTED = pattern(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _MARK = pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[<>@,;\r\n]', re.DOTALL)
@@ -139,8 +130,7 @@ def _read_name(text: str, *, shown: str) -> str:
 def _normalise(address: str, *, shown: str) -> str:
     plain = _PLAIN.fullmatch(address)
     if plain and len(address) <= _LONGEST:
-        local, domain = plain.groups()
-        domain = domain.lower()
+        local, domain = plain[1], plain[2].lower()
         if domain.rpartition(".")[2] not in _SPECIAL_USE:
             return f"{local}@{domain}"
     if len(address) > 4 * _LONGEST:
@@ -152,26 +142,25 @@ def _normalise(address: str, *, shown: str) -> str:
 def _normalise_unusual(address: str, *, shown: str) -> str:
     from email_validator import EmailNotValidError, validate_email
 
-    def check(candidate: str) -> str:
+    # The library refuses localhost, .local and .test; relays inside a cluster are called
+    # just that.
+    last = address.rpartition("@")[2].rpartition(".")[2].lower()
+    suffix = ".example.com" if last in _SPECIAL_USE else ""
+    try:
         found = validate_email(
-            candidate,
+            address + suffix,
             check_deliverability=False,
             globally_deliverable=False,
             allow_quoted_local=True,
             allow_domain_literal=True,
         )
-        return f"{found.ascii_local_part or found.local_part}@{found.ascii_domain}"
-
-    last = address.rpartition("@")[2].rpartition(".")[2].lower()
-    try:
-        if last in _SPECIAL_USE:
-            # The library refuses localhost, .local and .test; relays inside a cluster are
-            # called just that.
-            return check(address + _RESERVED_SUFFIX).removesuffix(_RESERVED_SUFFIX)
-        return check(address)
     except EmailNotValidError as error:
         reason = clean_line(str(error)).rstrip(".")
-    raise _refusal(shown, reason[:1].lower() + reason[1:])
+        refusal = _refusal(shown, reason[:1].lower() + reason[1:])
+    else:
+        local = found.ascii_local_part or found.local_part
+        return f"{local}@{found.ascii_domain}".removesuffix(suffix)
+    raise refusal
 
 
 def _refusal(shown: str, reason: str) -> AddressError:

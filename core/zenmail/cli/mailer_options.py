@@ -92,13 +92,9 @@ secret_option = functools.partial(
 class SMTPOption(click.Option):
     """An option of the transport smtp; ``help`` adds to what it says of itself."""
 
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the option's names and its help."""
-        record = super().get_help_record(ctx)
-        if record is None:
-            return None
-        names, more = record
-        return names, f"{SMTP_DESCRIPTIONS[self.name or '']} {more}".strip()
+    def __init__(self, *names: Any, **settings: Any) -> None:
+        super().__init__(*names, **settings)
+        self.help = f"{SMTP_DESCRIPTIONS[self.name or '']} {self.help or ''}".strip()
 
 
 def as_flag(option: str) -> str:
@@ -146,12 +142,11 @@ def mailer_options(command: _Command) -> _Command:
         password: str | None,
         **others: Any,
     ) -> Any:
-        short = {
-            option: others.pop(setting)
+        options: dict[str, Any] = {
+            option: value
             for option, setting in SMTP_SETTINGS.items()
-            if option != "password"
+            if option != "password" and (value := others.pop(setting)) is not None
         }
-        options = {name: value for name, value in short.items() if value is not None}
         options.update(_parse_pair(pair) for pair in pairs)
         # Not the password, which may stand in the environment for another command.
         given = bool(transport or options)

@@ -79,13 +79,9 @@ def _parser(*idle: str) -> MarkdownIt:
     parser.disable(["reference", "lheading", "html_block", "html_inline", "entity", *idle])
     parser.inline.ruler.at("emphasis", _emphasis)
     parser.validateLink = is_web_address  # type: ignore[method-assign]
-    parser.normalizeLink = _same  # type: ignore[method-assign]
-    parser.normalizeLinkText = _same  # type: ignore[method-assign, assignment]
+    parser.normalizeLink = str  # type: ignore[method-assign, assignment]
+    parser.normalizeLinkText = str  # type: ignore[method-assign, assignment]
     return parser
-
-
-def _same(url: str) -> str:
-    return url
 
 
 _ASTERISKS = pattern(r"\*+")
@@ -118,18 +114,9 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
         )
     )
     for _ in range(start, end):
-        token = state.push("text", "", 0)
-        token.content = "*"
-        state.delimiters.append(
-            Delimiter(
-                marker=ord("*"),
-                length=end - start,
-                token=len(state.tokens) - 1,
-                end=-1,
-                open=opens,
-                close=closes,
-            )
-        )
+        state.push("text", "", 0).content = "*"
+        at = len(state.tokens) - 1
+        state.delimiters.append(Delimiter(ord("*"), end - start, at, -1, opens, closes))
     state.pos = end
     return True
 
@@ -164,6 +151,9 @@ _OPEN = {
     "th_close": "</th>",
     "td_close": "</td>",
     "table_close": "</table></div>\n",
+    "heading_open": '<p style="margin:16px 0 8px;font-weight:bold">',
+    "heading_close": "</p>\n",
+    "hr": '<hr style="border:0;border-top:1px solid #d5dae1;margin:16px 0">\n',
 }
 
 
@@ -174,7 +164,7 @@ class _Writer:
         self.html: list[str] = []
         self.lines: list[str] = []
         self._indents: list[str] = []
-        self._bullet: str | None = None
+        self._bullet = ""
         self._numbers: list[int | None] = []
         self._rows: list[list[str]] = []
 
@@ -203,29 +193,17 @@ class _Writer:
                 for line in token.content.rstrip().split("\n"):
                     self._line("    " + line)
                 self._gap()
-            elif kind == "heading_open":
-                self.html.append('<p style="margin:16px 0 8px;font-weight:bold">')
-            elif kind == "heading_close":
-                self.html.append("</p>\n")
-                self._gap()
-            elif kind == "hr":
-                self.html.append(
-                    '<hr style="border:0;border-top:1px solid #d5dae1;margin:16px 0">\n'
-                )
-                self._line("-" * 40)
-                self._gap()
             else:
                 self._container(token)
 
     def _container(self, token: Token) -> None:
         kind = token.type
         if kind == "ordered_list_open":
-            start = int(token.attrGet("start") or 1) if token.attrGet("start") != 0 else 0
-            self.html.append(
-                f"<ol{f' start={chr(34)}{start}{chr(34)}' if start != 1 else ''} "
-                'style="margin:0 0 12px;padding-inline-start:26px">\n'
-            )
-            self._numbers.append(start)
+            given = token.attrGet("start")
+            start = "" if given is None else f' start="{given}"'
+            style = "margin:0 0 12px;padding-inline-start:26px"
+            self.html.append(f'<ol{start} style="{style}">\n')
+            self._numbers.append(1 if given is None else int(given))
         elif kind in ("th_open", "td_open"):
             align = str(token.attrGet("style") or "").partition(":")[2] or "start"
             scope = ' scope="col"' if kind == "th_open" else ""
@@ -245,13 +223,18 @@ class _Writer:
                 self._numbers[-1] = number + 1
             self._indents.append(" " * len(self._bullet))
         elif kind == "list_item_close":
-            if self._bullet is not None:
+            if self._bullet:
                 self._say("")
             self._indents.pop()
         elif kind == "blockquote_open":
             self._indents.append("| ")
         elif kind == "blockquote_close":
             self._indents.pop()
+            self._gap()
+        elif kind == "heading_close":
+            self._gap()
+        elif kind == "hr":
+            self._line("-" * 40)
             self._gap()
         elif kind == "tr_open":
             self._rows.append([])
@@ -302,20 +285,17 @@ class _Writer:
                 html.append(_TAGS.get(kind, _escape(token.content)))
         return "".join(html), "".join(text)
 
+    def _lead(self) -> str:
+        """Return what begins the next line: the indentation, and a list's bullet once."""
+        indent, bullet = "".join(self._indents), self._bullet
+        self._bullet = ""
+        return indent[: len(indent) - len(bullet)] + bullet
+
     def _say(self, text: str) -> None:
-        indent = "".join(self._indents)
-        first = indent
-        if self._bullet is not None:
-            first = indent[: len(indent) - len(self._bullet)] + self._bullet
-            self._bullet = None
-        self.lines += wrap(text, indent, first).split("\n")
+        self.lines += wrap(text, "".join(self._indents), self._lead()).split("\n")
 
     def _line(self, line: str) -> None:
-        indent = "".join(self._indents)
-        if self._bullet is not None:
-            indent = indent[: len(indent) - len(self._bullet)] + self._bullet
-            self._bullet = None
-        self.lines.append((indent + line).rstrip())
+        self.lines.append((self._lead() + line).rstrip())
 
     def _gap(self) -> None:
         if self.lines and self.lines[-1].strip():

@@ -43,11 +43,7 @@ class SafeTexts:
     def rows(self, rows: Iterable[Sequence[str]], *limits: int) -> list[list[str]]:
         """Return rows of texts, with one limit for each column."""
         rows = list(rows)
-        texts = iter(
-            self.many(
-                [pair for row in rows for pair in zip(row, limits[: len(row)], strict=True)]
-            )
-        )
+        texts = iter(self.many([pair for row in rows for pair in zip(row, limits)]))  # noqa: B905
         return [list(islice(texts, len(row))) for row in rows]
 
     def whole(self, value: str) -> str:
@@ -68,7 +64,9 @@ class SafeTexts:
         return safe[: safe.rfind("\n")] if "\n" in safe else safe
 
     def tail(self, source: str, length: int) -> str:
-        """Return a long text's last lines, with at most ``length`` characters."""
+        """Return a text, or a long one's last lines, with at most ``length`` characters."""
+        if len(source) <= length:
+            return self.whole(source)
         safe = self.whole(source[-(length + _OVERLAP) :])
         safe = safe[max(_OVERLAP, len(safe) - length) :]
         return safe[safe.find("\n") + 1 :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ class TracebackView(NamedTuple):
     place: str
     source: str
     omitted: int
-    clipped: bool = False
+    clipped: bool
 
     @property
     def text(self) -> str:
@@ -78,61 +79,48 @@ def view_traceback(
     frames = _frames(shown)
     raising = _raising(shown, frames, error)
     start, stop = (raising.start, raising.stop) if raising else (0, 0)
-    place = raising.place if raising else ""
     source = shortened(shown[start + 1].strip(_BAR), _SOURCE) if stop - start > 1 else ""
     folded = _folded(frames) if any(not frame.library for frame in frames) else {}
-    hidden = sum(end - first for first, (end, _) in folded.items())
-    if not tail and not folded and len(shown) <= lines and max(map(len, shown)) <= width:
-        return _view(shown, start, stop, place=place, source=source)
-    output: list[str] = []
-    origin: list[int] = []
-    index = 0
+    # What is left of the lines, each with its number, and what stands for folded frames.
+    lines_left: list[tuple[int, str]] = []
+    total, index = omitted, 0
     while index < len(shown):
         if index in folded and not index < gap <= folded[index][0]:
-            index, summary = folded[index]
-            output.append(summary)
-            origin.append(-1)
+            end, summary = folded[index]
+            lines_left.append((-1, summary))
+            total += end - index
+            index = end
         else:
-            output.append(shown[index])
-            origin.append(index)
+            lines_left.append((index, shown[index]))
             index += 1
-    marked = origin.index(start) if raising and start in origin else 0
-    size = stop - start
-    gap = origin.index(gap) if gap in origin else -1
-    return _cut(
-        output, (marked, marked + size), gap, omitted, hidden, lines, width, place, source
-    )
-
-
-def _cut(
-    shown: list[str],
-    mark: tuple[int, int],
-    gap: int,
-    omitted: int,
-    hidden: int,
-    lines: int,
-    width: int,
-    place: str,
-    source: str,
-) -> TracebackView:
-    start, stop = mark
-    keep = _chosen(len(shown), start if stop else -1, lines, gap)
+    numbers = [number for number, _ in lines_left]
+    marked = numbers.index(start) if stop and start in numbers else -1
+    gap = numbers.index(gap) if gap in numbers else -1
     output: list[str] = []
-    marked = (0, 0)
-    last, total = -1, omitted + hidden
-    for index in keep:
-        missing = index - last - 1 + (omitted if last < gap <= index else 0)
-        if missing:
-            output.append(
-                f"[... {missing:,} {'line' if missing == 1 else 'lines'} left out ...]"
-            )
-            total += index - last - 1
-        if index == start and stop:
-            marked = (len(output), len(output) + stop - start)
-        output.append(_clipped(shown[index], width))
-        last = index
-    clipped = any(len(shown[index]) > width for index in keep)
-    return _view(output, *marked, place=place, source=source, omitted=total, clipped=clipped)
+    begin, clipped, last = 0, False, -1
+    for at in _chosen(len(numbers), marked, lines):
+        if missing := at - last - 1 + (omitted if last < gap <= at else 0):
+            what = "line" if missing == 1 else "lines"
+            output.append(f"[... {missing:,} {what} left out ...]")
+        if at == marked:
+            begin = len(output)
+        line = lines_left[at][1]
+        if len(line) > width:
+            clipped = True
+            line = f"{line[:width]} [... {len(line) - width:,} characters left out ...]"
+        output.append(line)
+        total += at - last - 1
+        last = at
+    end = begin + stop - start if marked >= 0 else 0
+    return TracebackView(
+        before="\n".join(output[:begin]),
+        raising="\n".join(output[begin:end]),
+        after="\n".join(output[end:]),
+        place=raising.place if raising else "",
+        source=source,
+        omitted=total,
+        clipped=clipped,
+    )
 
 
 class _Frame(NamedTuple):
@@ -144,7 +132,8 @@ class _Frame(NamedTuple):
     @property
     def bars(self) -> str:
         """What a group of exceptions draws before it, or ""."""
-        lead = self.match.string[: _indent(self.match.string)]
+        line = self.match.string
+        lead = line[: len(line) - len(line.lstrip(_BAR))]
         return lead if "|" in lead else ""
 
     @property
@@ -167,10 +156,6 @@ def _frames(lines: list[str]) -> list[_Frame]:
             stop += 1
         found.append(_Frame(start, stop, match, _library(match["file"])))
     return found
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(_BAR))
 
 
 @lru_cache(maxsize=256)
@@ -220,41 +205,13 @@ def _counted(run: list[_Frame]) -> str:
     return f"[... {count} in {listed} ...]"
 
 
-def _view(
-    lines: list[str],
-    start: int,
-    stop: int,
-    *,
-    place: str,
-    source: str,
-    omitted: int = 0,
-    clipped: bool = False,
-) -> TracebackView:
-    """Return the lines, those from ``start`` to ``stop`` as the ones that raised."""
-    start, stop = max(start, 0), max(stop, 0)
-    return TracebackView(
-        before="\n".join(lines[:start]),
-        raising="\n".join(lines[start:stop]),
-        after="\n".join(lines[stop:]),
-        place=place,
-        source=source,
-        omitted=omitted,
-        clipped=clipped,
-    )
-
-
-def _chosen(count: int, raising: int, limit: int, gap: int) -> list[int]:
+def _chosen(count: int, raising: int, limit: int) -> Iterable[int]:
+    """Return which lines to show: the first, the last, and those around the raising one."""
     if count <= limit:
-        return list(range(count))
+        return range(count)
     first = max(2, limit // 4)
     chosen = {*range(first), *range(count - (limit - first), count)}
     if raising >= 0 and raising not in chosen:
         chosen -= set(range(count - (limit - first), count - (limit - first) + 8))
         chosen |= set(range(max(0, raising - 3), min(count, raising + 5)))
     return sorted(chosen)
-
-
-def _clipped(line: str, width: int) -> str:
-    if len(line) <= width:
-        return line
-    return f"{line[:width]} [... {len(line) - width:,} characters left out ...]"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
+    "attempt",
     "duration",
     "flattened",
     "format_metric",
@@ -21,6 +22,7 @@ __all__ = [
     "plain_mapping",
 ]
 
+_Result = TypeVar("_Result")
 _LONGEST_BYTES = 2000
 _MANY = 20
 _DEEP = 4
@@ -66,6 +68,24 @@ def format_value(value: object) -> str:
         more = f", and {len(value) - _MANY:,} more" if len(value) > _MANY else ""
         return ", ".join(items) + more
     return str(value)
+
+
+def attempt(
+    call: Callable[[], _Result], value: object, pass_through: tuple[type[BaseException], ...]
+) -> _Result | str:
+    """Return what a call makes of a value; one that fails costs nothing else.
+
+    Args:
+        call: What to do with the value.
+        value: The value, for the note that stands in its place.
+        pass_through: Exceptions that end the program and are never caught.
+    """
+    try:
+        return call()
+    except pass_through:
+        raise
+    except Exception as error:
+        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
 
 def plain_mapping(value: object) -> Mapping[Any, Any] | None:
@@ -124,13 +144,7 @@ def number_in(value: object) -> int | float | None:
         return float(value)
     if getattr(value, "ndim", None) == 0 and callable(item := getattr(value, "item", None)):
         single = item()
-        return (
-            None
-            if isinstance(single, bool)
-            else number_in(single)
-            if single is not value
-            else None
-        )
+        return None if single is value else number_in(single)
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -54,11 +54,14 @@ class CapturedMail:
         notify_team()
         captured_mail.assert_sent(to="alice@example.com", subject="failed")
     ```
+
+    Attributes:
+        attempts: How often a transport was called, whatever came of it.
     """
 
     def __init__(self) -> None:
         self._sent: list[SentMail] = []
-        self._attempts = 0
+        self.attempts = 0
         self._refused: list[tuple[str, str]] = []
         self._deferred: list[tuple[str, str]] = []
         self._failures: list[DeliveryError] = []
@@ -75,15 +78,10 @@ class CapturedMail:
     def __repr__(self) -> str:
         return f"<CapturedMail: {self._listing()}>"
 
-    @property
-    def attempts(self) -> int:
-        """How often a transport was called, whatever came of it."""
-        return self._attempts
-
     def clear(self) -> None:
         """Forget the mails so far; what is to be refused stays."""
         self._sent.clear()
-        self._attempts = 0
+        self.attempts = 0
 
     def refuse(self, address: str, reason: str = "550 5.1.1 No such user") -> None:
         """Refuse a recipient permanently.
@@ -165,12 +163,13 @@ class CapturedMail:
 
     def _listing(self) -> str:
         if not self._sent:
-            return f"nothing was sent, in {self._attempts} attempts"
+            return f"nothing was sent, in {self.attempts} attempts"
         lines = "".join(f"\n  {number}. {sent}" for number, sent in enumerate(self._sent, 1))
         return f"sent were:{lines}"
 
-    def capturing(self) -> AbstractContextManager[object]:
-        """Return a context in which all mail comes here."""
+    @contextmanager
+    def capturing(self) -> Iterator[None]:
+        """Have all mail come here meanwhile."""
         lookup = PluginHost.transport
 
         def transport(host: PluginHost, name: str) -> Transport:
@@ -181,13 +180,14 @@ class CapturedMail:
         def send(selected: Transport, request: SendRequest[Any]) -> Receipt:
             return self._take(selected.name, request)
 
-        stack = ExitStack()
-        stack.enter_context(patch.object(PluginHost, "transport", transport))
-        stack.enter_context(patch.object(Transport, "send", send))
-        return stack
+        with (
+            patch.object(PluginHost, "transport", transport),
+            patch.object(Transport, "send", send),
+        ):
+            yield
 
     def _take(self, transport: str, request: SendRequest[Any]) -> Receipt:
-        self._attempts += 1
+        self.attempts += 1
         if self._failures:
             raise self._failures.pop(0)
         refused = _matching(request.envelope.recipients, self._refused)

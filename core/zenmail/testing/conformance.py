@@ -41,12 +41,7 @@ from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..redaction.names import secrecy_of
 from ..retry import Retry
-from ..transport import (
-    Check,
-    SendRequest,
-    TransportOptions,
-    VerifyRequest,
-)
+from ..transport import Check, SendRequest, TransportOptions, VerifyRequest
 
 __all__ = ["Arrived", "TransportConformance"]
 
