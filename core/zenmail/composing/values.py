@@ -17,7 +17,6 @@ __all__ = [
     "format_metric",
     "format_value",
     "is_missing",
-    "is_number",
     "number_in",
     "plain_mapping",
 ]
@@ -125,11 +124,6 @@ def is_missing(value: object) -> bool:
         return bool(value != value)
     except Exception:  # arrays, and whatever has no truth
         return False
-
-
-def is_number(value: object) -> bool:
-    """Whether it is a number of any kind, including NumPy's."""
-    return number_in(value) is not None
 
 
 def number_in(value: object) -> int | float | None:
