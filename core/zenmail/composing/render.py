@@ -30,11 +30,7 @@ _LONGEST: Final = 500_000
 
 
 class Page:
-    """The content of a mail, ready to be rendered by any template.
-
-    Args:
-        content: What to render.
-    """
+    """The content of a mail, ready to be rendered by any template."""
 
     def __init__(self, content: Content) -> None:
         variables = content._asdict()

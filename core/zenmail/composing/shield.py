@@ -17,12 +17,7 @@ _MOST: Final = 200
 
 
 class Shield:
-    """Masks values by the names they stand under.
-
-    Args:
-        redactor: Decides whether names count, and counts what is masked.
-        pass_through: Exceptions that end the program and are never caught.
-    """
+    """Masks values by the names they stand under, if the redactor's ``shapes`` count."""
 
     def __init__(
         self, redactor: Redactor, pass_through: tuple[type[BaseException], ...]

@@ -72,13 +72,7 @@ def format_value(value: object) -> str:
 def attempt(
     call: Callable[[], _Result], value: object, pass_through: tuple[type[BaseException], ...]
 ) -> _Result | str:
-    """Return what a call makes of a value; one that fails costs nothing else.
-
-    Args:
-        call: What to do with the value.
-        value: The value, for the note that stands in its place.
-        pass_through: Exceptions that end the program and are never caught.
-    """
+    """Return what a call makes of a value, or a note in its place when the call fails."""
     try:
         return call()
     except pass_through:
