@@ -155,9 +155,10 @@ _BLOCK_TAGS = {
     "heading_close": "</p>\n",
     "hr": '<hr style="border:0;border-top:1px solid #d5dae1;margin:16px 0">\n',
 }
-_GAPS_BEHIND = frozenset(
-    "paragraph_close heading_close blockquote_close table_close fence code_block hr".split()
-)
+_GAPS_BEHIND = {
+    "paragraph_close", "heading_close", "blockquote_close", "table_close", "fence",
+    "code_block", "hr",
+}  # fmt: skip
 
 
 class _Writer:
