@@ -137,6 +137,7 @@ def describe_validation(
     known: Mapping[str, Any],
     noun: str = "option",
     name_option: Callable[[str], str] = str,
+    which: Callable[[Mapping[str, Any]], bool] = bool,
 ) -> str:
     """Return pydantic's findings as sentences that hold no input value.
 
@@ -145,9 +146,11 @@ def describe_validation(
         known: The names that would have been right.
         noun: What a name stands for.
         name_option: Returns what the user calls one of them.
+        which: Whether to tell a finding.
     """
     sentences = []
-    for finding in error.errors(include_url=False, include_context=False, include_input=False):
+    findings = error.errors(include_url=False, include_context=False, include_input=False)
+    for finding in filter(which, findings):
         first, *rest = (*map(str, finding["loc"]), "")
         first = name_option(first) if first in known else first
         name = ".".join([first, *rest]).rstrip(".")

@@ -117,6 +117,7 @@ def _print(
 
 
 def _render(console: Console, email: Email, envelope: Envelope, html: Path | None) -> None:
+    from rich.filesize import decimal
     from rich.text import Text
 
     def line(label: str, value: str, style: str = "") -> None:
@@ -133,13 +134,13 @@ def _render(console: Console, email: Email, envelope: Envelope, html: Path | Non
     if email.attachments or email.html is not None:
         console.print()
     for attachment in email.attachments:
-        kind = f"{attachment.content_type}, {_size(attachment.size)}"
+        kind = f"{attachment.content_type}, {decimal(attachment.size)}"
         inline = ", inline" if attachment.content_id else ""
         line("Attachment", f"{attachment.filename} ({kind}{inline})")
     if html:
         line("HTML part", str(html))
     elif email.html is not None:
-        size = _size(len(email.html.encode("utf-8")))
+        size = decimal(len(email.html.encode("utf-8")))
         line(
             "HTML part", f"{size}, not shown; the option html_folder writes it to a file", "dim"
         )
@@ -161,14 +162,6 @@ def _headers(email: Email) -> list[tuple[str, str]]:
         *email.headers.items(),
     ]
     return [(name, value) for name, value in shown if value or name == "Subject"]
-
-
-def _size(count: int) -> str:
-    if count < 1000:
-        return f"{count} bytes"
-    if count < 1_000_000:
-        return f"{count / 1000:.1f} kB"
-    return f"{count / 1_000_000:.1f} MB"
 
 
 def _write_html(email: Email, html: str, path: Path) -> Path:

@@ -29,7 +29,7 @@ from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import evidence_of, keep, record
 from .mailers import default_ledger, ledger_location, mailers
 from .posting import Posted, as_parameters, settings_of
-from .settings import Resolved, SecretReader, layer, resolve, stored_secrets
+from .settings import Resolved, layer, resolve, stored_secrets
 
 if TYPE_CHECKING:
     from zenml.config.step_run_info import StepRunInfo
@@ -53,7 +53,8 @@ class SMTPEmailAlerter(BaseAlerter):
         super().__init__(*args, **kwargs)
         # Now, as ZENML_CONFIG_PATH may name another ZenML by the time of a mail.
         self._ledger = read_or_default(default_ledger, "off")
-        _tell_about_local_runs()
+        # ZenML before 0.94.6 has no dispatcher, and this one's is not documented.
+        read_or_default(_tell_about_local_runs, None)
 
     @property
     def config(self) -> SMTPEmailAlerterConfig:
@@ -83,7 +84,7 @@ class SMTPEmailAlerter(BaseAlerter):
         Args:
             info: The step that ZenML is about to run in this process.
         """
-        running_steps.add(info)
+        running_steps[info.step_run_id] = info.run_id
 
     def cleanup_step_run(self, info: StepRunInfo, step_failed: bool) -> None:
         """Forget the step.
@@ -92,7 +93,7 @@ class SMTPEmailAlerter(BaseAlerter):
             info: The step.
             step_failed: Whether it failed.
         """
-        running_steps.remove(info)
+        running_steps.pop(info.step_run_id, None)
 
     def post(
         self,
@@ -169,13 +170,10 @@ class SMTPEmailAlerter(BaseAlerter):
             return posted.report()
         except PASS_THROUGH:
             raise
-        except DeliveryError as error:
-            # The frames that it came through hold secrets in clear text, and ZenML logs
-            # their variables at DEBUG. The message is enough.
-            error.__context__ = None
-            raise error.with_traceback(None) from error.__cause__
         except ZenmailError as error:
-            if strict:
+            if strict or isinstance(error, DeliveryError):
+                # The frames that it came through hold secrets in clear text, and ZenML logs
+                # their variables at DEBUG. The message is enough.
                 error.__context__ = None
                 raise error.with_traceback(None) from error.__cause__
             _logger.error("An e-mail was not sent: %s", redacted(str(error)))
@@ -251,8 +249,8 @@ class SMTPEmailAlerter(BaseAlerter):
         ]
 
     def _resolve(self, scopes: list[Mapping[str, Any]]) -> Resolved:
-        reader = SecretReader(stored_secrets)
-        return resolve(layer(scopes, replace=reader.resolve), replace=reader.resolve)
+        replace = stored_secrets.resolve
+        return resolve(layer(scopes, replace=replace), replace=replace)
 
     def _deliver(
         self,
@@ -264,8 +262,6 @@ class SMTPEmailAlerter(BaseAlerter):
         *,
         explained: bool = False,
     ) -> Posted:
-        """Send a mail by the deadline."""
-
         def prepare() -> tuple[Resolved, Alert, Any]:
             settings = self._resolve(scopes)
             info = settings.include_pipeline_info
@@ -335,13 +331,9 @@ class SMTPEmailAlerter(BaseAlerter):
 
 def _tell_about_local_runs() -> None:
     """On a local store, mail how runs end with neither a hook nor a watcher."""
-    try:
-        from .watching.handler import register_locally
+    from .watching.handler import register_locally
 
-        register_locally()
-    except Exception as error:
-        # ZenML before 0.94.6 has no dispatcher, and this one's is not documented.
-        _logger.debug("Runs are not observed: %s", described(error))
+    register_locally()
 
 
 def _setting(name: str, params: object, config: SMTPEmailAlerterConfig) -> Any:

@@ -30,6 +30,8 @@ from .flavor import is_email_alerter
 if TYPE_CHECKING:
     from zenml.alerter.base_alerter import BaseAlerter
 
+    from zenmail.alert import Severity
+
 __all__ = [
     "smtp_email_alerter_end_hook",
     "smtp_email_alerter_failure_hook",
@@ -172,52 +174,49 @@ def _find_alerters() -> list[BaseAlerter]:
 
 
 def _failure(exception: BaseException, context: RunContext) -> Alert:
-    values = summarise_run(context) if context.step is None else {}
-    kind = type(innermost(exception)).__qualname__
-    return Alert(
-        **context.heading("failed", values.pop("verdict", "") or kind),
-        body=values.pop("body", ""),
-        body_format="plain",
-        severity="error",
+    return _alert(
+        context,
+        "failed",
+        "error",
+        detail=type(innermost(exception)).__qualname__,
         error=error_text(exception),
         traceback=user_traceback(exception),
-        **_details(context),
-        **values,
     )
 
 
 def _success(context: RunContext, status: str = "") -> Alert:
-    values = summarise_run(context) if context.step is None else {}
     status = status or (context.run_status if context.step is None else "")
-    ended = status if status in ("stopped", "failed", "cancelled") else "completed"
-    return Alert(
-        **context.heading(ended, values.pop("verdict", "")),
-        body=values.pop("body", ""),
-        body_format="plain",
-        severity="success" if ended == "completed" else "warning",
-        **_details(context),
-        **values,
-    )
+    if status in ("stopped", "failed", "cancelled"):
+        return _alert(context, status, "warning")
+    return _alert(context, "completed", "success")
 
 
 def _start(context: RunContext) -> Alert:
-    return Alert(
-        **context.heading("started"),
-        body_format="plain",
-        **_details(context, timed=False),
-    )
+    return _alert(context, "started", "info")
 
 
-def _details(context: RunContext, *, timed: bool = True) -> dict[str, Any]:
+def _alert(
+    context: RunContext, verdict: str, severity: Severity, *, detail: str = "", **values: Any
+) -> Alert:
+    """Return an alert about the step, or about the run with a summary of its steps."""
+    over = verdict != "started"
+    summary = summarise_run(context) if over and context.step is None else {}
     facts: dict[str, Any] = {}
     seconds = context.seconds
-    if timed and seconds is not None:
+    if over and seconds is not None:
         facts["Duration"] = duration(seconds)
     if context.attempt > 1:
         facts["Attempt"] = context.attempt
     if context.parameters:
         facts["Parameters"] = context.parameters
-    return {"facts": facts}
+    return Alert(
+        **context.heading(verdict, summary.pop("verdict", "") or detail),
+        body_format="plain",
+        severity=severity,
+        facts=facts,
+        **{"body": "", **summary},
+        **values,
+    )
 
 
 def _as_text(alert: Alert, context: RunContext) -> str:

@@ -13,8 +13,6 @@ from zenmail.address import parse_mailbox, split_valid
 from zenmail.clean import clean_line
 from zenmail.model import describe_validation
 
-from .lineage import as_metadata
-
 if TYPE_CHECKING:
     from zenml.alerter.base_alerter import BaseAlerterStepParameters
 
@@ -42,8 +40,27 @@ class Posted(NamedTuple):
     kept: Mapping[str, Any]
 
     def metadata(self) -> dict[str, Any]:
-        """Return the delivery as metadata of the step or run."""
-        return as_metadata(self.receipt, self.subject, self.settings.bcc)
+        """Return the delivery as metadata, under ``email-`` and the start of its message ID."""
+        receipt = self.receipt
+        hidden = {parse_mailbox(item).address for item in self.settings.bcc}
+
+        def seen(outcomes: Mapping[str, str]) -> dict[str, str]:
+            return {name: text for name, text in outcomes.items() if name not in hidden}
+
+        return {
+            f"email-{receipt.message_id.strip('<>').partition('@')[0][:12]}": {
+                "subject": self.subject,
+                "message_id": receipt.message_id,
+                "transport": receipt.transport,
+                "outcome": receipt.outcome,
+                "accepted": [name for name in receipt.accepted if name not in hidden],
+                "refused": seen(receipt.refused),
+                "deferred": seen(receipt.deferred),
+                "unknown": seen(receipt.unknown),
+                "attempts": receipt.attempts,
+                "detail": receipt.detail,
+            }
+        }
 
     def report(self) -> bool:
         """Return whether the mail was delivered; if not, log what was lost, and why.

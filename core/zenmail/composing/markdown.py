@@ -48,7 +48,7 @@ def from_markdown(source: str) -> Rendered:
         parts = _PARAGRAPH_END.split(source)
         html = "".join(f"{P}{as_html(part)}</p>\n" for part in parts)
         return Rendered(html, "\n\n".join(wrap(honest(part)) for part in parts))
-    idle = [rule for rule, mark in _RULES.items() if mark not in source]
+    idle = [rule for rule, marks in _RULES.items() if not any(it in source for it in marks)]
     if "\\" in source and _WINDOWS_PATH.search(source):
         idle.append("escape")
     writer = _Writer()
@@ -62,8 +62,9 @@ def from_markdown(source: str) -> Rendered:
 # Each rule is tried on each line, or at each mark: without those that cannot apply, parsing
 # takes a fifth less.
 _RULES = {
-    "autolink": "<", "backticks": "`", "blockquote": ">", "escape": "\\", "heading": "#",
-    "image": "![", "link": "[", "table": "|",
+    "autolink": "<", "backticks": "`", "blockquote": ">", "code": ("    ", "\t"),
+    "escape": "\\", "fence": ("```", "~~~"), "heading": "#", "image": ("![",), "link": "[",
+    "table": "|",
 }  # fmt: skip
 
 
@@ -83,6 +84,7 @@ def _parser(*idle: str) -> MarkdownIt:
     return parser
 
 
+_ASTERISKS = pattern(r"\*+")
 # From here on, scripts write no spaces between words.
 _CJK = "\u2e80"
 
@@ -92,11 +94,11 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     from markdown_it.rules_inline.state_inline import Delimiter
 
     source, start = state.src, state.pos
-    if silent or source[start] != "*":
+    if silent or (marks := _ASTERISKS.match(source, start, state.posMax)) is None:
         return False
-    length = state.scanDelims(start, False).length
+    end = marks.end()
     before = source[start - 1] if start else " "
-    after = source[start + length] if start + length < state.posMax else " "
+    after = source[end] if end < state.posMax else " "
     opens = (
         not after.isspace()
         and after not in "*/.,;:!?)]}|\\"
@@ -108,14 +110,14 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
         and not (
             (after.isalnum() and after < _CJK)
             or after in "_/\\*"
-            or (after == "." and source[start + length + 1 : start + length + 2].isalnum())
+            or (after == "." and source[end + 1 : end + 2].isalnum())
         )
     )
-    for _ in range(length):
+    for _ in range(start, end):
         state.push("text", "", 0).content = "*"
         at = len(state.tokens) - 1
-        state.delimiters.append(Delimiter(ord("*"), length, at, -1, opens, closes))
-    state.pos += length
+        state.delimiters.append(Delimiter(ord("*"), end - start, at, -1, opens, closes))
+    state.pos = end
     return True
 
 

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..deadline import Deadline
 from ..errors import LedgerError
@@ -16,7 +16,7 @@ from .delivery import Delivery
 from .secrecy import Secrecy
 
 if TYPE_CHECKING:
-    from ..ledger.claim import OutboxState
+    from ..ledger.claim import Fate, OutboxState
     from ..ledger.outbox import Outbox
 
 __all__ = ["Spooler"]
@@ -116,20 +116,10 @@ class Spooler:
             receipt = _noting(receipt, delivery.trouble)
         if self._outbox is None or (delivery.claim is None and attempts.complete):
             return receipt
-        from ..ledger.claim import Fate
-
         flushing = delivery.origin == "flush"
         proven = delivery.proven or receipt.delivered
         kept, unknown, failed = _sorted(attempts, flushing, proven)
-        states: dict[str, OutboxState] = {
-            **dict.fromkeys(failed, "failed"),
-            **dict.fromkeys(unknown, "unknown"),
-            **dict.fromkeys(kept, "waiting"),
-        }
-        fates = {
-            address: Fate(state, receipt.transport, receipt.detail, receipt.code)
-            for address, state in states.items()
-        }
+        fates = _fates(receipt, failed=failed, unknown=unknown, waiting=kept)
         spooled = ""
         try:
             if delivery.claim is not None:
@@ -268,6 +258,18 @@ def _sorted(
             kept = {address: why for address, why in kept.items() if address in doubtful}
         failed = _without(attempts.refused(), kept)
     return kept, _without(attempts.unknown(), kept), failed
+
+
+def _fates(receipt: Receipt, **addresses: Collection[str]) -> dict[str, Fate]:
+    from ..ledger.claim import Fate
+
+    return {
+        address: Fate(
+            cast("OutboxState", state), receipt.transport, receipt.detail, receipt.code
+        )
+        for state, some in addresses.items()
+        for address in some
+    }
 
 
 def _without(reasons: Mapping[str, str], addresses: Collection[str]) -> dict[str, str]:

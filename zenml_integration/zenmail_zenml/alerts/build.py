@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["as_text", "build_alert"]
 
+_CONTENT = (
+    "severity", "body_format", "metrics", "baseline", "tables", "links", "url", "next_steps"
+)  # fmt: skip
+
 
 def build_alert(
     message: object,
@@ -53,7 +57,7 @@ def build_alert(
     if not (values.get("title") or values.get("error") or _says(values.get("body", ""))):
         values["title"] = _title(params, context)
     if context.run is not None:
-        values.setdefault("thread", str(context.run_id))
+        values.setdefault("thread", str(context.run.id))
         values.setdefault("list_id", context.pipeline_name)
     return Alert(**values, facts=facts, images=tuple(images))
 
@@ -111,17 +115,7 @@ def _as_text(value: object) -> str:
 
 
 def _from_parameters(params: SMTPEmailAlerterParameters) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "html": params.html_body,
-        "severity": params.severity,
-        "body_format": params.body_format,
-        "metrics": params.metrics,
-        "baseline": params.baseline,
-        "tables": params.tables,
-        "links": params.links,
-        "url": params.url,
-        "next_steps": params.next_steps,
-    }
+    values = {"html": params.html_body, **{name: getattr(params, name) for name in _CONTENT}}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -17,7 +17,7 @@ from zenmail.redaction.names import secrecy_of
 from .change import Change
 from .code_changes import compare_code, compare_commits
 from .data_changes import compare_data
-from .run_context import read_or_default
+from .run_context import read_or_default, steps_of
 
 if TYPE_CHECKING:
     from zenml.client import Client
@@ -46,9 +46,7 @@ _SETTINGS = ("retry", "runtime", "step_operator", "experiment_tracker", "enable_
 def read_run(run: PipelineRunResponse, client: Client) -> PipelineRunResponse:
     """Return a run with the packages that were installed where it ran, in one request.
 
-    Args:
-        run: The run.
-        client: ZenML's client, which has no option for the packages.
+    ZenML's client has no option for the packages.
     """
     from zenml.models import PipelineRunResponse
 
@@ -62,20 +60,8 @@ def read_run(run: PipelineRunResponse, client: Client) -> PipelineRunResponse:
 
 
 def read_steps(run: PipelineRunResponse, client: Client) -> dict[str, StepRunResponse]:
-    """Return the last attempt of each step of a run, by name, in one request.
-
-    Args:
-        run: The run.
-        client: ZenML's client.
-    """
-    page = client.list_run_steps(
-        project=run.project_id,
-        pipeline_run_id=run.id,
-        size=_MAX_STEPS,
-        sort_by="asc:created",
-        hydrate=True,
-    )
-    return {step.name: step for step in page.items}
+    """Return the last attempt of each step of a run, by name, in one request."""
+    return {step.name: step for step in steps_of(run, client, size=_MAX_STEPS)}
 
 
 def compare(
@@ -150,12 +136,7 @@ def _facts(
 ) -> dict[tuple[str, str, str], Any]:
     """Return what a run and its steps were given, by kind, step (or "") and name.
 
-    Args:
-        run: The run.
-        steps: The steps to look at.
-        secrets: The secrets that ZenML has.
-        stack: The run's stack.
-        since: When secrets and parts of the stack count as updated; None for not at all.
+    Secrets and parts of the stack count as updated since a moment; None for not at all.
     """
     names = {str(it.id): it.name for it in secrets}
     found = {"": _of_run(run), **{name: _of_step(step) for name, step in steps.items()}}

@@ -24,13 +24,7 @@ def compare_data(
     good_steps: Mapping[str, StepRunResponse],
     client: Client,
 ) -> Iterator[Change]:
-    """Yield the inputs that hold something else.
-
-    Args:
-        steps: The steps of the run that failed.
-        good_steps: Those of the good run.
-        client: ZenML's client; asked once if data changed.
-    """
+    """Yield the inputs that hold something else; ZenML is asked once if there are any."""
     makers = {
         output.id: step.name
         for step in steps.values()

@@ -22,11 +22,11 @@ from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 from .causes import rank
 from .change import Change
 from .changes import compare, read_run, read_steps
-from .history import History, count_good_runs, read_history
+from .history import History, count_good_runs, has_failed, read_history
 from .log_tail import read_log_tail
 from .next_steps import find_runbook, log_command, log_uri, rerun_command
 from .origin import commit_page, origin_facts
-from .run_context import RunContext, read_or_default
+from .run_context import RunContext, read_or_default, steps_of
 from .tracebacks import last_line
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ _MAX_METRICS = 20
 _MAX_RUNS = 5
 _MAX_NAMES = 10
 
+# What is read here is merged whatever it is.
+_try: Callable[[Callable[[], Any], Any], Any] = read_or_default
 _silent: ContextVar[bool] = ContextVar("zenmail_silent", default=False)
 
 
@@ -182,7 +184,7 @@ def explain_failure(
         asked_secrets = _ask(lambda: client.list_secrets(size=500).items, [])
         asked_snapshot = _ask(lambda: client.get_snapshot(run.snapshot.id), None)  # type: ignore[union-attr]
         steps: dict[str, StepRunResponse] = asked_steps.result()
-        failed = step or next((it for it in steps.values() if _failed(it)), None)
+        failed = step or next((it for it in steps.values() if has_failed(it)), None)
         name = failed.name if failed is not None else ""
         report = traceback or (_traceback(steps[name]) if name in steps else "")
         reason = error or last_line(report)
@@ -246,7 +248,7 @@ def explain_success(
         run: The run.
         step: The step that completed, or None for the whole run.
         client: ZenML's client.
-        seconds: How long it may take. What is not known by then is left out.
+        seconds: How long it may take; see `explain_failure`.
     """
     found = Explanation()
 
@@ -259,7 +261,7 @@ def explain_success(
         if step is None or step.name in {
             it.name for it in _failed_before(history, run, client, latest=1)
         }:
-            found.history = history.of_success(run)
+            found.history = history.of_success(run, step=step.name if step else "")
             found.incident = history.incident
         current = asked.result()
         found.metrics = _numbers(current.run_metadata) if current is not None else {}
@@ -267,23 +269,12 @@ def explain_success(
         if good is None or not found.metrics:
             return
         if step is not None:
-            page = client.list_run_steps(
-                project=run.project_id,
-                pipeline_run_id=good.id,
-                name=step.name,
-                size=1,
-                hydrate=True,
-            )
-            good = next(iter(page.items), None)
+            good = next(iter(steps_of(good, client, name=step.name, size=1)), None)
         if good is not None:
             found.baseline = _numbers(good.run_metadata)
 
     _in_time(look, seconds)
     return found
-
-
-def _try(read: Callable[[], Any], default: Any) -> Any:
-    return read_or_default(read, default)
 
 
 def _know_secrets(step: StepRunResponse | None, client: Client) -> None:
@@ -326,10 +317,6 @@ def _is_wanted(_: logging.LogRecord) -> bool:
     return not _silent.get()
 
 
-def _failed(step: StepRunResponse) -> bool:
-    return str(step.status.value) == "failed"
-
-
 def _traceback(step: StepRunResponse) -> str:
     return step.exception_info.traceback if step.exception_info is not None else ""
 
@@ -341,14 +328,8 @@ def _failed_before(
     if not history.failed:
         return []
     runs = [str(it.id) for it in history.failed[:latest]]
-    page = client.list_run_steps(
-        project=run.project_id,
-        pipeline_run_id=f"oneof:{json.dumps(runs)}",
-        status="failed",
-        size=20,
-        hydrate=True,
-    )
-    return list(page.items)
+    which = f"oneof:{json.dumps(runs)}"
+    return steps_of(run, client, pipeline_run_id=which, status="failed", size=20)
 
 
 def _same_error(
@@ -363,7 +344,7 @@ def _same_error(
 
     def same(step: StepRunResponse) -> bool:
         # What has no error is like nothing else.
-        return wanted == _fingerprint(last_line(_traceback(step))) != "" and _failed(step)
+        return wanted == _fingerprint(last_line(_traceback(step))) != "" and has_failed(step)
 
     ids = {it.pipeline_run_id for it in before if same(it)}
     runs = [it.name for it in history.failed if it.id in ids]

@@ -30,12 +30,7 @@ def log_command(uri: str) -> str:
 
 
 def rerun_command(run: PipelineRunResponse, snapshot: Any) -> tuple[str, ...]:
-    """Return the command that runs a pipeline again, as it was called.
-
-    Args:
-        run: The run that failed.
-        snapshot: Its snapshot.
-    """
+    """Return the command that runs a pipeline again, as it was called."""
     if snapshot.is_dynamic:
         # It goes on where the run failed.
         return (f"Retry it: `zenml pipeline runs retry {run.id}`",)

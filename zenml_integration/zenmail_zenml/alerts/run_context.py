@@ -16,17 +16,17 @@ from zenmail.redaction.redact import described
 from .next_steps import log_command, log_uri
 
 if TYPE_CHECKING:
-    from zenml.config.step_run_info import StepRunInfo
+    from zenml.client import Client
     from zenml.models import PipelineRunResponse, StepRunResponse
 
 __all__ = [
     "PASS_THROUGH",
     "RunContext",
-    "RunningSteps",
     "current_context",
     "elapsed",
     "read_or_default",
     "running_steps",
+    "steps_of",
 ]
 
 PASS_THROUGH: tuple[type[BaseException], ...] = (RunStoppedException, RunInterruptedException)
@@ -45,6 +45,11 @@ def read_or_default(get: Callable[[], _Value], default: _Value) -> _Value:
     except Exception as error:
         _logger.debug("Could not read from ZenML: %s", described(error))
         return default
+
+
+def _known(subject: Any, get: Callable[[Any], _Value], default: _Value) -> _Value:
+    """Return what ZenML knows of a run or step; the default if there is none, or it fails."""
+    return default if subject is None else read_or_default(lambda: get(subject), default)
 
 
 class RunContext(NamedTuple):
@@ -68,11 +73,7 @@ class RunContext(NamedTuple):
     @property
     def pipeline_name(self) -> str:
         """The pipeline's name, or ""."""
-        run = self.run
-        if run is None:
-            return ""
-        pipeline = read_or_default(lambda: run.pipeline, None)
-        return pipeline.name if pipeline is not None else ""
+        return _known(self.run, lambda run: run.pipeline.name if run.pipeline else "", "")
 
     @property
     def run_name(self) -> str:
@@ -80,15 +81,9 @@ class RunContext(NamedTuple):
         return self.run.name if self.run is not None else ""
 
     @property
-    def run_id(self) -> UUID | None:
-        """The run's ID."""
-        return self.run.id if self.run is not None else None
-
-    @property
     def run_status(self) -> str:
         """The run's status, or ""."""
-        run = self.run
-        return read_or_default(lambda: str(run.status.value), "") if run is not None else ""
+        return _known(self.run, lambda run: str(run.status.value), "")
 
     @property
     def step_name(self) -> str:
@@ -119,25 +114,18 @@ class RunContext(NamedTuple):
     @property
     def will_be_retried(self) -> bool:
         """Whether ZenML starts the step again if it fails."""
-        step = self.step
-        return step is not None and read_or_default(lambda: step.is_retriable, False)
+        return _known(self.step, lambda step: step.is_retriable, False)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The step's parameters, or the pipeline's in a run-level hook."""
-        current = self.innermost
-        if current is None:
-            return {}
-        parameters: Mapping[str, Any] | None = read_or_default(
-            lambda: current.config.parameters, None
-        )
-        return dict(parameters or {})
+        return dict(_known(self.innermost, lambda it: it.config.parameters, None) or {})
 
     @property
     def started(self) -> datetime | None:
         """When the step, or the run, started."""
-        current = self.innermost
-        return read_or_default(lambda: current.start_time, None) if current else None
+        started: datetime | None = _known(self.innermost, lambda it: it.start_time, None)
+        return started
 
     @property
     def seconds(self) -> float | None:
@@ -147,23 +135,19 @@ class RunContext(NamedTuple):
     @property
     def url(self) -> str:
         """The run's page in the dashboard, or "" if there is no dashboard."""
-        run = self.run
-        if run is None:
-            return ""
         from zenml.utils.dashboard_utils import get_run_url
 
-        return read_or_default(lambda: get_run_url(run), None) or ""
+        return _known(self.run, get_run_url, None) or ""
 
     @property
     def attempt(self) -> int:
         """Which try of the step this is."""
-        step = self.step
-        return read_or_default(lambda: int(step.version), 1) if step is not None else 1
+        return _known(self.step, lambda step: int(step.version), 1)
 
     @property
     def command(self) -> str:
         """The command that shows the log, or "" if it is on no disk."""
-        return log_command(read_or_default(lambda: log_uri(self.innermost), ""))
+        return log_command(_known(self.innermost, log_uri, ""))
 
     def settings(self, component_name: str, flavor: str) -> dict[str, Any]:
         """Return the step's or pipeline's settings for an alerter, references unresolved.
@@ -172,15 +156,12 @@ class RunContext(NamedTuple):
             component_name: The alerter's name in the stack.
             flavor: Its flavor.
         """
-        current = self.innermost
-        if current is None:
-            return {}
-        configured: Mapping[str, Any] = read_or_default(lambda: current.config.settings, {})
+        none: Mapping[str, Any] = {}
+        configured = _known(self.innermost, lambda it: it.config.settings, none)
         found = configured.get(f"alerter:{component_name}")
         if found is None and (found := configured.get(f"alerter.{flavor}")) is not None:
             # ZenML before 0.94.3 puts the configuration of the stack's only alerter in it.
-            run = self.run
-            names = read_or_default(lambda: _alerters_of(run), [component_name])
+            names = _known(self.run, _alerters_of, [component_name])
             found = found if component_name in names else None
         if found is None:
             return {}
@@ -207,11 +188,11 @@ class RunContext(NamedTuple):
         return {label: value for label, value in named.items() if value}
 
 
-def _alerters_of(run: PipelineRunResponse | None) -> list[str]:
+def _alerters_of(run: PipelineRunResponse) -> list[str]:
     """Return the names of the alerters of a run's stack."""
     from zenml.enums import StackComponentType
 
-    if run is None or run.stack is None:
+    if run.stack is None:
         raise LookupError("The stack is not known.")
     return [item.name for item in run.stack.components.get(StackComponentType.ALERTER, [])]
 
@@ -224,47 +205,33 @@ def current_context() -> RunContext:
     if step_context is not None:
         return RunContext(run=step_context.pipeline_run, step=step_context.step_run)
     run = read_or_default(_dynamic_run, None)
-    return RunContext(run=run) if run is not None else running_steps.only()
+    return RunContext(run=run) if run is not None else _only_running_step()
 
 
-class RunningSteps:
-    """The steps under way in this process, for their threads, which lack ZenML's context."""
+running_steps: dict[UUID, UUID] = {}
+"""The run of each step under way in this process, for threads that lack ZenML's context."""
 
-    def __init__(self) -> None:
-        self._steps: dict[UUID, UUID] = {}
 
-    def add(self, info: StepRunInfo) -> None:
-        """Note that a step begins."""
-        self._steps[info.step_run_id] = info.run_id
-
-    def remove(self, info: StepRunInfo) -> None:
-        """Note that a step ended."""
-        self._steps.pop(info.step_run_id, None)
-
-    def only(self) -> RunContext:
-        """Return the context of the step under way, or an empty one if there are several."""
-        steps = list(self._steps.items())
-        if len(steps) > 1:
-            _logger.warning(
-                "A thread posted while %d steps run in this process, so its mail names none of "
-                "them. Start the thread with contextvars.copy_context().run.",
-                len(steps),
-            )
-        if len(steps) != 1:
-            return RunContext()
-        from zenml.client import Client
-
-        ((step, run),) = steps
-        return read_or_default(
-            lambda: RunContext(
-                run=Client().get_pipeline_run(run), step=Client().get_run_step(step)
-            ),
-            RunContext(),
+def _only_running_step() -> RunContext:
+    """Return the context of the step under way, or an empty one if there are several."""
+    steps = list(running_steps.items())
+    if len(steps) > 1:
+        _logger.warning(
+            "A thread posted while %d steps run in this process, so its mail names none of "
+            "them. Start the thread with contextvars.copy_context().run.",
+            len(steps),
         )
+    if len(steps) != 1:
+        return RunContext()
+    from zenml.client import Client
 
-
-running_steps = RunningSteps()
-"""The steps under way in this process."""
+    ((step, run),) = steps
+    return read_or_default(
+        lambda: RunContext(
+            run=Client().get_pipeline_run(run), step=Client().get_run_step(step)
+        ),
+        RunContext(),
+    )
 
 
 def _dynamic_run() -> PipelineRunResponse | None:
@@ -283,3 +250,19 @@ def elapsed(started: datetime | None, ended: datetime | None) -> float | None:
     ended = ended or utc_now(tz_aware=started)
     # All are in UTC, but not every store keeps the time zone.
     return max(0.0, (ended.replace(tzinfo=None) - started.replace(tzinfo=None)).total_seconds())
+
+
+def steps_of(
+    run: PipelineRunResponse, client: Client, *, size: int = 500, **which: Any
+) -> list[StepRunResponse]:
+    """Return steps of a run in one request, the oldest first; a retried one once per attempt.
+
+    Args:
+        run: The run.
+        client: ZenML's client.
+        size: How many at most.
+        which: Which steps, and how, as ``Client.list_run_steps`` takes it.
+    """
+    usual = {"pipeline_run_id": run.id, "sort_by": "asc:created", "hydrate": True}
+    page = client.list_run_steps(project=run.project_id, size=size, **{**usual, **which})
+    return list(page.items)

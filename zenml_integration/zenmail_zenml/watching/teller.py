@@ -15,7 +15,7 @@ from zenmail.redaction.redact import redacted
 
 from ..alerts.run_context import RunContext, elapsed
 from ..mailers import ledger_location
-from .claims import Claims, LedgerClaims, RunClaims, was_told
+from .claims import Claims, was_told
 from .observer import hooked_failure
 
 if TYPE_CHECKING:
@@ -65,8 +65,6 @@ class Teller:
     Args:
         by: Who tells, as the evidence names it.
         alerter: Name of the alerter to use for every run; None for those of its stack.
-        claims: Decides who tells about an event. Default: the ledger that the alerter shares
-            with other machines, or else ZenML.
 
     Attributes:
         sent: How many mails were delivered, or left to somebody who will deliver them.
@@ -74,12 +72,9 @@ class Teller:
         unmailed: How many events were of runs on a stack without an e-mail alerter.
     """
 
-    def __init__(
-        self, by: str, *, alerter: str | None = None, claims: Claims | None = None
-    ) -> None:
+    def __init__(self, by: str, *, alerter: str | None = None) -> None:
         self._by = by
         self._alerter = alerter
-        self._claims = claims
         self.sent = self.failed = self.unmailed = 0
 
     def alerters(self, run: PipelineRunResponse | None = None) -> list[RunAlerter]:
@@ -133,7 +128,7 @@ class Teller:
         longest = sum(settings.deadline for _, settings in wanted)
         if not hooks_are_over and _hook_may_tell(event, longest + _RECORDING):
             return False
-        claims = self._claims or _claims_in(*wanted[0])
+        claims = _claims_in(*wanted[0])
         claim = claims.claim(event, longest + _MARGIN)
         if claim != "mine":
             return claim == "told"
@@ -175,8 +170,8 @@ def _claims_in(alerter: RunAlerter, settings: Resolved) -> Claims:
     """Return the claims in the alerter's ledger if other machines share it, else in ZenML."""
     location = ledger_location(settings)
     if not location.startswith(("postgresql:", "postgres:")):
-        return RunClaims()
-    return LedgerClaims(_shared_ledger(location, alerter.name).told)
+        return Claims()
+    return Claims(_shared_ledger(location, alerter.name).told)
 
 
 @lru_cache(maxsize=8)

@@ -38,7 +38,6 @@ class Round:
     Attributes:
         ended: Runs that had ended since the look before.
         running: Runs in progress.
-        told: Events that were mailed now, or did not need to be.
         waiting: Events to try again at the next look.
         unmailed: Events of runs on a stack without an e-mail alerter.
         sent: Mails that were delivered now, those from the alerters' ledgers included.
@@ -48,7 +47,6 @@ class Round:
 
     ended: int = 0
     running: int = 0
-    told: int = 0
     waiting: int = 0
     unmailed: int = 0
     sent: int = 0
@@ -162,7 +160,6 @@ class Watcher:
                     found.waiting += 1
                     return False
                 self._told.add((run.id, event.key))
-                found.told += 1
         except PASS_THROUGH:
             raise
         except Exception as error:
