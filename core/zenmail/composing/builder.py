@@ -11,7 +11,7 @@ from ..attachment import Attachment
 from ..clean import clean_line, clean_text
 from ..redaction.redact import Redactor
 from .content import Content
-from .first_screen import (
+from .headline import (
     first_screen,
     is_named,
     moment_text,
@@ -20,11 +20,10 @@ from .first_screen import (
     title_from,
 )
 from .language import language_of
-from .limits import Limits
 from .links import true_host
 from .markdown import from_markdown
 from .plain_html import from_plain
-from .safe_texts import SafeTexts
+from .safe_texts import Limits, SafeTexts
 from .shield import Shield
 from .traceback_view import TracebackView, view_traceback
 from .values import attempt, flattened, format_value, plain_mapping

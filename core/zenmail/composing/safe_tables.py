@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from ..attachment import Attachment
 from ..redaction.names import Secrecy, is_secret
-from .limits import Limits
-from .safe_texts import SafeTexts
+from .safe_texts import Limits, SafeTexts
 from .shield import Shield
 from .tables import Table, fit, to_table
 

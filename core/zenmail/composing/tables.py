@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 from .values import (
@@ -245,11 +245,8 @@ def _from_mapping(source: Mapping[Any, Any], limit: int, width: int) -> _Grid:
     values = list(source.values())
     if values and all(isinstance(value, list | tuple) for value in values):
         names = list(source)[:width]
+        rows = [list(row) for row in islice(zip_longest(*values[:width]), limit)]
         height = max(map(len, values))
-        rows = [
-            [source[name][at] if at < len(source[name]) else None for name in names]
-            for at in range(min(limit, height))
-        ]
         return _Grid([_title(name) for name in names], rows, height, len(source))
     if values and all(isinstance(value, Mapping) for value in values):
         return _from_rows([{"": name, **value} for name, value in source.items()], limit, width)
