@@ -247,7 +247,10 @@ class _Writer:
         for token in tokens:
             kind = token.type
             if kind == "text":
-                html.append(as_html(token.content) if not links else spaced(token.content))
+                # A blank behind a mark is no indentation.
+                blank = " " if token.content.startswith(" ") else ""
+                words = token.content.removeprefix(" ")
+                html.append(blank + (spaced(words) if links else as_html(words)))
                 text.append(token.content if links else honest(token.content))
             elif kind == "code_inline":
                 code = _escape(token.content, quote=False)
