@@ -23,7 +23,7 @@ from .language import language_of
 from .limits import Limits
 from .links import true_host
 from .markdown import from_markdown
-from .plain_html import Rendered, from_plain
+from .plain_html import from_plain
 from .safe_texts import SafeTexts
 from .shield import Shield
 from .traceback_view import TracebackView, view_traceback
@@ -45,7 +45,6 @@ _LABELS: Final = {
 }
 _LONGEST_URL: Final = 2000
 _LONGEST_HEADER: Final = 900
-_NOTHING: Final = Rendered("", "")
 _FIRST_FACTS: Final = 8
 _MOST_PICTURES: Final = 100
 _NAMES_OF_FILES: Final = ("filename", "content_type", "content_id", "alt")
@@ -162,14 +161,11 @@ class ContentBuilder:
         plain = alert.body_format == "plain"
         render = from_plain if plain else from_markdown
         first, rest = first_screen(body, plain=plain)
-        rendered = render(first) if first else _NOTHING
-        more = render(rest) if rest else _NOTHING
+        rendered, more = render(first), render(rest)
         traceback = self._traceback(error) if alert.traceback else None
         if alert.images:
             self._load_pictures()
-        lang, direction = "en", "ltr"
-        if not (title.isascii() and body.isascii()):
-            lang, direction = language_of(f"{title}\n{body[:2000]}")
+        lang, direction = language_of(f"{title}\n{body[:2000]}")
         steps, steps_note = self._steps(error) if alert.steps else ((), "")
         return Content(
             subject=subject or title,

@@ -30,11 +30,7 @@ _LONGEST: Final = 500_000
 
 
 class Page:
-    """The content of a mail, ready to be rendered by any template.
-
-    Args:
-        content: What to render.
-    """
+    """The content of a mail, ready to be rendered by any template."""
 
     def __init__(self, content: Content) -> None:
         variables = content._asdict()
@@ -118,29 +114,23 @@ class _Stoppable:
 def _rendered(environment: Environment, name: str, variables: dict[str, Any]) -> str | None:
     from jinja2 import TemplateNotFound
 
-    try:
-        template = environment.get_template(name)
-    except TemplateNotFound as error:
-        if error.name == name:
-            return None
-        raise TemplateError(f"{name} extends {error.name!r}, which does not exist.") from error
-    except Exception as error:
-        raise TemplateError(f"{name}: {_reason(error)}") from error
     pieces, length = [], 0
     try:
+        template = environment.get_template(name)
         for piece in template.root_render_func(template.new_context(variables)):
             pieces.append(piece)
             length += len(piece)
             if length > _LONGEST:
                 raise OverflowError(f"Its output is longer than {_LONGEST:,} characters.")
+    except TemplateNotFound as error:
+        if error.name == name:
+            return None
+        raise TemplateError(f"{name} names {error.name!r}, which does not exist.") from error
     except Exception as error:
-        raise TemplateError(f"{name}: {_reason(error)}") from error
+        line = getattr(error, "lineno", None)
+        where = f" (line {line})" if line else ""
+        raise TemplateError(f"{name}: {type(error).__name__}: {error}{where}") from error
     return "".join(pieces)
-
-
-def _reason(error: Exception) -> str:
-    line = getattr(error, "lineno", None)
-    return f"{type(error).__name__}: {error}{f' (line {line})' if line else ''}"
 
 
 # Mail programs fill their preview with what follows, so that nothing is to follow.

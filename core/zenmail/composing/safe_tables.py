@@ -24,17 +24,7 @@ _LARGEST_CSV: Final = 40_000
 
 
 class SafeTables:
-    """Makes tables fit for a mail.
-
-    Args:
-        safe: Makes texts fit for the mail.
-        shield: Masks values by the names they stand under.
-        limits: How much the mail may hold.
-
-    Attributes:
-        files: The whole of what does not fit, as CSV.
-        notes: What is not shown, a sentence each.
-    """
+    """Makes tables fit for a mail; ``files`` hold what does not fit, ``notes`` tell of it."""
 
     def __init__(self, safe: SafeTexts, shield: Shield, limits: Limits) -> None:
         self._safe = safe

@@ -16,11 +16,7 @@ _OVERLAP: Final = 8192
 
 
 class SafeTexts:
-    """The only way by which a text of an alert gets into its mail.
-
-    Args:
-        redactor: Removes the secrets and counts them.
-    """
+    """The only way by which a text of an alert gets into its mail."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor

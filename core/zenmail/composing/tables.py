@@ -69,14 +69,8 @@ def to_table(
 ) -> Table:
     """Return a DataFrame, mappings or sequences as a table of limited size.
 
-    Args:
-        title: What stands above it.
-        source: A DataFrame (pandas, Polars), a NumPy array, a list of mappings, a list of
-            sequences, or a mapping; anything else becomes a single cell.
-        rows: The most rows to show.
-        columns: The most columns to show.
-        exact: Keep all digits, and leave out what stands for a missing value.
-        pass_through: Exceptions that end the program and are never caught.
+    Anything else becomes a single cell. When ``exact``, numbers keep all digits, and what
+    stands for a missing value is left out.
     """
     grid = _grid(source, rows, columns)
     show = _exact if exact else _cell

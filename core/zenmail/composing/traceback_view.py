@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -170,19 +170,15 @@ def _library(file: str) -> str:
 def _raising(lines: list[str], frames: list[_Frame], error: str) -> _Frame | None:
     """Return the user's last frame on the way to the error, or else the last frame."""
     named = error.partition("\n")[0]
-    end = _last(lines, lambda line: named in line and _says(line.strip(_BAR), named))
-    end = len(lines) if not named or end < 0 else end
+    said = (at for at in range(len(lines) - 1, -1, -1) if named and named in lines[at])
+    end = next((at for at in said if _says(lines[at].strip(_BAR), named)), len(lines))
     before = [frame for frame in frames if frame.start < end] or frames
-    part = max(0, _last(lines[:end], lambda line: line.endswith(_BEGINNING)))
+    parts = [at for at in range(end) if lines[at].endswith(_BEGINNING)]
+    part = parts[-1] if parts else 0
     own = [frame for frame in before if frame.start >= part and not frame.library]
     if not own:
         own = [frame for frame in before if not frame.library] or before
     return own[-1] if own else None
-
-
-def _last(lines: list[str], fits: Callable[[str], bool]) -> int:
-    """Return the number of the last line that fits, or -1."""
-    return next((at for at in range(len(lines) - 1, -1, -1) if fits(lines[at])), -1)
 
 
 def _says(line: str, error: str) -> bool:

@@ -60,7 +60,7 @@ class Redactor:
         own = self._own.forms_in(whole)
         if tokens:
             return [self.text(text) for text in texts]
-        ends = list(accumulate(len(text) + 1 for text in texts))
+        ends = list(accumulate([len(text) + 1 for text in texts]))
         its: dict[int, list[str]] = {}
         for marks, searched in ((clues, folded(whole)), (own, whole)):
             for mark in marks:

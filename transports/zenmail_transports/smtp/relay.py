@@ -50,8 +50,8 @@ _ON_TRIAL = frozenset({"PIPELINING", "CHUNKING"})
 _BARRED_FOR = 600.0
 # The time of which NOOP on a connection that was idle gets a phase, in seconds.
 _PATIENCE = 5.0
-# A mail larger than this, in bytes, or to more recipients travels alone: it is worth the wait
-# to know the outcome of the one before.
+# A mail larger than this, in bytes, or to more recipients, or with a file that may not be
+# readable, travels alone: it is worth the wait to know the outcome of the one before.
 _LARGEST_IN_WINDOW = 64 * 1024
 _MOST_IN_WINDOW = 20
 
@@ -378,7 +378,8 @@ def _transaction(
 
 def _is_small(request: SendRequest[SMTPOptions]) -> bool:
     few = len(request.envelope.recipients) <= _MOST_IN_WINDOW
-    return few and request.email.size() <= _LARGEST_IN_WINDOW
+    files = any(file.path for file in request.email.attachments)
+    return few and not files and request.email.size() <= _LARGEST_IN_WINDOW
 
 
 def _answers(session: Session, deadline: Deadline) -> bool:
