@@ -247,7 +247,7 @@ class _Writer:
         for token in tokens:
             kind = token.type
             if kind == "text":
-                # A blank behind a mark is no indentation.
+                # Behind a mark, a blank does not indent.
                 blank = " " if token.content.startswith(" ") else ""
                 words = token.content.removeprefix(" ")
                 html.append(blank + (spaced(words) if links else as_html(words)))
