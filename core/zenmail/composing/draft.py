@@ -19,8 +19,8 @@ from ..redaction.own_secrets import process_secrets
 from ..redaction.redact import Redactor
 from .builder import ContentBuilder
 from .content import Content
-from .limits import Limits
 from .render import Page
+from .safe_texts import Limits
 
 if TYPE_CHECKING:
     from ..alert import Alert
