@@ -185,7 +185,7 @@ def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
         AddressError: It is neither text nor a list of texts, or a name has a comma and no
             quotation marks.
     """
-    if value is None:
+    if value is None or (type(value) is tuple and not value):
         return ()
     if isinstance(value, Mailbox):
         return (str(value),)

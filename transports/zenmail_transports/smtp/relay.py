@@ -54,6 +54,8 @@ _PATIENCE = 5.0
 # readable, travels alone: it is worth the wait to know the outcome of the one before.
 _LARGEST_IN_WINDOW = 64 * 1024
 _MOST_IN_WINDOW = 20
+# Mails in flight on a connection that has answered all that were before.
+_LARGEST_WINDOW = 50
 
 
 class Relay:
@@ -130,7 +132,8 @@ class Relay:
         if session is None:
             return []
         window = min(session.window, self._options.max_mails - session.mails)
-        if not (self._may_stream(session) and window > 1):
+        offered = session.capabilities.keywords.keys() >= _ON_TRIAL
+        if not (offered and self._is_proven(session) and window > 1):
             self.pool.give_back(session)
             return []
         deadline = min((one.deadline for one in requests), key=lambda one: one.expires_at)
@@ -146,7 +149,7 @@ class Relay:
             ]
             verdicts = session.converse(converse_together(mails), deadline)
             session.mails += len(mails)
-            session.widen()
+            session.window = min(2 * session.window, _LARGEST_WINDOW)
             intact = all(mail.intact for mail in mails)
             return verdicts
         finally:
@@ -156,9 +159,9 @@ class Relay:
                 self._last_failure = time.monotonic()
                 self.pool.discard(session)
 
-    def _may_stream(self, session: Session) -> bool:
-        offered = session.capabilities.keywords.keys() >= _ON_TRIAL
-        return offered and session.proven and session.last_used > self._last_failure
+    def _is_proven(self, session: Session) -> bool:
+        # What follows a failure may be another try of the same mail.
+        return session.proven and session.last_used > self._last_failure
 
     def send(self, request: SendRequest[SMTPOptions], verdict: Verdict = None) -> Receipt:
         """Send one mail.
@@ -215,11 +218,9 @@ class Relay:
         while True:
             session, fresh = self._connection(request)
             usable = session.capabilities.without(self._out_of_use())
-            # What follows a failure may be another try of the same mail.
-            proven = session.proven and session.last_used > self._last_failure
             try:
                 transaction = _transaction(
-                    session, usable, request.email, envelope, proven=proven
+                    session, usable, request.email, envelope, proven=self._is_proven(session)
                 )
             except BaseException:
                 self.pool.discard(session)

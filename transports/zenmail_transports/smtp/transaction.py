@@ -17,6 +17,7 @@ from zenmail.patterns import pattern
 
 from .advice import failure, too_many_recipients
 from .dialogue import Capabilities, Dialogue, Flight
+from .outcome import Outcome
 from .replies import Reply
 from .wire import Lost
 
@@ -31,7 +32,7 @@ _ADDRESS = pattern(
 _NOT_IMPLEMENTED = frozenset({500, 501, 502, 503, 504})
 
 
-class Transaction:
+class Transaction(Outcome):
     """One mail to some recipients, and its outcome.
 
     On a connection that is not known to work, the end of the mail is held back until the
@@ -49,12 +50,6 @@ class Transaction:
         anonymous: Whether the client did not log in.
 
     Attributes:
-        accepted: Recipients whose mail the server took.
-        refused: Recipients refused permanently, and why.
-        deferred: Recipients that may be taken later, and why.
-        unknown: Recipients that may have the mail or not, and why; only when others were
-            refused or deferred, else `run` raises `UnknownOutcome`.
-        final: The server's answer to the mail, or None when it was not sent.
         intact: Whether the connection is good for another mail.
         closing: Whether the server took nothing and is closing the connection (421).
     """
@@ -70,6 +65,7 @@ class Transaction:
         proven: bool = False,
         anonymous: bool = False,
     ) -> None:
+        super().__init__()
         self._envelope = envelope
         self._capabilities = capabilities
         self._size = size
@@ -78,11 +74,6 @@ class Transaction:
         self._proven = proven
         self._anonymous = anonymous
         self._accepting: list[str] = []
-        self.accepted: list[str] = []
-        self.refused: dict[str, Reply | str] = {}
-        self.deferred: dict[str, Reply | str] = {}
-        self.unknown: dict[str, str] = {}
-        self.final: Reply | None = None
         self.intact = True
         self.closing = False
 
