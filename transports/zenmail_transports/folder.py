@@ -49,9 +49,8 @@ class Folder:
         self._descriptor = descriptor
 
     @classmethod
-    @contextlib.contextmanager
-    def open(cls, path: Path) -> Iterator[Folder]:
-        """Open a folder, made with mode 0700 where it is missing.
+    def open(cls, path: Path) -> Folder:
+        """Open a folder, made with mode 0700 where it is missing; close it with ``with``.
 
         Args:
             path: The folder; its last part must not be a symbolic link.
@@ -63,9 +62,7 @@ class Folder:
         path = Path(os.path.abspath(path))
         with _explained(path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = cls(path, cls._descriptor_of(path, None))
-        with folder:
-            yield folder
+            return cls(path, cls._descriptor_of(path, None))
 
     @staticmethod
     def _descriptor_of(path: Path | str, parent: int | None) -> int | None:

@@ -44,11 +44,6 @@ class SMTPEmailAlerterFlavor(BaseAlerterFlavor):
         return "https://pypi.org/project/zenmail/"
 
     @property
-    def sdk_docs_url(self) -> str:
-        """Where the documentation of the classes is."""
-        return self.docs_url
-
-    @property
     def logo_url(self) -> str:
         """An envelope for the dashboard, without a request to anybody's server."""
         return f"data:image/svg+xml,{quote(_LOGO)}"

@@ -60,7 +60,7 @@ def smtp_email_alerter_success_hook() -> None:
 
 def smtp_email_alerter_start_hook() -> None:
     """Mail that a step, or the run of a dynamic pipeline, started."""
-    _post(_start)
+    _post(lambda context: _alert(context, "started", "info"))
 
 
 def smtp_email_alerter_end_hook(exception: Optional[BaseException] = None) -> None:  # noqa: UP045
@@ -95,23 +95,17 @@ def _covered_by_another_hook(exception: BaseException | None, context: RunContex
         setting, hook = "success_hook_source", smtp_email_alerter_success_hook.__name__
     else:
         return False
-    current = context.innermost
-    if current is None:
-        return False
-    source = read_or_default(lambda: getattr(current.config, setting, None), None)
+    config = getattr(context.innermost, "config", None)
+    source = read_or_default(lambda: getattr(config, setting, None), None)
     return source is not None and source.attribute == hook
 
 
 def _cause(exception: BaseException) -> BaseException:
     """Return what failed in a step, which ZenML wraps for the run of a dynamic pipeline."""
-    seen = {id(exception)}
-    while type(exception).__name__ == "StepExecutionException":
-        inner = getattr(exception, "original_exception", None) or exception.__cause__
-        if not isinstance(inner, BaseException) or id(inner) in seen:
-            break
-        exception = inner
-        seen.add(id(exception))
-    return exception
+    if type(exception).__name__ != "StepExecutionException":
+        return exception
+    inner = getattr(exception, "original_exception", None) or exception.__cause__
+    return _cause(inner) if isinstance(inner, BaseException) else exception
 
 
 def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> None:
@@ -191,10 +185,6 @@ def _success(context: RunContext, status: str = "") -> Alert:
     return _alert(context, "completed", "success")
 
 
-def _start(context: RunContext) -> Alert:
-    return _alert(context, "started", "info")
-
-
 def _alert(
     context: RunContext, verdict: str, severity: Severity, *, detail: str = "", **values: Any
 ) -> Alert:
@@ -214,7 +204,7 @@ def _alert(
         body_format="plain",
         severity=severity,
         facts=facts,
-        **{"body": "", **summary},
+        **summary,
         **values,
     )
 

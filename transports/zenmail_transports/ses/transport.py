@@ -82,8 +82,7 @@ class SESTransport:
             failure.limit = _BYTES
             raise failure
         able = tally.ascii_only(envelope.recipients, "Amazon SES")
-        if able:
-            self._send_in_parts(request, able, tally)
+        self._send_in_parts(request, able, tally)
         taken = ""
         if tally.identifiers:
             taken = f"Amazon SES accepted the mail as {', '.join(tally.identifiers)}."

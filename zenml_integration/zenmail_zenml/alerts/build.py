@@ -44,7 +44,10 @@ def build_alert(
     if params is not None:
         facts.update((params.payload.facts if params.payload else {}) | (params.facts or {}))
         images += _images(params.images)
-        values.update(_from_parameters(params))
+        given = {name: getattr(params, name) for name in _CONTENT}
+        values.update({name: value for name, value in given.items() if value is not None})
+        if params.html_body is not None:
+            values["html"] = params.html_body
         values["attachments"], missing = _attachments(params.attachments)
         if missing:
             facts["Not attached"] = missing
@@ -112,11 +115,6 @@ def _as_text(value: object) -> str:
         return str(value)
     except Exception as error:
         return f"({type(value).__name__} that cannot be shown: {type(error).__name__})"
-
-
-def _from_parameters(params: SMTPEmailAlerterParameters) -> dict[str, Any]:
-    values = {"html": params.html_body, **{name: getattr(params, name) for name in _CONTENT}}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _images(images: list[AlerterImage] | None) -> list[Image]:

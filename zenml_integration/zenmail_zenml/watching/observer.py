@@ -165,15 +165,9 @@ def paused(run: PipelineRunResponse) -> RunEvent | None:
     condition = read_or_default(lambda: run.active_wait_condition, None)
     if condition is None:
         return None
-    found = read_or_default(
-        lambda: (
-            Client()
-            .list_run_wait_conditions(id=condition.id, project=run.project_id, hydrate=True)
-            .items
-        ),
-        None,
-    )
-    question = next((item.question for item in found or () if item.question), "")
+    which: dict[str, Any] = {"id": condition.id, "project": run.project_id, "hydrate": True}
+    found: list[Any] = read_or_default(lambda: [*Client().list_run_wait_conditions(**which)], [])
+    question = next((item.question for item in found if item.question), "")
     return RunEvent(
         "paused",
         run,
