@@ -37,11 +37,7 @@ class Folder:
     """An open folder that files are added to.
 
     Files are addressed through its descriptor: somebody who swaps the folder for a link
-    afterwards does not lead them elsewhere.
-
-    Args:
-        path: The folder.
-        descriptor: Its descriptor, or None where the system has no such calls.
+    afterwards does not lead them elsewhere. Some systems have no such calls, and it is None.
     """
 
     def __init__(self, path: Path, descriptor: int | None) -> None:

@@ -7,12 +7,11 @@ from urllib.parse import quote
 
 from zenml.alerter.base_alerter import BaseAlerterFlavor
 from zenml.models import ServiceConnectorRequirements
+from zenml.stack import StackComponent
 
 from .config import SMTPEmailAlerterConfig
 
 if TYPE_CHECKING:
-    from zenml.stack import StackComponent
-
     from .alerter import SMTPEmailAlerter
 
 __all__ = ["SMTPEmailAlerterFlavor", "is_email_alerter"]

@@ -14,9 +14,13 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
+
+from zenml.alerter.base_alerter import BaseAlerter
+from zenml.client import Client
 
 from zenmail import Alert
+from zenmail.alert import Severity
 from zenmail.composing.values import duration
 from zenmail.redaction.redact import described, redacted
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
@@ -26,11 +30,6 @@ from .alerts.run_context import PASS_THROUGH, RunContext, current_context, read_
 from .alerts.run_summary import summarise_run
 from .alerts.tracebacks import error_text, innermost, user_traceback
 from .flavor import is_email_alerter
-
-if TYPE_CHECKING:
-    from zenml.alerter.base_alerter import BaseAlerter
-
-    from zenmail.alert import Severity
 
 __all__ = [
     "smtp_email_alerter_end_hook",
@@ -155,8 +154,6 @@ def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> Non
 
 def _find_alerters() -> list[BaseAlerter]:
     """Return the stack's e-mail alerters, or else its alerter of another flavor."""
-    from zenml.client import Client
-
     stack = Client().active_stack
     # Before ZenML 0.94.3 a stack had at most one alerter.
     components: list[Any] = list(

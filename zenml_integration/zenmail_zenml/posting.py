@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
+from zenml.alerter.base_alerter import BaseAlerterStepParameters
 
 from zenmail import Alert, ConfigurationError, Receipt
 from zenmail.address import parse_mailbox, split_valid
 from zenmail.clean import clean_line
 from zenmail.model import describe_validation
 
-if TYPE_CHECKING:
-    from zenml.alerter.base_alerter import BaseAlerterStepParameters
+from .settings import Resolved
 
+if TYPE_CHECKING:
     from .alerts.message import SMTPEmailAlerterParameters
-    from .settings import Resolved
 
 __all__ = ["Posted", "as_parameters", "settings_of"]
 

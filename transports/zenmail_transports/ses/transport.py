@@ -99,13 +99,13 @@ class SESTransport:
             try:
                 self._send_part(request, raw, part, tally)
             except DeliveryError as error:
-                rest = list(recipients[start + _RECIPIENTS :])
-                if not tally.started and (not rest or isinstance(error, PermanentFailure)):
+                rest = recipients[start + _RECIPIENTS :]
+                permanent = isinstance(error, PermanentFailure)
+                if not tally.started and (permanent or not rest):
                     raise
-                if not isinstance(error, PermanentFailure):
-                    tally.fail(error, part, rest)
+                tally.fail(error, part, () if permanent else rest)
+                if not permanent:
                     return
-                tally.fail(error, part)
 
     def _send_part(
         self,

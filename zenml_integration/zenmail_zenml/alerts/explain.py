@@ -12,7 +12,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from zenml.client import Client
+from zenml.models import PipelineRunResponse, StepRunResponse
+from zenml.stack import Stack
 
 from zenmail import Alert
 from zenmail.clean import clean_line
@@ -28,11 +32,6 @@ from .next_steps import follow_runbook, log_command, log_uri, rerun_command
 from .origin import commit_page, origin_facts
 from .run_context import RunContext, read_or_default, steps_of
 from .tracebacks import last_line
-
-if TYPE_CHECKING:
-    from zenml.client import Client
-    from zenml.models import PipelineRunResponse, StepRunResponse
-    from zenml.stack import Stack
 
 __all__ = ["Explanation", "explain_alert", "explain_failure", "explain_success"]
 
@@ -103,9 +102,6 @@ def explain_alert(
         seconds: How long it may take.
         runbooks: Regular expression to the address of a page about such errors.
     """
-    from zenml.client import Client
-    from zenml.stack import Stack
-
     run, client = context.run, Client()
     # Seen from outside, a run that goes on has no cause yet.
     pending = context.stack and context.run_status not in ("failed", "completed", "cached")

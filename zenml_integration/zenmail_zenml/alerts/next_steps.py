@@ -6,12 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from zenml.models import PipelineRunResponse, StepRunResponse
 
 from zenmail.redaction.names import secrecy_of
-
-if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse, StepRunResponse
 
 __all__ = ["follow_runbook", "log_command", "log_uri", "rerun_command"]
 

@@ -54,9 +54,9 @@ class Registration:
         client: ZenML's client.
         plan: What to register.
         alerter: The name of the alerter.
-        old_alerter: The alerter that has this name.
+        old_alerter: The alerter that has this name, or None.
         secret: The name of the secret.
-        stack: The name of the stack; "" stands for the active one.
+        stack: The name of the stack, or "" for the active one.
     """
 
     def __init__(

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 from zenml.client import Client
 from zenml.enums import StackComponentType
+from zenml.models import PipelineRunResponse
 from zenml.stack import StackComponent
 
-from zenmail import Ledger, ZenmailError
+from zenmail import Alert, Ledger, ZenmailError
 from zenmail.redaction.redact import redacted
 
 from ..alerts.run_context import RunContext, elapsed
 from ..mailers import ledger_location
+from ..posting import Posted
+from ..settings import Resolved
 from .claims import Claims, was_told
-from .observer import hooked_failure
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from zenml.models import PipelineRunResponse
-
-    from zenmail import Alert
-
-    from ..posting import Posted
-    from ..settings import Resolved
-    from .observer import RunEvent
+from .observer import RunEvent, hooked_failure
 
 __all__ = ["RunAlerter", "Teller"]
 
