@@ -352,8 +352,12 @@ def resolve(
     for name, field in Resolved.model_fields.items():
         parse = parsers.get(field.annotation)
         if parse is not None and isinstance(known.get(name), str):
-            with contextlib.suppress(ValueError):  # the model says what is wrong
+            try:
                 known[name] = parse(replace(known[name]))
+            except ConfigurationError:
+                raise
+            except ValueError as error:
+                raise ConfigurationError(f"{name}: {error}.") from None
     try:
         return Resolved.model_validate(replace(known))
     except ValidationError as error:
