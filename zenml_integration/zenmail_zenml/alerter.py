@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
 from zenml.config.step_run_info import StepRunInfo
@@ -18,6 +18,7 @@ from zenmail.redaction.redact import described, redacted
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import as_text, build_alert
+from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 from .alerts.run_context import (
     PASS_THROUGH,
     RunContext,
@@ -29,11 +30,8 @@ from .alerts.standard_hooks import parse_hook_text
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import evidence_of, keep, record
 from .mailers import default_ledger, ledger_location, mailers
-from .posting import Posted, as_parameters, settings_of
+from .posting import Posted, as_parameters
 from .settings import Resolved, layer, resolve, stored_secrets
-
-if TYPE_CHECKING:
-    from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 
 __all__ = ["SMTPEmailAlerter"]
 
@@ -234,7 +232,7 @@ class SMTPEmailAlerter(BaseAlerter):
             {"ledger": self._ledger},
             self.config.raw(),
             context.settings(self.name, self.flavor),
-            settings_of(message),
+            message.settings if isinstance(message, AlerterMessage) else {},
             params.settings() if params is not None else {},
         ]
 
