@@ -24,7 +24,6 @@ _FILE_FLAGS = (
     | os.O_CREAT
     | os.O_EXCL
     | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
 _HAS_DESCRIPTORS = os.open in os.supports_dir_fd

@@ -14,7 +14,7 @@ from zenml.models import Page, PipelineRunResponse
 
 from zenmail.redaction.redact import described
 
-from ..alerts.run_context import PASS_THROUGH, RunContext
+from ..alerts.run_context import RunContext
 from .claims import was_told
 from .observer import RunEvent, end_of, paused, running_late, silent, undelivered, utc
 from .teller import Teller
@@ -85,8 +85,6 @@ class Watcher:
                 sent, failed = alerter.work_queue()
                 found.sent += sent
                 found.failed += failed
-            except PASS_THROUGH:
-                raise
             except Exception as error:
                 found.troubles.append(f"{alerter.name}: {described(error)}")
         projects = self._projects or [item.name for item in _pages(Client().list_projects)]
@@ -154,8 +152,6 @@ class Watcher:
                     found.waiting += 1
                     return False
                 self._told.add((run.id, event.key))
-        except PASS_THROUGH:
-            raise
         except Exception as error:
             found.troubles.append(f"run {run.name}: {described(error)}")
             frames = described(error, frames=True)
