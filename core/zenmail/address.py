@@ -185,7 +185,7 @@ def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
         AddressError: It is neither text nor a list of texts, or a name has a comma and no
             quotation marks.
     """
-    if value is None:
+    if value is None or (type(value) is tuple and not value):
         return ()
     if isinstance(value, Mailbox):
         return (str(value),)
@@ -215,8 +215,7 @@ def _split_text(text: str) -> tuple[str, ...]:
             listed = None
         if isinstance(listed, list) and all(isinstance(item, str) for item in listed):
             return split_addresses(listed)
-    parts: list[str] = []
-    separators: list[str] = []
+    pieces: list[tuple[str, str]] = []  # each with what separates it from the next
     start = 0
     angled = addressed = False
     for found in _MARK.finditer(text):
@@ -226,27 +225,28 @@ def _split_text(text: str) -> tuple[str, ...]:
         elif mark in "<>":
             angled = mark == "<"
         elif not angled and (mark in ",;" or (addressed and mark in "\r\n")):
-            parts.append(text[start : found.start()].strip())
-            separators.append(mark)
+            pieces.append((text[start : found.start()].strip(), mark))
             start, addressed = found.end(), False
-    parts.append(text[start:].strip())
-    whole = _join_names(parts, [*separators, ";"])
-    if len(whole) < len(parts) and ";" not in separators:
+    outlook = any(separator == ";" for _, separator in pieces)
+    pieces.append((text[start:].strip(), ";"))
+    whole = _join_names(pieces)
+    parts = tuple(filter(None, whole))
+    if len(whole) < len(pieces) and not outlook:
         raise AddressError(
             f"{clean_line(text, limit=200)!r} has a comma in a name without quotation marks.",
-            remedy=f"Write: {', '.join(part for part in whole if part)}",
+            remedy=f"Write: {', '.join(parts)}",
         )
-    return tuple(part for part in whole if part)
+    return parts
 
 
-def _join_names(parts: list[str], separators: list[str]) -> list[str]:
+def _join_names(pieces: list[tuple[str, str]]) -> list[str]:
     """Put together what a comma in a name took apart: ``Doe, Jane <jane@x.example>``.
 
     Outlook writes names like that, and semicolons between them.
     """
     whole: list[str] = []
     before: list[str] = []
-    for part, separator in zip(parts, separators, strict=True):
+    for part, separator in pieces:
         name, bracket, address = part.partition("<")
         if before and bracket and '"' not in part:
             name = ", ".join([*before, name.strip()])

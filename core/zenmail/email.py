@@ -23,7 +23,7 @@ from .mime.headers import (
     text_header,
     tidy_list_id,
 )
-from .mime.layout import EncodedFile, Piece, lay_out
+from .mime.layout import Piece, lay_out
 from .mime.plaintext import html_to_text
 from .model import Model
 
@@ -262,10 +262,7 @@ class Email(Model):
 
     def size(self, *, smtputf8: bool = True) -> int:
         """Return the length of `as_bytes`, without reading attachments given as paths."""
-        return sum(
-            piece.size if isinstance(piece, EncodedFile) else len(piece)
-            for piece in self._pieces(smtputf8)
-        )
+        return sum(map(len, self._pieces(smtputf8)))
 
     def _pieces(self, smtputf8: bool) -> tuple[Piece, ...]:
         if smtputf8 or not self.smtputf8:

@@ -105,16 +105,7 @@ def _report_all(mailer: MailerOptions, *, send: bool, as_json: bool) -> bool:
 
 
 def report(stored: StoredAlerter, *, send: bool = False, as_json: bool = False) -> bool:
-    """Check a set-up and print the findings, each phase as it ends.
-
-    Args:
-        stored: The set-up.
-        send: Whether to send a test mail if all phases pass.
-        as_json: Whether to print JSON instead of lines.
-
-    Returns:
-        Whether every phase passed.
-    """
+    """Check a set-up, print each phase as it ends, and return whether all passed."""
     if not as_json:
         click.echo(f"{stored.name or 'From the command line'}: {stored.transport or 'unknown'}")
 
@@ -162,16 +153,7 @@ def diagnose(
     send: bool = False,
     show: Callable[[str, Check], None] = lambda _transport, _check: None,
 ) -> list[tuple[str, Check]]:
-    """Check a set-up until a phase fails.
-
-    Args:
-        stored: The set-up.
-        send: Whether to send a test mail if all phases pass.
-        show: Called with the transport's name and each phase as it ends.
-
-    Returns:
-        The name of the transport and the phase, for each.
-    """
+    """Check a set-up until a phase fails; return and show each with its transport's name."""
     from ..plugins import PluginHost
     from ..transport import Check
 

@@ -150,18 +150,13 @@ def mailer_options(command: _Command) -> _Command:
         options.update(_parse_pair(pair) for pair in pairs)
         # Not the password, which may stand in the environment for another command.
         given = bool(transport or options)
+        transport = transport or "smtp"
         if password is not None and (
-            not _from_environment("password") or _takes_password(transport or "smtp", options)
+            not _from_environment("password") or _takes_password(transport, options)
         ):
             options.setdefault("password", password)
-        mailer = MailerOptions(
-            transport=transport or "smtp",
-            options=options,
-            sender=sender_email,
-            to=split_addresses(list(recipient_email)),
-            deadline=deadline,
-            given=given,
-        )
+        to = split_addresses(list(recipient_email))
+        mailer = MailerOptions(transport, options, sender_email, to, deadline, given)
         return command(*args, mailer=mailer, **others)
 
     for decorate in reversed(_OPTIONS):
@@ -232,11 +227,11 @@ def _parse_pair(pair: str) -> tuple[str, Any]:
         raise click.BadParameter(f"{pair!r} is not KEY=VALUE.", param_hint="-o")
     if value.startswith("@"):
         return key, Path(value[1:]).read_text(encoding="utf-8").strip()
-    if value[:1] in "[{" and value:
-        try:
-            return key, json.loads(value)
-        except ValueError:
-            raise click.BadParameter(
-                f"The value of {key!r} looks like JSON but does not parse.", param_hint="-o"
-            ) from None
-    return key, value
+    if not value.startswith(("[", "{")):
+        return key, value
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"The value of {key!r} looks like JSON but does not parse.", param_hint="-o"
+        ) from None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..alert import Alert
 from ..attachment import Attachment
 from ..clean import clean_line, clean_text
 from ..redaction.redact import Redactor
 from .content import Content
-from .first_screen import (
+from .headline import (
     first_screen,
     is_named,
     moment_text,
@@ -20,11 +20,10 @@ from .first_screen import (
     title_from,
 )
 from .language import language_of
-from .limits import Limits
 from .links import true_host
 from .markdown import from_markdown
-from .plain_html import Rendered, from_plain
-from .safe_texts import SafeTexts
+from .plain_html import from_plain
+from .safe_texts import Limits, SafeTexts
 from .shield import Shield
 from .traceback_view import TracebackView, view_traceback
 from .values import attempt, flattened, format_value, plain_mapping
@@ -45,13 +44,13 @@ _LABELS: Final = {
 }
 _LONGEST_URL: Final = 2000
 _LONGEST_HEADER: Final = 900
-_NOTHING: Final = Rendered("", "")
 _FIRST_FACTS: Final = 8
 _MOST_PICTURES: Final = 100
 _NAMES_OF_FILES: Final = ("filename", "content_type", "content_id", "alt")
 _SCALARS: Final = (str, int, float, bool, type(None))
 
 _Item = TypeVar("_Item")
+_Named = TypeVar("_Named", bound=NamedTuple)
 _Section = tuple[str, Sequence[tuple[str, str]]]
 
 
@@ -162,14 +161,11 @@ class ContentBuilder:
         plain = alert.body_format == "plain"
         render = from_plain if plain else from_markdown
         first, rest = first_screen(body, plain=plain)
-        rendered = render(first) if first else _NOTHING
-        more = render(rest) if rest else _NOTHING
+        rendered, more = render(first), render(rest)
         traceback = self._traceback(error) if alert.traceback else None
         if alert.images:
             self._load_pictures()
-        lang, direction = "en", "ltr"
-        if not (title.isascii() and body.isascii()):
-            lang, direction = language_of(f"{title}\n{body[:2000]}")
+        lang, direction = language_of(f"{title}\n{body[:2000]}")
         steps, steps_note = self._steps(error) if alert.steps else ((), "")
         return Content(
             subject=subject or title,
@@ -263,6 +259,16 @@ class ContentBuilder:
         shown = self._safe.rows(links, self._limits.cell, _LONGEST_URL)
         return [(_honest(label, url), _as_url(url)) for label, url in shown]
 
+    def _cleaned(self, items: Sequence[_Named], **limits: int) -> list[_Named]:
+        """Return named tuples with these of their texts clean, safe and cut."""
+        rows = self._safe.rows(
+            ([getattr(item, name) for name in limits] for item in items), *limits.values()
+        )
+        return [
+            item._replace(**dict(zip(limits, row, strict=True)))
+            for item, row in zip(items, rows, strict=True)
+        ]
+
     def _load_pictures(self) -> None:
         from .pictures import load_pictures
 
@@ -270,15 +276,9 @@ class ContentBuilder:
         limit = self._limits.line
         images = islice(self._alert.images, _MOST_PICTURES)
         pictures, missing = load_pictures(images, pass_through=self._pass_through)
-        texts = self._safe.rows(((one.alt, one.caption) for one in pictures), limit, limit)
-        self._pictures = [
-            picture._replace(
-                alt=alt,
-                caption=caption,
-                attachment=picture.attachment.model_copy(update={"alt": alt}),
-            )
-            for picture, (alt, caption) in zip(pictures, texts, strict=True)
-        ]
+        for picture in self._cleaned(pictures, alt=limit, caption=limit):
+            file = picture.attachment.model_copy(update={"alt": picture.alt})
+            self._pictures.append(picture._replace(attachment=file))
         for sentence in missing:
             self.note(sentence)
 
@@ -296,11 +296,8 @@ class ContentBuilder:
                 raise
             except Exception as error:
                 self.note(f'The metric "{name}" cannot be shown: {type(error).__name__}.')
-        rows = self._safe.rows([line[:4] for line in lines], *[limits.cell] * 4)
-        return [
-            line._replace(name=name, value=value, baseline=old, change=change)
-            for line, (name, value, old, change) in zip(lines, rows, strict=True)
-        ]
+        cell = limits.cell
+        return self._cleaned(lines, name=cell, value=cell, baseline=cell, change=cell)
 
     def _tables(self) -> Sequence[Table]:
         from .safe_tables import SafeTables
@@ -319,16 +316,11 @@ class ContentBuilder:
         self._redactor.place = "steps"
         limits = self._limits
         lines, note = steps_table(self._alert.steps, limits.steps)
-        rows = self._safe.rows(
-            ((line.name, line.status, line.reason, line.url) for line in lines),
-            *(limits.cell, limits.cell, limits.line, _LONGEST_URL),
-        )
-        return [
-            line._replace(
-                name=name, status=status, reason="" if reason == error else reason, url=url
-            )
-            for line, (name, status, reason, url) in zip(lines, rows, strict=True)
-        ], self._safe.one(note, limits.line)
+        cell, line = limits.cell, limits.line
+        steps = self._cleaned(lines, name=cell, status=cell, reason=line, url=_LONGEST_URL)
+        # What is said above already is not said again.
+        steps = [step._replace(reason="") if step.reason == error else step for step in steps]
+        return steps, self._safe.one(note, line)
 
     def _headers(self) -> dict[str, str]:
         headers = {}

@@ -32,15 +32,7 @@ _KINDS = (
 
 
 class Picture(NamedTuple):
-    """A picture in the body.
-
-    Attributes:
-        cid: What the HTML calls it.
-        alt: What it shows.
-        caption: A line under it, or "".
-        width: Pixels to show it at, or 0.
-        attachment: The file.
-    """
+    """A picture in the body, which the HTML calls ``cid``; ``width`` is in pixels, or 0."""
 
     cid: str
     alt: str
@@ -124,11 +116,7 @@ def _read(source: Any) -> bytes:
 
 
 def figure_of(source: Any) -> Any:
-    """Return the figure that a plot belongs to, or None: pandas and seaborn return axes.
-
-    Args:
-        source: A figure, axes, an array or a list of axes, or a grid of plots.
-    """
+    """Return the figure of a plot, axes, an array or list of axes, or a grid; or None."""
     for _ in range(_DEEPEST):
         if callable(getattr(source, "savefig", None)):
             return source

@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from ..attachment import Attachment
 from ..redaction.names import Secrecy, is_secret
-from .limits import Limits
-from .safe_texts import SafeTexts
+from .safe_texts import Limits, SafeTexts
 from .shield import Shield
 from .tables import Table, fit, to_table
 
@@ -24,17 +23,7 @@ _LARGEST_CSV: Final = 40_000
 
 
 class SafeTables:
-    """Makes tables fit for a mail.
-
-    Args:
-        safe: Makes texts fit for the mail.
-        shield: Masks values by the names they stand under.
-        limits: How much the mail may hold.
-
-    Attributes:
-        files: The whole of what does not fit, as CSV.
-        notes: What is not shown, a sentence each.
-    """
+    """Makes tables fit for a mail; ``files`` hold what does not fit, ``notes`` tell of it."""
 
     def __init__(self, safe: SafeTexts, shield: Shield, limits: Limits) -> None:
         self._safe = safe
@@ -93,7 +82,7 @@ class SafeTables:
             exact=exact,
             pass_through=self._shield.pass_through,
         )
-        secrecies = [self._shield.secrecy_of(name) for name in table.columns]
+        secrecies: list[Secrecy] = [self._shield.secrecy_of(name) for name in table.columns]
         headings = [name.lower() for name in table.columns]
         named = next((at for at, name in enumerate(headings) if name in _NAMES), 0)
         # Where values stand whose names are beside them.

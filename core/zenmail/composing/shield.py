@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ..redaction.names import Secrecy, is_secret, presumed_secrecy
 from ..redaction.redact import Redactor
-from .values import attempt, is_number, plain_mapping
+from .values import attempt, number_in, plain_mapping
 
 __all__ = ["Shield"]
 
@@ -17,12 +17,7 @@ _MOST: Final = 200
 
 
 class Shield:
-    """Masks values by the names they stand under.
-
-    Args:
-        redactor: Decides whether names count, and counts what is masked.
-        pass_through: Exceptions that end the program and are never caught.
-    """
+    """Masks values by the names they stand under, if the redactor's ``shapes`` count."""
 
     def __init__(
         self, redactor: Redactor, pass_through: tuple[type[BaseException], ...]
@@ -45,7 +40,7 @@ class Shield:
         if value is None or kind is bool:
             return value
         if not isinstance(value, str):
-            if is_number(value):
+            if number_in(value) is not None:
                 chosen = secrecy == "any-text" and len(str(value)) > 3
                 return self.redactor.masked() if chosen else value
             if depth > _DEEPEST:

@@ -17,7 +17,6 @@ __all__ = [
     "format_metric",
     "format_value",
     "is_missing",
-    "is_number",
     "number_in",
     "plain_mapping",
 ]
@@ -73,13 +72,7 @@ def format_value(value: object) -> str:
 def attempt(
     call: Callable[[], _Result], value: object, pass_through: tuple[type[BaseException], ...]
 ) -> _Result | str:
-    """Return what a call makes of a value; one that fails costs nothing else.
-
-    Args:
-        call: What to do with the value.
-        value: The value, for the note that stands in its place.
-        pass_through: Exceptions that end the program and are never caught.
-    """
+    """Return what a call makes of a value, or a note in its place when the call fails."""
     try:
         return call()
     except pass_through:
@@ -125,11 +118,6 @@ def is_missing(value: object) -> bool:
         return bool(value != value)
     except Exception:  # arrays, and whatever has no truth
         return False
-
-
-def is_number(value: object) -> bool:
-    """Whether it is a number of any kind, including NumPy's."""
-    return number_in(value) is not None
 
 
 def number_in(value: object) -> int | float | None:

@@ -182,10 +182,9 @@ class Attempts:
         self, index: int, route: Route, deadline: Deadline, fetch_token: FetchToken
     ) -> None:
         offered = self._offer(index)
-        request = self.request(offered, route, deadline, fetch_token)
         before = deadline.remaining()
         try:
-            receipt = self._call(route, request)
+            receipt = self._call(offered, route, deadline, fetch_token)
         except DeliveryError as error:
             # How long a server was silent says nothing of how long it takes to answer.
             if not isinstance(error, DeadlineExceeded):
@@ -224,13 +223,18 @@ class Attempts:
         early = self._early
         return isinstance(early, Receipt) and early.accepted == self.envelope.recipients
 
-    def _call(self, route: Route, request: SendRequest[Any]) -> Receipt:
+    def _call(
+        self, offered: Sequence[str], route: Route, deadline: Deadline, fetch_token: FetchToken
+    ) -> Receipt:
         self.attempts += 1
         try:
             early, self._early = self._early, None
             if isinstance(early, DeliveryError):
                 raise early
-            return early or call_transport(route.transport, request, self._pass_through)
+            if early is not None:
+                return early
+            request = self.request(offered, route, deadline, fetch_token)
+            return call_transport(route.transport, request, self._pass_through)
         except MailTooLarge as error:
             with defer_forks():
                 from ..composing.shorten import shorten
@@ -243,6 +247,7 @@ class Attempts:
                 f"bytes, because the server takes {most}."
             )
         self.attempts += 1
+        request = self.request(offered, route, deadline, fetch_token)
         return call_transport(
             route.transport, replace(request, email=shorter), self._pass_through
         )

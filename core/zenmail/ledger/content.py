@@ -21,7 +21,7 @@ class Unreadable(Exception):
 
 
 class _Content(LateModel):
-    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(val_json_bytes="base64")
 
     email: Email
 
@@ -39,7 +39,7 @@ class _Content(LateModel):
 
 def dump_email(email: Email) -> str:
     """Return a mail as JSON, attachments included."""
-    return _Content.model_construct(email=email).model_dump_json()
+    return f'{{"email":{email.model_dump_json()}}}'
 
 
 def load_email(content: str) -> Email:

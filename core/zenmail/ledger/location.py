@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import ConfigurationError
 from .engine import Engine
-from .sqlite import SQLite
+from .sqlite import Memory, SQLite
 
 __all__ = ["open_engine"]
 
@@ -28,7 +28,9 @@ def open_engine(location: str | os.PathLike[str]) -> Engine:
             return PostgreSQL(text)
         if "://" in text:
             raise ValueError
-        return SQLite(text if text == ":memory:" else os.path.abspath(Path(text).expanduser()))
+        if text == ":memory:":
+            return Memory()
+        return SQLite(os.path.abspath(Path(text).expanduser()))
     except (TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, ConfigurationError):
             raise

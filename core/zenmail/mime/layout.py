@@ -37,16 +37,19 @@ class EncodedFile:
     sent as far as promised; one that has shrunk cannot keep the promise.
     """
 
-    __slots__ = ("_attachment", "_bytes", "size")
+    __slots__ = ("_attachment", "_bytes", "_length")
 
     def __init__(self, attachment: Attachment) -> None:
         self._attachment = attachment
         self._bytes = attachment.size
         full, rest = divmod(self._bytes, _LINE_BYTES)
-        self.size = full * (LINE + 2) + ((rest + 2) // 3 * 4 + 2 if rest else 0) or 2
+        self._length = full * (LINE + 2) + ((rest + 2) // 3 * 4 + 2 if rest else 0) or 2
+
+    def __len__(self) -> int:
+        return self._length
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield exactly ``size`` bytes.
+        """Yield exactly as many bytes as were promised.
 
         Raises:
             TemporaryFailure: The file has become shorter, or is gone.

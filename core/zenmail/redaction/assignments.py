@@ -114,12 +114,7 @@ _JUDGED = 200
 
 
 def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
-    """Yield where values of secret names stand.
-
-    Args:
-        text: Where to look.
-        clues: Parts of names that are in it.
-    """
+    """Yield where values of secret names stand, told by the parts of names in the text."""
     search = _Search(text)
     done = 0
     # Logs repeat themselves: what was innocent between the same words still is.

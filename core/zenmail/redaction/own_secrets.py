@@ -25,12 +25,7 @@ _PASSWORD = pattern(r"://[^\s:@/]*:([^\s@]+)@")
 
 
 class OwnSecrets(NamedTuple):
-    """Secrets in every form that is searched for.
-
-    Attributes:
-        forms: The texts to search for, the longest first.
-        pattern: One expression that matches all of them.
-    """
+    """Secrets in every form that is searched for, and one pattern that matches all."""
 
     forms: tuple[str, ...]
     pattern: re.Pattern[str]

@@ -10,7 +10,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 from unittest.mock import patch
 
-from ..attachment import Attachment
 from ..email import Email, Envelope
 from ..errors import DeliveryError
 from ..hookspecs import hookimpl
@@ -190,15 +189,14 @@ class CapturedMail:
         self.attempts += 1
         if self._failures:
             raise self._failures.pop(0)
-        refused = _matching(request.envelope.recipients, self._refused)
-        deferred = _matching(request.envelope.recipients, self._deferred)
-        accepted = tuple(
-            address
-            for address in request.envelope.recipients
-            if address not in refused and address not in deferred
-        )
+        recipients = request.envelope.recipients
+        refused = _matching(recipients, self._refused)
+        deferred = _matching(recipients, self._deferred)
+        rejected = refused.keys() | deferred.keys()
+        accepted = tuple(address for address in recipients if address not in rejected)
         if accepted:
-            email = request.email.replace(attachments=[*map(_read, request.email.attachments)])
+            files = [file.loaded() for file in request.email.attachments]
+            email = request.email.replace(attachments=files)
             self._sent.append(SentMail(email, request.envelope.to(accepted), transport))
         return Receipt(accepted=accepted, refused=refused, deferred=deferred)
 
@@ -213,12 +211,6 @@ class _Capture:
     @hookimpl
     def send_email(self, request: SendRequest[TransportOptions]) -> Receipt:
         raise NotImplementedError
-
-
-def _read(attachment: Attachment) -> Attachment:
-    if attachment.path is None:
-        return attachment
-    return attachment.model_copy(update={"path": None, "content": attachment.read()})
 
 
 def _matching(recipients: tuple[str, ...], patterns: list[tuple[str, str]]) -> dict[str, str]:

@@ -50,10 +50,12 @@ _ON_TRIAL = frozenset({"PIPELINING", "CHUNKING"})
 _BARRED_FOR = 600.0
 # The time of which NOOP on a connection that was idle gets a phase, in seconds.
 _PATIENCE = 5.0
-# A mail larger than this, in bytes, or to more recipients travels alone: it is worth the wait
-# to know the outcome of the one before.
+# A mail larger than this, in bytes, or to more recipients, or with a file that may not be
+# readable, travels alone: it is worth the wait to know the outcome of the one before.
 _LARGEST_IN_WINDOW = 64 * 1024
 _MOST_IN_WINDOW = 20
+# Mails in flight on a connection that has answered all that were before.
+_LARGEST_WINDOW = 50
 
 
 class Relay:
@@ -130,7 +132,8 @@ class Relay:
         if session is None:
             return []
         window = min(session.window, self._options.max_mails - session.mails)
-        if not (self._may_stream(session) and window > 1):
+        offered = session.capabilities.keywords.keys() >= _ON_TRIAL
+        if not (offered and self._is_proven(session) and window > 1):
             self.pool.give_back(session)
             return []
         deadline = min((one.deadline for one in requests), key=lambda one: one.expires_at)
@@ -146,7 +149,7 @@ class Relay:
             ]
             verdicts = session.converse(converse_together(mails), deadline)
             session.mails += len(mails)
-            session.widen()
+            session.window = min(2 * session.window, _LARGEST_WINDOW)
             intact = all(mail.intact for mail in mails)
             return verdicts
         finally:
@@ -156,9 +159,9 @@ class Relay:
                 self._last_failure = time.monotonic()
                 self.pool.discard(session)
 
-    def _may_stream(self, session: Session) -> bool:
-        offered = session.capabilities.keywords.keys() >= _ON_TRIAL
-        return offered and session.proven and session.last_used > self._last_failure
+    def _is_proven(self, session: Session) -> bool:
+        # What follows a failure may be another try of the same mail.
+        return session.proven and session.last_used > self._last_failure
 
     def send(self, request: SendRequest[SMTPOptions], verdict: Verdict = None) -> Receipt:
         """Send one mail.
@@ -215,11 +218,9 @@ class Relay:
         while True:
             session, fresh = self._connection(request)
             usable = session.capabilities.without(self._out_of_use())
-            # What follows a failure may be another try of the same mail.
-            proven = session.proven and session.last_used > self._last_failure
             try:
                 transaction = _transaction(
-                    session, usable, request.email, envelope, proven=proven
+                    session, usable, request.email, envelope, proven=self._is_proven(session)
                 )
             except BaseException:
                 self.pool.discard(session)
@@ -378,7 +379,8 @@ def _transaction(
 
 def _is_small(request: SendRequest[SMTPOptions]) -> bool:
     few = len(request.envelope.recipients) <= _MOST_IN_WINDOW
-    return few and request.email.size() <= _LARGEST_IN_WINDOW
+    files = any(file.path for file in request.email.attachments)
+    return few and not files and request.email.size() <= _LARGEST_IN_WINDOW
 
 
 def _answers(session: Session, deadline: Deadline) -> bool:

@@ -89,18 +89,19 @@ class ReplyReader:
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._whole += lines
 
-    def next(self) -> Reply | None:
-        """Return the next whole reply, or None when more bytes have to come first.
+    def read(self, replies: list[Reply], wanted: int) -> None:
+        """Add whole replies until there are as many as wanted, or more bytes have to come.
 
         Raises:
             BadReply: What came is not a reply, or too long for one.
         """
-        while self._whole:
+        while len(replies) < wanted and self._whole:
             line = self._whole.popleft().rstrip(b"\r")
             if len(line) >= _LONGEST_LINE:
                 raise BadReply(_TOO_LONG)
             if not self._lines and (reply := _single(line)) is not None:
-                return reply
+                replies.append(reply)
+                continue
             match = _LINE.match(line)
             if not match or (self._code and match[1] != self._code):
                 shown = clean_line(line.decode("ascii", "replace"), limit=60)
@@ -110,12 +111,10 @@ class ReplyReader:
             if len(self._lines) > _MOST_LINES:
                 raise BadReply("a reply of too many lines")
             if match[2] != b"-":
-                reply = _reply(self._code, self._lines)
+                replies.append(_reply(self._code, self._lines))
                 self._code, self._lines = b"", []
-                return reply
-        if len(self._rest) >= _LONGEST_LINE:
+        if len(replies) < wanted and len(self._rest) >= _LONGEST_LINE:
             raise BadReply(_TOO_LONG)
-        return None
 
 
 # Servers say the same few things all day.

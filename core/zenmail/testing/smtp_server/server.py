@@ -15,9 +15,9 @@ from typing import Any, Literal
 from .session import Session, TLSSocket
 from .state import ServerState
 
-__all__ = ["DEFAULT_EXTENSIONS", "Authority", "SMTPServer"]
+__all__ = ["Authority", "SMTPServer"]
 
-DEFAULT_EXTENSIONS = (
+_EXTENSIONS = (
     "PIPELINING",
     "SIZE 35882577",
     "8BITMIME",
@@ -82,7 +82,6 @@ class SMTPServer(ServerState):
         extensions: What EHLO offers beside STARTTLS and AUTH.
         settle: Seconds without input after which a client is taken to wait. With a value
             above 0, ``round_trips`` counts the same whatever the packets look like.
-        host: The address to listen on.
 
     Attributes:
         port: The port it listens on.
@@ -103,9 +102,8 @@ class SMTPServer(ServerState):
         users: Mapping[str, str] | None = None,
         tokens: Collection[str] = (),
         mechanisms: Iterable[str] | None = None,
-        extensions: Iterable[str] = DEFAULT_EXTENSIONS,
+        extensions: Iterable[str] = _EXTENSIONS,
         settle: float = 0.0,
-        host: str = "127.0.0.1",
     ) -> None:
         if mechanisms is None:
             mechanisms = (["PLAIN", "LOGIN"] if users else []) + (["XOAUTH2"] if tokens else [])
@@ -116,7 +114,6 @@ class SMTPServer(ServerState):
         self.mechanisms = tuple(mechanisms)
         self.extensions = tuple(extensions)
         self.settle = settle
-        self.host = host
         self.ca_file: Path | None = None
         self._threads: list[threading.Thread] = []
         self._folder = tempfile.TemporaryDirectory(prefix="zenmail-smtp-")
@@ -128,7 +125,7 @@ class SMTPServer(ServerState):
                 self.tls = authority.context()
             if self.tls is not None:
                 self.tls.sslsocket_class = TLSSocket
-            self._listener = socket.create_server((host, 0), backlog=128)
+            self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         except BaseException:
             self._folder.cleanup()
             raise
@@ -156,14 +153,9 @@ class SMTPServer(ServerState):
         Args:
             more: Further options, or others than these.
         """
-        options: dict[str, Any] = {
-            "host": "localhost" if self.host == "127.0.0.1" else self.host,
-            "port": self.port,
-            "security": self.security,
-        }
-        if self.ca_file is not None:
-            options["ca_file"] = str(self.ca_file)
-        return {**options, **more}
+        trusted = {} if self.ca_file is None else {"ca_file": str(self.ca_file)}
+        options = {"host": "localhost", "port": self.port, "security": self.security}
+        return {**options, **trusted, **more}
 
     def close(self) -> None:
         """Stop listening, close all connections and wait for the threads."""

@@ -59,7 +59,7 @@ class Session:
 
     def serve(self) -> None:
         """Hold the dialogue until one side ends it."""
-        self._server.opened(self._socket)
+        self._server.sockets.add(self._socket)
         try:
             if self._server.stopped.is_set():
                 return
@@ -67,7 +67,7 @@ class Session:
         except (Closed, OSError, EOFError):
             pass
         finally:
-            self._server.closed(self._socket)
+            self._server.sockets.discard(self._socket)
             self._socket.close()
 
     def _dialogue(self) -> None:
@@ -250,8 +250,8 @@ class Session:
         secure = self._server.tls.wrap_socket(
             plain, server_side=True, do_handshake_on_connect=False
         )
-        self._server.opened(secure)
-        self._server.closed(plain)
+        self._server.sockets.add(secure)
+        self._server.sockets.discard(plain)
         self._socket = secure
         if self._server.stopped.is_set():
             raise Closed

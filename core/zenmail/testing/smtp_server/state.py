@@ -83,7 +83,7 @@ class ServerState:
         self.stopped = threading.Event()
         self._rules: dict[str, list[Rule]] = {}
         self._lock = threading.Lock()
-        self._sockets: set[socket.socket] = set()
+        self.sockets: set[socket.socket] = set()
 
     def on(
         self,
@@ -137,21 +137,9 @@ class ServerState:
             if line.speaker == speaker and connection in (None, line.connection)
         ]
 
-    def opened(self, sock: socket.socket) -> None:
-        """Record an open connection."""
-        with self._lock:
-            self._sockets.add(sock)
-
-    def closed(self, sock: socket.socket) -> None:
-        """Forget a connection."""
-        with self._lock:
-            self._sockets.discard(sock)
-
     def drop_connections(self) -> None:
         """Close all open connections, as a server does that restarts."""
-        with self._lock:
-            sockets = list(self._sockets)
-        for sock in sockets:
+        for sock in list(self.sockets):
             # Not SSLSocket.shutdown: that takes TLS away from under the thread that reads.
             with suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
