@@ -105,7 +105,7 @@ class _Entry:
 
 
 class MailerCache:
-    """At most so many mailers, by settings; the least recently used is closed first."""
+    """Mailers by settings; above the capacity, the least recently used is closed."""
 
     def __init__(self, capacity: int = _CAPACITY) -> None:
         self._capacity = capacity
