@@ -79,7 +79,7 @@ def cold(bench: Bench) -> str:
 
 
 def warm(bench: Bench) -> str:
-    """One mail, after others."""
+    """One mail, right after another."""
     return _race(bench, Load(), rounds=41, names=bench.peers)
 
 
@@ -89,7 +89,7 @@ def burst(bench: Bench) -> str:
 
 
 def fifty(bench: Bench) -> str:
-    """One mail to 50 recipients."""
+    """One mail to 50 recipients, right after another mail."""
     return _race(bench, Load(recipients=50), rounds=21, names=bench.peers)
 
 
@@ -100,9 +100,15 @@ def long_cold(bench: Bench) -> str:
 
 
 def long_warm(bench: Bench) -> str:
-    """One mail after others, 50 ms round trip."""
+    """One mail right after another, 50 ms round trip."""
     with servers.long_link(bench.sink.ports["full"]) as port:
         return _race(bench, Load(), rounds=9, names=bench.only(_FEW), port=port)
+
+
+def long_idle(bench: Bench) -> str:
+    """One mail a second after another, 50 ms round trip."""
+    with servers.long_link(bench.sink.ports["full"]) as port:
+        return _race(bench, Load(), rounds=9, names=bench.only(_FEW), port=port, pause=1.0)
 
 
 def attachment(bench: Bench) -> str:
@@ -174,6 +180,7 @@ LOADS: dict[str, Callable[[Bench], str]] = {
     "fifty": fifty,
     "long-cold": long_cold,
     "long-warm": long_warm,
+    "long-idle": long_idle,
     "attachment": attachment,
     "first-mail": first_mail,
     "imports": imports,
@@ -192,10 +199,18 @@ def _race(
     names: Sequence[str],
     port: int | None = None,
     fewer: dict[str, int] | None = None,
+    pause: float = 0.0,
 ) -> str:
     port = port or bench.sink.ports["full"]
     with runners(names, port, bench.certificates, bench.content) as started:
-        found = race(started, load, rounds=bench.rounds(rounds), sink=bench.sink, fewer=fewer)
+        found = race(
+            started,
+            load,
+            rounds=bench.rounds(rounds),
+            sink=bench.sink,
+            fewer=fewer,
+            pause=pause,
+        )
     return _ranking(found)
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -155,8 +156,12 @@ def race(
     rounds: int,
     sink: RunningSink,
     fewer: dict[str, int] | None = None,
+    pause: float = 0.0,
 ) -> dict[str, Samples]:
     """Let each peer send the load once per round, in turn.
+
+    Unless the load is cold, each sends one mail right before: a connection that was idle while
+    the others had their turn is not warm.
 
     Args:
         started: The peers.
@@ -164,6 +169,7 @@ def race(
         rounds: How often.
         sink: Where it arrives; every mail is checked to have arrived.
         fewer: Peers that send fewer mails, because they are slow, and how many.
+        pause: Seconds between that one mail and the load.
     """
     found = {runner.name: Samples() for runner in started}
     for turn in range(rounds + 1):
@@ -173,6 +179,9 @@ def race(
             mails = Load(count, load.recipients, load.attachment, load.cold)
             if turn == 0:  # to warm up
                 mails = Load(min(count, 5), load.recipients, load.attachment, load.cold)
+            if not load.cold:
+                runner.send(Load())
+                time.sleep(pause)
             sink.counts()
             busy = sink.cpu()
             took = runner.send(mails)

@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-from .address import Mailbox, split_addresses
+from .address import Mailbox, as_sender, split_addresses
 from .clean import as_text
-from .errors import AddressError, ConfigurationError
+from .errors import ConfigurationError
 from .model import TEXT, TEXTS, Model, read_by
 
 if TYPE_CHECKING:
     from typing_extensions import Required, TypedDict, Unpack
 
 __all__ = ["Addressing", "as_time_zone"]
-
-
-def _as_sender(value: object) -> str:
-    if isinstance(value, str | Mailbox):
-        return str(value)
-    raise AddressError(f"The sender is a {type(value).__name__}, not a mail address.")
 
 
 def as_time_zone(name: str) -> str:
@@ -69,7 +63,7 @@ if TYPE_CHECKING:
 
 
 else:
-    Sender = read_by(_as_sender, TEXT)
+    Sender = read_by(as_sender, TEXT)
     Text = read_by(as_text, TEXT)
     Addresses = read_by(split_addresses, TEXTS)
 

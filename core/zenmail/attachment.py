@@ -3,9 +3,10 @@
 import mimetypes
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     Field,
     SerializationInfo,
     SerializerFunctionWrapHandler,
@@ -57,7 +58,7 @@ class Attachment(Model):
     path: Path | None = None
     content_type: str = ""
     content_id: str = ""
-    alt: str = ""
+    alt: Annotated[str, AfterValidator(clean_line)] = ""
 
     if TYPE_CHECKING:
 
@@ -102,11 +103,6 @@ class Attachment(Model):
                 remedy="Use letters, digits, dots and hyphens.",
             )
         return value
-
-    @field_validator("alt")
-    @classmethod
-    def _clean_alt(cls, value: str) -> str:
-        return clean_line(value)
 
     @model_validator(mode="after")
     def _complete(self) -> "Attachment":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import Field, model_validator
 from pydantic_core import core_schema
 
-from .address import ADDRESS_REMEDY, Mailbox, parse_mailbox, split_addresses, split_valid
+from .address import Mailbox, as_sender, parse_mailbox, split_addresses, split_valid
 from .attachment import Attachment
 from .clean import as_text, clean_line, clean_text
 from .errors import AddressError, ConfigurationError
@@ -21,7 +21,7 @@ from .mime.headers import (
     text_header,
     tidy_list_id,
 )
-from .mime.layout import EncodedFile, Piece, lay_out
+from .mime.layout import Piece, lay_out
 from .model import TEXT, TEXTS, Model, read_by
 
 __all__ = ["Email", "Envelope"]
@@ -55,11 +55,7 @@ def _parse_addresses(value: object) -> tuple[str, ...]:
 
 
 def _parse_sender(value: object) -> str:
-    if isinstance(value, Mailbox):
-        value = str(value)
-    if not isinstance(value, str):
-        raise AddressError(f"The sender is a {type(value).__name__}, not a mail address.")
-    return str(parse_mailbox(str.__str__(value)))
+    return str(parse_mailbox(as_sender(value)))
 
 
 def _parse_headers(value: object) -> object:
@@ -180,7 +176,7 @@ class Email(Model):
         if not invalid:
             return {**values, **valid}
         if not any(valid.values()):
-            raise AddressError(next(iter(invalid.values())), remedy=ADDRESS_REMEDY)
+            raise AddressError(next(iter(invalid.values())))
         return {**values, **valid, "invalid": {**values.get("invalid", {}), **invalid}}
 
     @model_validator(mode="after")
@@ -265,10 +261,7 @@ class Email(Model):
 
     def size(self, *, smtputf8: bool = True) -> int:
         """Return the length of `as_bytes`, without reading attachments given as paths."""
-        return sum(
-            piece.size if isinstance(piece, EncodedFile) else len(piece)
-            for piece in self._pieces(smtputf8)
-        )
+        return sum(map(len, self._pieces(smtputf8)))
 
     def _pieces(self, smtputf8: bool) -> tuple[Piece, ...]:
         if smtputf8 or not self.smtputf8:

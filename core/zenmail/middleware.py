@@ -75,12 +75,16 @@ class Middleware:
 
     def before_render(self, alert: Alert) -> Alert:
         """Let the middleware see, and replace, an alert."""
+        if not self.manager.hook.before_render.get_hookimpls():
+            return alert
         from .alert import Alert  # imported already by those who have one
 
         return self._chain("before_render", Alert, alert, {})
 
     def before_send(self, email: Email, envelope: Envelope) -> Email:
         """Let the middleware see, and replace, a mail."""
+        if not self.manager.hook.before_send.get_hookimpls():
+            return email
         from .email import Email
 
         return self._chain("before_send", Email, email, {"envelope": envelope})

@@ -123,15 +123,16 @@ def _ours(model: type[BaseModel], validate: Callable[[], _Result]) -> _Result:
     try:
         return validate()
     except ValidationError as error:
-        for finding in error.errors(include_url=False, include_input=False):
-            cause = finding.get("ctx", {}).get("error")
-            if isinstance(cause, ConfigurationError):
-                failure = cause
-                break
-        else:
-            failure = ConfigurationError(
+        findings = error.errors(include_url=False, include_input=False)
+        causes = [finding.get("ctx", {}).get("error") for finding in findings]
+        ours = [cause for cause in causes if isinstance(cause, ConfigurationError)]
+        failure = (
+            ours[0]
+            if ours
+            else ConfigurationError(
                 describe_validation(error, known=model.model_fields, noun="argument")
             )
+        )
     # Out here, so that pydantic's report does not hang on as the context.
     raise failure
 
@@ -170,6 +171,7 @@ def describe_validation(
     known: Mapping[str, Any],
     noun: str = "option",
     name_option: Callable[[str], str] = str,
+    which: Callable[[Mapping[str, Any]], bool] = bool,
 ) -> str:
     """Return pydantic's findings as sentences that hold no input value.
 
@@ -178,9 +180,11 @@ def describe_validation(
         known: The names that would have been right.
         noun: What a name stands for.
         name_option: Returns what the user calls one of them.
+        which: Whether to tell a finding.
     """
     sentences = []
-    for finding in error.errors(include_url=False, include_context=False, include_input=False):
+    findings = error.errors(include_url=False, include_context=False, include_input=False)
+    for finding in filter(which, findings):
         first, *rest = (*map(str, finding["loc"]), "")
         first = name_option(first) if first in known else first
         name = ".".join([first, *rest]).rstrip(".")
@@ -191,10 +195,9 @@ def describe_validation(
         elif finding["type"] == "missing":
             sentences.append(f"{name!r} is required.")
         else:
-            reason = finding["msg"]
+            reason = finding["msg"].removeprefix("Value error, ").removesuffix(".")
             if finding["type"] == "dict_type":
                 reason = "give a dict, with a name or title for each value"
             reason = name_options(reason, name_option)
-            reason = reason.removeprefix("Value error, ").removesuffix(".")
             sentences.append(f"{name}: {reason}." if name else f"{reason}.")
     return " ".join(sentences)

@@ -145,7 +145,7 @@ class Transport:
     ) -> None:
         self.name = name
         self._hook = manager.hook
-        self._leaving: tuple[type[BaseException], ...] = (ZenmailError, *pass_through)
+        self._pass_through = pass_through
         self._check_contract()
 
     def _check_contract(self) -> None:
@@ -159,7 +159,9 @@ class Transport:
                 )
         try:
             options = self._hook.transport_options()
-        except self._leaving:
+        except ZenmailError:
+            raise
+        except self._pass_through:
             raise
         except Exception as error:
             raise BrokenTransport(
@@ -247,9 +249,9 @@ class Transport:
 
         try:
             yield from self._hook.verify_transport(request=request) or ()
-        except self._leaving as error:
-            if not isinstance(error, ZenmailError):
-                raise
+        except self._pass_through:
+            raise
+        except ZenmailError as error:
             yield Check.failed(self.name, error)
         except Exception as error:
             detail = f"verify_transport() fails: {type(error).__name__}: {error}"
@@ -261,15 +263,10 @@ class Transport:
         """Let the transport release what it holds; its trouble is logged, not raised."""
         try:
             self._hook.close_transport()
-        except self._leaving as error:
-            if not isinstance(error, ZenmailError):
-                raise
-            self._complain(error)
+        except self._pass_through:
+            raise
         except Exception as error:
-            self._complain(error)
-
-    def _complain(self, error: Exception) -> None:
-        # Its text may hold anything, a secret included.
-        _logger.warning(
-            "Transport %r could not be closed: %s.", self.name, type(error).__name__
-        )
+            # Its text may hold anything, a secret included.
+            _logger.warning(
+                "Transport %r could not be closed: %s.", self.name, type(error).__name__
+            )

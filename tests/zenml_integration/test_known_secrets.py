@@ -8,7 +8,7 @@ import pytest
 
 from zenmail import Alert, compose
 from zenmail.redaction import own_secrets
-from zenmail_zenml.settings import SecretReader
+from zenmail_zenml.settings import Secrets
 
 
 def test_a_secret_read_from_zenml_leaves_every_mail(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +19,7 @@ def test_a_secret_read_from_zenml_leaves_every_mail(monkeypatch: pytest.MonkeyPa
         def get_secret_by_name_and_private_status(self, name: str) -> SimpleNamespace:
             return SimpleNamespace(secret_values=values)
 
-    monkeypatch.setattr("zenml.client.Client", Client)
+    monkeypatch.setattr("zenmail_zenml.settings.Client", Client)
     monkeypatch.setattr(own_secrets, "_remembered", {})
     alert = Alert(title="Run failed", body="ada typed correcthorse77 here")
 
@@ -27,7 +27,7 @@ def test_a_secret_read_from_zenml_leaves_every_mail(monkeypatch: pytest.MonkeyPa
         return compose(alert, sender="a@example.com", to="b@example.com").text
 
     assert "correcthorse77" in mailed()
-    assert SecretReader().resolve("{{mail.login}}") == "correcthorse77"
+    assert Secrets().resolve("{{mail.login}}") == "correcthorse77"
     text = mailed()
     assert "correcthorse77" not in text
     assert "ada typed" in text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
 import sys
 from pathlib import Path
@@ -67,26 +66,6 @@ def send_email(request: SendRequest[ConsoleOptions]) -> Receipt:
     )
 
 
-class _Sheet(io.StringIO):
-    """What is going to be printed, with the abilities of the terminal it is for."""
-
-    def __init__(self, terminal: TextIO) -> None:
-        super().__init__()
-        self._encoding: str = getattr(terminal, "encoding", None) or "utf-8"
-        self._terminal = terminal
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self._encoding
-
-    def isatty(self) -> bool:
-        return self._terminal.isatty()
-
-    def printable(self) -> str:
-        """Return all of it; what the terminal cannot show stands as an escape."""
-        return self.getvalue().encode(self._encoding, "backslashreplace").decode(self._encoding)
-
-
 def _print(
     terminal: TextIO | None, email: Email, envelope: Envelope, html: Path | None
 ) -> None:
@@ -98,15 +77,17 @@ def _print(
             code="console-closed",
             remedy="Choose the other stream, or the file transport.",
         )
-    sheet = _Sheet(terminal)
     console = Console(
-        file=sheet, highlight=False, markup=False, emoji=False, soft_wrap=True,
+        file=terminal, highlight=False, markup=False, emoji=False, soft_wrap=True,
         force_jupyter=False,
     )  # fmt: skip
-    _render(console, email, envelope, html)
     try:
+        with console.capture() as printed:
+            _render(console, email, envelope, html)
+        # What the terminal cannot show stands as an escape.
+        shown = printed.get().encode(console.encoding, "backslashreplace")
         # One call: the mails of several threads do not mix.
-        terminal.write(sheet.printable())
+        terminal.write(shown.decode(console.encoding))
         terminal.flush()
     except (OSError, ValueError) as error:
         raise TemporaryFailure(
@@ -117,6 +98,7 @@ def _print(
 
 
 def _render(console: Console, email: Email, envelope: Envelope, html: Path | None) -> None:
+    from rich.filesize import decimal
     from rich.text import Text
 
     def line(label: str, value: str, style: str = "") -> None:
@@ -133,13 +115,13 @@ def _render(console: Console, email: Email, envelope: Envelope, html: Path | Non
     if email.attachments or email.html is not None:
         console.print()
     for attachment in email.attachments:
-        kind = f"{attachment.content_type}, {_size(attachment.size)}"
+        kind = f"{attachment.content_type}, {decimal(attachment.size)}"
         inline = ", inline" if attachment.content_id else ""
         line("Attachment", f"{attachment.filename} ({kind}{inline})")
     if html:
         line("HTML part", str(html))
     elif email.html is not None:
-        size = _size(len(email.html.encode("utf-8")))
+        size = decimal(len(email.html.encode("utf-8")))
         line(
             "HTML part", f"{size}, not shown; the option html_folder writes it to a file", "dim"
         )
@@ -161,14 +143,6 @@ def _headers(email: Email) -> list[tuple[str, str]]:
         *email.headers.items(),
     ]
     return [(name, value) for name, value in shown if value or name == "Subject"]
-
-
-def _size(count: int) -> str:
-    if count < 1000:
-        return f"{count} bytes"
-    if count < 1_000_000:
-        return f"{count / 1000:.1f} kB"
-    return f"{count / 1_000_000:.1f} MB"
 
 
 def _write_html(email: Email, html: str, path: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import re
 import secrets
@@ -25,7 +24,6 @@ _FILE_FLAGS = (
     | os.O_CREAT
     | os.O_EXCL
     | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
 _HAS_DESCRIPTORS = os.open in os.supports_dir_fd
@@ -38,11 +36,7 @@ class Folder:
     """An open folder that files are added to.
 
     Files are addressed through its descriptor: somebody who swaps the folder for a link
-    afterwards does not lead them elsewhere.
-
-    Args:
-        path: The folder.
-        descriptor: Its descriptor, or None where the system has no such calls.
+    afterwards does not lead them elsewhere. Some systems have no such calls, and it is None.
     """
 
     def __init__(self, path: Path, descriptor: int | None) -> None:
@@ -50,9 +44,8 @@ class Folder:
         self._descriptor = descriptor
 
     @classmethod
-    @contextlib.contextmanager
-    def open(cls, path: Path) -> Iterator[Folder]:
-        """Open a folder, made with mode 0700 where it is missing.
+    def open(cls, path: Path) -> Folder:
+        """Open a folder, made with mode 0700 where it is missing; close it with ``with``.
 
         Args:
             path: The folder; its last part must not be a symbolic link.
@@ -62,13 +55,9 @@ class Folder:
             TemporaryFailure: The disk is full or does not answer.
         """
         path = Path(os.path.abspath(path))
-        try:
+        with _explained(path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = cls(path, cls._descriptor_of(path, None))
-        except OSError as error:
-            raise _failure(error, path) from error
-        with folder:
-            yield folder
+            return cls(path, cls._descriptor_of(path, None))
 
     @staticmethod
     def _descriptor_of(path: Path | str, parent: int | None) -> int | None:
@@ -93,14 +82,11 @@ class Folder:
             PermanentFailure: It cannot be used.
             TemporaryFailure: The disk is full or does not answer.
         """
-        try:
+        with _explained(self.path / name):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self._name(name), 0o700, dir_fd=self._descriptor)
-            return Folder(
-                self.path / name, self._descriptor_of(self._name(name), self._descriptor)
-            )
-        except OSError as error:
-            raise _failure(error, self.path / name) from error
+            descriptor = self._descriptor_of(self._name(name), self._descriptor)
+        return Folder(self.path / name, descriptor)
 
     def add(self, name: str, chunks: Iterable[bytes], *, into: Folder | None = None) -> Path:
         """Add a file; it appears under its name when all of it is on the disk, or never.
@@ -119,18 +105,21 @@ class Folder:
         """
         target = into or self
         temporary = f".{secrets.token_hex(8)}.tmp"
-        try:
+        with _explained(self.path):
             descriptor = os.open(
                 self._name(temporary), _FILE_FLAGS, 0o600, dir_fd=self._descriptor
             )
-        except OSError as error:
-            raise _failure(error, self.path) from error
         try:
             with open(descriptor, "wb", buffering=0) as stream:
                 for chunk in chunks:
-                    _write(stream, chunk, self.path)
-                self._sync_file(stream.fileno())
-            self._publish(temporary, name, target)
+                    rest = memoryview(chunk)
+                    with _explained(self.path):
+                        while rest:
+                            rest = rest[stream.write(rest) or 0 :]
+                with _explained(self.path):
+                    os.fsync(stream.fileno())
+            with _explained(target.path / name):
+                self._publish(temporary, name, target)
         finally:
             self.remove(temporary)
         target.sync()
@@ -152,34 +141,21 @@ class Folder:
         with contextlib.suppress(OSError):
             os.unlink(self._name(name), dir_fd=self._descriptor)
 
-    def _sync_file(self, descriptor: int) -> None:
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            raise _failure(error, self.path) from error
-
     def _publish(self, temporary: str, name: str, target: Folder) -> None:
         ends = {"src_dir_fd": self._descriptor, "dst_dir_fd": target._descriptor}
         source, destination = self._name(temporary), target._name(name)
         try:
-            try:
-                # A link fails where a rename would overwrite.
-                os.link(source, destination, follow_symlinks=False, **ends)
-            except OSError as error:
-                if error.errno not in _NO_HARD_LINKS:
-                    raise
-                if target._holds(name):
-                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
-                os.rename(source, destination, **ends)
+            # A link fails where a rename would overwrite.
+            os.link(source, destination, follow_symlinks=False, **ends)
         except OSError as error:
-            raise _failure(error, target.path / name) from error
-
-    def _holds(self, name: str) -> bool:
-        try:
-            os.lstat(self._name(name), dir_fd=self._descriptor)
-        except FileNotFoundError:
-            return False
-        return True
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            try:
+                os.lstat(destination, dir_fd=target._descriptor)
+            except FileNotFoundError:
+                os.rename(source, destination, **ends)
+            else:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
 
     def sync(self) -> None:
         """See to it that the names in the folder survive a crash."""
@@ -200,11 +176,11 @@ def file_name(moment: datetime, subject: str, suffix: str) -> str:
     return f"{stamp}-{slug}-{secrets.token_hex(8)}{suffix}"
 
 
-def _write(stream: io.FileIO, chunk: bytes, path: Path) -> None:
-    rest = memoryview(chunk)
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the system says of a path into an error of ours."""
     try:
-        while rest:
-            rest = rest[stream.write(rest) or 0 :]
+        yield
     except OSError as error:
         raise _failure(error, path) from error
 

@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
+from zenml.config.step_run_info import StepRunInfo
 
 from zenmail import AddressError, Alert, DeliveryError, TemporaryFailure, ZenmailError
 from zenmail.clean import clean_line
@@ -17,6 +18,7 @@ from zenmail.redaction.redact import described, redacted
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import as_text, build_alert
+from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 from .alerts.run_context import (
     PASS_THROUGH,
     RunContext,
@@ -27,13 +29,8 @@ from .alerts.run_context import (
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import evidence_of, keep, record
 from .mailers import default_ledger, ledger_location, mailers
-from .posting import Posted, as_parameters, settings_of
-from .settings import Resolved, SecretReader, layer, resolve, stored_secrets
-
-if TYPE_CHECKING:
-    from zenml.config.step_run_info import StepRunInfo
-
-    from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
+from .posting import Posted, as_parameters
+from .settings import Resolved, layer, resolve, stored_secrets
 
 __all__ = ["SMTPEmailAlerter"]
 
@@ -52,7 +49,8 @@ class SMTPEmailAlerter(BaseAlerter):
         super().__init__(*args, **kwargs)
         # Now, as ZENML_CONFIG_PATH may name another ZenML by the time of a mail.
         self._ledger = read_or_default(default_ledger, "off")
-        _tell_about_local_runs()
+        # ZenML before 0.94.6 has no dispatcher, and this one's is not documented.
+        read_or_default(_tell_about_local_runs, None)
 
     @property
     def config(self) -> SMTPEmailAlerterConfig:
@@ -77,21 +75,12 @@ class SMTPEmailAlerter(BaseAlerter):
         return _seconds(self.config.deadline)
 
     def prepare_step_run(self, info: StepRunInfo) -> None:
-        """Remember the step, for threads of it that post without its context.
-
-        Args:
-            info: The step that ZenML is about to run in this process.
-        """
-        running_steps.add(info)
+        """Remember the step, for threads of it that post without its context."""
+        running_steps[info.step_run_id] = info.run_id
 
     def cleanup_step_run(self, info: StepRunInfo, step_failed: bool) -> None:
-        """Forget the step.
-
-        Args:
-            info: The step.
-            step_failed: Whether it failed.
-        """
-        running_steps.remove(info)
+        """Forget the step."""
+        running_steps.pop(info.step_run_id, None)
 
     def post(
         self,
@@ -170,13 +159,10 @@ class SMTPEmailAlerter(BaseAlerter):
             return posted.report()
         except PASS_THROUGH:
             raise
-        except DeliveryError as error:
-            # The frames that it came through hold secrets in clear text, and ZenML logs
-            # their variables at DEBUG. The message is enough.
-            error.__context__ = None
-            raise error.with_traceback(None) from error.__cause__
         except ZenmailError as error:
-            if strict:
+            if strict or isinstance(error, DeliveryError):
+                # The frames that it came through hold secrets in clear text, and ZenML logs
+                # their variables at DEBUG. The message is enough.
                 error.__context__ = None
                 raise error.with_traceback(None) from error.__cause__
             _logger.error("An e-mail was not sent: %s", redacted(str(error)))
@@ -215,7 +201,7 @@ class SMTPEmailAlerter(BaseAlerter):
         settings = self.settings_in(RunContext())
         if ledger_location(settings) == "off":
             return 0, 0
-        with mailers.lease(settings, self._session(settings), alerter=self.name) as mailer:
+        with mailers.lease(settings, self.session(settings), alerter=self.name) as mailer:
             worker = Worker(mailer)
             worker.drain()
             return worker.delivered, worker.failed
@@ -247,13 +233,13 @@ class SMTPEmailAlerter(BaseAlerter):
             {"ledger": self._ledger},
             self.config.raw(),
             context.settings(self.name, self.flavor),
-            settings_of(message),
+            message.settings if isinstance(message, AlerterMessage) else {},
             params.settings() if params is not None else {},
         ]
 
     def _resolve(self, scopes: list[Mapping[str, Any]]) -> Resolved:
-        reader = SecretReader(stored_secrets)
-        return resolve(layer(scopes, replace=reader.resolve), replace=reader.resolve)
+        replace = stored_secrets.resolve
+        return resolve(layer(scopes, replace=replace), replace=replace)
 
     def _deliver(
         self,
@@ -265,8 +251,6 @@ class SMTPEmailAlerter(BaseAlerter):
         *,
         explained: bool = False,
     ) -> Posted:
-        """Send a mail by the deadline."""
-
         def prepare() -> tuple[Resolved, Alert, Any]:
             settings = self._resolve(scopes)
             info = settings.include_pipeline_info
@@ -281,7 +265,7 @@ class SMTPEmailAlerter(BaseAlerter):
                     runbooks=settings.runbooks,
                 )
             alert = build_alert(given, parameters, context, include_pipeline_info=info)
-            return settings, alert, self._session(settings)
+            return settings, alert, self.session(settings)
 
         limit = Deadline(started + _seconds(layer(scopes).get("deadline")))
         settings, alert, session = _ask_zenml(prepare, limit)
@@ -322,7 +306,7 @@ class SMTPEmailAlerter(BaseAlerter):
             stored_secrets.forget()  # one may have changed
         return Posted(receipt, shown, settings, kept)
 
-    def _session(self, settings: Resolved) -> Any:
+    def session(self, settings: Resolved) -> Any:
         """Return the service connector's boto3 session, for the transport ses."""
         if settings.transport != "ses" or self.connector is None:
             return None
@@ -336,13 +320,9 @@ class SMTPEmailAlerter(BaseAlerter):
 
 def _tell_about_local_runs() -> None:
     """On a local store, mail how runs end with neither a hook nor a watcher."""
-    try:
-        from .watching.handler import register_locally
+    from .watching.handler import register_locally
 
-        register_locally()
-    except Exception as error:
-        # ZenML before 0.94.6 has no dispatcher, and this one's is not documented.
-        _logger.debug("Runs are not observed: %s", described(error))
+    register_locally()
 
 
 def _setting(name: str, params: object, config: SMTPEmailAlerterConfig) -> Any:

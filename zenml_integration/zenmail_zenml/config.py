@@ -5,26 +5,15 @@ transport is not installed. So it is checked only by ``is_valid``, which ZenML r
 component is registered or updated, and by the alerter when it sends.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any, Dict, List, Optional, Union  # noqa: UP035
 
 from pydantic import ConfigDict, Field
 from zenml.alerter.base_alerter import BaseAlerterConfig
 from zenml.config.base_settings import BaseSettings
-from zenml.utils.secret_utils import (
-    SecretField,
-    SecretReference,
-    is_secret_reference,
-    parse_secret_reference,
-)
-
-from zenmail.patterns import pattern
+from zenml.utils.secret_utils import SecretField, SecretReference, is_secret_reference
 
 __all__ = ["SMTPEmailAlerterConfig", "SMTPEmailAlerterSettings"]
-
-_HIDDEN = frozenset({"ledger", "password", "transport_options", "fallback_options"})
-
-_REFERENCE = pattern(r"\{\{[^{}]{1,400}\}\}")
 
 # Any value may be a `{{secret.key}}` reference instead, which is a str; ZenML refuses
 # references for fields with validators. It also wants typing's own names, not `X | None`,
@@ -206,26 +195,14 @@ class SMTPEmailAlerterSettings(BaseSettings):
 
             given = self.model_dump(exclude_none=True).items()
             known = {name: value for name, value in given if not is_secret_reference(value)}
-            resolve(known, replace=lambda value: value)
+            resolve(known)
 
     @property
     def required_secrets(self) -> set[SecretReference]:
         """The secrets that are referred to, also in lists and in options."""
-        return set(_references(self.model_dump()))
+        from .settings import references_in
 
-
-def _references(value: Any) -> Iterator[SecretReference]:
-    if isinstance(value, Mapping):
-        value = [*value.values()]
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _references(item)
-    elif is_secret_reference(value):
-        yield parse_secret_reference(value)
-    elif isinstance(value, str) and "{{" in value:
-        # Lists and options are written as JSON or with commas, too.
-        for found in _REFERENCE.findall(value):
-            yield parse_secret_reference(found)
+        return set(references_in(self.model_dump()))
 
 
 class SMTPEmailAlerterConfig(BaseAlerterConfig, SMTPEmailAlerterSettings):
@@ -252,8 +229,9 @@ class SMTPEmailAlerterConfig(BaseAlerterConfig, SMTPEmailAlerterSettings):
 
     def shown(self) -> dict[str, Any]:
         """Return `raw` with clear-text secrets masked."""
+        fields = type(self).model_fields
         return {
-            name: "********" if name in _HIDDEN and not is_secret_reference(value) else value
+            name: value if fields[name].repr or is_secret_reference(value) else "********"
             for name, value in self.raw().items()
         }
 

@@ -14,9 +14,13 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
+
+from zenml.alerter.base_alerter import BaseAlerter
+from zenml.client import Client
 
 from zenmail import Alert
+from zenmail.alert import Severity
 from zenmail.composing.values import duration
 from zenmail.redaction.redact import described, redacted
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
@@ -25,9 +29,6 @@ from .alerts.build import as_text, build_alert
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context, read_or_default
 from .alerts.tracebacks import error_text, innermost, user_traceback
 from .flavor import is_email_alerter
-
-if TYPE_CHECKING:
-    from zenml.alerter.base_alerter import BaseAlerter
 
 __all__ = [
     "smtp_email_alerter_end_hook",
@@ -57,7 +58,7 @@ def smtp_email_alerter_success_hook() -> None:
 
 def smtp_email_alerter_start_hook() -> None:
     """Mail that a step, or the run of a dynamic pipeline, started."""
-    _post(_start)
+    _post(lambda context: _alert(context, "started", "info"))
 
 
 def smtp_email_alerter_end_hook(exception: Optional[BaseException] = None) -> None:  # noqa: UP045
@@ -92,23 +93,17 @@ def _covered_by_another_hook(exception: BaseException | None, context: RunContex
         setting, hook = "success_hook_source", smtp_email_alerter_success_hook.__name__
     else:
         return False
-    current = context.innermost
-    if current is None:
-        return False
-    source = read_or_default(lambda: getattr(current.config, setting, None), None)
+    config = getattr(context.innermost, "config", None)
+    source = read_or_default(lambda: getattr(config, setting, None), None)
     return source is not None and source.attribute == hook
 
 
 def _cause(exception: BaseException) -> BaseException:
     """Return what failed in a step, which ZenML wraps for the run of a dynamic pipeline."""
-    seen = {id(exception)}
-    while type(exception).__name__ == "StepExecutionException":
-        inner = getattr(exception, "original_exception", None) or exception.__cause__
-        if not isinstance(inner, BaseException) or id(inner) in seen:
-            break
-        exception = inner
-        seen.add(id(exception))
-    return exception
+    if type(exception).__name__ != "StepExecutionException":
+        return exception
+    inner = getattr(exception, "original_exception", None) or exception.__cause__
+    return _cause(inner) if isinstance(inner, BaseException) else exception
 
 
 def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> None:
@@ -158,8 +153,6 @@ def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> Non
 
 def _find_alerters() -> list[BaseAlerter]:
     """Return the stack's e-mail alerters, or else its alerter of another flavor."""
-    from zenml.client import Client
-
     stack = Client().active_stack
     # Before ZenML 0.94.3 a stack had at most one alerter.
     components: list[Any] = list(
@@ -171,60 +164,49 @@ def _find_alerters() -> list[BaseAlerter]:
 
 
 def _failure(exception: BaseException, context: RunContext) -> Alert:
-    values = _summary(context)
-    kind = type(innermost(exception)).__qualname__
-    return Alert(
-        **context.heading("failed", values.pop("verdict", "") or kind),
-        body=values.pop("body", ""),
-        body_format="plain",
-        severity="error",
+    return _alert(
+        context,
+        "failed",
+        "error",
+        detail=type(innermost(exception)).__qualname__,
         error=error_text(exception),
         traceback=user_traceback(exception),
-        **_details(context),
-        **values,
     )
 
 
 def _success(context: RunContext, status: str = "") -> Alert:
-    values = _summary(context)
     status = status or (context.run_status if context.step is None else "")
-    ended = status if status in ("stopped", "failed", "cancelled") else "completed"
-    return Alert(
-        **context.heading(ended, values.pop("verdict", "")),
-        body=values.pop("body", ""),
-        body_format="plain",
-        severity="success" if ended == "completed" else "warning",
-        **_details(context),
-        **values,
-    )
+    if status in ("stopped", "failed", "cancelled"):
+        return _alert(context, status, "warning")
+    return _alert(context, "completed", "success")
 
 
-def _start(context: RunContext) -> Alert:
-    return Alert(
-        **context.heading("started"),
-        body_format="plain",
-        **_details(context, timed=False),
-    )
+def _alert(
+    context: RunContext, verdict: str, severity: Severity, *, detail: str = "", **values: Any
+) -> Alert:
+    """Return an alert about the step, or about the run with a summary of its steps."""
+    over = verdict != "started"
+    summary: dict[str, Any] = {}
+    if over and context.step is None:
+        from .alerts.run_summary import summarise_run
 
-
-def _summary(context: RunContext) -> dict[str, Any]:
-    if context.step is not None:
-        return {}
-    from .alerts.run_summary import summarise_run
-
-    return summarise_run(context)
-
-
-def _details(context: RunContext, *, timed: bool = True) -> dict[str, Any]:
+        summary = summarise_run(context)
     facts: dict[str, Any] = {}
     seconds = context.seconds
-    if timed and seconds is not None:
+    if over and seconds is not None:
         facts["Duration"] = duration(seconds)
     if context.attempt > 1:
         facts["Attempt"] = context.attempt
     if context.parameters:
         facts["Parameters"] = context.parameters
-    return {"facts": facts}
+    return Alert(
+        **context.heading(verdict, summary.pop("verdict", "") or detail),
+        body_format="plain",
+        severity=severity,
+        facts=facts,
+        **summary,
+        **values,
+    )
 
 
 def _as_text(alert: Alert, context: RunContext) -> str:

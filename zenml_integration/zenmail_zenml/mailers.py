@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
-from zenmail import (
-    ConfigurationError,
-    Ledger,
-    Mailer,
-    OptionsError,
-    PluginHost,
-    Retry,
-)
+from pydantic import SecretStr
+from zenml.client import Client
+from zenml.config.global_config import GlobalConfiguration
+from zenml.enums import StoreType
+
+from zenmail import Ledger, Mailer, OptionsError, PluginHost, Retry
 from zenmail.runtime.forks import reset_after_fork
 
 from .alerts.run_context import PASS_THROUGH
@@ -49,10 +48,6 @@ def ledger_location(settings: Resolved) -> str:
 
 def default_ledger() -> str:
     """Return the ledger beside ZenML's configuration, or ``off`` without a local store."""
-    from zenml.client import Client
-    from zenml.config.global_config import GlobalConfiguration
-    from zenml.enums import StoreType
-
     # In a pod the store is a server, and a file would go with the pod.
     if Client().zen_store.type != StoreType.SQL:
         return "off"
@@ -116,11 +111,7 @@ class _Entry:
 
 
 class MailerCache:
-    """Mailers by settings; the least recently used is closed first.
-
-    Args:
-        capacity: Maximum number of mailers.
-    """
+    """Mailers by settings; above the capacity, the least recently used is closed."""
 
     def __init__(self, capacity: int = _CAPACITY) -> None:
         self._capacity = capacity
@@ -150,9 +141,9 @@ class MailerCache:
                 )
             self._entries.move_to_end(key)
             entry.users += 1
-            idle = self._evict()
-        for mailer in idle:
-            mailer.close()
+            surplus = range(len(self._entries) - self._capacity)
+            evicted = [self._entries.popitem(last=False)[1] for _ in surplus]
+        self._close(evicted)
         try:
             yield entry.mailer
         finally:
@@ -161,15 +152,6 @@ class MailerCache:
                 finished = entry.evicted and not entry.users
             if finished:
                 entry.mailer.close()
-
-    def _evict(self) -> list[Mailer]:
-        idle = []
-        while len(self._entries) > self._capacity:
-            _, entry = self._entries.popitem(last=False)
-            entry.evicted = True
-            if not entry.users:
-                idle.append(entry.mailer)
-        return idle
 
     def _key(self, settings: Resolved, alerter: str, session: Any) -> bytes:
         """Return a digest of the settings, which reveals no secret."""
@@ -181,32 +163,28 @@ class MailerCache:
             "session": id(session),
             **settings.model_dump(include=_DELIVERY),
         }
-        return blake2b(_canonical(values).encode(), key=self._salt, digest_size=32).digest()
+
+        def plain(item: object) -> str:
+            return item.get_secret_value() if isinstance(item, SecretStr) else repr(item)
+
+        canonical = json.dumps(values, sort_keys=True, default=plain).encode()
+        return blake2b(canonical, key=self._salt, digest_size=32).digest()
 
     def close(self) -> None:
         """Close every mailer of this process."""
         with self._lock:
-            idle = list(self._entries.values())
+            evicted = list(self._entries.values())
             self._entries.clear()
-            for entry in idle:
+        self._close(evicted)
+
+    def _close(self, evicted: Iterable[_Entry]) -> None:
+        """Close mailers that nobody uses; the others are closed by their last user."""
+        with self._lock:
+            for entry in evicted:
                 entry.evicted = True
-        for entry in idle:
-            if not entry.users:
-                entry.mailer.close()
-
-
-def _canonical(value: Any) -> str:
-    import json
-
-    from pydantic import SecretStr
-
-    def plain(item: Any) -> Any:
-        return item.get_secret_value() if isinstance(item, SecretStr) else repr(item)
-
-    try:
-        return json.dumps(value, sort_keys=True, default=plain)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"Invalid option: {error}.") from None
+            idle = [entry.mailer for entry in evicted if not entry.users]
+        for mailer in idle:
+            mailer.close()
 
 
 mailers = MailerCache()

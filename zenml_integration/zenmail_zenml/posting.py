@@ -2,24 +2,20 @@
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
+from zenml.alerter.base_alerter import BaseAlerterStepParameters
 
-from zenmail import Alert, ConfigurationError, Receipt
+from zenmail import ConfigurationError, Receipt
 from zenmail.address import parse_mailbox, split_valid
 from zenmail.clean import clean_line
 from zenmail.model import describe_validation
 
-from .lineage import as_metadata
+from .alerts.message import SMTPEmailAlerterParameters
+from .settings import Resolved
 
-if TYPE_CHECKING:
-    from zenml.alerter.base_alerter import BaseAlerterStepParameters
-
-    from .alerts.message import SMTPEmailAlerterParameters
-    from .settings import Resolved
-
-__all__ = ["Posted", "as_parameters", "settings_of"]
+__all__ = ["Posted", "as_parameters"]
 
 _logger = logging.getLogger(__name__)
 
@@ -40,8 +36,27 @@ class Posted(NamedTuple):
     kept: Mapping[str, Any]
 
     def metadata(self) -> dict[str, Any]:
-        """Return the delivery as metadata of the step or run."""
-        return as_metadata(self.receipt, self.subject, self.settings.bcc)
+        """Return the delivery as metadata, under ``email-`` and the start of its message ID."""
+        receipt = self.receipt
+        hidden = {parse_mailbox(item).address for item in self.settings.bcc}
+
+        def seen(outcomes: Mapping[str, str]) -> dict[str, str]:
+            return {name: text for name, text in outcomes.items() if name not in hidden}
+
+        return {
+            f"email-{receipt.message_id.strip('<>').partition('@')[0][:12]}": {
+                "subject": self.subject,
+                "message_id": receipt.message_id,
+                "transport": receipt.transport,
+                "outcome": receipt.outcome,
+                "accepted": [name for name in receipt.accepted if name not in hidden],
+                "refused": seen(receipt.refused),
+                "deferred": seen(receipt.deferred),
+                "unknown": seen(receipt.unknown),
+                "attempts": receipt.attempts,
+                "detail": receipt.detail,
+            }
+        }
 
     def report(self) -> bool:
         """Return whether the mail was delivered; if not, log what was lost, and why.
@@ -84,15 +99,6 @@ _VERDICTS = {
 }
 
 
-def settings_of(message: object) -> Mapping[str, Any]:
-    """Return the settings that a message brings with it."""
-    if message is None or isinstance(message, str | Alert):
-        return {}
-    from .alerts.message import AlerterMessage
-
-    return message.settings if isinstance(message, AlerterMessage) else {}
-
-
 def as_parameters(
     params: "BaseAlerterStepParameters | Mapping[str, Any] | None",
 ) -> "SMTPEmailAlerterParameters | None":
@@ -103,8 +109,6 @@ def as_parameters(
     """
     if params is None:
         return None
-    from .alerts.message import SMTPEmailAlerterParameters
-
     if isinstance(params, SMTPEmailAlerterParameters):
         return params
     if not isinstance(params, Mapping):

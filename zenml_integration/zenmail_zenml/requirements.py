@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
@@ -14,55 +14,27 @@ from zenmail.plugins import TOKEN_SOURCES, PluginHost
 
 from .settings import as_mapping
 
-__all__ = ["requirements_for", "requirements_of"]
+__all__ = ["requirements_of"]
 
 _EXTRAS = {"ses": "ses", "graph": "oauth"}
 
 
 def requirements_of(raw: Mapping[str, Any]) -> set[str]:
-    """Return what the alerter's configuration needs; see `requirements_for`.
-
-    Args:
-        raw: The configuration by name, references unresolved.
-    """
-    names = [raw.get("transport", "smtp"), *split_addresses(raw.get("fallback_transport"))]
-    sources = [
-        source
-        for options in (raw.get("transport_options"), raw.get("fallback_options"))
-        for source in _token_sources(options)
-    ]
-    return requirements_for(
-        [name for name in names if not is_secret_reference(name)],
-        [source for source in sources if not is_secret_reference(source)],
-    )
-
-
-def _token_sources(options: Any) -> list[str]:
-    """Return the token sources in a transport's options, or in options by transport."""
-    try:
-        outer = as_mapping(options or {})
-    except ValueError:  # a secret reference
-        return []
-    sources = [
-        level.get("oauth")
-        for level in (outer, *(item for item in outer.values() if isinstance(item, Mapping)))
-    ]
-    return [source for source in sources if isinstance(source, str) and source]
-
-
-def requirements_for(transports: Iterable[str], token_sources: Iterable[str] = ()) -> set[str]:
     """Return PEP 508 requirements, pinned to the versions installed here.
 
     Args:
-        transports: Names of the selected transports.
-        token_sources: Names of the token sources that they log in with.
+        raw: The alerter's configuration by name, references unresolved.
     """
+    transports = [raw.get("transport", "smtp"), *split_addresses(raw.get("fallback_transport"))]
+    wanted = [(name, "zenmail.transports") for name in transports]
+    for options in (raw.get("transport_options"), raw.get("fallback_options")):
+        wanted += [(source, TOKEN_SOURCES) for source in _token_sources(options)]
     host = PluginHost()
     extras: set[str] = set()
     owners: set[str] = set()
-    wanted = [(name, "zenmail.transports") for name in transports]
-    wanted += [(name, TOKEN_SOURCES) for name in token_sources]
     for name, group in wanted:
+        if is_secret_reference(name):
+            continue
         try:
             owner = host.owner(name, group).distribution
         except ConfigurationError:
@@ -76,6 +48,17 @@ def requirements_for(transports: Iterable[str], token_sources: Iterable[str] = (
             extras.add(_EXTRAS[name])
     listed = f"[{','.join(sorted(extras))}]" if extras else ""
     return {_pinned("zenmail", listed), *(_pinned(owner) for owner in owners)}
+
+
+def _token_sources(options: Any) -> list[str]:
+    """Return the token sources in a transport's options, or in options by transport."""
+    try:
+        outer = as_mapping(options or {})
+    except ValueError:  # a secret reference
+        return []
+    levels = [outer, *(item for item in outer.values() if isinstance(item, Mapping))]
+    sources = [level.get("oauth") for level in levels]
+    return [source for source in sources if isinstance(source, str) and source]
 
 
 def _pinned(name: str, extras: str = "") -> str:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -15,23 +15,29 @@ from pydantic import (
     field_validator,
 )
 from pydantic_core import core_schema
-from zenml.utils.secret_utils import is_secret_reference, parse_secret_reference
+from zenml.client import Client
+from zenml.utils.secret_utils import (
+    SecretReference,
+    is_secret_reference,
+    parse_secret_reference,
+)
 
 from zenmail.address import Mailbox, parse_mailbox, split_addresses
 from zenmail.addressing import as_time_zone
 from zenmail.clean import clean_line
 from zenmail.errors import AddressError, ConfigurationError, OptionsError
 from zenmail.model import TEXT, TEXTS, LateModel, describe_validation, read_by
+from zenmail.patterns import pattern
 from zenmail.redaction.own_secrets import remember_secrets
 
 __all__ = [
     "RUN_ALERTS",
     "SMTP_OPTIONS",
     "Resolved",
-    "SecretCache",
-    "SecretReader",
+    "Secrets",
     "as_mapping",
     "layer",
+    "references_in",
     "resolve",
     "stored_secrets",
 ]
@@ -50,6 +56,9 @@ RUN_ALERTS = frozenset(
 )
 """Events of a run that can be mailed without a hook."""
 
+# Seconds for which a secret that was read counts as what it is.
+_FRESH = 60.0
+_REFERENCE = pattern(r"\{\{[^{}]{1,400}\}\}")
 _OPTIONS_OF = {"transport": "transport_options", "fallback_transport": "fallback_options"}
 
 
@@ -90,53 +99,16 @@ def layer(
     return merged
 
 
-class SecretCache:
-    """ZenML's secrets as they were read a moment ago.
+class Secrets:
+    """Resolves ``{{secret.key}}`` in settings; a secret read a minute ago is not read again.
 
     Args:
-        seconds: How long a secret counts as read a moment ago.
         known: Values by key of secrets that need not be read, by name.
     """
 
-    def __init__(
-        self, seconds: float = 60.0, *, known: Mapping[str, Mapping[str, str]] | None = None
-    ) -> None:
-        self._seconds = seconds
-        self._values = {name: (math.inf, values) for name, values in (known or {}).items()}
-
-    def get(self, name: str, key: str) -> Mapping[str, str]:
-        """Return the values of a secret, read anew if it is old or lacks the key.
-
-        Raises:
-            ConfigurationError: It does not exist.
-        """
-        read_at, values = self._values.get(name, (-math.inf, {}))
-        if key in values and time.monotonic() - read_at <= self._seconds:
-            return values
-        if read_at == math.inf:
-            return values
-        values = _fetch(name, key)
-        self._values[name] = (time.monotonic(), values)
-        return values
-
-    def forget(self) -> None:
-        """Read every secret anew, such as after a login was refused."""
-        self._values.clear()
-
-
-stored_secrets = SecretCache()
-"""The secrets that this process has read."""
-
-
-class SecretReader:
-    """Resolves ``{{secret.key}}`` in settings, with one request per secret.
-
-    Args:
-        cache: Where secrets are kept; None for this reader alone.
-    """
-
-    def __init__(self, cache: SecretCache | None = None) -> None:
-        self._cache = cache or SecretCache()
+    def __init__(self, *, known: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self._known = known or {}
+        self._read: dict[str, tuple[float, Mapping[str, str]]] = {}
 
     def resolve(self, value: Any) -> Any:
         """Return the value with every reference in it resolved.
@@ -148,24 +120,58 @@ class SecretReader:
             return {name: self.resolve(item) for name, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.resolve(item) for item in value]
-        return self._read(value) if is_secret_reference(value) else value
+        if not is_secret_reference(value):
+            return value
+        return self.value(parse_secret_reference(value))
 
-    def _read(self, reference: str | SecretStr) -> str:
-        name, key = parse_secret_reference(reference)
-        values = self._cache.get(name, key)
-        try:
-            return values[key]
-        except KeyError:
+    def value(self, reference: SecretReference) -> str:
+        """Return the value that a reference stands for.
+
+        Raises:
+            ConfigurationError: The secret or its key does not exist.
+        """
+        name, key = reference
+        values = self._known[name] if name in self._known else self._stored(name, key)
+        if key not in values:
             keys = ", ".join(sorted(values)) or "none"
             raise ConfigurationError(
                 f"The secret {name!r} has no key {key!r}; it has: {keys}.",
                 remedy=f"Add it: zenml secret update {name} --{key}=...",
-            ) from None
+            )
+        return values[key]
+
+    def _stored(self, name: str, key: str) -> Mapping[str, str]:
+        read_at, values = self._read.get(name, (-math.inf, {}))
+        if key not in values or time.monotonic() - read_at > _FRESH:
+            values = _fetch(name, key)
+            self._read[name] = (time.monotonic(), values)
+        return values
+
+    def forget(self) -> None:
+        """Read every secret anew, such as after a login was refused."""
+        self._read.clear()
+
+
+stored_secrets = Secrets()
+"""The secrets that this process has read."""
+
+
+def references_in(value: Any) -> Iterator[SecretReference]:
+    """Yield the secrets that a value refers to, also in lists and in options."""
+    if isinstance(value, Mapping):
+        value = [*value.values()]
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from references_in(item)
+    elif is_secret_reference(value):
+        yield parse_secret_reference(value)
+    elif isinstance(value, str) and "{{" in value:
+        # Lists and options are written as JSON or with commas, too.
+        for found in _REFERENCE.findall(value):
+            yield parse_secret_reference(found)
 
 
 def _fetch(name: str, key: str) -> Mapping[str, str]:
-    from zenml.client import Client
-
     try:
         secret = Client().get_secret_by_name_and_private_status(name=name)
     except (KeyError, NotImplementedError):
@@ -286,26 +292,19 @@ class Resolved(LateModel):
             )
         return parse_mailbox(self.sender_email).address
 
-    def smtp_options(self) -> dict[str, Any]:
-        """Return the options of the transport smtp, the flat settings included."""
-        flat = {
-            option: value
-            for name, option in SMTP_OPTIONS.items()
-            if (value := getattr(self, name)) is not None
-        }
-        return {**flat, **self.transport_options}
+    def options(self) -> dict[str, Any]:
+        """Return the selected transport's options; the flat settings are those of smtp."""
+        flat = SMTP_OPTIONS if self.transport == "smtp" else {}
+        values = {option: getattr(self, name) for name, option in flat.items()}
+        given = {option: value for option, value in values.items() if value is not None}
+        return {**given, **self.transport_options}
 
     def name_option(self, option: str) -> str:
         """Return the name of the setting that holds one of the transport's options."""
-        if self.transport == "smtp" and option not in self.transport_options:
-            for name, known in SMTP_OPTIONS.items():
-                if known == option:
-                    return name
-        return f"transport_options.{option}"
-
-    def options(self) -> dict[str, Any]:
-        """Return the selected transport's options."""
-        return self.smtp_options() if self.transport == "smtp" else dict(self.transport_options)
+        flat = {known: name for name, known in SMTP_OPTIONS.items()}
+        if self.transport != "smtp" or option in self.transport_options or option not in flat:
+            return f"transport_options.{option}"
+        return flat[option]
 
     def fallbacks(self) -> list[tuple[str, dict[str, Any]]]:
         """Return each fallback with its options.
@@ -334,28 +333,31 @@ class Resolved(LateModel):
         return [(name, dict(options.get(name, {}))) for name in names]
 
 
-def resolve(values: Mapping[str, Any], *, replace: Callable[[Any], Any]) -> Resolved:
+def resolve(
+    values: Mapping[str, Any], *, replace: Callable[[Any], Any] = lambda value: value
+) -> Resolved:
     """Resolve and check merged settings.
 
     Args:
         values: Settings by name.
-        replace: Resolves secret references.
+        replace: Resolves secret references; they are taken as they are without.
 
     Raises:
         ConfigurationError: A value is invalid, or a secret does not exist.
     """
     known = {name: value for name, value in values.items() if name in Resolved.model_fields}
-    for name in (*_OPTIONS_OF.values(), "transport"):
-        if isinstance(known.get(name), str):
-            known[name] = replace(known[name])
+    # A reference may stand for a whole list, for all options, or for a part of them.
+    parsers: dict[Any, Callable[[Any], Any]] = {
+        Addresses: split_addresses,
+        Options: as_mapping,
+    }
     for name, field in Resolved.model_fields.items():
-        if field.annotation is Addresses and isinstance(known.get(name), str):
-            # A reference may stand for the whole list or for a part of it.
-            known[name] = split_addresses(replace(known[name]))
-    for name in _OPTIONS_OF.values():
-        if name in known:
+        parse = parsers.get(field.annotation)
+        if parse is not None and isinstance(known.get(name), str):
             try:
-                known[name] = as_mapping(known[name])
+                known[name] = parse(replace(known[name]))
+            except ConfigurationError:
+                raise
             except ValueError as error:
                 raise ConfigurationError(f"{name}: {error}.") from None
     try:

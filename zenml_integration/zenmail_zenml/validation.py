@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 from pydantic import ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
 from zenml.utils.secret_utils import is_secret_reference
 
 from zenmail.address import parse_mailbox, split_addresses
@@ -16,7 +15,7 @@ from zenmail.model import describe_validation
 from zenmail.plugins import PluginHost
 from zenmail.transport import TransportOptions
 
-from .settings import SMTP_OPTIONS, Resolved, resolve
+from .settings import SMTP_OPTIONS, Resolved, references_in, resolve
 
 __all__ = ["Refusal", "check_registration"]
 
@@ -47,9 +46,6 @@ def check_registration(raw: Mapping[str, Any]) -> None:
 
     Secret references are assumed to be valid.
 
-    Args:
-        raw: The configuration by name, references unresolved.
-
     Raises:
         ConfigurationError: The configuration is wrong.
     """
@@ -63,8 +59,7 @@ def check_registration(raw: Mapping[str, Any]) -> None:
 
 def _check(raw: Mapping[str, Any]) -> None:
     settings = resolve(
-        {name: value for name, value in raw.items() if not is_secret_reference(value)},
-        replace=lambda value: value,
+        {name: value for name, value in raw.items() if not is_secret_reference(value)}
     )
     _check_addresses(raw, settings)
     if settings.delivery == "queue" and raw.get("ledger") == "off":
@@ -125,62 +120,33 @@ def _check_transport(
     options: Mapping[str, Any],
     name_option: Callable[[str], str],
 ) -> None:
-    transport = host.transport(name)
-    if problems := _problems(transport.options_type, options, name_option):
+    options_type = host.transport(name).options_type
+    error = _validation_error(options_type, options)
+    if error is None:
+        return
+    references = {name for name, value in options.items() if any(references_in(value))}
+    rest = {name: value for name, value in options.items() if name not in references}
+    rest_error = _validation_error(options_type, rest)
+    lasting = {item["msg"] for item in rest_error.errors()} if rest_error else set()
+
+    def is_certain(finding: Mapping[str, Any]) -> bool:
+        if finding["loc"]:
+            return finding["loc"][0] not in references
+        # What concerns all options may stem from the text of a reference, unless it
+        # remains without them.
+        return not references or finding["msg"] in lasting or "password" in references
+
+    if problems := describe_validation(
+        error, known=options_type.model_fields, name_option=name_option, which=is_certain
+    ):
         raise OptionsError(problems, transport=name)
 
 
-def _problems(
-    options_type: type[TransportOptions],
-    options: Mapping[str, Any],
-    name_option: Callable[[str], str],
-) -> str:
-    """Return what is wrong with the options, in sentences, or "" if nothing is."""
-    references = {name for name, value in options.items() if _holds_reference(value)}
+def _validation_error(
+    options_type: type[TransportOptions], options: Mapping[str, Any]
+) -> ValidationError | None:
     try:
         options_type.model_validate(dict(options))
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-    else:
-        return ""
-    whole: set[str] = set()
-    if references:
-        # An error about the model as a whole may stem from the text of a reference. One
-        # that remains without the references does not.
-        rest = {name: value for name, value in options.items() if name not in references}
-        try:
-            options_type.model_validate(rest)
-        except ValidationError as error:
-            whole = {item["msg"] for item in error.errors() if not item["loc"]}
-    kept = [
-        InitErrorDetails(
-            type=PydanticCustomError(_literal(item["type"]), _literal(item["msg"])),
-            loc=item["loc"],
-            input=None,
-        )
-        for item in found
-        if (item["loc"] and item["loc"][0] not in references)
-        or (
-            not item["loc"]
-            and (not references or item["msg"] in whole or "password" in references)
-        )
-    ]
-    if not kept:
-        return ""
-    return describe_validation(
-        ValidationError.from_exception_data("options", kept),
-        known=options_type.model_fields,
-        name_option=name_option,
-    )
-
-
-def _literal(text: str) -> Any:
-    return text.replace("{", "(").replace("}", ")")
-
-
-def _holds_reference(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(map(_holds_reference, value.values()))
-    if isinstance(value, list | tuple):
-        return any(map(_holds_reference, value))
-    return is_secret_reference(value)
+        return error
+    return None

@@ -64,17 +64,15 @@ class _Commands(click.Group):
     """The built-in commands and those of other packages, imported on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*_BUILT_IN, *(entry_point.name for entry_point in _contributed())})
+        return sorted({*_BUILT_IN, *_contributed()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _BUILT_IN:
             module = importlib.import_module(f".{cmd_name}", __package__)
             command: object = getattr(module, cmd_name)
         else:
-            found = [item for item in _contributed() if item.name == cmd_name]
-            if not found:
-                return None
-            command = _load(found[0])
+            entry_point = _contributed().get(cmd_name)
+            command = entry_point and _load(entry_point)
         return command if isinstance(command, click.Command) else None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -91,23 +89,20 @@ class _Commands(click.Group):
             raise Failure(f"{error.filename}: {error.strerror}.", exit_code=2) from error
 
 
-def _contributed() -> list[EntryPoint]:
-    # A path that holds a distribution twice shows its entry points twice.
-    found: dict[str, EntryPoint] = {item.name: item for item in entry_points(group=COMMANDS)}
-    return [*found.values()]
+def _contributed() -> dict[str, EntryPoint]:
+    return {item.name: item for item in entry_points(group=COMMANDS)}
 
 
 def _load(entry_point: EntryPoint) -> object:
     try:
-        command: object = entry_point.load()
+        return entry_point.load()
     except Exception as error:
         reason = f"The package that provides {entry_point.name!r} does not load: {error}"
 
-        def fail() -> None:
-            raise Failure(reason, remedy="Update or uninstall that package.", exit_code=2)
+    def fail() -> None:
+        raise Failure(reason, remedy="Update or uninstall that package.", exit_code=2)
 
-        command = click.Command(entry_point.name, callback=fail, short_help="(does not load)")
-    return command
+    return click.Command(entry_point.name, callback=fail, short_help="(does not load)")
 
 
 _HELP = """Send a ZenML pipeline's alerts by e-mail.

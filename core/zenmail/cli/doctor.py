@@ -12,13 +12,7 @@ import click
 
 from ..errors import ConfigurationError, ZenmailError
 from .mailer_options import MailerOptions, mailer_options
-from .stored import (
-    StoredAlerter,
-    alerter_names,
-    from_options,
-    read_alerter,
-    with_addresses,
-)
+from .stored import StoredAlerter, alerter_names, set_up
 
 if TYPE_CHECKING:
     from ..check import Check
@@ -78,9 +72,7 @@ def doctor(
         raise click.UsageError("Give only one of ALERTER, --alerter, --all or a transport.")
     if every:
         ctx.exit(0 if _report_all(mailer, send=send, as_json=as_json) else 1)
-    stored = from_options(mailer) if mailer.given else read_alerter(argument or alerter)
-    stored = with_addresses(stored, mailer)
-    passed = report(stored, send=send, as_json=as_json)
+    passed = report(set_up(mailer, argument or alerter), send=send, as_json=as_json)
     if passed and not as_json:
         click.echo(
             "The test mail is on its way."
@@ -91,23 +83,21 @@ def doctor(
 
 
 def _report_all(mailer: MailerOptions, *, send: bool, as_json: bool) -> bool:
-    rows, found = [], []
-    names = alerter_names()
+    names, found = alerter_names(), []
+    width = max(map(len, names), default=0)
     for name in names:
-        stored = with_addresses(read_alerter(name), mailer)
-        checks = [check for _, check in diagnose(stored, send=send)]
-        failed = next((check for check in checks if check.status == "failed"), None)
-        found.append(_as_dict(stored, [(stored.transport, check) for check in checks]))
-        rows.append((name, stored.transport, failed))
+        stored = set_up(mailer, name)
+        checks = diagnose(stored, send=send)
+        found.append(_findings(stored, checks))
         if not as_json:
+            failed = _failed(checks)
             label = click.style("FAILED", fg="red") if failed else click.style("ok", fg="green")
-            said = f"{failed.name}: {failed.detail}" if failed else ""
-            width = max(map(len, names))
+            said = f"{failed[0].name}: {failed[0].detail}" if failed else ""
             click.echo(f"  {name:<{width}}  {stored.transport:<8}  {label}  {said}".rstrip())
-    failures = [name for name, _, failed in rows if failed]
+    failures = [each["alerter"] for each in found if not each["ok"]]
     if as_json:
         click.echo(json.dumps(found, indent=2))
-    elif not rows:
+    elif not names:
         click.echo("No alerter is registered. Create one: zenmail register")
     elif failures:
         click.echo(f"\nTo see what to do: zenmail doctor {failures[0]}")
@@ -115,16 +105,7 @@ def _report_all(mailer: MailerOptions, *, send: bool, as_json: bool) -> bool:
 
 
 def report(stored: StoredAlerter, *, send: bool = False, as_json: bool = False) -> bool:
-    """Check a set-up and print the findings, each phase as it ends.
-
-    Args:
-        stored: The set-up.
-        send: Whether to send a test mail if all phases pass.
-        as_json: Whether to print JSON instead of lines.
-
-    Returns:
-        Whether every phase passed.
-    """
+    """Check a set-up, print each phase as it ends, and return whether all passed."""
     if not as_json:
         click.echo(f"{stored.name or 'From the command line'}: {stored.transport or 'unknown'}")
 
@@ -133,45 +114,36 @@ def report(stored: StoredAlerter, *, send: bool = False, as_json: bool = False) 
             _print(transport if stored.fallbacks else "", check)
 
     checks = diagnose(stored, send=send, show=show)
-    failed = [check for _, check in checks if check.status == "failed"]
+    findings, failed = _findings(stored, checks), _failed(checks)
     if as_json:
-        click.echo(json.dumps(_as_dict(stored, checks), indent=2))
+        click.echo(json.dumps(findings, indent=2))
         return not failed
     left_out = [
         check.name for _, check in checks if check.status == "skipped" and not check.detail
     ]
     if left_out:
         click.echo(f"  {click.style('skipped ', fg='yellow')}{', '.join(left_out)}")
-    if failed:
-        code = f" ({failed[0].code})" if failed[0].code else ""
-        click.echo(f"\n{failed[0].name} failed{code}: {failed[0].detail}")
-        if advice := _advice(failed):
-            click.secho(f"What to do: {advice}", bold=True)
-        for command in _commands(stored, failed):
-            click.echo(f"    {command}")
-    else:
+    if not failed:
         click.echo("\nEverything passed.")
-    return not failed
+        return True
+    code = f" ({failed[0].code})" if failed[0].code else ""
+    click.echo(f"\n{failed[0].name} failed{code}: {failed[0].detail}")
+    if findings["advice"]:
+        click.secho(f"What to do: {findings['advice']}", bold=True)
+    for command in findings["commands"]:
+        click.echo(f"    {command}")
+    return False
 
 
-def _advice(failed: Sequence[Check]) -> str:
-    return next((check.remedy for check in failed if check.remedy), "")
-
-
-def _commands(stored: StoredAlerter, failed: Sequence[Check]) -> list[str]:
-    """Return the commands that follow the advice, for the set-up that was checked."""
-    change = failed[0].change if failed else {}
-    return stored.commands(change) if change else []
-
-
-def _as_dict(stored: StoredAlerter, checks: Sequence[tuple[str, Check]]) -> dict[str, Any]:
-    failed = [check for _, check in checks if check.status == "failed"]
+def _findings(stored: StoredAlerter, checks: Sequence[tuple[str, Check]]) -> dict[str, Any]:
+    failed = _failed(checks)
     return {
         "alerter": stored.name,
         "ok": not failed,
         "checks": [{"transport": name, **asdict(check)} for name, check in checks],
-        "advice": _advice(failed),
-        "commands": _commands(stored, failed),
+        "advice": next((check.remedy for check in failed if check.remedy), ""),
+        # What follows the advice, for the set-up that was checked.
+        "commands": stored.commands(failed[0].change) if failed and failed[0].change else [],
     }
 
 
@@ -181,16 +153,7 @@ def diagnose(
     send: bool = False,
     show: Callable[[str, Check], None] = lambda _transport, _check: None,
 ) -> list[tuple[str, Check]]:
-    """Check a set-up until a phase fails.
-
-    Args:
-        stored: The set-up.
-        send: Whether to send a test mail if all phases pass.
-        show: Called with the transport's name and each phase as it ends.
-
-    Returns:
-        The name of the transport and the phase, for each.
-    """
+    """Check a set-up until a phase fails; return and show each with its transport's name."""
     from ..check import Check
     from ..plugins import PluginHost
 
@@ -215,28 +178,23 @@ def diagnose(
             )
         owner = PluginHost().owner(stored.transport)
     except ZenmailError as error:
-        failure = Check.failed("configuration", error, seconds=_since(started))
-        note(stored.transport, failure)
+        seconds = time.perf_counter() - started
+        note(stored.transport, Check.failed("configuration", error, seconds=seconds))
         return found
     if not any(check.name == "configuration" for check in stored.checks):
         detail = f"{stored.transport} of {owner.distribution} {owner.version}"
-        note(stored.transport, Check("configuration", "passed", detail, "", _since(started)))
+        seconds = time.perf_counter() - started
+        note(stored.transport, Check("configuration", "passed", detail, seconds=seconds))
     with mailer:
-        _verify(mailer, email, note)
+        for name, checks in mailer.verify(email, report=note).items():
+            if not checks:
+                detail = (
+                    "This transport has no checks of its own. Add --send to try it with a mail."
+                )
+                note(name, Check("verify", "skipped", detail))
         if send and email is not None and not _failed(found):
             note(stored.transport, _send(mailer, email))
     return found
-
-
-def _verify(mailer: Mailer, email: Email | None, note: Callable[[str, Check], None]) -> None:
-    from ..check import Check
-
-    for name, checks in mailer.verify(email, report=note).items():
-        if not checks:
-            detail = (
-                "This transport has no checks of its own. Add --send to try it with a mail."
-            )
-            note(name, Check("verify", "skipped", detail))
 
 
 def _send(mailer: Mailer, email: Email) -> Check:
@@ -245,7 +203,7 @@ def _send(mailer: Mailer, email: Email) -> Check:
     receipt = mailer.send(email)
     if receipt.delivered:
         detail = f"accepted for {', '.join(receipt.accepted)}: {receipt.message_id}"
-        return Check("send", "passed", detail, "", receipt.seconds)
+        return Check("send", "passed", detail, seconds=receipt.seconds)
     return Check(
         "send", "failed", receipt.describe(), receipt.remedy, receipt.seconds, receipt.code
     )
@@ -265,12 +223,8 @@ def _test_mail(stored: StoredAlerter) -> Email | None:
     )
 
 
-def _failed(found: Iterable[tuple[str, Check]]) -> bool:
-    return any(check.status == "failed" for _, check in found)
-
-
-def _since(started: float) -> float:
-    return time.perf_counter() - started
+def _failed(checks: Iterable[tuple[str, Check]]) -> list[Check]:
+    return [check for _, check in checks if check.status == "failed"]
 
 
 def _print(transport: str, check: Check) -> None:

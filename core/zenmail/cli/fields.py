@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -60,50 +60,40 @@ def describe_fields(model: type[BaseModel]) -> list[FieldDoc]:
     return found
 
 
+_TYPES: dict[Any, str] = {
+    Any: "anything", type(None): "nothing", str: "text", int: "whole number", float: "number",
+    bool: "true | false", SecretStr: "secret", Path: "path",
+}  # fmt: skip
+
+
 def _type_name(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if annotation is Any:
-        return "anything"
-    if annotation is None or annotation is type(None):
-        return "nothing"
     if origin is Literal:
-        return " | ".join(str(argument) for argument in arguments)
+        return " | ".join(map(str, arguments))
     if origin in (Union, types.UnionType):
         names = [_type_name(item) for item in arguments if item is not type(None)]
         return " | ".join(dict.fromkeys(names))
-    if origin is not None and hasattr(origin, "__metadata__"):
+    if origin is Annotated:
         return _type_name(arguments[0])
-    if inspect.isclass(origin):
-        if issubclass(origin, Mapping):
-            return "mapping"
-        if issubclass(origin, list | tuple | set | frozenset):
-            inner = [_type_name(item) for item in arguments if item is not ...]
-            return f"list of {' | '.join(dict.fromkeys(inner))}" if inner else "list"
-    if inspect.isclass(annotation):
-        if issubclass(annotation, SecretStr):
-            return "secret"
-        if issubclass(annotation, Path):
-            return "path"
-        if issubclass(annotation, Enum):
-            return " | ".join(str(item.value) for item in annotation)
-        known = {str: "text", int: "whole number", float: "number", bool: "true | false"}
-        return known.get(annotation, annotation.__name__)
-    return str(annotation)
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return "mapping"
+    if inspect.isclass(origin) and issubclass(origin, list | tuple | set | frozenset):
+        inner = [_type_name(item) for item in arguments if item is not ...]
+        return f"list of {' | '.join(dict.fromkeys(inner))}" if inner else "list"
+    if inspect.isclass(annotation) and issubclass(annotation, Enum):
+        return " | ".join(str(item.value) for item in annotation)
+    return _TYPES.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 
 def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
-    if value is None or value in ("", (), [], {}, frozenset()):
+    if isinstance(value, SecretStr) or value in (None, "", (), [], {}, frozenset()):
         return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, SecretStr):
-        return "none"
-    if isinstance(value, Enum):
-        return str(value.value)
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    return str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value.value if isinstance(value, Enum) else value)
 
 
 def _is_secret(annotation: Any) -> bool:

@@ -92,13 +92,9 @@ secret_option = functools.partial(
 class SMTPOption(click.Option):
     """An option of the transport smtp; ``help`` adds to what it says of itself."""
 
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the option's names and its help."""
-        record = super().get_help_record(ctx)
-        if record is None:
-            return None
-        names, more = record
-        return names, f"{SMTP_DESCRIPTIONS[self.name or '']} {more}".strip()
+    def __init__(self, *names: Any, **settings: Any) -> None:
+        super().__init__(*names, **settings)
+        self.help = f"{SMTP_DESCRIPTIONS[self.name or '']} {self.help or ''}".strip()
 
 
 def as_flag(option: str) -> str:
@@ -146,27 +142,21 @@ def mailer_options(command: _Command) -> _Command:
         password: str | None,
         **others: Any,
     ) -> Any:
-        short = {
-            option: others.pop(setting)
+        options: dict[str, Any] = {
+            option: value
             for option, setting in SMTP_SETTINGS.items()
-            if option != "password"
+            if option != "password" and (value := others.pop(setting)) is not None
         }
-        options = {name: value for name, value in short.items() if value is not None}
         options.update(_parse_pair(pair) for pair in pairs)
         # Not the password, which may stand in the environment for another command.
         given = bool(transport or options)
+        transport = transport or "smtp"
         if password is not None and (
-            not _from_environment("password") or _takes_password(transport or "smtp", options)
+            not _from_environment("password") or _takes_password(transport, options)
         ):
             options.setdefault("password", password)
-        mailer = MailerOptions(
-            transport=transport or "smtp",
-            options=options,
-            sender=sender_email,
-            to=split_addresses(list(recipient_email)),
-            deadline=deadline,
-            given=given,
-        )
+        to = split_addresses(list(recipient_email))
+        mailer = MailerOptions(transport, options, sender_email, to, deadline, given)
         return command(*args, mailer=mailer, **others)
 
     for decorate in reversed(_OPTIONS):
@@ -237,11 +227,11 @@ def _parse_pair(pair: str) -> tuple[str, Any]:
         raise click.BadParameter(f"{pair!r} is not KEY=VALUE.", param_hint="-o")
     if value.startswith("@"):
         return key, Path(value[1:]).read_text(encoding="utf-8").strip()
-    if value[:1] in "[{" and value:
-        try:
-            return key, json.loads(value)
-        except ValueError:
-            raise click.BadParameter(
-                f"The value of {key!r} looks like JSON but does not parse.", param_hint="-o"
-            ) from None
-    return key, value
+    if not value.startswith(("[", "{")):
+        return key, value
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"The value of {key!r} looks like JSON but does not parse.", param_hint="-o"
+        ) from None

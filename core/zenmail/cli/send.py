@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import click
 
 from .app import Failure
 from .mailer_options import MailerOptions, mailer_options
-from .stored import from_options, read_alerter, with_addresses
+from .stored import set_up
 
 if TYPE_CHECKING:
     from ..receipt import Receipt
@@ -92,8 +93,7 @@ def send(
     if alerter and mailer.given:
         raise click.UsageError("Give an alerter or a transport, not both.")
     body = _read(text, source)
-    stored = from_options(mailer) if mailer.given else read_alerter(alerter)
-    stored = with_addresses(stored, mailer)
+    stored = set_up(mailer, alerter)
     if not (stored.sender and stored.to):
         raise Failure(
             "The mail needs a sender and a recipient.",
@@ -107,13 +107,11 @@ def send(
         severity=severity,
         attachments=tuple(Attachment(path=path) for path in attachments),
     )
-    with stored.mailer(dry_run=dry_run) as opened:
-        status = Console(stderr=True).status("Sending ...")
-        if stored.transport == "console":
-            receipt = opened.send_alert(alert, sender=stored.sender, to=stored.to)
-        else:
-            with status:
-                receipt = opened.send_alert(alert, sender=stored.sender, to=stored.to)
+    # The mail itself is printed, without a spinner beside it.
+    quiet = stored.transport == "console"
+    status = nullcontext() if quiet else Console(stderr=True).status("Sending ...")
+    with stored.mailer(dry_run=dry_run) as opened, status:
+        receipt = opened.send_alert(alert, sender=stored.sender, to=stored.to)
     if as_json:
         click.echo(json.dumps(receipt.model_dump(mode="json"), indent=2))
     else:

@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 __all__ = [
     "ALERTERS",
     "AlerterStore",
-    "Opener",
     "StoredAlerter",
     "alerter_names",
     "from_options",
     "read_alerter",
+    "set_up",
     "waiting",
-    "with_addresses",
 ]
 
 ALERTERS = "zenmail.alerters"
@@ -50,22 +49,6 @@ class AlerterStore(Protocol):
         ...
 
 
-class Opener(Protocol):
-    """Makes the mailer of an alerter."""
-
-    def __call__(self, *, ledger: str = "", dry_run: bool = False) -> Mailer:
-        """Return a mailer.
-
-        Args:
-            ledger: A ledger in place of the alerter's own.
-            dry_run: Whether to do everything except send.
-
-        Raises:
-            ConfigurationError: The transport or its options are unusable.
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class StoredAlerter:
     """An alerter as its framework stores it.
@@ -73,7 +56,7 @@ class StoredAlerter:
     Attributes:
         name: The name it is registered under.
         transport: Name of its transport.
-        open: Makes its mailer; None when a check failed.
+        open: Makes its mailer, see `mailer`; None when a check failed.
         sender: The sender of its mails.
         to: Their recipients.
         fallbacks: Names of the transports to try when the first cannot deliver.
@@ -84,7 +67,7 @@ class StoredAlerter:
 
     name: str
     transport: str = ""
-    open: Opener | None = None
+    open: Callable[..., Mailer] | None = None
     sender: str = ""
     to: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
@@ -95,17 +78,18 @@ class StoredAlerter:
     def mailer(self, *, ledger: str = "", dry_run: bool = False) -> Mailer:
         """Open its mailer.
 
+        Args:
+            ledger: A ledger in place of the alerter's own.
+            dry_run: Whether to do everything except send.
+
         Raises:
             Failure: A check failed.
             ConfigurationError: The transport or its options are unusable.
         """
-        failed = next((check for check in self.checks if check.status == "failed"), None)
-        if failed is not None or self.open is None:
-            raise Failure(
-                failed.detail if failed is not None else "The alerter cannot be used.",
-                remedy=failed.remedy if failed is not None else "",
-                exit_code=2,
-            )
+        for check in self.checks:
+            if check.status == "failed":
+                raise Failure(check.detail, remedy=check.remedy, exit_code=2)
+        assert self.open is not None
         return self.open(ledger=ledger, dry_run=dry_run)
 
 
@@ -156,6 +140,12 @@ def waiting(what: str) -> Iterator[None]:
         timer.cancel()
 
 
+def set_up(mailer: MailerOptions, alerter: str | None) -> StoredAlerter:
+    """Return the set-up on the command line, or else an alerter; with the addresses given."""
+    stored = from_options(mailer) if mailer.given else read_alerter(alerter)
+    return replace(stored, sender=mailer.sender or stored.sender, to=mailer.to or stored.to)
+
+
 def from_options(mailer: MailerOptions) -> StoredAlerter:
     """Return the set-up given on the command line."""
 
@@ -171,15 +161,4 @@ def from_options(mailer: MailerOptions) -> StoredAlerter:
             name_option=as_flag,
         )
 
-    return StoredAlerter(
-        name="",
-        transport=mailer.transport,
-        open=open_mailer,
-        sender=mailer.sender,
-        to=mailer.to,
-    )
-
-
-def with_addresses(stored: StoredAlerter, mailer: MailerOptions) -> StoredAlerter:
-    """Let --sender-email and --recipient-email override the alerter's addresses."""
-    return replace(stored, sender=mailer.sender or stored.sender, to=mailer.to or stored.to)
+    return StoredAlerter("", mailer.transport, open_mailer, sender=mailer.sender, to=mailer.to)

@@ -52,12 +52,11 @@ def transports(name: str | None, as_json: bool) -> None:
     from ..plugins import TRANSPORTS, WHAT_TO_INSTALL, PluginHost
 
     host = PluginHost()
+    names = {offer.name for offer in host.installed()} | set(WHAT_TO_INSTALL[TRANSPORTS])
     if name:
         host.owner(name)
-        found = [_describe(host, name)]
-    else:
-        names = {offer.name for offer in host.installed()} | set(WHAT_TO_INSTALL[TRANSPORTS])
-        found = [_describe(host, known) for known in sorted(names)]
+        names = {name}
+    found = [_describe(host, known) for known in sorted(names)]
     if as_json:
         listed = [asdict(transport) for transport in found]
         click.echo(json.dumps(listed[0] if name else listed, indent=2))

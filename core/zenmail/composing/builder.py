@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..alert import Alert
 from ..attachment import Attachment
 from ..clean import clean_line, clean_text
 from ..redaction.redact import Redactor
 from .content import Content
-from .first_screen import (
+from .headline import (
     first_screen,
     is_named,
     moment_text,
@@ -19,13 +19,12 @@ from .first_screen import (
     preheader_of,
     title_from,
 )
-from .limits import Limits
 from .links import true_host
 from .plain_html import Rendered, from_plain
-from .safe_texts import SafeTexts
+from .safe_texts import Limits, SafeTexts
 from .shield import Shield
 from .traceback_view import TracebackView, view_traceback
-from .values import flattened, format_value, plain_mapping
+from .values import attempt, flattened, format_value, plain_mapping
 
 if TYPE_CHECKING:
     from .pictures import Picture
@@ -43,11 +42,13 @@ _LABELS: Final = {
 }
 _LONGEST_URL: Final = 2000
 _LONGEST_HEADER: Final = 900
-_NOTHING: Final = Rendered("", "")
 _FIRST_FACTS: Final = 8
 _MOST_PICTURES: Final = 100
+_NAMES_OF_FILES: Final = ("filename", "content_type", "content_id", "alt")
 _SCALARS: Final = (str, int, float, bool, type(None))
 
+_Item = TypeVar("_Item")
+_Named = TypeVar("_Named", bound=NamedTuple)
 _Section = tuple[str, Sequence[tuple[str, str]]]
 
 
@@ -100,7 +101,7 @@ class ContentBuilder:
         redactor.place = "headers"
         self.headers = self._headers() if alert.headers else {}
         redactor.place = "names of files"
-        self._given = self._attachments() if alert.attachments else ()
+        self._given = tuple(map(self._safe_attachment, alert.attachments))
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
@@ -115,7 +116,7 @@ class ContentBuilder:
         self._redactor.place = "the details"
         facts, sections = self._facts()
         self._redactor.place = "the message"
-        sentences = alert.next_steps[: limits.next_steps]
+        sentences = self._first(alert.next_steps, limits.next_steps, "next steps")
         # In one go: together they take one search for secrets.
         texts = iter(
             self._safe.many(
@@ -148,8 +149,6 @@ class ContentBuilder:
         if len(facts) > _FIRST_FACTS:
             sections.insert(0, ("More facts", facts[_FIRST_FACTS:]))
             del facts[_FIRST_FACTS:]
-        if left := len(alert.next_steps) - len(sentences):
-            self.note(f"{left:,} more next steps are not shown.")
         if not title:
             title, body = title_from(subject, body, label)
         facts = [
@@ -160,8 +159,7 @@ class ContentBuilder:
         plain = alert.body_format == "plain"
         render = from_plain if plain else _from_markdown
         first, rest = first_screen(body, plain=plain)
-        rendered = render(first) if first else _NOTHING
-        more = render(rest) if rest else _NOTHING
+        rendered, more = render(first), render(rest)
         traceback = self._traceback(error) if alert.traceback else None
         if alert.images:
             self._load_pictures()
@@ -211,29 +209,27 @@ class ContentBuilder:
         """Add a sentence to the notes at the end of the mail."""
         self._notes.append(self._safe.one(sentence, self._limits.line))
 
+    def _first(self, items: Collection[_Item], most: int, what: str) -> list[_Item]:
+        """Return as many items as the mail shows, and note how many it does not."""
+        if len(items) > most:
+            self.note(f"{len(items) - most:,} more {what} are not shown.")
+        return list(islice(items, most))
+
     def _cells(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, int]]:
         cell, line = self._limits.cell, self._limits.line
         return [one for name, value in pairs for one in ((name, cell), (value, line))]
 
     def _format(self, value: object) -> str:
-        """Return a value as text; an object that cannot be printed costs nothing else."""
-        if type(value) is str:
-            return value
-        try:
-            return format_value(value)
-        except self._pass_through:
-            raise
-        except Exception as error:
-            return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+        return attempt(lambda: format_value(value), value, self._pass_through)
 
     # --- facts
 
     def _facts(self) -> tuple[list[tuple[str, str]], list[_Section]]:
         """Return labels and values as they are, and sections that are safe already."""
-        limits, items = self._limits, self._alert.facts
+        limits, given = self._limits, self._alert.facts.items()
         pairs: list[tuple[str, str]] = []
         sections: list[_Section] = []
-        for label, value in islice(items.items(), limits.facts):
+        for label, value in self._first(given, limits.facts, "facts"):
             secrecy = self._shield.secrecy_of(label)
             if secrecy or type(value) not in _SCALARS:
                 value = self._shield.mask(value, secrecy)
@@ -243,8 +239,6 @@ class ContentBuilder:
                     sections.append((self._safe.one(label, limits.cell), self._section(inner)))
                     continue
             pairs.append((label, self._format(value)))
-        if len(items) > limits.facts:
-            self.note(f"{len(items) - limits.facts:,} more facts are not shown.")
         return pairs, sections
 
     def _section(self, mapping: Mapping[Any, Any]) -> Sequence[tuple[str, str]]:
@@ -263,11 +257,19 @@ class ContentBuilder:
 
     def _links(self) -> list[tuple[str, str]]:
         self._redactor.place = "links"
-        limits, links = self._limits, self._alert.links
-        if len(links) > limits.links:
-            self.note(f"{len(links) - limits.links:,} more links are not shown.")
-        shown = self._safe.rows(islice(links.items(), limits.links), limits.cell, _LONGEST_URL)
+        links = self._first(self._alert.links.items(), self._limits.links, "links")
+        shown = self._safe.rows(links, self._limits.cell, _LONGEST_URL)
         return [(_honest(label, url), _as_url(url)) for label, url in shown]
+
+    def _cleaned(self, items: Sequence[_Named], **limits: int) -> list[_Named]:
+        """Return named tuples with these of their texts clean, safe and cut."""
+        rows = self._safe.rows(
+            ([getattr(item, name) for name in limits] for item in items), *limits.values()
+        )
+        return [
+            item._replace(**dict(zip(limits, row, strict=True)))
+            for item, row in zip(items, rows, strict=True)
+        ]
 
     def _load_pictures(self) -> None:
         from .pictures import load_pictures
@@ -276,48 +278,34 @@ class ContentBuilder:
         limit = self._limits.line
         images = islice(self._alert.images, _MOST_PICTURES)
         pictures, missing = load_pictures(images, pass_through=self._pass_through)
-        texts = self._safe.rows(((one.alt, one.caption) for one in pictures), limit, limit)
-        self._pictures = [
-            picture._replace(
-                alt=alt,
-                caption=caption,
-                attachment=picture.attachment.model_copy(update={"alt": alt}),
-            )
-            for picture, (alt, caption) in zip(pictures, texts, strict=True)
-        ]
+        for picture in self._cleaned(pictures, alt=limit, caption=limit):
+            file = picture.attachment.model_copy(update={"alt": picture.alt})
+            self._pictures.append(picture._replace(attachment=file))
         for sentence in missing:
             self.note(sentence)
 
     def _metrics(self) -> Sequence[Metric]:
-        from .summaries import Metric, metrics_table
+        from .summaries import metric_line
 
         self._redactor.place = "metrics"
-        metrics, baseline = self._alert.metrics, self._alert.baseline
+        limits, metrics, baseline = self._limits, self._alert.metrics, self._alert.baseline
         lines: list[Metric] = []
         names = dict.fromkeys((*metrics, *baseline))
-        for name in islice(names, self._limits.metrics):
+        for name in self._first(names, limits.metrics, "metrics"):
             try:
-                lines += metrics_table(_only(name, metrics), _only(name, baseline))
+                lines.append(metric_line(name, metrics, baseline))
             except self._pass_through:
                 raise
             except Exception as error:
                 self.note(f'The metric "{name}" cannot be shown: {type(error).__name__}.')
-        if len(names) > self._limits.metrics:
-            self.note(f"{len(names) - self._limits.metrics:,} more metrics are not shown.")
-        return [
-            Metric(row[0], row[1], row[2], row[3], line.trend)
-            for row, line in zip(
-                self._safe.rows([line[:4] for line in lines], *[self._limits.cell] * 4),
-                lines,
-                strict=True,
-            )
-        ]
+        cell = limits.cell
+        return self._cleaned(lines, name=cell, value=cell, baseline=cell, change=cell)
 
     def _tables(self) -> Sequence[Table]:
         from .safe_tables import SafeTables
 
         self._redactor.place = "tables"
-        tables = SafeTables(self._redactor, self._limits, self._pass_through)
+        tables = SafeTables(self._safe, self._shield, self._limits)
         shown = tables.shown(self._alert.tables)
         self.spilled_files += tables.files
         for sentence in tables.notes:
@@ -330,40 +318,23 @@ class ContentBuilder:
         self._redactor.place = "steps"
         limits = self._limits
         lines, note = steps_table(self._alert.steps, limits.steps)
-        rows = self._safe.rows(
-            ((line.name, line.status, line.reason, line.url) for line in lines),
-            *(limits.cell, limits.cell, limits.line, _LONGEST_URL),
-        )
-        return [
-            line._replace(
-                name=name, status=status, reason="" if reason == error else reason, url=url
-            )
-            for line, (name, status, reason, url) in zip(lines, rows, strict=True)
-        ], self._safe.one(note, limits.line)
+        cell, line = limits.cell, limits.line
+        steps = self._cleaned(lines, name=cell, status=cell, reason=line, url=_LONGEST_URL)
+        # What is said above already is not said again.
+        steps = [step._replace(reason="") if step.reason == error else step for step in steps]
+        return steps, self._safe.one(note, line)
 
     def _headers(self) -> dict[str, str]:
-        names = self._safe.all(list(self._alert.headers))
-        values = self._safe.many(
-            [(value, _LONGEST_HEADER) for value in self._alert.headers.values()]
-        )
         headers = {}
-        for given, name, value in zip(self._alert.headers, names, values, strict=True):
-            if name == clean_text(given):
-                headers[given] = value
+        for name, value in self._alert.headers.items():
+            if self._safe.whole(name) == clean_text(name):
+                headers[name] = self._safe.one(value, _LONGEST_HEADER)
             else:
                 self.note("A header was left out because its name contains a secret.")
         return headers
 
-    def _attachments(self) -> tuple[Attachment, ...]:
-        return tuple(map(self._safe_attachment, self._alert.attachments))
-
     def _safe_attachment(self, file: Attachment) -> Attachment:
-        given = {
-            "filename": file.filename,
-            "content_type": file.content_type,
-            "content_id": file.content_id,
-            "alt": file.alt,
-        }
+        given = {name: getattr(file, name) for name in _NAMES_OF_FILES}
         safe = dict(zip(given, self._safe.all(list(given.values())), strict=True))
         if safe == given:
             return file
@@ -375,18 +346,20 @@ class ContentBuilder:
 
     def _log(self) -> str:
         self._redactor.place = "the log"
-        source, limit = self._alert.log.strip("\n"), self._limits.traceback_tail
-        safe = self._safe
-        return safe.whole(source) if len(source) <= limit else safe.tail(source, limit)
+        return self._safe.tail(self._alert.log.strip("\n"), self._limits.traceback_tail)
 
     def _traceback(self, error: str) -> TracebackView:
         self._redactor.place = "the traceback"
         limits, source = self._limits, self._alert.traceback.strip("\n")
-        head, tail, omitted = source, "", 0
+        tail, omitted, between = "", 0, ""
+        attached = "The whole traceback is"
         if len(source) > limits.traceback_head + limits.traceback_tail:
             head = self._safe.head(source, limits.traceback_head)
             tail = self._safe.tail(source, limits.traceback_tail)
-            omitted = max(1, source.count("\n") - head.count("\n") - tail.count("\n") - 1)
+            lines = source.count("\n") + 1
+            omitted = max(1, lines - head.count("\n") - tail.count("\n") - 2)
+            between = f"\n\n[... {omitted:,} lines left out ...]\n\n"
+            attached = f"The traceback has {lines:,} lines; its beginning and its end are"
         else:
             head = self._safe.whole(source)
         view = view_traceback(
@@ -398,15 +371,7 @@ class ContentBuilder:
             width=limits.traceback_width,
         )
         if view.omitted or view.clipped:
-            if tail:
-                between = f"\n\n[... {omitted:,} lines left out ...]\n\n"
-                self.note(
-                    f"The traceback has {source.count(chr(10)) + 1:,} lines; its beginning and "
-                    "its end are attached as traceback.txt."
-                )
-            else:
-                between = ""
-                self.note("The whole traceback is attached as traceback.txt.")
+            self.note(f"{attached} attached as traceback.txt.")
             self.spilled_files.append(
                 Attachment(
                     filename="traceback.txt",
@@ -437,7 +402,3 @@ def _honest(label: str, url: str) -> str:
 
 def _as_url(text: str) -> str:
     return clean_line(text, limit=_LONGEST_URL + 100)
-
-
-def _only(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values[name]} if name in values else {}

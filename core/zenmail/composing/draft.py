@@ -7,12 +7,11 @@ import re
 import unicodedata
 from collections.abc import Callable
 from hashlib import blake2b
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from ..address import parse_mailbox, split_valid
 from ..addressing import Addressing
-from ..clean import as_text, clean_line
+from ..clean import clean_line
 from ..email import Email
 from ..errors import TemplateError
 from ..patterns import pattern
@@ -20,8 +19,8 @@ from ..redaction.own_secrets import process_secrets
 from ..redaction.redact import Redactor
 from .builder import ContentBuilder
 from .content import Content
-from .limits import Limits
 from .render import Page
+from .safe_texts import Limits
 
 if TYPE_CHECKING:
     from ..alert import Alert
@@ -30,9 +29,9 @@ __all__ = ["draft_mail", "list_id_for"]
 
 _logger = logging.getLogger(__name__)
 
-_IMPORTANCE: Final[dict[str, Literal["high"]]] = {"critical": "high", "error": "high"}
 # What the limits are multiplied with, one after the other, until the mail is small enough.
-_SCALES: Final = (1.0, 0.5, 0.25, 0.1, 0.03)
+_SCALES: Final = (1.0, 0.5, 0.25, 0.1)
+_LAST_SCALE: Final = 0.03
 _HTML_LIMIT: Final = 60_000
 _MAIL_LIMIT: Final = 100_000
 # Below this many characters, no encoding can bring a mail near its limit: base64 makes four
@@ -50,23 +49,24 @@ def draft_mail(
     pass_through: tuple[type[BaseException], ...],
 ) -> Email:
     """Return an alert's mail; see `compose`."""
-    redact = addressing.redact
-    values = (*secrets, *(process_secrets() if redact else ()))
+    values = (*secrets, *(process_secrets() if addressing.redact else ()))
+
+    def redactor() -> Redactor:
+        return Redactor(values, shapes=addressing.redact)
 
     def hide(text: str) -> str:
-        return Redactor(values, shapes=redact).text(text)
+        return redactor().text(text)
 
     reply_to, invalid = split_valid(addressing.reply_to)
     for why in invalid.values():
         # Answers that go to the sender are better than no alert.
         _logger.warning("An address in reply_to was left out: %s", hide(why))
     topic = alert.incident or alert.thread
-    scales = iter(_SCALES)
-    while True:
-        scale = next(scales)
+
+    def draft(scale: float) -> tuple[Email, bool]:
         builder = ContentBuilder(
             alert,
-            Redactor(values, shapes=redact),
+            redactor(),
             Limits().scaled(scale),
             subject=subject,
             subject_prefix=addressing.subject_prefix,
@@ -74,9 +74,7 @@ def draft_mail(
             pass_through=pass_through,
         )
         content = builder.content()
-        text, html = _parts(
-            builder, content, addressing.include_html, addressing.templates, hide
-        )
+        text, html = _parts(builder, content, addressing, hide)
         email = Email(
             sender=addressing.sender,
             to=addressing.to,
@@ -90,41 +88,45 @@ def draft_mail(
             headers=builder.headers,
             thread=_root_of(topic, addressing.sender) if topic else "",
             list_id=_list_id(builder.list_id),
-            importance=_IMPORTANCE.get(alert.severity, "normal"),
+            importance="high" if alert.severity in ("critical", "error") else "normal",
             date=alert.occurred_at,
         )
-        if scale == _SCALES[-1] or _fits(email, builder):
+        return email, _fits(email, builder)
+
+    for scale in _SCALES:
+        email, fits = draft(scale)
+        if fits:
             return email
+    return draft(_LAST_SCALE)[0]
 
 
 def _parts(
     builder: ContentBuilder,
     content: Content,
-    include_html: bool,
-    templates: str | Path | None,
+    addressing: Addressing,
     hide: Callable[[str], str],
 ) -> tuple[str, str | None]:
     """Return the text and the HTML part, with zenmail's templates where others fail."""
-    page = Page(content)
+    page, templates = Page(content), addressing.templates
     text: str | None = None
-    html = builder.html if include_html else None
+    own_html = html = builder.html if addressing.include_html else None
     if templates:
         try:
-            if include_html and html is None:
+            if addressing.include_html and html is None:
                 html = page.with_templates(templates, "alert.html")
             text = page.with_templates(templates, "alert.txt")
         except TemplateError as error:
             _logger.warning(
                 "The templates %s cannot be used; zenmail's own are used instead: %s",
-                clean_line(as_text(templates), limit=300),
+                clean_line(templates, limit=300),
                 clean_line(hide(str(error)), limit=1000),
             )
             builder.note(
                 "The template chosen for this mail could not be used; zenmail's own was used "
                 "instead. The log of the sender says why."
             )
-            text, html = None, builder.html if include_html else None
-    if include_html and html is None:
+            text, html = None, own_html
+    if addressing.include_html and html is None:
         html = page.html()
     return page.text() if text is None else text, html
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Variables", "jinja_settings", "prepared"]
 
-_TITLE_SIZES: Final = ((22, "g1"), (38, "g2"))
 _TRENDS: Final = {"good": " better", "bad": " worse", "": ""}
 
 
@@ -89,7 +88,7 @@ def _size(title: str) -> str:
     width = len(title)
     if not title.isascii():
         width += sum(character >= "\u1100" for character in title)
-    return next((name for limit, name in _TITLE_SIZES if width <= limit), "g3")
+    return "g1" if width <= 22 else "g2" if width <= 38 else "g3"
 
 
 _CODE: Final = pattern(r"(`+)(.+?)\1(?!`)")

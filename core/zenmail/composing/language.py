@@ -25,7 +25,7 @@ _SCRIPTS: Final = {
 
 def language_of(text: str) -> tuple[str, str]:
     """Return a language tag, "en" when the script does not tell, and "ltr" or "rtl"."""
-    letters = len(_LETTER.findall(text))
+    letters = 0 if text.isascii() else len(_LETTER.findall(text))
     if not letters:
         return "en", "ltr"
     lang = next(

@@ -17,6 +17,7 @@ LARGEST = 1_500_000
 """Bytes of a picture at most; a larger one is made smaller, or refused with a note."""
 MOST = 10
 """Pictures in a mail at most."""
+_LARGEST_READ = 20 * LARGEST
 _WIDEST = 1200
 _COLUMN = 592
 _MOST_PIXELS = 50_000_000
@@ -31,15 +32,7 @@ _KINDS = (
 
 
 class Picture(NamedTuple):
-    """A picture in the body.
-
-    Attributes:
-        cid: What the HTML calls it.
-        alt: What it shows.
-        caption: A line under it, or "".
-        width: Pixels to show it at, or 0.
-        attachment: The file.
-    """
+    """A picture in the body, which the HTML calls ``cid``; ``width`` is in pixels, or 0."""
 
     cid: str
     alt: str
@@ -65,24 +58,22 @@ def load_pictures(
             if not (image.alt or image.caption):
                 alt = title_of(image.source) or alt
             data = _read(image.source)
-            kind = _kind(data)
             _check_size(data)
-            if len(data) > LARGEST or kind is None:
+            if len(data) > LARGEST or not _kind(data):
                 data = _shrink(data)
-                kind = _kind(data)
         except pass_through:
             raise
         except Exception as error:
             reason = str(error) if isinstance(error, _Unusable) else type(error).__name__
             notes.append(f'The picture "{alt}" could not be shown: {reason}.')
             continue
-        cid = f"picture{number}"
+        cid, kind = f"picture{number}", _kind(data)
         pictures.append(
             Picture(
                 cid,
                 alt,
                 image.caption,
-                min(_width(data), _COLUMN),
+                min(_size(data)[0], _COLUMN),
                 Attachment(
                     filename=f"{cid}.{'jpg' if kind == 'jpeg' else kind}",
                     content=data,
@@ -99,6 +90,10 @@ class _Unusable(Exception):
     """A picture that cannot be shown, with a reason fit for the mail."""
 
 
+def _larger_than(size: int) -> str:
+    return f"it is larger than {size / 1_000_000:g} MB"
+
+
 def _read(source: Any) -> bytes:
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
@@ -106,11 +101,10 @@ def _read(source: Any) -> bytes:
         path = Path(source)
         if not path.is_file():
             raise _Unusable("there is no such file")
-        if path.stat().st_size > 20 * LARGEST:
-            raise _Unusable(f"it is larger than {20 * LARGEST // 1_000_000} MB")
+        if path.stat().st_size > _LARGEST_READ:
+            raise _Unusable(_larger_than(_LARGEST_READ))
         return path.read_bytes()
-    figure = figure_of(source)
-    if figure is not None:
+    if (figure := figure_of(source)) is not None:
         return _figure(figure)
     if callable(save := getattr(source, "save", None)) and hasattr(source, "size"):
         return _pil(source, save)
@@ -122,11 +116,7 @@ def _read(source: Any) -> bytes:
 
 
 def figure_of(source: Any) -> Any:
-    """Return the figure that a plot belongs to, or None: pandas and seaborn return axes.
-
-    Args:
-        source: A figure, axes, an array or a list of axes, or a grid of plots.
-    """
+    """Return the figure of a plot, axes, an array or list of axes, or a grid; or None."""
     for _ in range(_DEEPEST):
         if callable(getattr(source, "savefig", None)):
             return source
@@ -180,16 +170,13 @@ def _pil(image: Any, save: Any) -> bytes:
         image = image.copy()
         image.thumbnail((_WIDEST, 2 * _WIDEST))
         save = image.save
-    stream = io.BytesIO()
     if getattr(image, "mode", "RGB") not in ("1", "L", "LA", "P", "RGB", "RGBA", "I"):
         save = image.convert("RGB").save
-    save(stream, format="PNG")
-    data = stream.getvalue()
-    if len(data) > LARGEST:
-        stream = io.BytesIO()
-        image.convert("RGB").save(stream, format="JPEG", quality=80)
-        data = stream.getvalue()
-    return data
+    save(png := io.BytesIO(), format="PNG")
+    if png.tell() <= LARGEST:
+        return png.getvalue()
+    image.convert("RGB").save(jpeg := io.BytesIO(), format="JPEG", quality=80)
+    return jpeg.getvalue()
 
 
 def _shrink(data: bytes) -> bytes:
@@ -197,9 +184,7 @@ def _shrink(data: bytes) -> bytes:
     try:
         from PIL import Image as Pillow  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
-        reason = "it is neither PNG, JPEG nor GIF"
-        if _kind(data):
-            reason = f"it is larger than {LARGEST / 1_000_000:.1f} MB"
+        reason = _larger_than(LARGEST) if _kind(data) else "it is neither PNG, JPEG nor GIF"
         raise _Unusable(
             f"{reason}, and Pillow, which could convert it, is not installed"
         ) from None
@@ -213,7 +198,7 @@ def _shrink(data: bytes) -> bytes:
     except (OSError, Pillow.DecompressionBombError):
         raise _Unusable("it is not a readable PNG, JPEG, GIF or WebP file") from None
     if len(smaller) > LARGEST:
-        raise _Unusable(f"it is larger than {LARGEST / 1_000_000:.1f} MB")
+        raise _Unusable(_larger_than(LARGEST))
     return smaller
 
 
@@ -226,15 +211,11 @@ _TOO_MANY_PIXELS = f"it has more than {_MOST_PIXELS // 1_000_000} million pixels
 
 def _check_size(data: bytes) -> None:
     """Refuse a picture that is too large, from its header alone."""
-    if len(data) > 20 * LARGEST:
-        raise _Unusable(f"it is larger than {20 * LARGEST // 1_000_000} MB")
+    if len(data) > _LARGEST_READ:
+        raise _Unusable(_larger_than(_LARGEST_READ))
     width, height = _size(data)
     if width * height > _MOST_PIXELS:
         raise _Unusable(_TOO_MANY_PIXELS)
-
-
-def _width(data: bytes) -> int:
-    return _size(data)[0]
 
 
 def _size(data: bytes) -> tuple[int, int]:

@@ -60,12 +60,12 @@ def from_plain(source: str) -> Rendered:
     if "  " not in source:
         return Rendered(f"{P}{as_html(source)}</p>\n", honest(source).rstrip())
     html = [
-        f"{_PRE_ALIGNED}{_escape(part, quote=False)}</pre>\n"
+        f"{_PRE_ALIGNED}{_escape(honest(part), quote=False)}</pre>\n"
         if is_aligned
         else f"{P}{as_html(part)}</p>\n"
         for is_aligned, part in _aligned_parts(source)
     ]
-    return Rendered("".join(html), source.rstrip())
+    return Rendered("".join(html), honest(source).rstrip())
 
 
 def is_row(line: str) -> bool:

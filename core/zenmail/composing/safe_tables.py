@@ -10,9 +10,7 @@ from typing import Any, Final
 
 from ..attachment import Attachment
 from ..redaction.names import Secrecy, is_secret
-from ..redaction.redact import Redactor
-from .limits import Limits
-from .safe_texts import SafeTexts
+from .safe_texts import Limits, SafeTexts
 from .shield import Shield
 from .tables import Table, fit, to_table
 
@@ -25,29 +23,12 @@ _LARGEST_CSV: Final = 40_000
 
 
 class SafeTables:
-    """Makes tables fit for a mail.
+    """Makes tables fit for a mail; ``files`` hold what does not fit, ``notes`` tell of it."""
 
-    Args:
-        redactor: Removes the secrets and counts them.
-        limits: How much the mail may hold.
-        pass_through: Exceptions that end the program and are never caught.
-
-    Attributes:
-        files: The whole of what does not fit, as CSV.
-        notes: What is not shown, a sentence each.
-    """
-
-    def __init__(
-        self,
-        redactor: Redactor,
-        limits: Limits,
-        pass_through: tuple[type[BaseException], ...] = (),
-    ) -> None:
-        self._redactor = redactor
+    def __init__(self, safe: SafeTexts, shield: Shield, limits: Limits) -> None:
+        self._safe = safe
+        self._shield = shield
         self._limits = limits
-        self._pass_through = pass_through
-        self._safe = SafeTexts(redactor)
-        self._shield = Shield(redactor, pass_through)
         self.files: list[Attachment] = []
         self.notes: list[str] = []
 
@@ -61,7 +42,7 @@ class SafeTables:
                 shown = fit(whole, limits.columns)
                 if len(shown.columns) < len(whole.columns):
                     self._attach_csv(title, source, len(safe))
-            except self._pass_through:
+            except self._shield.pass_through:
                 raise
             except Exception as error:
                 self.notes.append(
@@ -99,27 +80,26 @@ class SafeTables:
             rows=rows,
             columns=_MOST_COLUMNS,
             exact=exact,
-            pass_through=self._pass_through,
+            pass_through=self._shield.pass_through,
         )
         secrecies: list[Secrecy] = [self._shield.secrecy_of(name) for name in table.columns]
         headings = [name.lower() for name in table.columns]
-        named = next((at for at in range(len(headings)) if headings[at] in _NAMES), 0)
-        pairs = len(headings) == 2 or "value" in headings
+        named = next((at for at, name in enumerate(headings) if name in _NAMES), 0)
+        # Where values stand whose names are beside them.
+        values = {1 - named} if len(headings) == 2 else set()
+        values |= {at for at, name in enumerate(headings) if name == "value"}
 
-        def unnamed(row: list[str], at: int) -> str:
+        def masked(row: list[str], at: int) -> str:
             secrecy: Secrecy = secrecies[at] if at < len(secrecies) else ""
-            told = (
-                pairs and at < len(headings) and (len(headings) == 2 or headings[at] == "value")
-            )
-            if told and not secrecy and at != named < len(row):
-                secrecy = self._shield.secrecy_of(row[named])
-            if is_secret(secrecy, row[at]) and row[at]:
-                return self._redactor.masked()
+            if at in values and at != named < len(row):
+                secrecy = secrecy or self._shield.secrecy_of(row[named])
+            if is_secret(secrecy, row[at]):
+                return self._shield.redactor.masked()
             return row[at]
 
-        masked = [[unnamed(row, at) for at in range(len(row))] for row in table.rows]
-        longest = max(map(len, (table.columns, *masked)))
+        cells = [[masked(row, at) for at in range(len(row))] for row in table.rows]
+        longest = max(map(len, (table.columns, *cells)))
         (table.title,), table.columns, *table.rows = self._safe.rows(
-            ([table.title], table.columns, *masked), *[self._limits.cell] * max(1, longest)
+            ([table.title], table.columns, *cells), *[self._limits.cell] * max(1, longest)
         )
         return table

@@ -1,26 +1,51 @@
-"""Texts made fit for a mail: cleaned, redacted and cut, in this order."""
+"""Texts made fit for a mail: cleaned, redacted and cut, in this order; and where to cut."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..clean import clean_text
 from ..redaction.redact import Redactor
 
-__all__ = ["SafeTexts"]
+__all__ = ["Limits", "SafeTexts"]
 
 # A secret that begins before a cut and ends behind it is seen whole within this.
 _OVERLAP: Final = 8192
 
 
-class SafeTexts:
-    """The only way by which a text of an alert gets into its mail.
+class Limits(NamedTuple):
+    """The most characters, or items, of each kind that a mail holds."""
 
-    Args:
-        redactor: Removes the secrets and counts them.
-    """
+    title: int = 200
+    body: int = 10_000
+    error: int = 1_500
+    line: int = 600
+    cell: int = 160
+    traceback_head: int = 12_000
+    traceback_tail: int = 24_000
+    traceback_width: int = 300
+    traceback_lines: int = 60
+    facts: int = 40
+    entries: int = 40
+    next_steps: int = 10
+    links: int = 20
+    metrics: int = 40
+    steps: int = 40
+    tables: int = 6
+    rows: int = 20
+    columns: int = 10
+
+    def scaled(self, factor: float) -> Limits:
+        """Return the limits multiplied by a factor below 1."""
+        if factor >= 1:
+            return self
+        return Limits(*[max(2 if most < 100 else 80, int(most * factor)) for most in self])
+
+
+class SafeTexts:
+    """The only way by which a text of an alert gets into its mail."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
@@ -43,11 +68,7 @@ class SafeTexts:
     def rows(self, rows: Iterable[Sequence[str]], *limits: int) -> list[list[str]]:
         """Return rows of texts, with one limit for each column."""
         rows = list(rows)
-        texts = iter(
-            self.many(
-                [pair for row in rows for pair in zip(row, limits[: len(row)], strict=True)]
-            )
-        )
+        texts = iter(self.many([pair for row in rows for pair in zip(row, limits)]))  # noqa: B905
         return [list(islice(texts, len(row))) for row in rows]
 
     def whole(self, value: str) -> str:
@@ -68,7 +89,9 @@ class SafeTexts:
         return safe[: safe.rfind("\n")] if "\n" in safe else safe
 
     def tail(self, source: str, length: int) -> str:
-        """Return a long text's last lines, with at most ``length`` characters."""
+        """Return a text, or a long one's last lines, with at most ``length`` characters."""
+        if len(source) <= length:
+            return self.whole(source)
         safe = self.whole(source[-(length + _OVERLAP) :])
         safe = safe[max(_OVERLAP, len(safe) - length) :]
         return safe[safe.find("\n") + 1 :]

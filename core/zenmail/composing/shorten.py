@@ -28,11 +28,8 @@ def shorten(email: Email, limit: int) -> Email | None:
     full = email.size()
     inline = tuple(item for item in email.attachments if item.content_id and email.html)
     files = tuple(item for item in email.attachments if item not in inline)
-    reason = (
-        f"It was shortened from {full:,} bytes, because the mail server takes {limit:,}."
-        if limit
-        else f"It was shortened from {full:,} bytes, because the mail server takes less."
-    )
+    takes = f"{limit:,}" if limit else "less"
+    reason = f"It was shortened from {full:,} bytes, because the mail server takes {takes}."
     if files:
         lighter = _noted(email.replace(attachments=inline), f"{reason} {_left_out(files)}")
         if lighter.size() <= (limit or full - 1):
@@ -89,6 +86,5 @@ def _cut(text: str, keep: int) -> str:
     if keep >= len(text):
         return text
     tail = keep // 3
-    left_out = len(text) - keep
-    end = text[len(text) - tail :] if tail else ""
-    return f"{text[: keep - tail]}\n[... {left_out:,} characters left out ...]\n{end}"
+    head, left_out, end = text[: keep - tail], len(text) - keep, text[len(text) - tail :]
+    return f"{head}\n[... {left_out:,} characters left out ...]\n{end}"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..alert import StepSummary
 from .values import duration, format_metric, number_in
 
-__all__ = ["Metric", "Step", "metrics_table", "steps_table"]
+__all__ = ["Metric", "Step", "metric_line", "steps_table"]
 
 
 class Metric(NamedTuple):
@@ -42,24 +42,16 @@ class Step(NamedTuple):
     width: int = 0
 
 
-def metrics_table(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[Metric]:
-    """Return metrics with their baseline and the change from it."""
-    lines = [
-        Metric(
-            str(name),
-            format_metric(value),
-            format_metric(baseline[name]) if name in baseline else "",
-            _change(value, baseline[name]) if name in baseline else "",
-            _trend(str(name), value, baseline[name]) if name in baseline else "",
-        )
-        for name, value in metrics.items()
-    ]
-    lines += [
-        Metric(str(name), "not reported", format_metric(value), "")
-        for name, value in baseline.items()
-        if name not in metrics
-    ]
-    return lines
+def metric_line(name: str, metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> Metric:
+    """Return a metric with its baseline and the change from it."""
+    old = format_metric(baseline[name]) if name in baseline else ""
+    if name not in metrics:
+        return Metric(name, "not reported", old, "")
+    value = format_metric(metrics[name])
+    if name not in baseline:
+        return Metric(name, value, "", "")
+    pair = metrics[name], baseline[name]
+    return Metric(name, value, old, _change(*pair), _trend(name, *pair))
 
 
 def _change(value: object, baseline: object) -> str:

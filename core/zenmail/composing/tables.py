@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 from .values import (
+    attempt,
     format_metric,
     format_value,
     is_missing,
@@ -51,7 +53,7 @@ class Table:
 @dataclass
 class _Grid:
     columns: list[str]
-    rows: list[list[object]]
+    rows: list[list[Any]]
     total_rows: int
     total_columns: int
 
@@ -67,47 +69,35 @@ def to_table(
 ) -> Table:
     """Return a DataFrame, mappings or sequences as a table of limited size.
 
-    Args:
-        title: What stands above it.
-        source: A DataFrame (pandas, Polars), a NumPy array, a list of mappings, a list of
-            sequences, or a mapping; anything else becomes a single cell.
-        rows: The most rows to show.
-        columns: The most columns to show.
-        exact: Keep all digits, and leave out what stands for a missing value.
-        pass_through: Exceptions that end the program and are never caught.
+    Anything else becomes a single cell. When ``exact``, numbers keep all digits, and what
+    stands for a missing value is left out.
     """
     grid = _grid(source, rows, columns)
-
-    def shown(value: object) -> str:
-        try:
-            return _exact(value) if exact else _cell(value)
-        except pass_through:
-            raise
-        except Exception as error:  # one cell must not cost the table
-            return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
-
-    right = {
+    show = _exact if exact else _cell
+    shown = [
+        [attempt(partial(show, value), value, pass_through) for value in row]
+        for row in grid.rows
+    ]
+    right = frozenset(
         at
         for at in range(len(grid.columns))
-        if grid.rows
-        and all(
-            at >= len(row) or is_missing(row[at]) or number_in(row[at]) is not None
-            for row in grid.rows
-        )
-        and any(at < len(row) and not is_missing(row[at]) for row in grid.rows)
-    }
-    left_out = []
-    if grid.total_rows > len(grid.rows):
-        left_out.append(f"{grid.total_rows - len(grid.rows):,} more rows")
-    if grid.total_columns > len(grid.columns):
-        left_out.append(f"{grid.total_columns - len(grid.columns):,} more columns")
-    return Table(
-        title,
-        [_cell(name) for name in grid.columns],
-        [[shown(value) for value in row] for row in grid.rows],
-        frozenset(right),
-        f"{' and '.join(left_out)} are not shown." if left_out else "",
+        if _is_numeric([row[at] for row in grid.rows if at < len(row)])
     )
+    left_out = [
+        f"{total - kept:,} more {what}"
+        for total, kept, what in (
+            (grid.total_rows, len(grid.rows), "rows"),
+            (grid.total_columns, len(grid.columns), "columns"),
+        )
+        if total > kept
+    ]
+    note = f"{' and '.join(left_out)} are not shown." if left_out else ""
+    return Table(title, [_cell(name) for name in grid.columns], shown, right, note)
+
+
+def _is_numeric(column: Sequence[object]) -> bool:
+    there = [value for value in column if not is_missing(value)]
+    return bool(there) and all(number_in(value) is not None for value in there)
 
 
 _COLUMN, _PHONE, _LINE = 576, 341, 76
@@ -116,34 +106,35 @@ _CHARACTER, _PADDING = 7.8, 12
 
 def fit(table: Table, most: int) -> Table:
     """Return a table with as many columns as fit; the note names the others."""
-    words = [
-        max(
-            (
-                max(map(len, cell.split()), default=0)
-                for cell in [name, *[row[at] for row in table.rows if at < len(row)]]
-            ),
-            default=0,
-        )
+    cells = [
+        [name, *(row[at] for row in table.rows if at < len(row))]
         for at, name in enumerate(table.columns)
     ]
+    words = [max(map(len, " ".join(column).split()), default=0) for column in cells]
     lengths = [
-        max(len(name), *[min(40, len(row[at])) for row in table.rows if at < len(row)], 0)
-        for at, name in enumerate(table.columns)
+        max(len(column[0]), *(min(40, len(cell)) for cell in column)) for column in cells
     ]
-    pixels = [_CHARACTER * longest + _PADDING for longest in words]
-    shown = min(most, _fitting(pixels, _COLUMN))
-    phone = min(shown, _fitting(pixels, _PHONE))
+    shown = min(most, _fitting([_CHARACTER * word + _PADDING for word in words], _COLUMN))
+    phone = min(shown, _fitting([_CHARACTER * word + _PADDING for word in words], _PHONE))
     text = min(shown, _fitting([length + 2 for length in lengths], _LINE + 2))
+
+    def note(count: int) -> str:
+        left = table.columns[count:]
+        names = ", ".join(left[:_MANY])
+        more = f" and {len(left) - _MANY} more" if len(left) > _MANY else ""
+        others = f"Columns not shown here: {names}{more}." if left else ""
+        return f"{others} {table.note}".strip()
+
     return Table(
         table.title,
         table.columns[:shown],
         [row[:shown] for row in table.rows],
         table.right,
-        _notes(_others(table.columns[shown:]), table.note),
-        phone,
-        _notes(_others(table.columns[phone:]), table.note) if phone < shown else "",
-        text,
-        _notes(_others(table.columns[text:]), table.note),
+        note=note(shown),
+        phone=phone,
+        phone_note=note(phone) if phone < shown else "",
+        text_columns=text,
+        text_note=note(text),
     )
 
 
@@ -155,17 +146,6 @@ def _fitting(sizes: Sequence[float], room: float) -> int:
             break
         count += 1
     return max(count, min(2, len(sizes)))
-
-
-def _others(names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
-    return f"Columns not shown here: {', '.join(names[:_MANY])}{more}."
-
-
-def _notes(*notes: str) -> str:
-    return " ".join(note for note in notes if note)
 
 
 def _exact(value: object) -> str:
@@ -194,13 +174,12 @@ def _grid(source: Any, limit: int, width: int) -> _Grid:
     foreign = _foreign(source, limit)
     if foreign is not None:
         return _grid(foreign, limit, width)
-    if callable(tolist := getattr(source, "tolist", None)):
-        array = source
-        source = source[:limit].tolist() if isinstance(shape, tuple) and shape else tolist()
-        grid = _grid(source, limit, width)
-        if isinstance(shape, tuple) and shape:
-            grid.total_rows = shape[0]
-        names = getattr(getattr(array, "dtype", None), "names", None)
+    if callable(getattr(source, "tolist", None)):
+        sizes = shape if isinstance(shape, tuple) else ()
+        grid = _grid((source[:limit] if sizes else source).tolist(), limit, width)
+        if sizes:
+            grid.total_rows = sizes[0]
+        names = getattr(getattr(source, "dtype", None), "names", None)
         grid.columns = list(names or grid.columns)[: len(grid.columns)]
         return grid
     if isinstance(source, Mapping):
@@ -220,14 +199,9 @@ def _frame(frame: Any, limit: int, width: int) -> _Grid:
         return _Grid([_title(name) for name in names], rows, height, breadth)
     index = getattr(head, "index", None)
     named = index is not None and type(index).__name__ != "RangeIndex"
-    rows = [
-        list(row[: width + named])
-        for row in head.iloc[:, :width].itertuples(index=named, name=None)
-    ]
-    titles = [_title(name) for name in names]
-    if named:
-        titles.insert(0, _title(getattr(index, "name", None) or ""))
-    return _Grid(titles, rows, height, breadth + named)
+    rows = [*map(list, head.iloc[:, :width].itertuples(index=named, name=None))]
+    titles = [getattr(index, "name", None) or "", *names] if named else names
+    return _Grid([*map(_title, titles)], rows, height, breadth + named)
 
 
 def _arrow(table: Any, limit: int, width: int) -> _Grid:
@@ -244,7 +218,7 @@ def _foreign(source: Any, limit: int) -> Any:
     """Return a frame of another library as one of pandas, Polars or Arrow, or None."""
     if isinstance(source, Mapping | Sequence):
         return None
-    frame = hasattr(source, "__dataframe__")
+    interchangeable = hasattr(source, "__dataframe__")
     for name in _CONVERSIONS:
         if callable(getattr(source, name, None)):
             # Of data that is read only now, no more is read than is shown.
@@ -252,7 +226,7 @@ def _foreign(source: Any, limit: int) -> Any:
             found = getattr(few, name)()
             if found is not source and (hasattr(found, "columns") or _is_arrow(found)):
                 return found
-    if frame:
+    if interchangeable:
         from importlib import import_module
 
         return import_module("pandas.api.interchange").from_dataframe(source)
@@ -271,43 +245,31 @@ def _from_mapping(source: Mapping[Any, Any], limit: int, width: int) -> _Grid:
     values = list(source.values())
     if values and all(isinstance(value, list | tuple) for value in values):
         names = list(source)[:width]
+        rows = [list(row) for row in islice(zip_longest(*values[:width]), limit)]
         height = max(map(len, values))
-        rows: list[list[object]] = [
-            [source[name][at] if at < len(source[name]) else None for name in names]
-            for at in range(min(limit, height))
-        ]
         return _Grid([_title(name) for name in names], rows, height, len(source))
     if values and all(isinstance(value, Mapping) for value in values):
         return _from_rows([{"": name, **value} for name, value in source.items()], limit, width)
-    pairs: list[list[object]] = [
-        [_title(name), value] for name, value in islice(source.items(), limit)
-    ]
+    pairs = [[_title(name), value] for name, value in islice(source.items(), limit)]
     return _Grid(["Name", "Value"], pairs, len(source), 2)
 
 
 def _from_rows(items: Sequence[Any], limit: int, width: int) -> _Grid:
     shown = list(items[:limit])
-    mappings = [plain_mapping(item) for item in shown]
-    if shown and all(mapping is not None for mapping in mappings):
-        names: dict[Any, None] = {}
-        for mapping in mappings:
-            names.update(dict.fromkeys(mapping or ()))
-        kept = list(names)[:width]
-        rows: list[list[object]] = [
-            [(mapping or {}).get(name) for name in kept] for mapping in mappings
-        ]
-        return _Grid([_title(name) for name in kept], rows, len(items), len(names))
-    lists: list[list[object]] = [
-        list(item) if isinstance(item, list | tuple) else [item] for item in shown
-    ]
+    mappings = [it for it in map(plain_mapping, shown) if it is not None]
+    if shown and len(mappings) == len(shown):
+        names = list(dict.fromkeys(chain.from_iterable(mappings)))
+        rows = [[mapping.get(name) for name in names[:width]] for mapping in mappings]
+        return _Grid([_title(name) for name in names[:width]], rows, len(items), len(names))
+    lists = [list(item) if isinstance(item, list | tuple) else [item] for item in shown]
     breadth = max(map(len, lists), default=0)
     titles = [str(at + 1) for at in range(min(width, breadth))]
+    count = len(items)
     if (
         len(lists) > 1
         and all(isinstance(cell, str) for cell in lists[0])
         and any(not isinstance(cell, str) for row in lists[1:] for cell in row)
     ):
         # A first row of names above rows of values is the header.
-        titles = [str(cell) for cell in lists[0][:width]]
-        return _Grid(titles, [row[:width] for row in lists[1:]], len(items) - 1, breadth)
-    return _Grid(titles, [row[:width] for row in lists], len(items), breadth)
+        titles, count = [str(cell) for cell in lists.pop(0)[:width]], count - 1
+    return _Grid(titles, [row[:width] for row in lists], count, breadth)

@@ -1,8 +1,9 @@
 """A traceback made readable: the team's own frames, the others counted, one marked."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from ..patterns import pattern
@@ -42,7 +43,7 @@ class TracebackView(NamedTuple):
     place: str
     source: str
     omitted: int
-    clipped: bool = False
+    clipped: bool
 
     @property
     def text(self) -> str:
@@ -77,73 +78,88 @@ def view_traceback(
     frames = _frames(shown)
     raising = _raising(shown, frames, error)
     start, stop = (raising.start, raising.stop) if raising else (0, 0)
-    place = raising.place if raising else ""
     source = shortened(shown[start + 1].strip(_BAR), _SOURCE) if stop - start > 1 else ""
     folded = _folded(frames) if any(not frame.library for frame in frames) else {}
-    hidden = sum(end - first for first, (end, _) in folded.items())
-    if not tail and not folded and len(shown) <= lines and max(map(len, shown)) <= width:
-        return _view(shown, start, stop, place=place, source=source)
-    output: list[str] = []
-    origin: list[int] = []
-    index = 0
-    while index < len(shown):
-        if index in folded and not index < gap <= folded[index][0]:
-            index, summary = folded[index]
-            output.append(summary)
-            origin.append(-1)
-        else:
-            output.append(shown[index])
-            origin.append(index)
-            index += 1
-    marked = origin.index(start) if raising and start in origin else 0
-    size = stop - start
-    gap = origin.index(gap) if gap in origin else -1
-    return _cut(
-        output, (marked, marked + size), gap, omitted, hidden, lines, width, place, source
+    total, clipped = omitted, False
+    if tail or folded or len(shown) > lines or max(map(len, shown)) > width:
+        shown, begin, total, clipped = _cut(shown, start, gap, folded, omitted, lines, width)
+        start, stop = (begin, begin + stop - start) if begin >= 0 else (0, 0)
+    return TracebackView(
+        before="\n".join(shown[:start]),
+        raising="\n".join(shown[start:stop]),
+        after="\n".join(shown[stop:]),
+        place=raising.place if raising else "",
+        source=source,
+        omitted=total,
+        clipped=clipped,
     )
 
 
 def _cut(
     shown: list[str],
-    mark: tuple[int, int],
+    start: int,
     gap: int,
+    folded: dict[int, tuple[int, str]],
     omitted: int,
-    hidden: int,
     lines: int,
     width: int,
-    place: str,
-    source: str,
-) -> TracebackView:
-    start, stop = mark
-    keep = _chosen(len(shown), start if stop else -1, lines, gap)
+) -> tuple[list[str], int, int, bool]:
+    """Return what is left of the lines, where ``start`` is among them, and what is left out."""
+    # Each with its number, and what stands for folded frames.
+    lines_left: list[tuple[int, str]] = []
+    total, index = omitted, 0
+    while index < len(shown):
+        if index in folded and not index < gap <= folded[index][0]:
+            end, summary = folded[index]
+            lines_left.append((-1, summary))
+            total += end - index
+            index = end
+        else:
+            lines_left.append((index, shown[index]))
+            index += 1
+    numbers = [number for number, _ in lines_left]
+    marked = numbers.index(start) if start in numbers else -1
+    gap = numbers.index(gap) if gap in numbers else -1
     output: list[str] = []
-    marked = (0, 0)
-    last, total = -1, omitted + hidden
-    for index in keep:
-        missing = index - last - 1 + (omitted if last < gap <= index else 0)
-        if missing:
-            output.append(
-                f"[... {missing:,} {'line' if missing == 1 else 'lines'} left out ...]"
-            )
-            total += index - last - 1
-        if index == start and stop:
-            marked = (len(output), len(output) + stop - start)
-        output.append(_clipped(shown[index], width))
-        last = index
-    clipped = any(len(shown[index]) > width for index in keep)
-    return _view(output, *marked, place=place, source=source, omitted=total, clipped=clipped)
+    begin, clipped, last = -1, False, -1
+    for at in _chosen(len(numbers), marked, lines):
+        if missing := at - last - 1 + (omitted if last < gap <= at else 0):
+            what = "line" if missing == 1 else "lines"
+            output.append(f"[... {missing:,} {what} left out ...]")
+        if at == marked:
+            begin = len(output)
+        line = lines_left[at][1]
+        if len(line) > width:
+            clipped = True
+            line = f"{line[:width]} [... {len(line) - width:,} characters left out ...]"
+        output.append(line)
+        total += at - last - 1
+        last = at
+    return output, begin, total, clipped
 
 
 class _Frame(NamedTuple):
+    lines: list[str]
     start: int
-    stop: int
     match: re.Match[str]
     library: str
 
     @property
+    def stop(self) -> int:
+        """Behind its source lines and carets."""
+        line = self.lines[self.start]
+        stop, deeper = self.start + 1, f"{line[: line.index('F')]} "
+        for below in islice(self.lines, stop, None):
+            if not (below.startswith(deeper) and below.strip(_BAR)):
+                break
+            stop += 1
+        return stop
+
+    @property
     def bars(self) -> str:
         """What a group of exceptions draws before it, or ""."""
-        lead = self.match.string[: _indent(self.match.string)]
+        line = self.match.string
+        lead = line[: len(line) - len(line.lstrip(_BAR))]
         return lead if "|" in lead else ""
 
     @property
@@ -156,20 +172,11 @@ class _Frame(NamedTuple):
 
 
 def _frames(lines: list[str]) -> list[_Frame]:
-    """Return the frames with their source lines and carets."""
-    found: list[_Frame] = []
-    for start, line in enumerate(lines):
-        if 'File "' not in line or (match := _FRAME.match(line)) is None:
-            continue
-        stop, deeper = start + 1, f"{line[: line.index('F')]} "
-        while stop < len(lines) and lines[stop].startswith(deeper) and lines[stop].strip(_BAR):
-            stop += 1
-        found.append(_Frame(start, stop, match, _library(match["file"])))
-    return found
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(_BAR))
+    return [
+        _Frame(lines, start, match, _library(match["file"]))
+        for start, line in enumerate(lines)
+        if 'File "' in line and (match := _FRAME.match(line))
+    ]
 
 
 @lru_cache(maxsize=256)
@@ -184,19 +191,15 @@ def _library(file: str) -> str:
 def _raising(lines: list[str], frames: list[_Frame], error: str) -> _Frame | None:
     """Return the user's last frame on the way to the error, or else the last frame."""
     named = error.partition("\n")[0]
-    end = _last(lines, lambda line: named in line and _says(line.strip(_BAR), named))
-    end = len(lines) if not named or end < 0 else end
+    said = (at for at in range(len(lines) - 1, -1, -1) if named and named in lines[at])
+    end = next((at for at in said if _says(lines[at].strip(_BAR), named)), len(lines))
     before = [frame for frame in frames if frame.start < end] or frames
-    part = max(0, _last(lines[:end], lambda line: line.endswith(_BEGINNING)))
+    parts = [at for at in range(end) if lines[at].endswith(_BEGINNING)]
+    part = parts[-1] if parts else 0
     own = [frame for frame in before if frame.start >= part and not frame.library]
     if not own:
         own = [frame for frame in before if not frame.library] or before
     return own[-1] if own else None
-
-
-def _last(lines: list[str], fits: Callable[[str], bool]) -> int:
-    """Return the number of the last line that fits, or -1."""
-    return next((at for at in range(len(lines) - 1, -1, -1) if fits(lines[at])), -1)
 
 
 def _says(line: str, error: str) -> bool:
@@ -223,41 +226,13 @@ def _counted(run: list[_Frame]) -> str:
     return f"[... {count} in {listed} ...]"
 
 
-def _view(
-    lines: list[str],
-    start: int,
-    stop: int,
-    *,
-    place: str,
-    source: str,
-    omitted: int = 0,
-    clipped: bool = False,
-) -> TracebackView:
-    """Return the lines, those from ``start`` to ``stop`` as the ones that raised."""
-    start, stop = max(start, 0), max(stop, 0)
-    return TracebackView(
-        before="\n".join(lines[:start]),
-        raising="\n".join(lines[start:stop]),
-        after="\n".join(lines[stop:]),
-        place=place,
-        source=source,
-        omitted=omitted,
-        clipped=clipped,
-    )
-
-
-def _chosen(count: int, raising: int, limit: int, gap: int) -> list[int]:
+def _chosen(count: int, raising: int, limit: int) -> Iterable[int]:
+    """Return which lines to show: the first, the last, and those around the raising one."""
     if count <= limit:
-        return list(range(count))
+        return range(count)
     first = max(2, limit // 4)
     chosen = {*range(first), *range(count - (limit - first), count)}
     if raising >= 0 and raising not in chosen:
         chosen -= set(range(count - (limit - first), count - (limit - first) + 8))
         chosen |= set(range(max(0, raising - 3), min(count, raising + 5)))
     return sorted(chosen)
-
-
-def _clipped(line: str, width: int) -> str:
-    if len(line) <= width:
-        return line
-    return f"{line[:width]} [... {len(line) - width:,} characters left out ...]"

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
+    "attempt",
     "duration",
     "flattened",
     "format_metric",
     "format_value",
     "is_missing",
-    "is_number",
     "number_in",
     "plain_mapping",
 ]
 
+_Result = TypeVar("_Result")
 _LONGEST_BYTES = 2000
 _MANY = 20
 _DEEP = 4
@@ -68,6 +69,18 @@ def format_value(value: object) -> str:
     return str(value)
 
 
+def attempt(
+    call: Callable[[], _Result], value: object, pass_through: tuple[type[BaseException], ...]
+) -> _Result | str:
+    """Return what a call makes of a value, or a note in its place when the call fails."""
+    try:
+        return call()
+    except pass_through:
+        raise
+    except Exception as error:
+        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+
+
 def plain_mapping(value: object) -> Mapping[Any, Any] | None:
     """Return a mapping, model or dataclass as a mapping; None for anything else."""
     if isinstance(value, Mapping):
@@ -107,11 +120,6 @@ def is_missing(value: object) -> bool:
         return False
 
 
-def is_number(value: object) -> bool:
-    """Whether it is a number of any kind, including NumPy's."""
-    return number_in(value) is not None
-
-
 def number_in(value: object) -> int | float | None:
     """Return a number of any kind as Python's own, or None; NumPy's and PyTorch's, too."""
     if isinstance(value, bool | str | bytes):
@@ -124,13 +132,7 @@ def number_in(value: object) -> int | float | None:
         return float(value)
     if getattr(value, "ndim", None) == 0 and callable(item := getattr(value, "item", None)):
         single = item()
-        return (
-            None
-            if isinstance(single, bool)
-            else number_in(single)
-            if single is not value
-            else None
-        )
+        return None if single is value else number_in(single)
     return None
 
 

@@ -42,7 +42,7 @@ class Route(NamedTuple):
 
     def advise(self, remedy: str) -> str:
         """Return a remedy with the options in it named as users know them."""
-        return name_options(remedy, self.name_option)
+        return name_options(remedy, self.name_option) if "`" in remedy else remedy
 
 
 def call_transport(

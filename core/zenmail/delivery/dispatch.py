@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..address import ADDRESS_REMEDY
 from ..composing.shorten import without_missing_files
 from ..deadline import Deadline
 from ..email import Email
@@ -63,7 +62,8 @@ class Dispatcher:
         in_spare_time: Callable[[Deadline], object] = lambda deadline: None,
     ) -> None:
         self._routes = routes
-        self._plugins = plugins
+        self._middleware = plugins.middleware
+        self._pass_through = plugins.pass_through
         self._secrecy = secrecy
         self._spooler = spooler
         self._retry = retry
@@ -75,13 +75,14 @@ class Dispatcher:
 
     def send(self, email: Email, deadline: Deadline, origin: Origin = "send") -> Receipt:
         """Send a mail, or leave it to the outbox or the background queue."""
-        email = self._plugins.middleware.before_send(email, email.envelope)
-        delivery = Delivery(email, email.envelope, deadline, self._retry.policy, origin)
-        delivery = self._redirected(delivery)
+        email = self._middleware.before_send(email, email.envelope)
+        delivery = self._redirected(
+            Delivery(email, email.envelope, deadline, self._retry.policy, origin)
+        )
         if self._dry_run:
-            return self._told(
-                delivery, self._left(delivery, "skipped", "Dry run: nothing was sent.")
-            )
+            receipt = self._left(delivery, "skipped", "Dry run: nothing was sent.")
+            self._middleware.after_send(receipt, delivery.email)
+            return receipt
         if self._spools and origin != "overdue":
             delivery = self._spooler.spool(delivery)
             if delivery.spooled:
@@ -102,12 +103,15 @@ class Dispatcher:
         """Send mails that come out of the outbox, at once if the first transport can."""
         mails = [self._redirected(delivery) for delivery in deliveries]
         attempts = [self._attempts(mail) for mail in mails]
-        with self._abandoned_if_interrupted(mails):
+        try:
             self._call_together(mails, attempts)
             self._spooler.strike_out(
                 [mail for one, mail in zip(attempts, mails, strict=True) if one.arrived]
             )
             return [self._deliver(mail, one) for one, mail in zip(attempts, mails, strict=True)]
+        except BaseException:
+            _abandon(mails)
+            raise
 
     def _call_together(self, mails: Sequence[Delivery], attempts: Sequence[Attempts]) -> None:
         """Make the first call for several mails one, if the first transport can."""
@@ -124,17 +128,27 @@ class Dispatcher:
             )
             for one, mail in zip(attempts, mails, strict=True)
         ]
-        answers = call_together(route, requests, self._plugins.pass_through)
+        answers = call_together(route, requests, self._pass_through)
         for one, answer in zip(attempts, answers, strict=True):
             one.answer_first_call(answer)
 
     def _deliver(self, delivery: Delivery, attempts: Attempts | None = None) -> Receipt:
         started = time.monotonic()
         attempts = attempts or self._attempts(delivery)
-        self._attempt(delivery, attempts)
+        try:
+            attempts.run(
+                self._routes,
+                delivery.deadline,
+                self._secrecy.fetch_token,
+                rounds=1 if delivery.origin == "flush" else self._retry.max_attempts,
+                hide=self._secrecy.tidy,
+            )
+        except BaseException:
+            _abandon([delivery])
+            raise
         receipt = self._receipt(delivery, attempts, time.monotonic() - started)
         receipt = self._spooler.settle(delivery, attempts, receipt)
-        self._told(delivery, receipt)
+        self._middleware.after_send(receipt, delivery.email)
         if receipt.accepted and delivery.origin == "send":
             self._in_spare_time(delivery.deadline)
         return receipt
@@ -174,35 +188,9 @@ class Dispatcher:
             without_missing_files(delivery.email),
             delivery.envelope,
             delivery.policy,
-            pass_through=self._plugins.pass_through,
+            pass_through=self._pass_through,
             claim=delivery.claim,
         )
-
-    def _attempt(self, delivery: Delivery, attempts: Attempts) -> None:
-        rounds = 1 if delivery.origin == "flush" else self._retry.max_attempts
-        with self._abandoned_if_interrupted([delivery]):
-            attempts.run(
-                self._routes,
-                delivery.deadline,
-                self._secrecy.fetch_token,
-                rounds=rounds,
-                hide=self._secrecy.tidy,
-            )
-
-    @contextlib.contextmanager
-    def _abandoned_if_interrupted(self, deliveries: Sequence[Delivery]) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            for delivery in deliveries:
-                if delivery.claim is not None:
-                    with contextlib.suppress(LedgerError):
-                        delivery.claim.abandon("Its delivery was interrupted.")
-            raise
-
-    def _told(self, delivery: Delivery, receipt: Receipt) -> Receipt:
-        self._plugins.middleware.after_send(receipt, delivery.email)
-        return receipt
 
     # --- the receipts
 
@@ -214,7 +202,7 @@ class Dispatcher:
         invalid = {} if delivery.origin == "flush" else delivery.email.invalid
         if invalid and outcome == "delivered":
             outcome, detail = "partial", next(iter(invalid.values()))
-            code, remedy = AddressError.default_code, ADDRESS_REMEDY
+            code, remedy = AddressError.default_code, AddressError.default_remedy
         others: dict[str, Any] = {}
         if outcome != "delivered":
             others = {
@@ -249,3 +237,11 @@ class Dispatcher:
             notes=(delivery.trouble,) if delivery.trouble else (),
             spooled=delivery.spooled,
         )
+
+
+def _abandon(deliveries: Sequence[Delivery]) -> None:
+    """Leave mails whose delivery was interrupted to the outbox."""
+    for delivery in deliveries:
+        if delivery.claim is not None:
+            with suppress(LedgerError):
+                delivery.claim.abandon("Its delivery was interrupted.")

@@ -68,9 +68,12 @@ class Secrecy:
 
     def tidy(self, text: str, *, shapes: bool = True) -> str:
         """Return what somebody else said as one line that holds no secret; see `hide`."""
+        if not text:
+            return ""
+        hidden = self.hide(text, shapes=shapes)
+        line = clean_line(hidden, limit=_LONGEST_REASON)
         # Cleaning may change a secret, cut it, or put it together.
-        line = clean_line(self.hide(text, shapes=shapes), limit=_LONGEST_REASON)
-        return self.hide(line, shapes=shapes)
+        return line if line == hidden else self.hide(line, shapes=shapes)
 
     def tidy_all(self, reasons: Mapping[str, str]) -> dict[str, str]:
         """Return the reasons, by address, as `tidy` makes them."""

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..deadline import Deadline
 from ..errors import LedgerError
@@ -16,15 +16,15 @@ from .delivery import Delivery
 from .secrecy import Secrecy
 
 if TYPE_CHECKING:
-    from ..ledger.claim import OutboxState
+    from ..ledger.claim import Fate, OutboxState
     from ..ledger.outbox import Outbox
 
 __all__ = ["Spooler"]
 
 _logger = logging.getLogger(__name__)
-# Seconds within which mails sent together have to be through for more to follow at a time:
-# those that one connection holds, no other can send.
-_FAST = 1.0
+# Seconds for which mails are claimed at a time: those that one connection holds, no other can
+# send.
+_TOGETHER = 0.5
 # How often the sends of one process look for waiting mails, in seconds.
 _INTERVAL = 1.0
 
@@ -116,20 +116,10 @@ class Spooler:
             receipt = _noting(receipt, delivery.trouble)
         if self._outbox is None or (delivery.claim is None and attempts.complete):
             return receipt
-        from ..ledger.claim import Fate
-
         flushing = delivery.origin == "flush"
         proven = delivery.proven or receipt.delivered
         kept, unknown, failed = _sorted(attempts, flushing, proven)
-        states: dict[str, OutboxState] = {
-            **dict.fromkeys(failed, "failed"),
-            **dict.fromkeys(unknown, "unknown"),
-            **dict.fromkeys(kept, "waiting"),
-        }
-        fates = {
-            address: Fate(state, receipt.transport, receipt.detail, receipt.code)
-            for address, state in states.items()
-        }
+        fates = _fates(receipt, failed=failed, unknown=unknown, waiting=kept)
         spooled = ""
         try:
             if delivery.claim is not None:
@@ -193,8 +183,8 @@ class Spooler:
             seconds: How far off such a deadline is at most.
             limit: How many mails to try at most.
             proven: Whether the transports have just delivered another mail.
-            at_once: How many mails to send at once, at most. The first goes alone; as long
-                as all goes well and fast, four times as many follow each time.
+            at_once: How many mails to send at once, at most. The first goes alone; while all
+                goes well, up to four times as many follow each time, as fast as they go.
         """
         if self._outbox is None:
             return
@@ -223,13 +213,14 @@ class Spooler:
                 ]
                 limit = None if limit is None else limit - len(deliveries)
                 receipts = resend(deliveries)
-                fast = time.monotonic() - began < min(_FAST, seconds / 10)
+                took = time.monotonic() - began
                 for delivery, receipt in zip(deliveries, receipts, strict=True):
                     self._log(delivery, receipt)
                     proven = proven or bool(receipt.accepted)
                     failures = 0 if receipt.accepted or receipt.refused else failures + 1
                     yield receipt
-                number = min(4 * number, at_once) if fast and not failures else 1
+                in_time = int(len(claims) * min(_TOGETHER, seconds / 10) / (took + 1e-6))
+                number = 1 if failures else max(1, min(4 * number, at_once, in_time))
         except LedgerError as error:
             _logger.error("The waiting mails could not be sent: %s", error.message)
 
@@ -268,6 +259,18 @@ def _sorted(
             kept = {address: why for address, why in kept.items() if address in doubtful}
         failed = _without(attempts.refused(), kept)
     return kept, _without(attempts.unknown(), kept), failed
+
+
+def _fates(receipt: Receipt, **addresses: Collection[str]) -> dict[str, Fate]:
+    from ..ledger.claim import Fate
+
+    return {
+        address: Fate(
+            cast("OutboxState", state), receipt.transport, receipt.detail, receipt.code
+        )
+        for state, some in addresses.items()
+        for address in some
+    }
 
 
 def _without(reasons: Mapping[str, str], addresses: Collection[str]) -> dict[str, str]:

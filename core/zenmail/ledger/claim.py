@@ -35,9 +35,8 @@ _BEGIN = """INSERT INTO under_way
 VALUES (:slot, :mail, :alerter, :policy, {now}, :sender, :subject, :content, :recipients, :mine,
 {now} + :seconds)
 ON CONFLICT (slot) DO UPDATE SET lease = excluded.lease WHERE under_way.id = excluded.id
-RETURNING slot{quick}"""
-_END = """DELETE FROM under_way WHERE slot = :slot AND owner = :mine AND id = :mail
-RETURNING slot{quick}"""
+{quick}"""
+_END = """DELETE FROM under_way WHERE slot = :slot AND owner = :mine AND id = :mail {quick}"""
 _MAIL = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
 VALUES (:mail, :alerter, :policy, {now}, :sender, :subject, :content)
 ON CONFLICT DO NOTHING"""
@@ -51,7 +50,7 @@ not_before = excluded.not_before, transport = excluded.transport, reason = exclu
 code = excluded.code
 WHERE deliveries.owner = :mine"""
 _MARK = """UPDATE deliveries SET state = :state, lease = {now} + :seconds
-WHERE mail = :mail AND recipient = :recipient AND owner = :mine RETURNING recipient"""
+WHERE mail = :mail AND recipient = :recipient AND owner = :mine"""
 # No mail's name holds a blank.
 _FORGET = """DELETE FROM deliveries WHERE mail IN :mails[]
 AND mail || ' ' || recipient IN :rows[]"""
@@ -173,10 +172,12 @@ class Claim:
             "recipients": json.dumps(self.envelope.recipients),
             **self._columns(),
         }
-        slot = 0
-        while not slot or not self._engine.statement(_BEGIN, slot=slot, **values):
-            slot = random.getrandbits(31)
-        self._slot = slot
+        begun = 0
+        while not begun:
+            self._slot = 1 + random.getrandbits(30)
+            begun = self._engine.run(
+                lambda t: t.execute(_BEGIN, slot=self._slot, **values), survives="statement"
+            )
         self._sending = True
 
     def wait(self) -> None:
@@ -222,7 +223,7 @@ class Claim:
             key = {"mail": self.name, "mine": self._owner}
             lease = {"state": state, "seconds": self._seconds}
             changed = [
-                transaction.rows(_MARK, recipient=address, **key, **lease)
+                transaction.execute(_MARK, recipient=address, **key, **lease)
                 for address in recipients
             ]
             return all(changed)
@@ -241,7 +242,7 @@ class Claim:
         self.tries += tried
         if self.forgotten and not fates:
             return
-        if not fates and self._slot and self._engine.statement(_END, **self._key()):
+        if not fates and self._slot and self._engine.run(self._end, survives="statement"):
             return
         rest = min(_LONGEST_REST, _FIRST_REST * 2.0 ** (self.tries - 1)) if self.tries else 0.0
         self._write(fates, rest=rest)
@@ -262,7 +263,7 @@ class Claim:
 
         def write(transaction: Transaction) -> None:
             if self._slot:
-                transaction.rows(_END, **self._key())
+                self._end(transaction)
             if kept:
                 # Also when it was there before: the database may have lost it in a crash.
                 transaction.execute(_MAIL, **columns)
@@ -276,8 +277,8 @@ class Claim:
         self._engine.run(write, survives=survives)
         self._slot = 0
 
-    def _key(self) -> dict[str, Any]:
-        return {"slot": self._slot, "mail": self.name, "mine": self._owner}
+    def _end(self, transaction: Transaction) -> int:
+        return transaction.execute(_END, slot=self._slot, mail=self.name, mine=self._owner)
 
     def _columns(self) -> dict[str, Any]:
         return {

@@ -19,7 +19,7 @@ class Unreadable(Exception):
 
 
 class _Content(LateModel):
-    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(val_json_bytes="base64")
 
     email: Email
 

@@ -2,8 +2,8 @@
 
 Statements name their parameters ``:name``. ``{now}`` is the database's clock in seconds since
 1970, ``{lock}`` locks the row that a SELECT returns, ``{skip_locked}`` passes over rows that
-others have locked, ``{quick}`` at the end of RETURNING does not wait for PostgreSQL's disk,
-``IN :names[]`` looks for a value in a JSON list.
+others have locked, ``{quick}`` at the end of a statement has it not wait for PostgreSQL's
+disk, ``IN :names[]`` looks for a value in a JSON list.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -64,25 +64,32 @@ def _translate(sql: str, dialect: Dialect) -> str:
 
 
 class Transaction:
-    """Statements that take effect together.
+    """Statements on a connection, which take effect together.
 
     Args:
-        cursor: What executes them.
+        connection: What executes them.
         dialect: The database's.
     """
 
-    def __init__(self, cursor: Any, dialect: Dialect) -> None:
-        self._cursor = cursor
+    def __init__(self, connection: Any, dialect: Dialect) -> None:
+        self.close = connection.close
+        self._cursor = connection.cursor()
         self._dialect = dialect
 
-    def execute(self, sql: str, **values: Any) -> None:
-        """Execute a statement that returns no rows."""
+    def command(self, sql: str) -> None:
+        """Execute what is as it has to be, without parameters."""
+        self._cursor.execute(sql)
+
+    def execute(self, sql: str, **values: Any) -> int:
+        """Execute a statement; return how many rows it changed."""
         self._cursor.execute(_translate(sql, self._dialect), values)
+        return int(self._cursor.rowcount)
 
     def rows(self, sql: str, **values: Any) -> list[Row]:
         """Execute a statement; return its rows."""
         self._cursor.execute(_translate(sql, self._dialect), values)
-        return list(self._cursor.fetchall())
+        rows: list[Row] = self._cursor.fetchall()
+        return rows
 
     def each(self, sql: str, values: Sequence[Mapping[str, Any]]) -> None:
         """Execute a statement once for each set of values."""
@@ -121,7 +128,7 @@ class Engine(ABC):
     def reset(self) -> None:
         """Start afresh: a child has neither its parent's connections nor its leases."""
         self.owner = secrets.token_hex(8)
-        self._idle: deque[Any] = deque()
+        self._idle: deque[Transaction] = deque()
         self._inside.clear()
 
     def close(self) -> None:
@@ -155,8 +162,8 @@ class Engine(ABC):
         finally:
             self._inside.discard(me)
 
-    def statement(self, sql: str, **values: Any) -> list[Row]:
-        """Execute one statement that returns rows; its result survives this process.
+    def rows(self, sql: str, **values: Any) -> list[Row]:
+        """Execute one statement; return its rows.
 
         Raises:
             LedgerError: The database cannot be used.
@@ -181,24 +188,43 @@ class Engine(ABC):
 
     def _once(self, work: Callable[[Transaction], _Result], survives: Survives) -> _Result:
         try:
-            connection = self._idle.pop()
+            transaction = self._idle.pop()
         except IndexError:
-            connection = self._connect()
+            transaction = self._connect()
         try:
-            with self._transaction(connection, survives) as cursor:
-                result = work(Transaction(cursor, self._dialect))
+            if survives == "statement":
+                result = work(transaction)
+            else:
+                result = self._together(transaction, work, survives)
         except BaseException:
-            self._discard(connection)
+            self._discard(transaction)
             raise
         if len(self._idle) < _MOST_IDLE:
-            self._idle.append(connection)
+            self._idle.append(transaction)
         else:
-            connection.close()
+            transaction.close()
         return result
 
-    def _discard(self, connection: Any) -> None:
+    def _together(
+        self,
+        transaction: Transaction,
+        work: Callable[[Transaction], _Result],
+        survives: Survives,
+    ) -> _Result:
+        for statement in self._begin(survives):
+            transaction.command(statement)
+        try:
+            result = work(transaction)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                transaction.command("ROLLBACK")
+            raise
+        transaction.command("COMMIT")
+        return result
+
+    def _discard(self, transaction: Transaction) -> None:
         with contextlib.suppress(Exception):
-            connection.close()
+            transaction.close()
 
     def _failure(self, error: Exception) -> LedgerError:
         said = str(error).replace(self._password, "********") if self._password else str(error)
@@ -210,46 +236,42 @@ class Engine(ABC):
             )
         return LedgerError(f"The ledger {self.name} cannot be used: {detail}")
 
-    def _migrate(self, connection: Any) -> None:
-        if self._version(connection) >= len(_migrations()):
-            return
-        try:
-            self._apply_migrations(connection)
-        except self._errors:
-            # Another process may have been quicker, in spite of the lock.
-            if self._version(connection) < len(_migrations()):
-                raise
-
-    def _version(self, connection: Any) -> int:
-        try:
-            with self._transaction(connection) as cursor:
-                return Transaction(cursor, self._dialect).rows(_VERSION)[0][0] or 0
-        except self._errors:
-            return 0
-
-    def _apply_migrations(self, connection: Any) -> None:
-        scripts = _migrations()
-        with self._transaction(connection) as cursor:
-            transaction = Transaction(cursor, self._dialect)
-            transaction.execute(self._schema_lock)
-            transaction.execute(_VERSIONS)
-            done = transaction.rows(_VERSION)[0][0] or 0
-            for version, script in enumerate(scripts[done:], start=done + 1):
-                for statement in script:
-                    cursor.execute(statement)
-                transaction.execute(
-                    "INSERT INTO zenmail_ledger VALUES (:version)", version=version
-                )
-
-    def _connect(self) -> Any:
+    def _connect(self) -> Transaction:
         connection = self._open()
         try:
             self._set_up(connection)
-            self._migrate(connection)
+            transaction = Transaction(connection, self._dialect)
+            self._migrate(transaction)
         except BaseException:
             connection.close()
             raise
-        return connection
+        return transaction
+
+    def _migrate(self, transaction: Transaction) -> None:
+        if self._version(transaction) >= len(_migrations()):
+            return
+        try:
+            self._together(transaction, self._apply_migrations, "process")
+        except self._errors:
+            # Another process may have been quicker, in spite of the lock.
+            if self._version(transaction) < len(_migrations()):
+                raise
+
+    def _version(self, transaction: Transaction) -> int:
+        try:
+            return transaction.rows(_VERSION)[0][0] or 0
+        except self._errors:
+            return 0
+
+    def _apply_migrations(self, transaction: Transaction) -> None:
+        scripts = _migrations()
+        transaction.command(self._schema_lock)
+        transaction.command(_VERSIONS)
+        done = transaction.rows(_VERSION)[0][0] or 0
+        for version, script in enumerate(scripts[done:], start=done + 1):
+            for statement in script:
+                transaction.command(statement)
+            transaction.execute("INSERT INTO zenmail_ledger VALUES (:version)", version=version)
 
     @abstractmethod
     def _open(self) -> Any:
@@ -258,22 +280,6 @@ class Engine(ABC):
     @abstractmethod
     def _set_up(self, connection: Any) -> None:
         """Set what the database remembers of a connection."""
-
-    @contextlib.contextmanager
-    def _transaction(self, connection: Any, survives: Survives = "process") -> Iterator[Any]:
-        cursor = connection.cursor()
-        if survives == "statement":
-            yield cursor
-            return
-        for statement in self._begin(survives):
-            cursor.execute(statement)
-        try:
-            yield cursor
-        except BaseException:
-            with contextlib.suppress(Exception):
-                cursor.execute("ROLLBACK")
-            raise
-        cursor.execute("COMMIT")
 
     @abstractmethod
     def _begin(self, survives: Survives) -> Sequence[str]: ...

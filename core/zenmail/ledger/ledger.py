@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 from .engine import Engine
 from .outbox import Outbox
-from .sqlite import SQLite
+from .sqlite import Memory, SQLite
 from .storms import Storms
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def open_engine(location: str | os.PathLike[str]) -> Engine:
             return PostgreSQL(text)
         if "://" in text:
             raise ValueError
-        return SQLite(text if text == ":memory:" else os.path.abspath(Path(text).expanduser()))
+        if text == ":memory:":
+            return Memory()
+        return SQLite(os.path.abspath(Path(text).expanduser()))
     except (TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, ConfigurationError):
             raise

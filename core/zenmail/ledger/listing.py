@@ -74,7 +74,7 @@ class OutboxEntry(OutboxItem):
 
 def list_all(engine: Engine) -> Sequence[OutboxItem]:
     """Return all mails of all alerters, the oldest first."""
-    return _items(engine.statement(_LIST_ALL))
+    return _items(engine.rows(_LIST_ALL))
 
 
 def show(engine: Engine, name: str) -> OutboxEntry | None:

@@ -154,7 +154,7 @@ class Outbox:
 
     def backlog(self) -> tuple[int, float]:
         """Return how many of this alerter's mails wait, and the oldest one's age in seconds."""
-        ((count, age),) = self._engine.statement(_BACKLOG, alerter=self._alerter)
+        ((count, age),) = self._engine.rows(_BACKLOG, alerter=self._alerter)
         return count, age or 0.0
 
     def retry(self, states: Collection[OutboxState]) -> None:
@@ -238,7 +238,7 @@ class Outbox:
 
     def due(self) -> bool:
         """Return whether a mail of this alerter's is due."""
-        return bool(self._engine.statement(_DUE, alerter=self._alerter, most=1))
+        return bool(self._engine.rows(_DUE, alerter=self._alerter, most=1))
 
     def claim(self, most: int, seconds: float) -> Sequence[Claim]:
         """Claim this alerter's mails that are due, the oldest first, to be sent now.

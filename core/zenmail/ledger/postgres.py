@@ -21,7 +21,7 @@ _POSTGRES = Dialect(
     lock="FOR UPDATE",
     skip_locked="FOR UPDATE SKIP LOCKED",
     # Not for the session, which a pool of connections may lend to others.
-    quick=", set_config('synchronous_commit', 'off', true)",
+    quick="RETURNING set_config('synchronous_commit', 'off', true)",
     # An array is looked up in the index, whatever is believed of the size of the table.
     in_list=r"= ANY (ARRAY(SELECT json_array_elements_text(CAST(:\1 AS json))))",
     parameter=r"%(\1)s",
@@ -76,10 +76,11 @@ class PostgreSQL(Engine):
         )
 
     def _set_up(self, connection: Any) -> None:
-        # Compiling any of these statements takes longer than running it. What only speaks
-        # PostgreSQL's protocol does not know the word.
-        with contextlib.suppress(self._psycopg.Error):
-            connection.execute("SET jit = off")
+        # To compile a statement takes longer than to run it, and to compress a mail longer than
+        # to write it. What only speaks PostgreSQL's protocol does not know the words.
+        for setting in ("jit = off", "default_toast_compression = lz4"):
+            with contextlib.suppress(self._psycopg.Error):
+                connection.execute(f"SET {setting}")
 
     def _begin(self, survives: Survives) -> Sequence[str]:
         return (

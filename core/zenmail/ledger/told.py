@@ -35,11 +35,11 @@ class Told:
         """
 
         def take(transaction: Transaction) -> Literal["mine", "busy", "told"]:
-            if transaction.rows(
+            if transaction.execute(
                 "INSERT INTO told (alerter, event, created, lease) "
                 "VALUES (:alerter, :event, {now}, {now} + :seconds) "
                 "ON CONFLICT (alerter, event) DO UPDATE SET lease = {now} + :seconds "
-                "WHERE told.lease <= {now} RETURNING event",
+                "WHERE told.lease <= {now}",
                 alerter=self._alerter,
                 event=event,
                 seconds=seconds,

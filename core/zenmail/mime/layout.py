@@ -37,16 +37,19 @@ class EncodedFile:
     sent as far as promised; one that has shrunk cannot keep the promise.
     """
 
-    __slots__ = ("_attachment", "_bytes", "size")
+    __slots__ = ("_attachment", "_bytes", "_length")
 
     def __init__(self, attachment: Attachment) -> None:
         self._attachment = attachment
         self._bytes = attachment.size
         full, rest = divmod(self._bytes, _LINE_BYTES)
-        self.size = full * (LINE + 2) + ((rest + 2) // 3 * 4 + 2 if rest else 0) or 2
+        self._length = full * (LINE + 2) + ((rest + 2) // 3 * 4 + 2 if rest else 0) or 2
+
+    def __len__(self) -> int:
+        return self._length
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield exactly ``size`` bytes.
+        """Yield exactly as many bytes as were promised.
 
         Raises:
             TemporaryFailure: The file has become shorter, or is gone.
@@ -154,9 +157,8 @@ def _text(kind: str, text: str, *, closed: bool) -> _Part:
         f"Content-Type: text/{kind}; charset=utf-8\r\n"
         f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
     )
-    if closed or not body.endswith(b"\r\n"):
-        body += b"\r\n"
-    return [head.encode("ascii") + body]
+    end = b"\r\n" if closed or not body.endswith(b"\r\n") else b""
+    return [head.encode("ascii"), body, end]
 
 
 def _readable(data: bytes) -> tuple[str, bytes]:
@@ -190,12 +192,13 @@ def _escaped(line: bytes) -> bytes:
 
 def _has_fragile_lines(data: bytes, lines: list[bytes]) -> bool:
     """Whether some line is fragile for another reason than its length."""
-    framed = b"\n%b\n" % data
     # CPython searches for what is short in half the time when it goes backwards.
     return (
-        framed.rfind(b" \n") >= 0
-        or (b"\t" in data and b"\t\n" in framed)
-        or framed.rfind(b"\nFrom ") >= 0
+        data.rfind(b" \n") >= 0
+        or data.rfind(b"\nFrom ") >= 0
+        or (b"\t" in data and b"\t\n" in data)
+        or data.startswith(b"From ")
+        or data[-1:] in _BLANKS
         or b"." in lines
     )
 

@@ -114,13 +114,8 @@ _JUDGED = 200
 
 
 def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
-    """Yield where values of secret names stand.
-
-    Args:
-        text: Where to look.
-        clues: Parts of names that are in it.
-    """
-    search: _Search | None = None
+    """Yield where values of secret names stand, told by the parts of names in the text."""
+    search = _Search(text)
     done = 0
     # Logs repeat themselves: what was innocent between the same words still is.
     innocent: set[tuple[str, int]] = set()
@@ -131,7 +126,6 @@ def named_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
             continue
         known = True
         if secrecy := _secrecy(text[start:end], text[max(0, start - 20) : start]):
-            search = search or _Search(text)
             search.looked_far = False
             for secret in search.spans(start, end, secrecy):
                 yield Span(*secret, "credential")
@@ -178,12 +172,9 @@ class _Search:
     def spans(self, start: int, end: int, secrecy: Secrecy) -> Iterator[tuple[int, int]]:
         """Yield where the secrets stand that a name announces."""
         text = self._text
-        behind = _BEHIND_NAME.match(text, end)
-        in_row = False
-        for cell in self._rows.spans(start, end, secrecy):
-            in_row = True
-            yield cell
-        if behind and not in_row:
+        if cells := [*self._rows.spans(start, end, secrecy)]:
+            yield from cells
+        elif behind := _BEHIND_NAME.match(text, end):
             before = text[max(0, start - 20) : start]
             yield from self._behind(behind, start, text[start:end], before, secrecy)
 
@@ -258,11 +249,15 @@ class _Search:
             return self._header(position)
         return self._bare(position, secrecy, name, sign, before)
 
+    def _between(self, opening: re.Match[str]) -> tuple[int, int]:
+        """Return where a value in quotation marks stands."""
+        return opening.end(), closing_mark(self._text, opening.end(), opening["mark"])
+
     def _quoted(self, opening: re.Match[str], secrecy: Secrecy) -> tuple[int, int] | None:
         """Return where a value in quotation marks stands, if it is secret."""
         text = self._text
-        end = closing_mark(text, opening.end(), opening["mark"])
-        begin = past_scheme(text, opening.end(), end)
+        begin, end = self._between(opening)
+        begin = past_scheme(text, begin, end)
         if "f" in opening["f"].lower() and "{" in text[begin:end]:
             return None
         return (begin, end) if is_secret(secrecy, text[begin:end]) else None
@@ -323,13 +318,9 @@ class _Search:
 
     def _told(self, position: int, secrecy: Secrecy) -> tuple[int, int] | None:
         """Return where a value stands that a sentence or a table names, if it is random."""
-        text = self._text
-        opening = _OPENING.match(text, position)
-        if opening:
-            begin, end = opening.end(), closing_mark(text, opening.end(), opening["mark"])
-        else:
-            begin, end = self._run(position)
-        secret = text[begin:end]
+        opening = _OPENING.match(self._text, position)
+        begin, end = self._between(opening) if opening else self._run(position)
+        secret = self._text[begin:end]
         if secrecy == "if-code" and secret.isdigit():
             return (begin, end) if is_secret(secrecy, secret) else None
         least = (6 if opening else 8) if secrecy == "any-text" else 16 if opening else 20
@@ -351,7 +342,7 @@ class _Search:
         opening = _OPENING.match(text, behind.end())
         if opening is None:
             return None
-        begin, end = opening.end(), closing_mark(text, opening.end(), opening["mark"])
+        begin, end = self._between(opening)
         before, secret = text[max(0, start - 6) : start] + name, text[begin:end]
         if "f" in opening["f"].lower() and "{" in secret:
             return None

@@ -224,9 +224,7 @@ def programs_in(lowered: str, clues: Iterable[str]) -> list[str]:
 def login_spans(text: str, clues: Iterable[str]) -> Iterator[Span]:
     """Yield where secrets stand that are known by what is around them.
 
-    Args:
-        text: Where to look.
-        clues: Those of `LOGIN_CLUES` and the programs that are in the text.
+    The clues are those of `LOGIN_CLUES` and the programs that are in the text.
     """
     able = [
         it for clue in clues if clue != "://" or "@" in text for it in _BY_CLUE.get(clue, ())

@@ -170,12 +170,7 @@ def stored_secrecy(name: str) -> Secrecy:
 
 
 def is_secret(secrecy: Secrecy, value: str) -> bool:
-    """Whether a value that was written down as such is secret under its name.
-
-    Args:
-        secrecy: What its name says.
-        value: The value as a text.
-    """
+    """Whether a value that was written down as such is secret under its name."""
     if not secrecy or is_empty(value):
         return False
     if secrecy == "any-text":

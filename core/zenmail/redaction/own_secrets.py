@@ -23,12 +23,7 @@ _PASSWORD = pattern(r"://[^\s:@/]*:([^\s@]+)@")
 
 
 class OwnSecrets(NamedTuple):
-    """Secrets in every form that is searched for.
-
-    Attributes:
-        forms: The texts to search for, the longest first.
-        pattern: One expression that matches all of them.
-    """
+    """Secrets in every form that is searched for, and one pattern that matches all."""
 
     forms: tuple[str, ...]
     pattern: re.Pattern[str]
@@ -112,20 +107,17 @@ def _forms(secret: str) -> Iterator[str]:
     """Yield the forms in which a secret turns up in messages and tracebacks."""
     if len(secret) < _SHORTEST:
         return
-    encoded = quote(secret, safe="", errors="replace")
-    yield from (re.sub("%[0-9A-F]{2}", lambda it: it[0].lower(), encoded), quote(encoded))
-    yield from (json.dumps(json.dumps(secret)[1:-1])[1:-1], html.escape(encoded))
     unified = secret.replace("\r\n", "\n")
+    encoded, in_json = quote(secret, safe="", errors="replace"), json.dumps(secret)[1:-1]
     yield from (secret, unified, secret.strip())
-    yield from (quote(secret, safe="", errors="replace"), quote(secret, errors="replace"))
-    yield quote_plus(secret, errors="replace")
+    yield from (encoded, quote(encoded), html.escape(encoded))
+    yield re.sub("%[0-9A-F]{2}", lambda it: it[0].lower(), encoded)
+    yield from (quote(secret, errors="replace"), quote_plus(secret, errors="replace"))
     yield from (html.escape(secret), html.escape(secret, quote=False))
-    yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
-    yield repr(secret)[1:-1]
-    yield repr(secret.encode("utf-8", "surrogatepass"))[2:-1]
-    for line in unified.split("\n") if "\n" in unified else ():
-        if len(line) >= 20:
-            yield line
+    yield from (in_json, json.dumps(in_json)[1:-1])
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield from (repr(secret)[1:-1], repr(secret.encode("utf-8", "surrogatepass"))[2:-1])
+    yield from (line for line in unified.split("\n") if len(line) >= 20)
 
 
 def _encoded(secret: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ is linear in the text and only tells where secrets stand; all are then taken out
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterable
 from itertools import accumulate
 from traceback import format_exception
@@ -44,7 +43,7 @@ class Redactor:
         self.shapes = shapes
         self.count = 0
         self.place = ""
-        self._kinds: Counter[str] = Counter()
+        self._kinds: dict[str, int] = {}
         self._places: dict[str, None] = {}
 
     def __repr__(self) -> str:
@@ -60,7 +59,7 @@ class Redactor:
         own = self._own.forms_in(whole)
         if tokens:
             return [self.text(text) for text in texts]
-        ends = list(accumulate(len(text) + 1 for text in texts))
+        ends = list(accumulate([len(text) + 1 for text in texts]))
         its: dict[int, list[str]] = {}
         for marks, searched in ((clues, folded(whole)), (own, whole)):
             for mark in marks:
@@ -118,7 +117,7 @@ class Redactor:
 
     def _count(self, kind: str) -> None:
         self.count += 1
-        self._kinds[kind] += 1
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
         if self.place:
             self._places[self.place] = None
 

@@ -43,13 +43,7 @@ class Rows:
         self._at: dict[int, int] = {}
 
     def spans(self, start: int, end: int, secrecy: Secrecy) -> Iterator[_Cell]:
-        """Yield where secrets stand in a table of which a name fills a cell.
-
-        Args:
-            start: Where the name begins.
-            end: Where it ends.
-            secrecy: What the name says.
-        """
+        """Yield where secrets stand in a table of which a name fills a cell."""
         text = self._text
         behind = _BEHIND_CELL.match(text, end)
         before = behind and _BEFORE_CELL.search(text, max(0, start - 40), start)

@@ -9,14 +9,7 @@ MASK: Final = "[redacted]"
 
 
 class Span(NamedTuple):
-    """Where a secret stands.
-
-    Attributes:
-        start: Its first character.
-        end: Behind its last character.
-        kind: What it is, in a reader's words.
-        shown: What takes its place.
-    """
+    """Where a secret stands, what a reader calls its kind, and what takes its place."""
 
     start: int
     end: int
@@ -27,9 +20,7 @@ class Span(NamedTuple):
 def without(text: str, spans: Iterable[Span]) -> tuple[str, list[Span]]:
     """Return the text without the secrets, and what was taken out.
 
-    Args:
-        text: Where they stand.
-        spans: Where; of those that overlap, the outermost counts, or else the first.
+    Of spans that overlap, the outermost counts, or else the first.
     """
     outermost: list[Span] = []
     for span in sorted(spans, key=lambda it: (it.start, -it.end)):

@@ -19,14 +19,7 @@ __all__ = ["Format", "formats", "holds_tokens", "token_spans"]
 
 
 class Format(NamedTuple):
-    """The format of a token.
-
-    Attributes:
-        vendor: Whose tokens they are, and of which kind.
-        start: What they begin with, or "".
-        rest: What follows, in the notation of the table.
-        documented: Where the vendor, or its code, shows the format.
-    """
+    """The format of a vendor's tokens: a line of the table for each beginning."""
 
     vendor: str
     start: str

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 from unittest.mock import patch
 
-from ..attachment import Attachment
 from ..email import Email, Envelope
 from ..errors import DeliveryError
 from ..hookspecs import hookimpl
@@ -54,11 +53,14 @@ class CapturedMail:
         notify_team()
         captured_mail.assert_sent(to="alice@example.com", subject="failed")
     ```
+
+    Attributes:
+        attempts: How often a transport was called, whatever came of it.
     """
 
     def __init__(self) -> None:
         self._sent: list[SentMail] = []
-        self._attempts = 0
+        self.attempts = 0
         self._refused: list[tuple[str, str]] = []
         self._deferred: list[tuple[str, str]] = []
         self._failures: list[DeliveryError] = []
@@ -75,15 +77,10 @@ class CapturedMail:
     def __repr__(self) -> str:
         return f"<CapturedMail: {self._listing()}>"
 
-    @property
-    def attempts(self) -> int:
-        """How often a transport was called, whatever came of it."""
-        return self._attempts
-
     def clear(self) -> None:
         """Forget the mails so far; what is to be refused stays."""
         self._sent.clear()
-        self._attempts = 0
+        self.attempts = 0
 
     def refuse(self, address: str, reason: str = "550 5.1.1 No such user") -> None:
         """Refuse a recipient permanently.
@@ -165,12 +162,13 @@ class CapturedMail:
 
     def _listing(self) -> str:
         if not self._sent:
-            return f"nothing was sent, in {self._attempts} attempts"
+            return f"nothing was sent, in {self.attempts} attempts"
         lines = "".join(f"\n  {number}. {sent}" for number, sent in enumerate(self._sent, 1))
         return f"sent were:{lines}"
 
-    def capturing(self) -> AbstractContextManager[object]:
-        """Return a context in which all mail comes here."""
+    @contextmanager
+    def capturing(self) -> Iterator[None]:
+        """Have all mail come here meanwhile."""
         lookup = PluginHost.transport
 
         def transport(host: PluginHost, name: str) -> Transport:
@@ -181,24 +179,24 @@ class CapturedMail:
         def send(selected: Transport, request: SendRequest[Any]) -> Receipt:
             return self._take(selected.name, request)
 
-        stack = ExitStack()
-        stack.enter_context(patch.object(PluginHost, "transport", transport))
-        stack.enter_context(patch.object(Transport, "send", send))
-        return stack
+        with (
+            patch.object(PluginHost, "transport", transport),
+            patch.object(Transport, "send", send),
+        ):
+            yield
 
     def _take(self, transport: str, request: SendRequest[Any]) -> Receipt:
-        self._attempts += 1
+        self.attempts += 1
         if self._failures:
             raise self._failures.pop(0)
-        refused = _matching(request.envelope.recipients, self._refused)
-        deferred = _matching(request.envelope.recipients, self._deferred)
-        accepted = tuple(
-            address
-            for address in request.envelope.recipients
-            if address not in refused and address not in deferred
-        )
+        recipients = request.envelope.recipients
+        refused = _matching(recipients, self._refused)
+        deferred = _matching(recipients, self._deferred)
+        rejected = refused.keys() | deferred.keys()
+        accepted = tuple(address for address in recipients if address not in rejected)
         if accepted:
-            email = request.email.replace(attachments=[*map(_read, request.email.attachments)])
+            files = [file.loaded() for file in request.email.attachments]
+            email = request.email.replace(attachments=files)
             self._sent.append(SentMail(email, request.envelope.to(accepted), transport))
         return Receipt(accepted=accepted, refused=refused, deferred=deferred)
 
@@ -213,12 +211,6 @@ class _Capture:
     @hookimpl
     def send_email(self, request: SendRequest[TransportOptions]) -> Receipt:
         raise NotImplementedError
-
-
-def _read(attachment: Attachment) -> Attachment:
-    if attachment.path is None:
-        return attachment
-    return attachment.model_copy(update={"path": None, "content": attachment.read()})
 
 
 def _matching(recipients: tuple[str, ...], patterns: list[tuple[str, str]]) -> dict[str, str]:

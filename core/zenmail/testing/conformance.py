@@ -19,14 +19,14 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import signal
+import sys
 import time
-import traceback
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from multiprocessing import get_context
 from typing import Any, ClassVar, get_args
 
 import pytest
@@ -42,11 +42,7 @@ from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..redaction.names import secrecy_of
 from ..retry import Retry
-from ..transport import (
-    SendRequest,
-    TransportOptions,
-    VerifyRequest,
-)
+from ..transport import SendRequest, TransportOptions, VerifyRequest
 
 __all__ = ["Arrived", "TransportConformance"]
 
@@ -449,20 +445,9 @@ class TransportConformance:
 
 def _in_a_child(does: Callable[[], bool]) -> bool:
     """Return what a forked child finds, or False if it takes for ever."""
-    child = os.fork()
-    if child == 0:
-        try:
-            os._exit(0 if does() else 1)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(2)
-    give_up = time.monotonic() + 4 * _SECONDS
-    while time.monotonic() < give_up:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status) == 0
-        time.sleep(0.02)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
+    child = get_context("fork").Process(target=lambda: sys.exit(not does()))
+    child.start()
+    child.join(4 * _SECONDS)
+    child.kill()
+    child.join()
+    return child.exitcode == 0

@@ -11,7 +11,7 @@ import pytest
 
 from zenmail import StepSummary
 from zenmail.composing.plaintext import aligned
-from zenmail.composing.summaries import metrics_table, steps_table
+from zenmail.composing.summaries import metric_line, steps_table
 from zenmail.composing.tables import fit, to_table
 
 
@@ -57,11 +57,11 @@ class Frame:
 
 def test_change_against_the_baseline_has_sign_and_percent() -> None:
     """A change is told by an arrow, a sign and a percentage; none where there is none."""
-    lines = metrics_table(
-        {"up": 1.1, "down": 0.5, "same": 2, "new": 1, "zero": 1.0, "word": "x"},
-        {"up": 1.0, "down": 1.0, "same": 2, "gone": 3, "zero": 0, "word": "y"},
-    )
-    changes = {line.name: line.change for line in lines}
+    metrics = {"up": 1.1, "down": 0.5, "same": 2, "new": 1, "zero": 1.0, "word": "x"}
+    baseline = {"up": 1.0, "down": 1.0, "same": 2, "gone": 3, "zero": 0, "word": "y"}
+    changes = {
+        name: metric_line(name, metrics, baseline).change for name in {**metrics, **baseline}
+    }
     assert changes == {
         "up": "▲ +0.1 (+10.0%)",
         "down": "▼ -0.5 (-50.0%)",
@@ -71,7 +71,7 @@ def test_change_against_the_baseline_has_sign_and_percent() -> None:
         "word": "",
         "gone": "",
     }
-    assert lines[-1].value == "not reported"
+    assert metric_line("gone", metrics, baseline).value == "not reported"
 
 
 @pytest.mark.parametrize(
@@ -209,8 +209,7 @@ def test_a_name_tells_whether_a_change_is_good(
     name: str, value: float, baseline: float, trend: str
 ) -> None:
     """A name that says neither, or both, leaves it open."""
-    (metric,) = metrics_table({name: value}, {name: baseline})
-    assert metric.trend == trend
+    assert metric_line(name, {name: value}, {name: baseline}).trend == trend
 
 
 def test_columns_that_do_not_fit_are_named() -> None:

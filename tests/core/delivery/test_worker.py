@@ -2,13 +2,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from zenmail import Alert, ConfigurationError, Email, Ledger, Receipt, TemporaryFailure, Worker
+from zenmail import (
+    Alert,
+    ConfigurationError,
+    Deadline,
+    Email,
+    Ledger,
+    PluginHost,
+    Receipt,
+    TemporaryFailure,
+    Worker,
+)
+from zenmail.delivery import spooler
+from zenmail.delivery.secrecy import Secrecy
+from zenmail.ledger.claim import Fate
 
 Make = Callable[..., Any]
 TO: dict[str, Any] = {"sender": "a@example.com", "to": "b@example.com"}
@@ -87,6 +101,33 @@ def test_connections_work_at_the_same_time_and_send_each_mail_once(
         thread.join()
     assert sum(sent) == 80
     assert len({request.email.message_id for request in one.requests}) == 80
+
+
+@pytest.mark.parametrize(
+    ("seconds_for_each", "batches"),
+    [(0.0, [1, 4, 16, 50, 29]), (0.09, [1, 4] + [5] * 19), (2.0, [1] * 100)],
+)
+def test_a_connection_claims_what_it_sends_in_half_a_second(
+    email: Email, monkeypatch: pytest.MonkeyPatch, seconds_for_each: float, batches: list[int]
+) -> None:
+    """Mails that one connection holds keep no other waiting, however slow the server is."""
+    now = 0.0
+    sent: list[int] = []
+
+    def resend(deliveries: Sequence[Any]) -> list[Receipt]:
+        nonlocal now
+        now += seconds_for_each * len(deliveries)
+        sent.append(len(deliveries))
+        return [Receipt(accepted=one.envelope.recipients) for one in deliveries]
+
+    monkeypatch.setattr(spooler, "time", SimpleNamespace(monotonic=lambda: now))
+    outbox = Ledger(":memory:").outbox
+    for _ in range(100):
+        outbox.add(email, email.envelope, "at_most_once", Fate("waiting"))
+    one = spooler.Spooler(outbox, Secrecy([], PluginHost()))
+    flushed = one.flush(resend, lambda: Deadline.after(30), seconds=30, at_once=50)
+    assert len([*flushed]) == 100
+    assert sent == batches
 
 
 def test_a_worker_stops_when_nothing_can_be_delivered(

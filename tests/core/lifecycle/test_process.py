@@ -29,7 +29,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a script that knows ``mailer`` and ``mail``, in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-c", BEGIN + script, server.host, str(server.port), str(ledger)],
+        [sys.executable, "-c", BEGIN + script, "127.0.0.1", str(server.port), str(ledger)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -124,7 +124,7 @@ for _ in range(600): time.sleep(0.1)
                 sys.executable,
                 "-c",
                 BEGIN + script,
-                server.host,
+                "127.0.0.1",
                 str(server.port),
                 str(tmp_path / "ledger.db"),
             ],

@@ -9,11 +9,11 @@ from zenmail_transports.smtp.replies import BadReply, Reply, ReplyReader
 
 def read(*pieces: bytes) -> list[Reply]:
     """Return all replies in a stream that comes in pieces."""
-    reader, replies = ReplyReader(), []
+    reader = ReplyReader()
+    replies: list[Reply] = []
     for piece in pieces:
         reader.feed(piece)
-        while (reply := reader.next()) is not None:
-            replies.append(reply)
+        reader.read(replies, 1000)
     return replies
 
 

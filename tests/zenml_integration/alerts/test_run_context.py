@@ -37,7 +37,6 @@ def test_outside_a_pipeline_everything_is_empty(zenml_store: object) -> None:
     assert context.facts() == {}
     assert context.parameters == context.settings("a", "smtp_email") == {}
     assert context.seconds is None
-    assert context.run_id is None
     assert context.url == context.run_status == ""
     assert context.refreshed() is context
 

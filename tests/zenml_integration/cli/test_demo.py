@@ -1,6 +1,6 @@
 """`zenmail demo`: real mails from a real pipeline, without touching the user's ZenML.
 
-The demo's own process runs demo_store.py and demo_pipeline.py, so they are tested here.
+The demo's own process runs demo_pipeline.py, so it is tested here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from zenmail.cli.app import app
-from zenmail_zenml.cli import demo as demo_module
 
 pytestmark = [pytest.mark.zenml, pytest.mark.once]
 
@@ -107,7 +106,9 @@ def test_a_pipeline_that_does_not_run_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the child process fails, its last words are shown and the log is named."""
-    monkeypatch.setattr(demo_module, "_PIPELINE", "zenmail_demo.missing")
+    monkeypatch.setattr(
+        "shutil.copyfile", lambda _, pipeline: pipeline.write_text("import zenmail_demo")
+    )
     done = _demo_here(f"--output={tmp_path}")
     assert done.exit_code == 1
     assert "zenmail_demo" in done.stderr

@@ -108,7 +108,7 @@ def test_it_asks_for_what_is_missing(zenmail: Run) -> None:
 def test_an_answer_that_is_none_is_asked_for_again(zenmail: Run) -> None:
     """A provider goes by its name, too; a wrong answer is told at once, not at the end."""
     result = zenmail(
-        "register", "again", "--no-doctor", "--stack=again",
+        "register", "mistyped", "--no-doctor", "--stack=mistyped",
         stdin="99\nacme\nOwn\na@example.com\nAlerts\nb@example.com\n[ML]\nrelay.internal\nssl\nTLS\n"
         "\n\n\ny\n",
     )  # fmt: skip
@@ -116,7 +116,7 @@ def test_an_answer_that_is_none_is_asked_for_again(zenmail: Run) -> None:
     assert "'99' is not one of gmail" in result.output
     assert "'acme' is not one of gmail" in result.output
     assert "Error: smtp_security: " in result.output
-    configuration = _alerter("again")
+    configuration = _alerter("mistyped")
     assert configuration["smtp_security"] == "tls"
     assert configuration["sender_name"] == "Alerts"
     assert configuration["subject_prefix"] == "[ML]"

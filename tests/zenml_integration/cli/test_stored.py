@@ -68,6 +68,24 @@ def test_a_missing_key_is_named(zenmail: Run, register: Callable[..., Any]) -> N
     assert "'pasword'" in failed["detail"]
 
 
+def test_a_secret_in_options_written_as_json_is_read(
+    zenmail: Run, register: Callable[..., Any], server: SMTPServer
+) -> None:
+    """Doctor logs in with it as the alerter does."""
+    options = {
+        "host": "localhost",
+        "port": server.port,
+        "username": "relay-account",
+        "password": "{{email_credentials.smtp_password}}",
+        "ca_file": str(server.ca_file),
+    }
+    alerter = register(transport_options=json.dumps(options))
+    result = zenmail("doctor", alerter.name)
+    assert result.exit_code == 0, result.output
+    assert "Read from ZenML's store." in result.stdout
+    assert server.logins
+
+
 def test_the_commands_are_the_alerters(
     zenmail: Run, register: Callable[..., Any], server: SMTPServer
 ) -> None:

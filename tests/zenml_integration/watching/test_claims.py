@@ -22,7 +22,7 @@ from zenmail_zenml import SMTPEmailAlerterSettings
 from zenmail_zenml.alerts.run_context import RunContext
 from zenmail_zenml.lineage import recording
 from zenmail_zenml.settings import Resolved, resolve, stored_secrets
-from zenmail_zenml.watching.claims import LedgerClaims, RunClaims, was_told
+from zenmail_zenml.watching.claims import Claims, was_told
 from zenmail_zenml.watching.observer import RunEvent, end_of, paused, running_late, silent
 from zenmail_zenml.watching.teller import Teller
 from zenmail_zenml.watching.watcher import Watcher
@@ -56,7 +56,7 @@ def run(alerter: Any) -> Any:
 
 def test_one_of_many_may_tell(run: Any) -> None:
     """Of many who claim an event at the same time one gets it, and nobody once it is told."""
-    claims, event = RunClaims(), RunEvent("failed", run)
+    claims, event = Claims(), RunEvent("failed", run)
     start = threading.Barrier(6)
 
     def claim(_: int) -> str:
@@ -78,7 +78,7 @@ def test_claims_come_and_go_at_the_same_time(run: Any) -> None:
     event = RunEvent("silent", run)
 
     def claim(_: int) -> str:
-        claims = RunClaims()
+        claims = Claims()
         answer = claims.claim(event, 60.0)
         if answer == "mine":
             claims.release(event)
@@ -91,7 +91,7 @@ def test_claims_come_and_go_at_the_same_time(run: Any) -> None:
 
 def test_an_abandoned_claim_is_given_up(run: Any) -> None:
     """The claim of a process that died is busy for its time, and then free again."""
-    claims, event = RunClaims(), RunEvent("silent", run)
+    claims, event = Claims(), RunEvent("silent", run)
     assert claims.claim(event, 60.0) == "mine"
     assert claims.claim(event, 60.0) == "busy"
     assert claims.claim(event, -1.0) == "busy"
@@ -138,8 +138,8 @@ def test_a_mail_that_is_not_taken_is_tried_again(
     teller = Teller("test")
     assert not teller.tell(event)
     assert teller.failed == 1
-    assert RunClaims().claim(event, 60.0) == "mine"
-    RunClaims().release(event)
+    assert Claims().claim(event, 60.0) == "mine"
+    Claims().release(event)
 
 
 def test_machines_share_a_ledger(
@@ -158,7 +158,7 @@ def test_machines_share_a_ledger(
     event = RunEvent("failed", Client().get_pipeline_run(finished.id))
     name = Client().active_stack_model.name  # the alerter has the same
     ledger = Ledger(location, alerter=name)
-    claims = LedgerClaims(ledger.told)
+    claims = Claims(ledger.told)
     assert claims.claim(event, 60.0) == "mine"
     assert not Teller("test").tell(event)
     claims.release(event)
@@ -169,7 +169,7 @@ def test_machines_share_a_ledger(
     assert claims.claim(event, 60.0) == "told"
     ledger.close()
     # Those without the ledger know it from the run.
-    assert RunClaims().claim(event, 60.0) == "told"
+    assert Claims().claim(event, 60.0) == "told"
 
 
 def test_a_question_is_mailed_once(alerter: Any, server: SMTPServer) -> None:
@@ -298,7 +298,7 @@ def test_nobody_waits_for_the_record(
         go_on.wait(250)
         written.set()
 
-    monkeypatch.setattr("zenmail_zenml.lineage.record_on", write)
+    monkeypatch.setattr("zenmail_zenml.lineage.write_metadata", write)
     assert alerter.post_about(RunContext(run=run), "x", {"deadline": 200.0}) is True
     assert not written.is_set()
     go_on.set()

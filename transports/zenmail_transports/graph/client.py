@@ -93,6 +93,12 @@ class Client:
         from requests import RequestException
 
         session = self._open()
+
+        def bearer(prepared: PreparedRequest) -> PreparedRequest:
+            # As requests' `auth`, because a header alone gives way to a netrc file.
+            prepared.headers["Authorization"] = f"Bearer {token.value.get_secret_value()}"
+            return prepared
+
         # Read as it is sent: what was not read was not sent.
         body = io.BytesIO(content)
         left = request.deadline.timeout("before the call to Microsoft Graph")
@@ -102,7 +108,7 @@ class Client:
                 url,
                 data=body if content else None,
                 headers={"Content-Type": "text/plain"} if content else {},
-                auth=_Bearer(token),
+                auth=bearer,
                 timeout=(left / 2, left),
                 allow_redirects=False,
             )
@@ -130,14 +136,3 @@ class Client:
             session, self._session, self._token = self._session, None, None
         if session is not None:
             session.close()
-
-
-class _Bearer:
-    """The token as requests' ``auth``: a header alone would give way to a netrc file."""
-
-    def __init__(self, token: AccessToken) -> None:
-        self._token = token
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token.value.get_secret_value()}"
-        return request

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from zenmail import (
     Check,
     DeliveryError,
+    Email,
     MailTooLarge,
     MissingExtra,
     PermanentFailure,
@@ -18,11 +19,12 @@ from zenmail import (
     VerifyRequest,
     hookimpl,
 )
+from zenmail.address import parse_mailbox
+from zenmail.mime.headers import address_header
 
 from ..tally import Tally
 from .client import Client
 from .errors import InvalidRecipients
-from .message import addressed, shows_everybody
 from .options import GraphOptions
 from .verify import verify
 
@@ -34,6 +36,9 @@ _BYTES = 3 * 1024 * 1024
 # https://learn.microsoft.com/en-us/office365/servicedescriptions/
 # exchange-online-service-description/exchange-online-limits
 _RECIPIENTS = 500
+# An empty group counts as a recipient that is not valid:
+# https://github.com/SMTP2Graph/SMTP2Graph/issues/30
+_NOBODY = b"\r\nTo: undisclosed-recipients:;\r\n"
 _NARROWED = (
     "The headers name only the mail's actual recipients, because Microsoft Graph delivers to "
     "everybody they name."
@@ -94,14 +99,14 @@ class GraphTransport:
                 break
             else:
                 tally.accepted += part
-                if not tally.notes and not shows_everybody(request.email, part):
+                if not tally.notes and not _shows_everybody(request.email, part):
                     tally.notes.append(_NARROWED)
         return tally.receipt("Microsoft Graph accepted the mail.")
 
     def _send_part(
         self, client: Client, request: SendRequest[GraphOptions], part: list[str]
     ) -> None:
-        content = addressed(request.email, part)
+        content = _addressed(request.email, part)
         if len(content) > _BYTES:
             failure = MailTooLarge(
                 f"The mail has {len(content)} bytes; Microsoft Graph accepts at most {_BYTES}.",
@@ -129,3 +134,34 @@ class GraphTransport:
         return self._clients.get(id(options)) or self._clients.setdefault(
             id(options), Client(options)
         )
+
+
+def _addressed(email: Email, recipients: Sequence[str]) -> bytes:
+    """Return the mail with exactly these recipients in its To, Cc and Bcc.
+
+    Graph has no envelope: it delivers to everybody the headers name
+    (https://learn.microsoft.com/en-us/graph/outlook-send-mime-message), and Exchange takes
+    Bcc out on the way. So a name that does not get the mail cannot be shown either.
+    """
+    to, cc = _among(email.to, recipients), _among(email.cc, recipients)
+    named = {parse_mailbox(item).address for item in (*to, *cc)}
+    blind = [address for address in recipients if address not in named]
+    # The mail itself needs a recipient; its Bcc is not in its bytes.
+    narrowed = email.replace(to=to, cc=cc, bcc=() if named else tuple(recipients))
+    content = narrowed.as_bytes(smtputf8=False)
+    if not named:
+        content = content.replace(_NOBODY, b"\r\n", 1)
+    if not blind:
+        return content
+    return address_header("Bcc", blind, smtputf8=False).encode("ascii") + content
+
+
+def _shows_everybody(email: Email, recipients: Sequence[str]) -> bool:
+    """Return whether nobody in To or Cc has to be left out."""
+    shown = (*email.to, *email.cc)
+    return _among(shown, recipients) == shown
+
+
+def _among(field: Sequence[str], recipients: Sequence[str]) -> tuple[str, ...]:
+    wanted = set(recipients)
+    return tuple(item for item in field if parse_mailbox(item).address in wanted)

@@ -7,10 +7,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
-
-from pydantic import SecretStr
+from typing import Any
 
 from zenmail import Deadline
 from zenmail.patterns import pattern
@@ -18,7 +15,7 @@ from zenmail.runtime.forks import defer_forks, reset_after_fork
 
 from .options import SESOptions
 
-__all__ = ["Client", "Clients"]
+__all__ = ["Clients"]
 
 # A NAT gateway forgets a connection after 350 seconds, and others sooner; the mail sent
 # over one that is forgotten would have an unknown outcome.
@@ -31,26 +28,6 @@ _LOGGED = pattern(
 )
 
 
-class Client(Protocol):
-    """What is used of boto3's SES client."""
-
-    def send_email(self, **arguments: Any) -> Mapping[str, Any]:
-        """Send a mail."""
-        ...
-
-    def get_account(self) -> Mapping[str, Any]:
-        """Return limits and state of the account."""
-        ...
-
-    def get_email_identity(self, *, EmailIdentity: str) -> Mapping[str, Any]:  # noqa: N803
-        """Return what is known of an address or domain."""
-        ...
-
-    def close(self) -> None:
-        """Close the connections."""
-        ...
-
-
 class Clients:
     """Clients by options and by the time that they are given for a call."""
 
@@ -60,12 +37,12 @@ class Clients:
     def reset(self) -> None:
         """Start afresh: a child must neither use nor close its parent's connections."""
         self._lock = threading.Lock()
-        self._kept: dict[tuple[int, float], tuple[SESOptions, Client]] = {}
+        self._kept: dict[tuple[int, float], tuple[SESOptions, Any]] = {}
         self._used: dict[tuple[int, float], float] = {}
         self._mask: logging.Filter | None = None
 
-    def get(self, options: SESOptions, deadline: Deadline) -> Client:
-        """Return a client whose calls end by the deadline, as far as botocore can see to it.
+    def get(self, options: SESOptions, deadline: Deadline) -> Any:
+        """Return a client of boto3 whose calls end by the deadline, as far as it can see to it.
 
         Its time-outs belong to a client, not to a call, and count from one packet to the
         next. So there is one client per power of two of seconds; the host watches the rest.
@@ -84,26 +61,26 @@ class Clients:
             return self._kept[key][1]
 
     @defer_forks()  # it imports boto3, which imports more as it goes
-    def _build(self, options: SESOptions, seconds: float) -> Client:
+    def _build(self, options: SESOptions, seconds: float) -> Any:
         from boto3.session import Session
         from botocore.config import Config
 
-        def reveal(secret: SecretStr | None) -> str | None:
-            return secret.get_secret_value() if secret else None
-
+        keys = {
+            "aws_access_key_id": options.access_key_id,
+            "aws_secret_access_key": options.secret_access_key,
+            "aws_session_token": options.session_token,
+        }
         session = options.session or Session(
-            aws_access_key_id=reveal(options.access_key_id),
-            aws_secret_access_key=reveal(options.secret_access_key),
-            aws_session_token=reveal(options.session_token),
             region_name=options.region,
             profile_name=options.profile,
+            **{name: key.get_secret_value() for name, key in keys.items() if key},
         )
         if self._mask is None:
             self._mask = _Mask()
             for name in _LOGGERS:
                 logging.getLogger(name).addFilter(self._mask)
         make: Any = session.client
-        client: Client = make(
+        return make(
             "sesv2",
             region_name=options.region,
             endpoint_url=options.endpoint_url,
@@ -115,7 +92,6 @@ class Clients:
                 tcp_keepalive=True,
             ),
         )
-        return client
 
     def close(self) -> None:
         """Close every client's connections."""

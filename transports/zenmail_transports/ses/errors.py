@@ -38,11 +38,7 @@ class UnverifiedIdentities(PermanentFailure):
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
     """Turn whatever botocore raises into an error of ours."""
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        HTTPClientError,
-    )
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
     from botocore.parsers import ResponseParserError
 
     try:
@@ -117,13 +113,8 @@ def _unsent(error: Exception) -> DeliveryError:
         )
     if name == "SSLError" and not _HANDSHAKE.search(reason):
         return _lost(reason)
-    code, remedy = _UNSENT.get(
-        name,
-        (
-            "ses-credentials",
-            "Check the credentials on this machine: aws sts get-caller-identity",
-        ),
-    )
+    unknown = "Check the credentials on this machine: aws sts get-caller-identity"
+    code, remedy = _UNSENT.get(name, ("ses-credentials", unknown))
     return PermanentFailure(f"Amazon SES cannot be called: {reason}", code=code, remedy=remedy)
 
 
@@ -158,18 +149,9 @@ _ANSWERS = {
     ),
     "AccessDeniedException": _PERMISSION,
     "AccessDenied": _PERMISSION,
-    "UnrecognizedClientException": _CREDENTIALS,
-    "InvalidClientTokenId": _CREDENTIALS,
-    "InvalidSignatureException": _CREDENTIALS,
-    "SignatureDoesNotMatch": _CREDENTIALS,
-    "IncompleteSignature": _CREDENTIALS,
-    "MissingAuthenticationToken": _CREDENTIALS,
-    "MissingAuthenticationTokenException": _CREDENTIALS,
-    "ExpiredToken": _CREDENTIALS,
-    "ExpiredTokenException": _CREDENTIALS,
-    "RequestExpired": _CREDENTIALS,
     "OptInRequired": ("ses-credentials", "Enable SES for this account and region."),
 }
+_UNTRUSTED = pattern("UnrecognizedClient|Token|Signature|Expired")
 _THROTTLED = pattern("TooManyRequests|Throttl|RequestLimitExceeded|SlowDown")
 _TOO_LONG = pattern(r"length is more than (\d+) bytes")
 _TOO_MANY = pattern("too many recipients|recipient count exceeds", re.I)
@@ -177,7 +159,6 @@ _UNKNOWN_IDENTITIES = pattern(r"identities failed the check in region [\w-]+: (.
 
 
 def _answered(response: Mapping[str, Any]) -> DeliveryError:
-    """Return the error for an answer that says no."""
     name = str(response.get("Error", {}).get("Code", ""))
     text = clean_line(str(response.get("Error", {}).get("Message", "")), limit=500)
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -201,6 +182,8 @@ def _answered(response: Mapping[str, Any]) -> DeliveryError:
     code, remedy = _ANSWERS.get(
         name, ("ses-refused", "Look up the error in the SES API reference.")
     )
+    if _UNTRUSTED.search(name):
+        code, remedy = _CREDENTIALS
     if code == "ses-credentials":
         return PermanentFailure(f"Amazon SES says {name}.", code=code, remedy=remedy)
     if name == "MessageRejected" and (match := _UNKNOWN_IDENTITIES.search(text)):

@@ -52,8 +52,7 @@ class Pool:
         """
         with self._lock:
             while True:
-                session = self.lease_idle()
-                if session is not None:
+                if (session := self.lease_idle()) is not None:
                     return session
                 if len(self._leased) + self._opening < self._limit:
                     self._opening += 1

@@ -1,6 +1,7 @@
 """What a server says: replies taken out of a stream of bytes (RFC 5321, 4.2)."""
 
 import re
+from collections import deque
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ __all__ = ["BadReply", "Reply", "ReplyReader"]
 _LONGEST_LINE = 4096
 _MOST_LINES = 128
 _LONGEST_TEXT = 400
+_TOO_LONG = "a line that is too long"
 _LINE = pattern(rb"([2-5][0-9]{2})(?:([ -])(.*))?\Z", re.DOTALL)
 _ENHANCED = pattern(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|\Z)")
 
@@ -54,56 +56,50 @@ class Reply(NamedTuple):
         return self.code >= 500
 
     def __str__(self) -> str:
-        enhanced = self.enhanced
-        words = [
-            line.removeprefix(enhanced).strip() if index and enhanced else line
-            for index, line in enumerate(self.lines)
-        ]
-        text = f"{self.code} {' '.join(words)}".rstrip()
+        first, *others = self.lines
+        if others and (enhanced := self.enhanced):
+            others = [line.removeprefix(enhanced).strip() for line in others]
+        text = " ".join((str(self.code), first, *others)).rstrip()
         return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
 class ReplyReader:
-    """Takes bytes as they come and hands out whole replies.
-
-    It keeps no more than one line, and of a reply no more than some hundred kilobytes.
-    """
+    """Takes bytes as they come and hands out whole replies."""
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
+        self._whole: deque[bytes] = deque()
+        self._rest = b""
         self._lines: list[bytes] = []
         self._code = b""
 
     @property
     def empty(self) -> bool:
         """Whether nothing is waiting, not even a part of a line."""
-        return not self._bytes and not self._lines
+        return not (self._whole or self._rest or self._lines)
 
     def starts_with(self, code: bytes) -> bool:
         """Whether the next reply, come whole or not, has this code."""
-        return not self._lines and self._bytes.startswith(code)
+        line = self._whole[0] if self._whole else self._rest
+        return not self._lines and line.startswith(code)
 
     def feed(self, data: bytes) -> None:
         """Take what came from the server."""
-        self._bytes += data
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._whole += lines
 
-    def next(self) -> Reply | None:
-        """Return the next whole reply, or None when more bytes have to come first.
+    def read(self, replies: list[Reply], wanted: int) -> None:
+        """Add whole replies until there are as many as wanted, or more bytes have to come.
 
         Raises:
             BadReply: What came is not a reply, or too long for one.
         """
-        while True:
-            end = self._bytes.find(b"\n", 0, _LONGEST_LINE)
-            if end < 0:
-                if len(self._bytes) >= _LONGEST_LINE:
-                    raise BadReply("a line that is too long")
-                return None
-            line = bytes(self._bytes[: end + 1])
-            del self._bytes[: end + 1]
+        while len(replies) < wanted and self._whole:
+            line = self._whole.popleft().rstrip(b"\r")
+            if len(line) >= _LONGEST_LINE:
+                raise BadReply(_TOO_LONG)
             if not self._lines and (reply := _single(line)) is not None:
-                return reply
-            line = line[:-1].rstrip(b"\r")
+                replies.append(reply)
+                continue
             match = _LINE.match(line)
             if not match or (self._code and match[1] != self._code):
                 shown = clean_line(line.decode("ascii", "replace"), limit=60)
@@ -113,16 +109,17 @@ class ReplyReader:
             if len(self._lines) > _MOST_LINES:
                 raise BadReply("a reply of too many lines")
             if match[2] != b"-":
-                reply = _reply(self._code, self._lines)
+                replies.append(_reply(self._code, self._lines))
                 self._code, self._lines = b"", []
-                return reply
+        if len(replies) < wanted and len(self._rest) >= _LONGEST_LINE:
+            raise BadReply(_TOO_LONG)
 
 
 # Servers say the same few things all day.
 @lru_cache(maxsize=64)
 def _single(line: bytes) -> Reply | None:
-    """Return the reply that is this one line, with its line end, or None."""
-    match = _LINE.match(line[:-1].rstrip(b"\r"))
+    """Return the reply that is this one line, or None."""
+    match = _LINE.match(line)
     if not match or match[2] == b"-":
         return None
     return _reply(match[1], [match[3] or b""])

@@ -16,7 +16,8 @@ from zenmail import (
 from zenmail.patterns import pattern
 
 from .advice import failure, too_many_recipients
-from .dialogue import Capabilities, Dialogue, Flight, command
+from .dialogue import Capabilities, Dialogue, Flight
+from .outcome import Outcome
 from .replies import Reply
 from .wire import Lost
 
@@ -31,7 +32,7 @@ _ADDRESS = pattern(
 _NOT_IMPLEMENTED = frozenset({500, 501, 502, 503, 504})
 
 
-class Transaction:
+class Transaction(Outcome):
     """One mail to some recipients, and its outcome.
 
     On a connection that is not known to work, the end of the mail is held back until the
@@ -49,12 +50,6 @@ class Transaction:
         anonymous: Whether the client did not log in.
 
     Attributes:
-        accepted: Recipients whose mail the server took.
-        refused: Recipients refused permanently, and why.
-        deferred: Recipients that may be taken later, and why.
-        unknown: Recipients that may have the mail or not, and why; only when others were
-            refused or deferred, else `run` raises `UnknownOutcome`.
-        final: The server's answer to the mail, or None when it was not sent.
         intact: Whether the connection is good for another mail.
         closing: Whether the server took nothing and is closing the connection (421).
     """
@@ -70,6 +65,7 @@ class Transaction:
         proven: bool = False,
         anonymous: bool = False,
     ) -> None:
+        super().__init__()
         self._envelope = envelope
         self._capabilities = capabilities
         self._size = size
@@ -78,11 +74,6 @@ class Transaction:
         self._proven = proven
         self._anonymous = anonymous
         self._accepting: list[str] = []
-        self.accepted: list[str] = []
-        self.refused: dict[str, Reply | str] = {}
-        self.deferred: dict[str, Reply | str] = {}
-        self.unknown: dict[str, str] = {}
-        self.final: Reply | None = None
         self.intact = True
         self.closing = False
 
@@ -146,16 +137,42 @@ class Transaction:
         return "PIPELINING" in self._capabilities
 
     def _commands(self, recipients: Sequence[str]) -> list[bytes]:
-        words = ["MAIL", f"FROM:<{self._envelope.sender}>"]
+        mail = f"MAIL FROM:<{self._envelope.sender}>"
         if "SIZE" in self._capabilities:
-            words.append(f"SIZE={self._size}")
-        named = (self._envelope.sender, *recipients)
-        if self._smtputf8 or not all(map(str.isascii, named)):
-            words.append("SMTPUTF8")
+            mail += f" SIZE={self._size}"
+        lines = [mail, *(f"RCPT TO:<{address}>" for address in recipients)]
+        if self._smtputf8 or not all(map(str.isascii, lines)):
+            lines[0] += " SMTPUTF8"
             if "8BITMIME" in self._capabilities:
-                words.append("BODY=8BITMIME")
-        rcpt = [command("RCPT", f"TO:<{address}>") for address in recipients]
-        return [command(*words), *rcpt]
+                lines[0] += " BODY=8BITMIME"
+        return [line.encode() + b"\r\n" for line in lines]
+
+    def _content(self) -> Iterator[bytes]:
+        """Yield the mail, whose length was announced.
+
+        Raises:
+            PermanentFailure: A file cannot be read.
+            TemporaryFailure: The mail is longer or shorter than that.
+        """
+        left = self._size
+        try:
+            for chunk in self._chunks():
+                left -= len(chunk)
+                if left < 0:
+                    break
+                yield chunk
+        except OSError as error:
+            raise PermanentFailure(
+                f"An attachment cannot be read: {error.strerror or error}.",
+                code="attachment-unreadable",
+                remedy="Keep attached files until the alert is sent.",
+            ) from error
+        if left:
+            raise TemporaryFailure(
+                "An attachment changed while it was being sent.",
+                code="attachment-changed",
+                remedy="Attach files that are no longer being written.",
+            )
 
     def _failure(self, reply: Reply, phase: str) -> DeliveryError:
         limit = self._capabilities.size
@@ -240,11 +257,11 @@ class Transaction:
         if reply.code != 354:
             self._settle(reply, "data")
             return
-        yield from self._end(chain(_stuffed(_read(self._chunks)), [b".\r\n"]))
+        yield from self._end(chain(_stuffed(self._content()), [b".\r\n"]))
 
     def _send_chunks(self, recipients: list[str]) -> Dialogue[None]:
         """Send the mail's first line with the envelope, and then the rest."""
-        content = _exactly(_read(self._chunks), self._size)
+        content = self._content()
         piece = next(content, b"")
         start = piece.find(b"\n") + 1 or len(piece)
         reply = yield from self._ask(recipients, b"BDAT %d\r\n%b" % (start, piece[:start]))
@@ -269,11 +286,10 @@ class Transaction:
     def _send_at_once(self, recipients: list[str]) -> Dialogue[None]:
         """Send envelope and mail in one flight."""
         head = b"BDAT %d LAST\r\n" % self._size
-        body = chain([head], _exactly(_read(self._chunks), self._size))
-        lines = self._commands(recipients)
-        count = len(lines) + 1
+        pieces = chain((b"".join((*self._commands(recipients), head)),), self._content())
+        count = len(recipients) + 2
         try:
-            replies = yield Flight(chain(lines, body), count, "the mail", final=True)
+            replies = yield Flight(pieces, count, "the mail", final=True)
         except Lost as lost:
             replies = lost.replies
             closing = bool(replies) and replies[-1].code == 421
@@ -284,7 +300,7 @@ class Transaction:
             # Those whose reply was lost may have the mail, too.
             asked = [*self._accepting, *recipients[max(0, len(replies) - 1) :]]
             if asked:
-                self._judge_loss(lost, replies[len(lines) :], asked)
+                self._judge_loss(lost, replies[count - 1 :], asked)
         else:
             self.final = replies[-1]
             try:
@@ -372,38 +388,6 @@ class ChunkingBroken(TemporaryFailure):
     """A server announces CHUNKING and does not know BDAT; the mail was not taken."""
 
     default_code = "chunking"
-
-
-def _read(chunks: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
-    """Yield the mail, and tell trouble with its files from trouble with the socket."""
-    try:
-        yield from chunks()
-    except OSError as error:
-        raise PermanentFailure(
-            f"An attachment cannot be read: {error.strerror or error}.",
-            code="attachment-unreadable",
-            remedy="Keep attached files until the alert is sent.",
-        ) from error
-
-
-def _exactly(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Yield the chunks, whose length was announced.
-
-    Raises:
-        TemporaryFailure: They are longer or shorter than that.
-    """
-    left = size
-    for chunk in chunks:
-        left -= len(chunk)
-        if left < 0:
-            break
-        yield chunk
-    if left:
-        raise TemporaryFailure(
-            "An attachment changed while it was being sent.",
-            code="attachment-changed",
-            remedy="Attach files that are no longer being written.",
-        )
 
 
 def _stuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:

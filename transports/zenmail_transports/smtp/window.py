@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from zenmail import DeliveryError
@@ -27,61 +28,68 @@ class _InFlight(NamedTuple):
     Attributes:
         position: Its place among the mails.
         dialogue: What makes a verdict of its replies.
+        pieces: Its bytes.
         first: Place of its first reply.
         end: Place after its last reply.
-        size: Bytes of the flight up to its end.
     """
 
     position: int
     dialogue: Dialogue[None]
+    pieces: Iterable[bytes]
     first: int
     end: int
-    size: int
 
 
 def converse_together(mails: Sequence[Transaction]) -> Dialogue[list[Verdict]]:
     """Send mails one behind the other without waiting for answers in between.
 
-    Each has to be a transaction of one flight: small, and on a proven connection with
-    PIPELINING and CHUNKING. A connection that breaks leaves those unknown that were sent and
-    not answered, and None for those whose end was not sent.
+    Each has to be a transaction of one flight: small, without a file that may not be readable,
+    and on a proven connection with PIPELINING and CHUNKING. A connection that breaks leaves
+    those unknown that were sent and not answered, and None for those whose end was not sent.
     """
     verdicts: list[Verdict] = [*mails]
     under_way: list[_InFlight] = []
-    pieces: list[bytes] = []
-    replies = size = 0
+    replies = 0
     for position, mail in enumerate(mails):
         dialogue = mail.run()
         try:
-            flight = next(dialogue)
-            # Here, so that a file that cannot be read is the trouble of one mail alone.
-            content = b"".join(flight.pieces)
+            pieces, own, *_ = next(dialogue)
         except StopIteration:
             continue
         except DeliveryError as error:
             verdicts[position] = error
             continue
         if under_way:
-            content = _RESET + content
+            pieces = chain((_RESET,), pieces)
             replies += 1
-        pieces.append(content)
-        size += len(content)
-        first, replies = replies, replies + flight.replies
-        under_way.append(_InFlight(position, dialogue, first, replies, size))
+        under_way.append(_InFlight(position, dialogue, pieces, replies, replies + own))
+        replies += own
     if not under_way:
         return verdicts
+    ends: list[int] = []
     lost: Lost | None = None
     try:
-        got = yield Flight(pieces, replies, "the mails", final=True)
+        got = yield Flight(_joined(under_way, ends), replies, "the mails", final=True)
     except Lost as error:
         lost, got = error, error.replies
-    for one in under_way:
-        verdicts[one.position] = _judge(one, mails[one.position], got, lost)
+    for number, one in enumerate(under_way):
+        sent = lost is None or any(end <= lost.handed_over for end in ends[number : number + 1])
+        verdicts[one.position] = _judge(one, mails[one.position], got, lost, sent=sent)
     return verdicts
 
 
+def _joined(mails: Iterable[_InFlight], ends: list[int]) -> Iterator[bytes]:
+    """Yield the mails, each built while the server has those before it; note where they end."""
+    size = 0
+    for mail in mails:
+        for piece in mail.pieces:
+            size += len(piece)
+            yield piece
+        ends.append(size)
+
+
 def _judge(
-    one: _InFlight, mail: Transaction, got: Sequence[Reply], lost: Lost | None
+    one: _InFlight, mail: Transaction, got: Sequence[Reply], lost: Lost | None, *, sent: bool
 ) -> Verdict:
     own = list(got[one.first : one.end])
     try:
@@ -90,7 +98,6 @@ def _judge(
         else:
             if got and got[-1].code == 421 and not own:
                 own = [got[-1]]  # said to all that follow
-            sent = one.size <= lost.handed_over
             one.dialogue.throw(Lost(lost.failure, own if lost.in_step else [], sent=sent))
     except (StopIteration, ChunkingBroken, Lost) as end:
         return mail if isinstance(end, StopIteration) else None

@@ -244,14 +244,14 @@ class Wire:
         except (OSError, EOFError) as error:
             failure = _broken(error, self._host, self._port, what)
         with suppress(BadReply):
-            self._collect(got, replies)
+            self._reader.read(got, replies)
         if got and got[-1].code == 421 and (not sent or len(got) < replies):
             failure = failure_for(got[-1], "greeting")
         raise Lost(failure, got, sent=sent, handed_over=self._handed_over)
 
     def _await(self, got: list[Reply], wanted: int, deadline: Deadline) -> None:
         while True:
-            self._collect(got, wanted)
+            self._reader.read(got, wanted)
             if len(got) >= wanted:
                 return
             if _QUICKACK is not None and (got or not self._reader.empty):
@@ -284,17 +284,13 @@ class Wire:
                     raise
                 if ready & selectors.EVENT_READ:
                     self._take()
-                    self._collect(got, replies)
+                    self._reader.read(got, replies)
                     if len(got) >= replies:
                         raise _RepliedEarly
 
     def _hear_last_words(self) -> None:
         with suppress(OSError, EOFError):
             self._take()
-
-    def _collect(self, got: list[Reply], wanted: int) -> None:
-        while len(got) < wanted and (reply := self._reader.next()) is not None:
-            got.append(reply)
 
     def _receive(self, deadline: Deadline) -> None:
         """Wait for what comes next and feed the reader."""
@@ -370,13 +366,16 @@ def _broken(error: Exception, host: str, port: int, what: str) -> TemporaryFailu
     )
 
 
-def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes | bytearray]:
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the pieces in blocks: few packets for little, bounded memory for much."""
-    block = bytearray()
+    block: list[bytes] = []
+    size = 0
     for piece in pieces:
-        block += piece
-        if len(block) >= _WRITE:
-            yield block
-            block = bytearray()
-    if block:
-        yield block
+        block.append(piece)
+        size += len(piece)
+        if size >= _WRITE:
+            yield b"".join(block)
+            block.clear()
+            size = 0
+    if size:
+        yield b"".join(block)

@@ -12,10 +12,8 @@ from pydantic import Field, SecretStr, model_validator
 
 from zenmail import (
     AccessToken,
-    MissingExtra,
+    DeliveryError,
     OptionsError,
-    PermanentFailure,
-    TemporaryFailure,
     TokenRequest,
     TransportOptions,
     hookimpl,
@@ -23,7 +21,7 @@ from zenmail import (
 from zenmail.clean import clean_line
 from zenmail.runtime.forks import defer_forks
 
-from .http import session_until
+from .fetching import library_missing, no_token, session_until
 
 __all__ = ["GoogleOptions"]
 
@@ -91,11 +89,7 @@ def fetch_token(request: TokenRequest) -> AccessToken:
 
             credentials = _credentials(options, request)
     except ImportError:
-        raise MissingExtra(
-            "Tokens from Google need google-auth, which is not installed.",
-            transport="google",
-            remedy='Install it: pip install "zenmail[oauth]"',
-        ) from None
+        raise library_missing("google-auth", "Google") from None
     with session_until(request.deadline) as session:
         try:
             credentials.refresh(Request(session))
@@ -164,26 +158,21 @@ def _read_key(secret: SecretStr) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _failure(error: Exception) -> PermanentFailure | TemporaryFailure:
+_REMEDIES = {
+    "invalid_grant": "Consent again for a new refresh token: this one has expired or was "
+    "revoked.",
+    "unauthorized_client": "Allow the service account's client ID the scope "
+    "https://mail.google.com/ under domain-wide delegation in the Google Admin console.",
+    "invalid_client": "Check client_id and client_secret in `oauth_options`.",
+}
+
+
+def _failure(error: Exception) -> DeliveryError:
     text = clean_line(str(error.args[0]) if error.args else str(error), limit=300)
     # TransportError wraps what the network did; the others hold Google's answer.
     if type(error).__name__ == "TransportError" or getattr(error, "retryable", False):
-        return TemporaryFailure(
-            f"Google issued no token: {text}",
-            code="oauth-unreachable",
-            remedy="Check the network between here and Google's token endpoint.",
-        )
-    if "invalid_grant" in text:
-        remedy = "Consent again for a new refresh token: this one has expired or was revoked."
-    elif "unauthorized_client" in text:
-        remedy = (
-            "Allow the service account's client ID the scope https://mail.google.com/ under "
-            "domain-wide delegation in the Google Admin console."
-        )
-    elif "invalid_client" in text:
-        remedy = "Check client_id and client_secret in `oauth_options`."
-    else:
-        remedy = "Check `oauth_options`."
-    return PermanentFailure(
-        f"Google issued no token: {text}", code="oauth-refused", remedy=remedy
-    )
+        remedy = "Check the network between here and Google's token endpoint."
+        return no_token("Google", text, remedy=remedy, temporary=True)
+    found = (remedy for word, remedy in _REMEDIES.items() if word in text)
+    remedy = next(found, "Check `oauth_options`.")
+    return no_token("Google", text, remedy=remedy)

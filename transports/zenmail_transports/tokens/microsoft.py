@@ -14,10 +14,8 @@ from pydantic import Field, SecretStr, model_validator
 
 from zenmail import (
     AccessToken,
-    MissingExtra,
+    DeliveryError,
     OptionsError,
-    PermanentFailure,
-    TemporaryFailure,
     TokenRequest,
     TransportOptions,
     hookimpl,
@@ -26,7 +24,7 @@ from zenmail.clean import clean_line
 from zenmail.patterns import pattern
 from zenmail.runtime.forks import defer_forks
 
-from .http import session_until
+from .fetching import library_missing, no_token, session_until
 
 __all__ = ["MicrosoftOptions"]
 
@@ -96,29 +94,20 @@ def fetch_token(request: TokenRequest) -> AccessToken:
             from msal.exceptions import MsalServiceError
             from requests import RequestException
     except ImportError:
-        raise MissingExtra(
-            "Tokens from Microsoft need msal, which is not installed.",
-            transport="microsoft",
-            remedy='Install it: pip install "zenmail[oauth]"',
-        ) from None
+        raise library_missing("msal", "Microsoft") from None
     credential = _credential(options)
     started = time.time()
     with session_until(request.deadline) as session:
         try:
             answer = _ask(msal, options, credential, request, session)
         except (RequestException, MsalServiceError) as error:
-            raise TemporaryFailure(
-                f"Microsoft issued no token: {type(error).__name__}.",
-                code="oauth-unreachable",
-                remedy="Check the network between here and login.microsoftonline.com.",
-            ) from None
+            remedy = "Check the network between here and login.microsoftonline.com."
+            why = f"{type(error).__name__}."
+            raise no_token("Microsoft", why, remedy=remedy, temporary=True) from None
         except (ValueError, KeyError):
             # msal cannot find, or read, the directory's description.
-            raise PermanentFailure(
-                "Microsoft issued no token: the tenant is unknown.",
-                code="oauth-refused",
-                remedy="Check tenant, or authority, in `oauth_options`.",
-            ) from None
+            remedy = "Check tenant, or authority, in `oauth_options`."
+            raise no_token("Microsoft", "the tenant is unknown.", remedy=remedy) from None
     if "access_token" not in answer:
         raise _failure(answer)
     return AccessToken(
@@ -222,19 +211,14 @@ _REMEDIES = {
 _HEALS = {"temporarily_unavailable", "server_error"}
 
 
-def _failure(answer: Mapping[str, Any]) -> PermanentFailure | TemporaryFailure:
+def _failure(answer: Mapping[str, Any]) -> DeliveryError:
     error, said = str(answer.get("error", "")), str(answer.get("error_description", ""))
     text = clean_line(said.splitlines()[0] if said else error, limit=300)
     if error in _HEALS:
-        return TemporaryFailure(
-            f"Microsoft issued no token: {text}",
-            code="oauth-unreachable",
-            remedy="Try again later: Microsoft's login is having problems.",
-        )
+        remedy = "Try again later: Microsoft's login is having problems."
+        return no_token("Microsoft", text, remedy=remedy, temporary=True)
     match = re.match(r"AADSTS\d+", text)
     remedy = _REMEDIES.get(
         match[0] if match else "", "Look up the error in Microsoft's documentation."
     )
-    return PermanentFailure(
-        f"Microsoft issued no token: {text}", code="oauth-refused", remedy=remedy
-    )
+    return no_token("Microsoft", text, remedy=remedy)

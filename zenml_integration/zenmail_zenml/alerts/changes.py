@@ -7,9 +7,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
+from zenml.client import Client
+from zenml.models import PipelineRunResponse, StackResponse, StepRunResponse
 
 from zenmail.clean import clean_line
 from zenmail.redaction.names import secrecy_of
@@ -17,11 +19,7 @@ from zenmail.redaction.names import secrecy_of
 from .change import Change
 from .code_changes import compare_code, compare_commits
 from .data_changes import compare_data
-from .run_context import read_or_default
-
-if TYPE_CHECKING:
-    from zenml.client import Client
-    from zenml.models import PipelineRunResponse, StackResponse, StepRunResponse
+from .run_context import read_or_default, steps_of
 
 __all__ = ["compare", "read_run", "read_steps"]
 
@@ -46,12 +44,8 @@ _SETTINGS = ("retry", "runtime", "step_operator", "experiment_tracker", "enable_
 def read_run(run: PipelineRunResponse, client: Client) -> PipelineRunResponse:
     """Return a run with the packages that were installed where it ran, in one request.
 
-    Args:
-        run: The run.
-        client: ZenML's client, which has no option for the packages.
+    ZenML's client has no option for the packages.
     """
-    from zenml.models import PipelineRunResponse
-
     store: Any = client.zen_store
     wanted = {"hydrate": True, "include_python_packages": True}
     if hasattr(store, "get"):
@@ -62,20 +56,8 @@ def read_run(run: PipelineRunResponse, client: Client) -> PipelineRunResponse:
 
 
 def read_steps(run: PipelineRunResponse, client: Client) -> dict[str, StepRunResponse]:
-    """Return the last attempt of each step of a run, by name, in one request.
-
-    Args:
-        run: The run.
-        client: ZenML's client.
-    """
-    page = client.list_run_steps(
-        project=run.project_id,
-        pipeline_run_id=run.id,
-        size=_MAX_STEPS,
-        sort_by="asc:created",
-        hydrate=True,
-    )
-    return {step.name: step for step in page.items}
+    """Return the last attempt of each step of a run, by name, in one request."""
+    return {step.name: step for step in steps_of(run, client, size=_MAX_STEPS)}
 
 
 def compare(
@@ -150,12 +132,7 @@ def _facts(
 ) -> dict[tuple[str, str, str], Any]:
     """Return what a run and its steps were given, by kind, step (or "") and name.
 
-    Args:
-        run: The run.
-        steps: The steps to look at.
-        secrets: The secrets that ZenML has.
-        stack: The run's stack.
-        since: When secrets and parts of the stack count as updated; None for not at all.
+    Secrets and parts of the stack count as updated since a moment; None for not at all.
     """
     names = {str(it.id): it.name for it in secrets}
     found = {"": _of_run(run), **{name: _of_step(step) for name, step in steps.items()}}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
-from .change import Change
+from zenml.client import Client
+from zenml.models import StepRunResponse
 
-if TYPE_CHECKING:
-    from zenml.client import Client
-    from zenml.models import StepRunResponse
+from .change import Change
 
 __all__ = ["compare_data"]
 
@@ -24,13 +23,7 @@ def compare_data(
     good_steps: Mapping[str, StepRunResponse],
     client: Client,
 ) -> Iterator[Change]:
-    """Yield the inputs that hold something else.
-
-    Args:
-        steps: The steps of the run that failed.
-        good_steps: Those of the good run.
-        client: ZenML's client; asked once if data changed.
-    """
+    """Yield the inputs that hold something else; ZenML is asked once if there are any."""
     makers = {
         output.id: step.name
         for step in steps.values()

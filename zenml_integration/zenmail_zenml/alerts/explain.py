@@ -12,7 +12,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from zenml.client import Client
+from zenml.models import PipelineRunResponse, StepRunResponse
+from zenml.stack import Stack
 
 from zenmail import Alert
 from zenmail.clean import clean_line
@@ -22,17 +26,12 @@ from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 from .causes import rank
 from .change import Change
 from .changes import compare, read_run, read_steps
-from .history import History, count_good_runs, read_history
+from .history import History, count_good_runs, has_failed, read_history
 from .log_tail import read_log_tail
-from .next_steps import find_runbook, log_command, log_uri, rerun_command
+from .next_steps import follow_runbook, log_command, log_uri, rerun_command
 from .origin import commit_page, origin_facts
-from .run_context import RunContext, read_or_default
+from .run_context import RunContext, read_or_default, steps_of
 from .tracebacks import last_line
-
-if TYPE_CHECKING:
-    from zenml.client import Client
-    from zenml.models import PipelineRunResponse, StepRunResponse
-    from zenml.stack import Stack
 
 __all__ = ["Explanation", "explain_alert", "explain_failure", "explain_success"]
 
@@ -41,6 +40,8 @@ _MAX_METRICS = 20
 _MAX_RUNS = 5
 _MAX_NAMES = 10
 
+# What is read here is merged whatever it is.
+_try: Callable[[Callable[[], Any], Any], Any] = read_or_default
 _silent: ContextVar[bool] = ContextVar("zenmail_silent", default=False)
 
 
@@ -101,9 +102,6 @@ def explain_alert(
         seconds: How long it may take.
         runbooks: Regular expression to the address of a page about such errors.
     """
-    from zenml.client import Client
-    from zenml.stack import Stack
-
     run, client = context.run, Client()
     # Seen from outside, a run that goes on has no cause yet.
     pending = context.stack and context.run_status not in ("failed", "completed", "cached")
@@ -165,7 +163,7 @@ def explain_failure(
         runbooks: Regular expression to the address of a page about such errors.
         find_stack: Returns the stack, for the log; without it, the log is left out.
     """
-    found = Explanation(next_steps=_runbook(error, runbooks))
+    found = Explanation(next_steps=follow_runbook(error, runbooks or {}))
 
     def tell_history() -> History:
         history = read_history(run, client)
@@ -182,12 +180,12 @@ def explain_failure(
         asked_secrets = _ask(lambda: client.list_secrets(size=500).items, [])
         asked_snapshot = _ask(lambda: client.get_snapshot(run.snapshot.id), None)  # type: ignore[union-attr]
         steps: dict[str, StepRunResponse] = asked_steps.result()
-        failed = step or next((it for it in steps.values() if _failed(it)), None)
+        failed = step or next((it for it in steps.values() if has_failed(it)), None)
         name = failed.name if failed is not None else ""
         report = traceback or (_traceback(steps[name]) if name in steps else "")
         reason = error or last_line(report)
         if not error:
-            found.next_steps = _runbook(reason, runbooks)
+            found.next_steps = follow_runbook(reason, runbooks or {})
         current = steps.get(name, failed)
         _try(lambda: _know_secrets(current, client), None)
         if current is not None and (ask := find_stack) is not None:
@@ -246,7 +244,7 @@ def explain_success(
         run: The run.
         step: The step that completed, or None for the whole run.
         client: ZenML's client.
-        seconds: How long it may take. What is not known by then is left out.
+        seconds: How long it may take; see `explain_failure`.
     """
     found = Explanation()
 
@@ -259,7 +257,7 @@ def explain_success(
         if step is None or step.name in {
             it.name for it in _failed_before(history, run, client, latest=1)
         }:
-            found.history = history.of_success(run)
+            found.history = history.of_success(run, step=step.name if step else "")
             found.incident = history.incident
         current = asked.result()
         found.metrics = _numbers(current.run_metadata) if current is not None else {}
@@ -267,23 +265,12 @@ def explain_success(
         if good is None or not found.metrics:
             return
         if step is not None:
-            page = client.list_run_steps(
-                project=run.project_id,
-                pipeline_run_id=good.id,
-                name=step.name,
-                size=1,
-                hydrate=True,
-            )
-            good = next(iter(page.items), None)
+            good = next(iter(steps_of(good, client, name=step.name, size=1)), None)
         if good is not None:
             found.baseline = _numbers(good.run_metadata)
 
     _in_time(look, seconds)
     return found
-
-
-def _try(read: Callable[[], Any], default: Any) -> Any:
-    return read_or_default(read, default)
 
 
 def _know_secrets(step: StepRunResponse | None, client: Client) -> None:
@@ -326,10 +313,6 @@ def _is_wanted(_: logging.LogRecord) -> bool:
     return not _silent.get()
 
 
-def _failed(step: StepRunResponse) -> bool:
-    return str(step.status.value) == "failed"
-
-
 def _traceback(step: StepRunResponse) -> str:
     return step.exception_info.traceback if step.exception_info is not None else ""
 
@@ -341,14 +324,8 @@ def _failed_before(
     if not history.failed:
         return []
     runs = [str(it.id) for it in history.failed[:latest]]
-    page = client.list_run_steps(
-        project=run.project_id,
-        pipeline_run_id=f"oneof:{json.dumps(runs)}",
-        status="failed",
-        size=20,
-        hydrate=True,
-    )
-    return list(page.items)
+    which = f"oneof:{json.dumps(runs)}"
+    return steps_of(run, client, pipeline_run_id=which, status="failed", size=20)
 
 
 def _same_error(
@@ -363,7 +340,7 @@ def _same_error(
 
     def same(step: StepRunResponse) -> bool:
         # What has no error is like nothing else.
-        return wanted == _fingerprint(last_line(_traceback(step))) != "" and _failed(step)
+        return wanted == _fingerprint(last_line(_traceback(step))) != "" and has_failed(step)
 
     ids = {it.pipeline_run_id for it in before if same(it)}
     runs = [it.name for it in history.failed if it.id in ids]
@@ -390,11 +367,6 @@ def _never_ran(
             missing.append(name)
     more = f" and {len(missing) - _MAX_NAMES} more" if len(missing) > _MAX_NAMES else ""
     return {"Never ran": ", ".join(missing[:_MAX_NAMES]) + more} if missing else {}
-
-
-def _runbook(error: str, runbooks: Mapping[str, str] | None) -> tuple[str, ...]:
-    address = find_runbook(error, runbooks or {})
-    return (f"Follow the runbook: {address}",) if address else ()
 
 
 def _numbers(metadata: Mapping[str, Any]) -> dict[str, float]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from zenml.client import Client
+from zenml.models import PipelineRunResponse, StepRunResponse
 
 from zenmail.composing.values import duration
 
 from .run_context import elapsed
 
-if TYPE_CHECKING:
-    from zenml.client import Client
-    from zenml.models import PipelineRunResponse
-
-__all__ = ["History", "count_good_runs", "read_history"]
+__all__ = ["History", "count_good_runs", "has_failed", "read_history"]
 
 _GOOD = ("completed", "cached")
 _PAGE = 100
@@ -46,12 +45,9 @@ class History:
         """Return the line for a mail about a failure; "" for a first run."""
         if self.first_failed is not None:
             since = f"{self.first_failed.created:%A %Y-%m-%d %H:%M} UTC"
-            good = self.last_good
-            last = (
-                f"last good run {good.created:%Y-%m-%d %H:%M} UTC"
-                if good
-                else "no good run yet"
-            )
+            last = "no good run yet"
+            if self.last_good is not None:
+                last = f"last good run {self.last_good.created:%Y-%m-%d %H:%M} UTC"
             return f"Failing since {since}, {self.ordinal} run in a row, {last}."
         if self.last_good is None:
             return ""
@@ -59,15 +55,19 @@ class History:
         more = "more than " if self.good_are_more else ""
         return f"First failure after {more}{self.good_in_a_row:,} good {noun}."
 
-    def of_success(self, run: PipelineRunResponse) -> str:
-        """Return the line for a mail about a recovery; "" if the last run was good, too."""
+    def of_success(self, run: PipelineRunResponse, *, step: str = "") -> str:
+        """Return the line for a mail about a recovery; "" if the last run was good, too.
+
+        Args:
+            run: The run.
+            step: The step that recovered while the run may still fail, or "".
+        """
         if self.first_failed is None:
             return ""
         seconds = elapsed(self.first_failed.created, run.end_time) or 0.0
         noun = "run" if self.failed_in_a_row == 1 else "runs"
-        return (
-            f"Recovered after {duration(seconds)} and {self.failed_in_a_row:,} failed {noun}."
-        )
+        what = f"Step {step} recovered" if step else "Recovered"
+        return f"{what} after {duration(seconds)} and {self.failed_in_a_row:,} failed {noun}."
 
     @property
     def incident(self) -> str:
@@ -83,24 +83,19 @@ class History:
 
 
 def read_history(run: PipelineRunResponse, client: Client) -> History:
-    """Read a pipeline's runs before one of its runs: one request, three in a long incident.
-
-    Args:
-        run: A run that failed or completed.
-        client: ZenML's client.
-    """
+    """Read a pipeline's runs before one of its runs: one request, three in a long incident."""
     if run.pipeline is None:
         return History()
     page = _runs(run, client, (*_GOOD, "failed"), size=_PAGE, sort_by="desc:index")
     if not page.items:
         return History()
     latest = page.items[0]
-    streak = list(takewhile(lambda it: _failed(it) == _failed(latest), page.items))
+    streak = list(takewhile(lambda it: has_failed(it) == has_failed(latest), page.items))
     before = next(iter(page.items[len(streak) :]), None)
     first, number = streak[-1], len(streak)
-    failed = tuple(filter(_failed, page.items))
+    failed = tuple(filter(has_failed, page.items))
     more = before is None and page.total > number
-    if not _failed(latest):
+    if not has_failed(latest):
         return History(latest, number, more, failed)
     if more:
         before = next(iter(_runs(run, client, _GOOD, size=1, sort_by="desc:index").items), None)
@@ -110,19 +105,11 @@ def read_history(run: PipelineRunResponse, client: Client) -> History:
 
 
 def count_good_runs(history: History, run: PipelineRunResponse, client: Client) -> History:
-    """Return a history with the exact number of good runs in a row: two requests, if any.
-
-    Args:
-        history: As `read_history` returns it.
-        run: The same run.
-        client: ZenML's client.
-    """
+    """Return a run's history with the exact number of good runs in a row: two requests."""
     if not history.good_are_more:
         return history
-    failed = next(
-        iter(_runs(run, client, ("failed",), size=1, sort_by="desc:index").items), None
-    )
-    counted = _runs(run, client, _GOOD, failed, size=1, sort_by="desc:index")
+    latest = _runs(run, client, ("failed",), size=1, sort_by="desc:index").items
+    counted = _runs(run, client, _GOOD, next(iter(latest), None), size=1)
     return replace(history, good_in_a_row=counted.total, good_are_more=False)
 
 
@@ -147,5 +134,6 @@ def _runs(
     )
 
 
-def _failed(run: PipelineRunResponse) -> bool:
-    return str(run.status.value) == "failed"
+def has_failed(it: PipelineRunResponse | StepRunResponse) -> bool:
+    """Whether a run or a step failed."""
+    return str(it.status.value) == "failed"

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
 
 from zenml.enums import StackComponentType
+from zenml.models import PipelineRunResponse
+from zenml.utils.source_utils import get_source_root
 
 from .run_context import read_or_default
-
-if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse
 
 __all__ = ["changed_files", "commit_page", "origin_facts"]
 
 
 def origin_facts(run: PipelineRunResponse) -> dict[str, str]:
-    """Return who started a run and where it ran, by label.
-
-    Args:
-        run: The run, hydrated.
-    """
+    """Return who started a run, which is hydrated, and where it ran, by label."""
     schedule, reference, model = run.schedule, run.code_reference, run.model_version
     started_by = [run.user.name] if run.user is not None else []
     if schedule is not None:
@@ -30,12 +24,15 @@ def origin_facts(run: PipelineRunResponse) -> dict[str, str]:
     ran_on = [it.name for it in components.get(StackComponentType.ORCHESTRATOR, ())]
     machine = run.orchestrator_environment or run.client_environment
     ran_on.append(str(machine.get("environment", "")))
+    commit = reference.commit if reference is not None else ""
+    if commit:
+        commit = f"{commit[:12]} {_git('log', '-1', '--format=%s', commit, '--')}".strip()
     facts = {
         "Started by": ", ".join(started_by),
         "Orchestrator": ", ".join(filter(None, ran_on)),
         "Tags": ", ".join(tag.name for tag in run.tags[:10]),
         "Model": f"{model.model.name} {model.name}" if model is not None else "",
-        "Commit": _with_subject(reference.commit) if reference is not None else "",
+        "Commit": commit,
     }
     return {label: text for label, text in facts.items() if text}
 
@@ -45,31 +42,18 @@ def changed_files(old: str, new: str) -> list[str]:
     return _git("diff", "--name-only", old, new, "--").splitlines()
 
 
-def _with_subject(commit: str) -> str:
-    """Return a commit with its first line, where git is there to ask."""
-    return f"{commit[:12]} {_git('log', '-1', '--format=%s', commit, '--')}".strip()
-
-
 def _git(*arguments: str) -> str:
-    from zenml.utils.source_utils import get_source_root
-
     command = ["git", "-C", get_source_root(), *arguments]
-    return read_or_default(
-        lambda: (
-            subprocess.run(  # noqa: S603 - git, with commits that ZenML knows
-                command, capture_output=True, text=True, timeout=1
-            ).stdout
-        ),
-        "",
-    )
+
+    def ask() -> str:
+        # With commits that ZenML knows.
+        return subprocess.run(command, capture_output=True, text=True, timeout=1).stdout  # noqa: S603
+
+    return read_or_default(ask, "")
 
 
 def commit_page(run: PipelineRunResponse) -> dict[str, str]:
-    """Return the address of a commit's page, if its repository has one, by label.
-
-    Args:
-        run: The run, hydrated.
-    """
+    """Return the page of a run's commit, if its repository has any, by label."""
     reference = run.code_reference
     if reference is None:
         return {}

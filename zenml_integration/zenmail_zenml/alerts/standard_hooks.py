@@ -1,77 +1,57 @@
 """Parses the text that ZenML's stock alerter hooks post.
 
-ZenML 0.94.1 to 0.98.0 posts Slack markup and a traceback that rich drew for a terminal. The
-text is parsed line by line, in linear time.
+ZenML 0.94.1 to 0.98.0 posts Slack markup and a traceback that rich drew for a terminal.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from typing import Any
+
+from zenmail.patterns import pattern
 
 from .tracebacks import error_text, user_traceback
 
 __all__ = ["parse_hook_text"]
 
-_FAILURE = "*Failure Hook Notification! Step failed!*"
-_SUCCESS = "*Success Hook Notification! Step completed successfully*"
-_LABELS = {
-    "Pipeline": "Pipeline name: `",
-    "Run": "Run name: `",
-    "Step": "Step name: `",
-    "Parameters": "Parameters: `",
-}
-_EXCEPTION = "Exception: `(<class '"
+# No part can match what another one does, so that it takes linear time.
+_TEXT = pattern(
+    r"""\*(?:(?P<failed>Failure\ Hook\ Notification!\ Step\ failed!)
+           |Success\ Hook\ Notification!\ Step\ completed\ successfully)\*\n\n
+    Pipeline\ name:\ `(?P<pipeline>[^\n]+)`\n
+    Run\ name:\ `(?P<run>[^\n]+)`\n
+    Step\ name:\ `(?P<step>[^\n]+)`\n
+    Parameters:\ `(?P<parameters>[^\n]+)`\n*
+    (?P<exception>(?<=\n)Exception:\ `\(<class\ '(?P<kind>[^'\n]+)'>\)\ .*`\n*)?""",
+    re.DOTALL | re.VERBOSE,
+)
 _MAX_PARAMETERS = 20_000
 
 
 def parse_hook_text(text: str) -> dict[str, Any] | None:
     """Return the fields of an `Alert` for a stock hook's text, or None for other text."""
-    failed = text.startswith(_FAILURE)
-    if not failed and not text.startswith(_SUCCESS):
+    found = _TEXT.fullmatch(text)
+    if found is None or bool(found["failed"]) != bool(found["exception"]):
         return None
-    head = len(_LABELS) + 2
-    lines = text.rstrip("\n").split("\n", head)
-    facts = _facts(lines)
-    rest = lines[head] if len(lines) > head else ""
-    if facts is None or bool(rest) != failed:
-        return None
-    if not failed:
-        return {
-            "title": "Pipeline Success Notification",
-            "body": f"Step {facts['Step']} of pipeline {facts['Pipeline']} is completed.",
-            "body_format": "plain",
-            "severity": "success",
-            "facts": facts,
-        }
-    error = _error(rest)
-    if error is None:
-        return None
-    return {
-        "title": "Pipeline Failure Alert",
-        "body": f"Step {facts['Step']} of pipeline {facts['Pipeline']} failed.",
-        "body_format": "plain",
-        "severity": "error",
-        "facts": facts,
-        **error,
+    failed = bool(found["failed"])
+    facts: dict[str, Any] = {
+        "Pipeline": found["pipeline"],
+        "Run": found["run"],
+        "Step": found["step"],
     }
-
-
-def _facts(lines: list[str]) -> dict[str, Any] | None:
-    if len(lines) < len(_LABELS) + 2 or lines[1]:
-        return None
-    facts: dict[str, Any] = {}
-    for (label, prefix), line in zip(_LABELS.items(), lines[2:], strict=False):
-        if not line.startswith(prefix) or not line.endswith("`") or len(line) == len(prefix):
-            return None
-        facts[label] = line[len(prefix) : -1]
-    parameters = _parse_parameters(facts["Parameters"])
-    if parameters:
+    if parameters := _parse_parameters(found["parameters"]):
         facts["Parameters"] = parameters
-    else:
-        del facts["Parameters"]
-    return facts
+    ended = "failed" if failed else "is completed"
+    return {
+        "title": "Pipeline Failure Alert" if failed else "Pipeline Success Notification",
+        "body": f"Step {facts['Step']} of pipeline {facts['Pipeline']} {ended}.",
+        "body_format": "plain",
+        "severity": "error" if failed else "success",
+        "facts": facts,
+        **(_error(found["kind"]) if failed else {}),
+    }
 
 
 def _parse_parameters(text: str) -> Any:
@@ -84,12 +64,7 @@ def _parse_parameters(text: str) -> Any:
         return text
 
 
-def _error(text: str) -> dict[str, str] | None:
-    if not text.startswith(_EXCEPTION) or not text.endswith("`"):
-        return None
-    kind, found, _ = text[len(_EXCEPTION) : -1].partition("'>) ")
-    if not found:
-        return None
+def _error(kind: str) -> dict[str, str]:
     # rich draws the exception that is being handled, and no other; it still is.
     current = sys.exc_info()[1]
     if current is not None and str(type(current)) == f"<class '{kind}'>":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -9,28 +10,28 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
 from zenmail.cli.app import Failure
 
-from .demo_store import PROGRESS
+from .providers import Plan
+from .registration import Registration
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from .demo_sinks import Sink
 
-__all__ = ["demo"]
+__all__ = ["demo", "run_pipeline"]
 
 _MAILS = 4
-_PIPELINE = "demo_pipeline"
+# Begins the lines on standard error that are not to be printed.
+_PROGRESS = "@zenmail "
 _HELP = """See zenmail work: run a real ZenML pipeline and look at the mails it sends.
 
 The demo registers the flavor, a secret, an alerter and a stack in a ZenML store of its own. It
@@ -104,7 +105,7 @@ def demo(transport: str, output: Path | None) -> None:
     if not note:  # a server that has stopped by now
         again = (
             f"cd {quote(str(output))} && ZENML_CONFIG_PATH={quote(str(store))} "
-            f"zenml pipeline run {_PIPELINE}.zenmail_demo --stack demo"
+            "zenml pipeline run demo_pipeline.zenmail_demo --stack demo"
         )
         console.print(f"\nRun it again, in the demo's store:\n  {again}", markup=False)
     console.print("\nNext: set it up for your own provider with [bold]zenmail register[/bold].")
@@ -138,59 +139,80 @@ def _environment(console: Console, project: Path, store: Path) -> dict[str, str]
 
 def _run(console: Console, project: Path, store: Path, log: Path, sink: Sink) -> None:
     """Run the store's process and show its progress."""
-    plan = {
-        "configuration": sink.configuration,
-        "secret": {"smtp_password": sink.password},
-        "module": _PIPELINE,
-    }
-    with log.open("w", encoding="utf-8") as file, console.status("Starting ...") as status:
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from zenmail_zenml.cli.demo_store import run; run()"],
+    from rich.text import Text
+
+    plan = {"configuration": sink.configuration, "secret": {"smtp_password": sink.password}}
+    with (
+        log.open("w", buffering=1, encoding="utf-8") as file,
+        console.status("Starting ...") as status,
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "from zenmail_zenml.cli.demo import run_pipeline; run_pipeline()",
+            ],
             cwd=project,
             env=_environment(console, project, store),
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=file,
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-        )
+        ) as process,
+    ):
         assert process.stdin is not None
-        assert process.stdout is not None
         assert process.stderr is not None
-
-        def follow(lines: Iterable[str]) -> None:
-            for line in lines:
-                if line.startswith(PROGRESS):
-                    words = f"{line.removeprefix(PROGRESS).strip()} ..."
+        try:
+            process.stdin.write(json.dumps(plan))
+            process.stdin.close()
+            for line in process.stderr:
+                text = Text.from_ansi(line.rstrip("\n"))
+                if line.startswith(_PROGRESS):
+                    words = f"{line.removeprefix(_PROGRESS).strip()} ..."
                     status.update(words)
                     if not console.is_terminal:
                         console.print(words)
-                else:
-                    file.write(line)
-
-        follower = threading.Thread(target=follow, args=(process.stdout,), daemon=True)
-        try:
-            follower.start()
-            process.stdin.write(json.dumps(plan))
-            process.stdin.close()
-            _pass_on(process.stderr, console if sink.prints else None, file)
+                    continue
+                file.write(f"{text.plain}\n")
+                if sink.prints:
+                    console.print(text)
             process.wait()
         finally:
             process.kill()
-            process.wait()
-            follower.join()
-            process.stdout.close()
-            process.stderr.close()
     if process.returncode:
         tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:])
         raise Failure(f"The demo's pipeline failed to run:\n{tail}", remedy=f"Full log: {log}")
 
 
-def _pass_on(lines: Iterable[str], console: Console | None, log: IO[str]) -> None:
-    from rich.text import Text
+def run_pipeline() -> None:
+    """Read a plan from standard input, register it and run the demo's pipeline.
 
-    for line in lines:
-        text = Text.from_ansi(line.rstrip("\n"))
-        log.write(f"{text.plain}\n")
-        if console is not None:
-            console.print(text)
+    The plan is JSON: ``configuration`` of the alerter and ``secret``, values by key.
+    """
+    plan = Plan(**json.load(sys.stdin))
+    _tell("Starting ZenML (the first start creates its database)")
+    from zenml.client import Client
+
+    client = Client()
+    registration = Registration(
+        client,
+        plan,
+        alerter="email_alerter",
+        old_alerter=None,
+        secret="email_credentials",  # noqa: S106 - a name
+        stack="demo",
+    )
+    _tell("Registering flavor, secret, alerter and stack")
+    for step in registration.steps():
+        step.apply()
+    _tell("Running the pipeline")
+    demo_pipeline = importlib.import_module("demo_pipeline")  # the user's copy
+    try:
+        demo_pipeline.zenmail_demo()
+    except Exception:  # the pipeline fails on purpose
+        if not client.list_pipeline_runs(size=1).items:
+            raise
+
+
+def _tell(words: str) -> None:
+    print(_PROGRESS + words, file=sys.stderr, flush=True)

@@ -159,11 +159,12 @@ def register(
         asked = {question.name for question in questions}
         given = {option: answer for option, answer in answers.items() if option not in asked}
         defaults = answers
-    registration = Registration.prepare(
+    registration = Registration(
         client, plan, alerter=name, old_alerter=old, secret=secret, stack=stack or ""
     )
+    steps = [*registration.steps()]
     click.echo("\nThe plan, as zenml commands:\n")
-    click.echo("\n".join(registration.commands()) + "\n")
+    click.echo("\n".join(step.command for step in steps if step.command) + "\n")
     replaced = [*registration.replaced()]
     for change in replaced:
         click.secho(change, fg="yellow")
@@ -180,8 +181,9 @@ def register(
         if not click.confirm("Continue?"):
             raise Failure("Nothing was changed.")
     with waiting("Registering"):
-        for done in registration.apply():
-            click.echo(done)
+        for step in steps:
+            step.apply()
+            click.echo(step.done)
     click.echo(f"\nSend a test mail: zenmail doctor {name} --send")
 
 
@@ -216,16 +218,16 @@ def _passes(name: str, plan: Plan, secret: str, *, no_input: bool) -> bool:
 
 def _stored_answers(alerter: ComponentResponse, provider: Provider) -> dict[str, str]:
     """Return the answers that an alerter was made of."""
-    from ..settings import SecretReader, as_mapping
+    from ..settings import Secrets, as_mapping
 
     options = as_mapping(alerter.configuration.get("transport_options") or {})
     values = {**options, **options.get("oauth_options", {}), **alerter.configuration}
     same = provider is PROVIDERS[provider_of(alerter.configuration)]
-    reader, answers = SecretReader(), {}
+    secrets, answers = Secrets(), {}
     for question in (*COMMON_QUESTIONS, *(provider.questions if same else ())):
         with contextlib.suppress(ConfigurationError):  # its secret is gone
             answers[question.name] = str(
-                reader.resolve(values.get(question.name.replace("-", "_"), ""))
+                secrets.resolve(values.get(question.name.replace("-", "_"), ""))
             )
     return answers
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from zenmail.cli.app import Failure
 
@@ -14,7 +13,7 @@ from .providers import Plan
 
 if TYPE_CHECKING:
     from zenml.client import Client
-    from zenml.models import ComponentResponse, SecretResponse, StackResponse
+    from zenml.models import ComponentResponse
 
 __all__ = ["Registration", "find_alerter"]
 
@@ -30,26 +29,38 @@ _PROVIDER_ATTRIBUTES = (
     "smtp_ca_file",
     "password",
 )
+_BROKEN = " \\\n    "
 _SHORT_FLAGS = {"orchestrator": "-o", "artifact_store": "-a"}
 
 
-@dataclass(frozen=True)
+class Step(NamedTuple):
+    """Something to register or to update.
+
+    Attributes:
+        command: The zenml command that does the same; "" if the one before does.
+        done: What to say when it is done.
+        apply: Does it.
+    """
+
+    command: str
+    done: str
+    apply: Callable[[], object]
+
+
 class Registration:
-    """A plan, the names to register it under, and what ZenML has of these names already."""
+    """What to register under which names, and what ZenML has of these names already.
 
-    client: Client
-    plan: Plan
-    alerter: str
-    secret: str
-    stack: str
-    has_flavor: bool
-    old_alerter: ComponentResponse | None
-    old_secret: SecretResponse | None
-    old_stack: StackResponse | None
+    Args:
+        client: ZenML's client.
+        plan: What to register.
+        alerter: The name of the alerter.
+        old_alerter: The alerter that has this name, or None.
+        secret: The name of the secret.
+        stack: The name of the stack, or "" for the active one.
+    """
 
-    @classmethod
-    def prepare(
-        cls,
+    def __init__(
+        self,
         client: Client,
         plan: Plan,
         *,
@@ -57,133 +68,121 @@ class Registration:
         old_alerter: ComponentResponse | None,
         secret: str,
         stack: str,
-    ) -> Registration:
-        """Look up what exists; an empty stack stands for the active one."""
+    ) -> None:
         from zenml.enums import StackComponentType
 
         if not stack:
             # ZenML's own default stack cannot be changed.
             active = client.active_stack_model.name
             stack = "email_stack" if active == "default" else active
-        flavors = client.list_flavors(name=FLAVOR, type=StackComponentType.ALERTER)
-        return cls(
-            client,
-            plan,
-            alerter,
-            secret,
-            stack,
-            has_flavor=bool(flavors.items),
-            old_alerter=old_alerter,
-            old_secret=_find(
+        self._client, self._kind = client, StackComponentType.ALERTER
+        self._alerter, self._secret, self._stack = alerter, secret, stack
+        self._old_alerter = old_alerter
+        self._old_secret = (
+            _find(
                 lambda: client.get_secret(
                     secret, allow_partial_name_match=False, allow_partial_id_match=False
                 )
             )
             if plan.secret
-            else None,
-            old_stack=_find(lambda: client.get_stack(stack, allow_name_prefix_match=False)),
+            else None
         )
+        self._old_stack = _find(lambda: client.get_stack(stack, allow_name_prefix_match=False))
+        stored = self._old_secret.secret_values if self._old_secret else {}
+        self._new_values = {
+            key: value for key, value in plan.secret.items() if stored.get(key) != value
+        }
+        self._wanted = {name: value for name, value in plan.configuration.items() if value}
+        # What was left empty, or is left over from another provider.
+        held = old_alerter.configuration if old_alerter else {}
+        considered = dict.fromkeys((*plan.configuration, *_PROVIDER_ATTRIBUTES))
+        self._stale = [name for name in considered if name in held and name not in self._wanted]
 
-    @property
-    def _new_values(self) -> dict[str, str]:
-        """The secret's values that differ from those stored."""
-        held = self.old_secret.secret_values if self.old_secret else {}
-        return {key: value for key, value in self.plan.secret.items() if held.get(key) != value}
-
-    @property
-    def _wanted(self) -> dict[str, str]:
-        """The attributes to set."""
-        return {name: value for name, value in self.plan.configuration.items() if value}
-
-    @property
-    def _stale(self) -> list[str]:
-        """The attributes to remove: those left empty, or left over from another provider."""
-        held = self.old_alerter.configuration if self.old_alerter else {}
-        considered = dict.fromkeys((*self.plan.configuration, *_PROVIDER_ATTRIBUTES))
-        return [name for name in considered if name in held and name not in self._wanted]
-
-    def commands(self) -> Iterator[str]:
-        """Yield the equivalent zenml commands."""
-        if not self.has_flavor:
-            yield f"zenml alerter flavor register {FLAVOR_SOURCE}"
-        if self._new_values:
-            verb = "update" if self.old_secret else "create"
-            values = " ".join(f"--{key}=YOUR_{key.upper()}" for key in self._new_values)
-            yield f"zenml secret {verb} {self.secret} {values}"
-        start = (
-            f"zenml alerter update {self.alerter}"
-            if self.old_alerter
-            else f"zenml alerter register {self.alerter} --flavor={FLAVOR}"
-        )
-        attributes = (f"--{key}={shlex.quote(value)}" for key, value in self._wanted.items())
-        yield " \\\n    ".join([start, *attributes])
-        if self._stale:
-            yield f"zenml alerter remove-attribute {self.alerter} {' '.join(self._stale)}"
-        if self.old_stack:
-            yield f"zenml stack update {self.stack} -al {self.alerter}"
-            yield f"zenml stack set {self.stack}"
-        else:
-            flags = " ".join(
-                f"{_SHORT_FLAGS.get(str(kind), f'--{kind}')} {components[0].name}"
-                for kind, components in self.client.active_stack_model.components.items()
-                if components and kind != "alerter"
+    def steps(self) -> Iterator[Step]:
+        """Yield what has to be done, in this order: flavor, secret, alerter and stack."""
+        kind, client = self._kind, self._client
+        alerter, secret, stack = self._alerter, self._secret, self._stack
+        if not client.list_flavors(name=FLAVOR, type=kind).items:
+            yield Step(
+                f"zenml alerter flavor register {FLAVOR_SOURCE}",
+                f"Registered the flavor {FLAVOR}.",
+                lambda: client.create_flavor(FLAVOR_SOURCE, kind),
             )
-            yield f"zenml stack register {self.stack} {flags} -al {self.alerter} --set"
-
-    def replaced(self) -> Iterator[str]:
-        """Yield a sentence about each thing that would be overwritten or replaced."""
-        from zenml.enums import StackComponentType
-
-        if self.old_secret and self._new_values:
-            keys = ", ".join(self._new_values)
-            yield f"The secret {self.secret} exists: {keys} will be overwritten."
-        if self.old_alerter:
-            yield f"The alerter {self.alerter} exists and will be updated."
-        parts = self.old_stack.components if self.old_stack else {}
-        for component in parts.get(StackComponentType.ALERTER, ()):
-            if component.name != self.alerter:
-                yield (
-                    f"The stack {self.stack} has the alerter {component.name}, which "
-                    f"{self.alerter} will replace."
-                )
-
-    def apply(self) -> Iterator[str]:
-        """Create or update flavor, secret, alerter and stack; yield a line about each."""
-        from zenml.enums import StackComponentType
-
-        kind, client, plan = StackComponentType.ALERTER, self.client, self.plan
-        if not self.has_flavor:
-            client.create_flavor(FLAVOR_SOURCE, kind)
-            yield f"Registered the flavor {FLAVOR}."
-        if self.old_secret and self._new_values:
-            client.update_secret(self.secret, add_or_update_values=self._new_values)
-            yield f"Updated the secret {self.secret}."
-        elif self._new_values:
-            client.create_secret(self.secret, plan.secret)
-            yield f"Created the secret {self.secret}."
-        if self.old_alerter:
+        new = self._new_values
+        keys = " ".join(f"--{key}=YOUR_{key.upper()}" for key in new)
+        if new and self._old_secret:
+            yield Step(
+                f"zenml secret update {secret} {keys}",
+                f"Updated the secret {secret}.",
+                lambda: client.update_secret(secret, add_or_update_values=new),
+            )
+        elif new:
+            yield Step(
+                f"zenml secret create {secret} {keys}",
+                f"Created the secret {secret}.",
+                lambda: client.create_secret(secret, new),
+            )
+        wanted, old = self._wanted, self._old_alerter
+        attributes = [f"--{key}={shlex.quote(value)}" for key, value in wanted.items()]
+        if old:
+            command = _BROKEN.join([f"zenml alerter update {alerter}", *attributes])
+            if self._stale:
+                command += f"\nzenml alerter remove-attribute {alerter} {' '.join(self._stale)}"
             # ZenML removes attributes that are None.
-            changed: dict[str, Any] = {**dict.fromkeys(self._stale), **self._wanted}
-            alerter = client.update_stack_component(
-                self.old_alerter.id, kind, configuration=changed
+            changed: dict[str, Any] = {**dict.fromkeys(self._stale), **wanted}
+            yield Step(
+                command,
+                f"Updated the alerter {alerter}.",
+                lambda: client.update_stack_component(old.id, kind, configuration=changed),
             )
-            yield f"Updated the alerter {self.alerter}."
         else:
-            alerter = client.create_stack_component(self.alerter, FLAVOR, kind, self._wanted)
-            yield f"Registered the alerter {self.alerter}."
-        if self.old_stack:
-            client.update_stack(self.stack, component_updates={kind: [alerter.id]})
-            yield f"Added it to the stack {self.stack}."
+            start = f"zenml alerter register {alerter} --flavor={FLAVOR}"
+            yield Step(
+                _BROKEN.join([start, *attributes]),
+                f"Registered the alerter {alerter}.",
+                lambda: client.create_stack_component(alerter, FLAVOR, kind, wanted),
+            )
+        if self._old_stack:
+            yield Step(
+                f"zenml stack update {stack} -al {alerter}",
+                f"Added it to the stack {stack}.",
+                lambda: client.update_stack(stack, component_updates={kind: [alerter]}),
+            )
         else:
-            components = {
-                part: found[0].id
+            parts = {
+                part: found[0].name
                 for part, found in client.active_stack_model.components.items()
                 if found and part != kind
             }
-            client.create_stack(self.stack, {**components, kind: alerter.id})
-            yield f"Registered the stack {self.stack}."
-        client.activate_stack(self.stack)
-        yield f"Activated the stack {self.stack}."
+            flags = " ".join(
+                f"{_SHORT_FLAGS.get(str(part), f'--{part}')} {name}"
+                for part, name in parts.items()
+            )
+            yield Step(
+                f"zenml stack register {stack} {flags} -al {alerter} --set",
+                f"Registered the stack {stack}.",
+                lambda: client.create_stack(stack, {**parts, kind: alerter}),
+            )
+        yield Step(
+            f"zenml stack set {stack}" if self._old_stack else "",
+            f"Activated the stack {stack}.",
+            lambda: client.activate_stack(stack),
+        )
+
+    def replaced(self) -> Iterator[str]:
+        """Yield a sentence about each thing that would be overwritten or replaced."""
+        if self._old_secret and self._new_values:
+            keys = ", ".join(self._new_values)
+            yield f"The secret {self._secret} exists: {keys} will be overwritten."
+        if self._old_alerter:
+            yield f"The alerter {self._alerter} exists and will be updated."
+        parts = self._old_stack.components if self._old_stack else {}
+        for component in parts.get(self._kind, ()):
+            if component.name != self._alerter:
+                yield (
+                    f"The stack {self._stack} has the alerter {component.name}, which "
+                    f"{self._alerter} will replace."
+                )
 
 
 def find_alerter(client: Client, name: str) -> ComponentResponse | None:

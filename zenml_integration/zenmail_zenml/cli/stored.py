@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from zenmail import Mailer
 
+    from ..settings import Resolved
+
 __all__ = ["assemble", "names", "read"]
 
 # ZenML returns twenty at a time unless asked for more.
@@ -48,7 +50,7 @@ def read(name: str | None) -> StoredAlerter:
     if warning := misplaced():
         checks.append(Check("packages", "warning", warning))
     values: dict[str, Any] = dict(component.configuration)
-    return assemble(component.name, values, checks, connect=lambda: _connect(component))
+    return assemble(component.name, values, checks, connect=partial(_connect, component))
 
 
 def names() -> list[str]:
@@ -68,7 +70,7 @@ def assemble(
     checks: Sequence[Check] = (),
     *,
     secrets: Mapping[str, Mapping[str, str]] | None = None,
-    connect: Callable[[], Any] = lambda: None,
+    connect: Callable[[Resolved], Any] = lambda _: None,
 ) -> StoredAlerter:
     """Return an alerter of this configuration, with its secrets read.
 
@@ -80,7 +82,7 @@ def assemble(
         connect: Returns the session of its service connector.
     """
     from ..mailers import ledger_location, make_mailer
-    from ..settings import SecretCache, SecretReader, resolve
+    from ..settings import Secrets, references_in, resolve
 
     def stopped(*more: Check) -> StoredAlerter:
         transport = str(values.get("transport") or "smtp")
@@ -90,17 +92,19 @@ def assemble(
 
     commands = partial(_commands, name, values)
     started = time.perf_counter()
+    reader, references = Secrets(known=secrets), {*references_in(values)}
     try:
-        resolved = SecretReader(SecretCache(known=secrets)).resolve(values)
+        for reference in references:
+            reader.value(reference)
     except ConfigurationError as error:
         return stopped(Check.failed("secret", error, seconds=_seconds_since(started)))
     place = "Read from ZenML's store." if secrets is None else "As given to this command."
-    detail = place if resolved != values else "None needed."
+    detail = place if references else "None needed."
     secret = Check("secret", "passed", detail, "", _seconds_since(started))
     started = time.perf_counter()
     try:
-        settings = resolve(resolved, replace=lambda value: value)
-        session = connect() if settings.transport == "ses" else None
+        settings = resolve(values, replace=reader.resolve)
+        session = connect(settings) if settings.transport == "ses" else None
         fallbacks = tuple(name for name, _ in settings.fallbacks())
     except ConfigurationError as error:
         seconds = _seconds_since(started)
@@ -148,19 +152,17 @@ def _commands(name: str, values: Mapping[str, Any], change: Mapping[str, str]) -
     return commands
 
 
-def _connect(component: ComponentResponse) -> Any:
+def _connect(component: ComponentResponse, settings: Resolved) -> Any:
     """Return the service connector's boto3 session, for the transport ses.
 
     Raises:
         ConfigurationError: The connector cannot be used.
     """
-    if component.connector is None:
-        return None
     from zenml.stack import StackComponent
 
+    alerter: Any = StackComponent.from_model(component)
     try:
-        connector = StackComponent.from_model(component).get_connector()
-        return None if connector is None else connector.connect()
+        return alerter.session(settings)
     except Exception as error:
         raise ConfigurationError(
             f"The service connector cannot be used: {clean_line(str(error), limit=500)}",
@@ -172,30 +174,16 @@ def _find(name: str | None) -> ComponentResponse:
     client = open_client()
     from zenml.enums import StackComponentType
 
-    kind = StackComponentType.ALERTER
-    if name is None:
-        stack = client.active_stack_model
-        components = stack.components.get(kind)
-        if not components:
-            raise Failure(
-                f"The active stack {stack.name!r} has no alerter.",
-                remedy="Give the name of one, or create one: zenmail register",
-                exit_code=2,
-            )
-        component = components[0]
-    else:
-        try:
-            component = client.get_stack_component(kind, name)
-        except KeyError:
-            page = client.list_stack_components(type=kind, size=_MAX_LISTED)
-            known = [item.name for item in page.items]
-            raise Failure(
-                f"There is no alerter {name!r} in ZenML.",
-                remedy=f"Registered alerters: {', '.join(known)}."
-                if known
-                else "Create one: zenmail register",
-                exit_code=2,
-            ) from None
+    try:
+        component = client.get_stack_component(StackComponentType.ALERTER, name)
+    except KeyError:
+        known = ", ".join(names())
+        remedy = f"Registered alerters: {known}." if known else "Create one: zenmail register"
+        lacking = f"There is no alerter {name!r} in ZenML."
+        if name is None:
+            lacking = f"The active stack {client.active_stack_model.name!r} has no alerter."
+            remedy = "Give the name of one, or create one: zenmail register"
+        raise Failure(lacking, remedy=remedy, exit_code=2) from None
     if component.flavor_name != FLAVOR:
         raise Failure(
             f"The alerter {component.name!r} has the flavor {component.flavor_name!r}.",

@@ -5,28 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal
 
 from zenml.client import Client
 from zenml.exceptions import EntityExistsError
+from zenml.models import PipelineRunResponse
+
+from zenmail.ledger.told import Told
 
 from ..alerts.run_context import elapsed
-from ..lineage import evidence_of, record_on_run
+from ..lineage import evidence_of, write_metadata
+from .observer import RunEvent
 
-if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse
-
-    from zenmail.ledger.told import Told
-
-    from .observer import RunEvent
-
-__all__ = ["Claim", "Claims", "LedgerClaims", "RunClaims", "was_told"]
+__all__ = ["Claims", "was_told"]
 
 Claim = Literal["mine", "busy", "told"]
 
 
-class Claims(Protocol):
-    """Decides who tells about an event."""
+class Claims:
+    """Decides who tells about an event; the evidence is in the run's metadata.
+
+    Args:
+        told: The events of a ledger that machines share; None to claim them in ZenML.
+    """
+
+    def __init__(self, told: Told | None = None) -> None:
+        self._lock = told or _Tags()
 
     def claim(self, event: RunEvent, seconds: float) -> Claim:
         """Claim an event.
@@ -38,7 +42,19 @@ class Claims(Protocol):
         Returns:
             "mine" for one caller at a time, and for nobody once the event has been told.
         """
-        ...
+        claim = self._lock.claim(_name(event), seconds)
+        if claim != "mine":
+            return claim
+        try:
+            run = Client().get_pipeline_run(event.run.id, project=event.run.project_id)
+            told = was_told(run, event.key)
+        except BaseException:
+            self.release(event)
+            raise
+        if told:
+            self._lock.settle(_name(event))
+            return "told"
+        return "mine"
 
     def settle(self, event: RunEvent, by: str, deliveries: Mapping[str, Any]) -> None:
         """Note that the event has been told, and give up the claim.
@@ -48,93 +64,41 @@ class Claims(Protocol):
             by: Who told it.
             deliveries: Metadata of the mails, to be written with it.
         """
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        try:
+            told = {evidence_of(event.key): {"by": by, "at": now}}
+            write_metadata(event.run, {**told, **deliveries})
+        finally:
+            self._lock.settle(_name(event))
 
     def release(self, event: RunEvent) -> None:
         """Give up the claim, for the next one to try."""
+        self._lock.release(_name(event))
 
 
-class RunClaims:
-    """Claims kept in ZenML: a tag while an event is being told, then the run's metadata.
+class _Tags:
+    """Claims as tags in ZenML, which takes one of two that are created at the same time."""
 
-    The name of a tag is unique in ZenML's database, so that of two who create it at the same
-    time one is refused.
-    """
-
-    def claim(self, event: RunEvent, seconds: float) -> Claim:
-        """Claim an event; see `Claims.claim`."""
-        tag = _tag(event)
+    def claim(self, event: str, seconds: float) -> Claim:
         try:
-            Client().create_tag(name=tag)
+            Client().create_tag(name=_tag(event))
         except EntityExistsError:
-            _drop_abandoned(tag, seconds)
+            _drop_abandoned(_tag(event), seconds)
             return "busy"
-        try:
-            run = Client().get_pipeline_run(event.run.id, project=event.run.project_id)
-            told = was_told(run, event.key)
-        except BaseException:
-            self.release(event)
-            raise
-        if told:
-            self.release(event)
-            return "told"
         return "mine"
 
-    def settle(self, event: RunEvent, by: str, deliveries: Mapping[str, Any]) -> None:
-        """Note that the event has been told, and give up the claim; see `Claims.settle`."""
-        _note(event, by, deliveries)
-        self.release(event)
-
-    def release(self, event: RunEvent) -> None:
-        """Give up the claim, for the next one to try."""
+    def release(self, event: str) -> None:
         Client().delete_tag(_tag(event))
 
-
-class LedgerClaims:
-    """Claims kept in a ledger that hooks, handlers and watchers share.
-
-    The run's metadata has the evidence as well, for those who use no ledger.
-
-    Args:
-        told: The ledger's events.
-    """
-
-    def __init__(self, told: Told) -> None:
-        self._told = told
-
-    def claim(self, event: RunEvent, seconds: float) -> Claim:
-        """Claim an event; see `Claims.claim`."""
-        claim = self._told.claim(_name(event), seconds)
-        if claim != "mine":
-            return claim
-        run = Client().get_pipeline_run(event.run.id, project=event.run.project_id)
-        if not was_told(run, event.key):
-            return "mine"
-        self._told.settle(_name(event))
-        return "told"
-
-    def settle(self, event: RunEvent, by: str, deliveries: Mapping[str, Any]) -> None:
-        """Note that the event has been told, and give up the claim; see `Claims.settle`."""
-        self._told.settle(_name(event))
-        _note(event, by, deliveries)
-
-    def release(self, event: RunEvent) -> None:
-        """Give up the claim, for the next one to try."""
-        self._told.release(_name(event))
-
-
-def _note(event: RunEvent, by: str, deliveries: Mapping[str, Any]) -> None:
-    """Write the evidence and the deliveries on the run, in one request."""
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    told = {evidence_of(event.key): {"by": by, "at": now}}
-    record_on_run(event.run, {**told, **deliveries})
+    settle = release
 
 
 def _name(event: RunEvent) -> str:
     return f"{event.run.id}:{event.key}"
 
 
-def _tag(event: RunEvent) -> str:
-    return f"zenmail-telling-{event.run.id.hex}-{event.key}"
+def _tag(event: str) -> str:
+    return f"zenmail-telling-{event}"
 
 
 def _drop_abandoned(name: str, seconds: float) -> None:

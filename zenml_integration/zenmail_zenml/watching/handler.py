@@ -14,13 +14,12 @@ from uuid import UUID
 from zenml.client import Client
 from zenml.dispatcher import Event, EventDispatcher, EventHandler, PipelineRunStatusUpdate
 from zenml.enums import StoreType
+from zenml.models import PipelineRunResponse
 
 from zenmail.redaction.redact import described
 from zenmail.runtime.forks import defer_forks, reset_after_fork
 
 if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse
-
     from .observer import RunEvent
     from .teller import Teller
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from datetime import datetime, timezone
+from statistics import median
+from typing import Any, Literal, NamedTuple
 
 from zenml.client import Client
+from zenml.models import PipelineRunResponse, StepRunResponse
 
 from zenmail import Alert
 from zenmail.composing.headline import subject_line
 from zenmail.composing.values import duration
 
-from ..alerts.run_context import RunContext, elapsed, read_or_default
+from ..alerts.run_context import RunContext, elapsed, read_or_default, steps_of
 from ..alerts.run_summary import summarise_run
 from ..alerts.tracebacks import last_line
 from ..lineage import UNDELIVERED
-
-if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse, StepRunResponse
 
 __all__ = [
     "EventKind",
@@ -101,11 +100,12 @@ class RunEvent(NamedTuple):
         seconds = elapsed(self.run.start_time, self.run.end_time)
         if seconds is not None:
             facts["Duration"] = duration(seconds)
-        body = "\n".join(part for part in (self.detail, values.pop("body", "")) if part)
+        pipeline = context.pipeline_name
         return Alert(
-            title=_title(self.kind, context.pipeline_name),
-            subject=subject_line(self.kind.capitalize(), context.pipeline_name, detail=kind),
-            body=body,
+            title=f"{f'Pipeline {pipeline}' if pipeline else 'A run'} "
+            f"{_TITLES.get(self.kind, self.kind)}",
+            subject=subject_line(self.kind.capitalize(), pipeline, detail=kind),
+            body="\n".join(filter(None, (self.detail, values.pop("body", "")))),
             body_format="plain",
             severity=_SEVERITIES[self.kind],
             facts=facts,
@@ -123,19 +123,11 @@ _SEVERITIES: dict[EventKind, Any] = {
     "late": "warning",
     "paused": "info",
 }
-_TITLES: dict[EventKind, str] = {
-    "failed": "failed",
-    "stopped": "stopped",
-    "completed": "completed",
-    "recovered": "recovered",
+_TITLES: dict[str, str] = {
     "silent": "shows no sign of life",
     "late": "is taking longer than expected",
     "paused": "is waiting for an answer",
 }
-
-
-def _title(kind: EventKind, pipeline: str) -> str:
-    return f"{f'Pipeline {pipeline}' if pipeline else 'A run'} {_TITLES[kind]}"
 
 
 def undelivered(run: PipelineRunResponse) -> list[RunEvent]:
@@ -171,15 +163,10 @@ def paused(run: PipelineRunResponse) -> RunEvent | None:
     condition = read_or_default(lambda: run.active_wait_condition, None)
     if condition is None:
         return None
-    found = read_or_default(
-        lambda: (
-            Client()
-            .list_run_wait_conditions(id=condition.id, project=run.project_id, hydrate=True)
-            .items
-        ),
-        None,
-    )
-    question = next((item.question for item in found or () if item.question), "")
+    which: dict[str, Any] = {"id": condition.id, "project": run.project_id, "hydrate": True}
+    none: list[Any] = []
+    found = read_or_default(lambda: [*Client().list_run_wait_conditions(**which)], none)
+    question = next((item.question for item in found if item.question), "")
     return RunEvent(
         "paused",
         run,
@@ -202,7 +189,7 @@ def running_late(
         now: The time, in UTC.
         max_duration: The seconds it may take; None for three times what is usual.
     """
-    seconds = _since(run.start_time, now)
+    seconds = elapsed(run.start_time, now)
     if seconds is None:
         return None
     if max_duration is not None:
@@ -228,20 +215,20 @@ def silent(run: PipelineRunResponse, now: datetime, patience: float) -> RunEvent
         now: The time, in UTC.
         patience: Seconds without a sign of life.
     """
-    age = _since(run.start_time or run.created, now)
+    age = elapsed(run.start_time or run.created, now)
     if age is None or age <= min(patience, _HEARTBEAT_SECONDS):
         return None
-    steps = _steps(run)
+    steps = steps_of(run, Client(), sort_by="desc:created")
     active = [step for step in steps if not step.status.is_finished]
     signs = [
-        (_since(beat, now), min(60.0 * (step.heartbeat_threshold or 30), patience))
+        (elapsed(beat, now), min(60.0 * (step.heartbeat_threshold or 30), patience))
         for step in active
         if (beat := getattr(step, "latest_heartbeat", None)) is not None
     ]
     if not signs:
         changes = [moment for step in steps for moment in (step.start_time, step.end_time)]
         last = max(map(utc, filter(None, [run.start_time or run.created, *changes])))
-        signs = [(_since(last, now), patience)]
+        signs = [(elapsed(last, now), patience)]
     if any(quiet is None or quiet <= allowed for quiet, allowed in signs):
         return None
     quiet = min(quiet for quiet, _ in signs if quiet is not None)
@@ -294,16 +281,8 @@ def _failure(run: PipelineRunResponse) -> dict[str, Any]:
     return values
 
 
-def _steps(run: PipelineRunResponse, **which: Any) -> list[StepRunResponse]:
-    usual = {"size": 500, "sort_by": "desc:created", "hydrate": True}
-    page = Client().list_run_steps(
-        pipeline_run_id=run.id, project=run.project_id, **{**usual, **which}
-    )
-    return list(page.items)
-
-
 def _failed_steps(run: PipelineRunResponse) -> list[StepRunResponse]:
-    return _steps(run, status="failed", size=10, sort_by="asc:created")
+    return steps_of(run, Client(), status="failed", size=10)
 
 
 def _run_before(run: PipelineRunResponse) -> PipelineRunResponse | None:
@@ -331,8 +310,6 @@ def _usual_duration(run: PipelineRunResponse) -> float | None:
         size=_HISTORY,
         hydrate=True,
     )
-    from statistics import median
-
     times = [elapsed(item.start_time, item.end_time) for item in page.items if item.end_time]
     known = [seconds for seconds in times if seconds is not None]
     return median(known) if len(known) >= _MIN_HISTORY else None
@@ -343,9 +320,3 @@ def utc(moment: datetime) -> datetime:
     if moment.tzinfo is not None:
         moment = moment.astimezone(timezone.utc)
     return moment.replace(tzinfo=None)
-
-
-def _since(moment: datetime | None, now: datetime) -> float | None:
-    if moment is None:
-        return None
-    return max(timedelta(), utc(now) - utc(moment)).total_seconds()

@@ -11,10 +11,9 @@ assert server.mails[0].recipients == ["alice@example.com"]
 
 from __future__ import annotations
 
-from .certificates import Authority
 from .faults import Action, Cut, Delay, Drip, Drop, Endless, Hang, Inject, Phase, Send
-from .records import Line, ReceivedMail
-from .server import SMTPServer
+from .server import Authority, SMTPServer
+from .state import Line, ReceivedMail
 
 __all__ = [
     "Action",

@@ -8,16 +8,16 @@ import tempfile
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from .certificates import Authority
 from .session import Session, TLSSocket
 from .state import ServerState
 
-__all__ = ["DEFAULT_EXTENSIONS", "SMTPServer"]
+__all__ = ["Authority", "SMTPServer"]
 
-DEFAULT_EXTENSIONS = (
+_EXTENSIONS = (
     "PIPELINING",
     "SIZE 35882577",
     "8BITMIME",
@@ -25,6 +25,43 @@ DEFAULT_EXTENSIONS = (
     "ENHANCEDSTATUSCODES",
     "CHUNKING",
 )
+
+
+class Authority:
+    """A throwaway certificate authority, from trustme.
+
+    Args:
+        folder: Where ``ca_file`` is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import trustme
+
+        self._ca = trustme.CA()
+        self.ca_file = folder / "ca.pem"
+        self._ca.cert_pem.write_to_path(str(self.ca_file))
+
+    def context(
+        self,
+        *names: str,
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+    ) -> ssl.SSLContext:
+        """Return a server's context with a certificate for these names.
+
+        Args:
+            names: Host names and IP addresses; localhost and 127.0.0.1 by default.
+            not_before: When the certificate begins to be valid.
+            not_after: When it expires.
+        """
+        certificate = self._ca.issue_cert(
+            *(names or ("localhost", "127.0.0.1")),
+            not_before=not_before,
+            not_after=not_after,
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        return context
 
 
 class SMTPServer(ServerState):
@@ -45,7 +82,6 @@ class SMTPServer(ServerState):
         extensions: What EHLO offers beside STARTTLS and AUTH.
         settle: Seconds without input after which a client is taken to wait. With a value
             above 0, ``round_trips`` counts the same whatever the packets look like.
-        host: The address to listen on.
 
     Attributes:
         port: The port it listens on.
@@ -66,9 +102,8 @@ class SMTPServer(ServerState):
         users: Mapping[str, str] | None = None,
         tokens: Collection[str] = (),
         mechanisms: Iterable[str] | None = None,
-        extensions: Iterable[str] = DEFAULT_EXTENSIONS,
+        extensions: Iterable[str] = _EXTENSIONS,
         settle: float = 0.0,
-        host: str = "127.0.0.1",
     ) -> None:
         if mechanisms is None:
             mechanisms = (["PLAIN", "LOGIN"] if users else []) + (["XOAUTH2"] if tokens else [])
@@ -79,7 +114,6 @@ class SMTPServer(ServerState):
         self.mechanisms = tuple(mechanisms)
         self.extensions = tuple(extensions)
         self.settle = settle
-        self.host = host
         self.ca_file: Path | None = None
         self._threads: list[threading.Thread] = []
         self._folder = tempfile.TemporaryDirectory(prefix="zenmail-smtp-")
@@ -91,7 +125,7 @@ class SMTPServer(ServerState):
                 self.tls = authority.context()
             if self.tls is not None:
                 self.tls.sslsocket_class = TLSSocket
-            self._listener = socket.create_server((host, 0), backlog=128)
+            self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         except BaseException:
             self._folder.cleanup()
             raise
@@ -119,14 +153,9 @@ class SMTPServer(ServerState):
         Args:
             more: Further options, or others than these.
         """
-        options: dict[str, Any] = {
-            "host": "localhost" if self.host == "127.0.0.1" else self.host,
-            "port": self.port,
-            "security": self.security,
-        }
-        if self.ca_file is not None:
-            options["ca_file"] = str(self.ca_file)
-        return {**options, **more}
+        trusted = {} if self.ca_file is None else {"ca_file": str(self.ca_file)}
+        options = {"host": "localhost", "port": self.port, "security": self.security}
+        return {**options, **trusted, **more}
 
     def close(self) -> None:
         """Stop listening, close all connections and wait for the threads."""

@@ -7,12 +7,11 @@ import select
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
-from .faults import Action, Cut, Delay, Drip, Drop, Endless, Inject, Phase, Send
-from .logins import Login
-from .records import Line, ReceivedMail
-from .state import ServerState
+from .faults import Action, Cut, Delay, Drip, Drop, Endless, Hang, Inject, Phase, Send
+from .logins import log_in
+from .state import Line, ReceivedMail, ServerState
 
 __all__ = ["Closed", "Session", "TLSSocket"]
 
@@ -60,7 +59,7 @@ class Session:
 
     def serve(self) -> None:
         """Hold the dialogue until one side ends it."""
-        self._server.opened(self._socket)
+        self._server.sockets.add(self._socket)
         try:
             if self._server.stopped.is_set():
                 return
@@ -68,22 +67,48 @@ class Session:
         except (Closed, OSError, EOFError):
             pass
         finally:
-            self._server.closed(self._socket)
+            self._server.sockets.discard(self._socket)
             self._socket.close()
 
     def _dialogue(self) -> None:
         self._perform("connect", "", lambda: None)
         if self._server.security == "tls":
-            self._start_tls()
+            self._perform("handshake", "", self._shake_hands)
         self._perform("banner", "", lambda: self._say("220 test.example ESMTP"))
         while True:
-            line = self._read_line()
-            verb, _, argument = line.decode("utf-8", "replace").partition(" ")
-            handler = getattr(self, f"_on_{verb.lower()}", None)
-            if handler is None:
+            verb, _, argument = self._read_line().decode("utf-8", "replace").partition(" ")
+            self._obey(verb.lower(), argument.strip())
+
+    def _obey(self, verb: str, argument: str) -> None:
+        match verb:
+            case "ehlo" | "helo":
+                self._forget_mail()
+                hello = self._extensions() if verb == "ehlo" else "250 test.example"
+                self._answer("ehlo", argument, lambda: hello)
+            case "starttls":
+                self._on_starttls(argument)
+            case "auth":
+                self._answer("auth", argument, lambda: self._log_in(argument))
+            case "mail":
+                self._answer("mail", argument, lambda: self._begin_mail(argument))
+            case "rcpt":
+                self._answer("rcpt", argument, lambda: self._add_recipient(argument))
+            case "data":
+                self._on_data(argument)
+            case "bdat":
+                self._on_bdat(argument)
+            case "rset":
+                self._forget_mail()
+                self._answer("rset", argument, lambda: "250 2.0.0 Ok")
+            case "noop":
+                self._answer("noop", argument, lambda: "250 2.0.0 Ok")
+            case "quit":
+                self._flush()
+                self._answer("quit", argument, lambda: "221 2.0.0 Bye")
+                self._send(bytes(self._output))
+                raise Closed
+            case _:
                 self._say("500 5.5.2 Unknown command")
-            else:
-                handler(argument.strip())
 
     # What is read and written.
 
@@ -142,90 +167,82 @@ class Session:
 
     # Faults.
 
+    def _answer(self, phase: Phase, argument: str, reply: Callable[[], str]) -> None:
+        self._perform(phase, argument, lambda: self._say(reply()))
+
     def _perform(self, phase: Phase, argument: str, usual: Callable[[], None]) -> bool:
         """Do what the script says, or the usual; return whether the usual was done."""
         return self._act(self._server.take_rule(phase, argument), usual)
 
     def _act(self, action: Action | None, usual: Callable[[], None]) -> bool:
-        if action is None:
-            usual()
-            return True
-        if isinstance(action, str):
-            self._say(action)
-            return False
-        if isinstance(action, Delay):
-            self._pause(action.seconds)
-            usual()
-            return True
-        if isinstance(action, Cut):
-            self._cut = action
-            usual()
-            return True
-        if isinstance(action, Inject):
-            usual()
-            self._output += action.data
-            return True
-        if isinstance(action, Drip):
-            self._flush()
-            usual()
-            data, self._output = bytes(self._output), bytearray()
-            for position in range(len(data)):
-                self._send(data[position : position + 1])
-                self._pause(action.seconds)
-            return True
-        self._flush()
-        if isinstance(action, Send):
-            self._send(action.data)
-            return False
+        match action:
+            case str():
+                self._say(action)
+                return False
+            case Send(data):
+                self._flush()
+                self._send(data)
+                return False
+            case None:
+                usual()
+            case Delay(seconds):
+                self._pause(seconds)
+                usual()
+            case Cut():
+                self._cut = action
+                usual()
+            case Inject(data):
+                usual()
+                self._output += data
+            case Drip(seconds):
+                self._flush()
+                usual()
+                data, self._output = bytes(self._output), bytearray()
+                for position in range(len(data)):
+                    self._send(data[position : position + 1])
+                    self._pause(seconds)
+            case _:
+                self._flush()
+                self._end(action)
+        return True
+
+    def _end(self, action: Endless | Drop | Hang) -> NoReturn:
+        """Never answer again."""
         if isinstance(action, Endless):
             while True:
                 self._send(action.data)
                 self._pause(action.seconds)
-        if isinstance(action, Drop):
-            if action.after:
-                self._say(action.after)
-                self._flush()
-            if action.reset:
-                self._socket.setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
-                )
-            raise Closed
-        self._server.stopped.wait()
+        if isinstance(action, Hang):
+            self._server.stopped.wait()
+        elif action.after:
+            self._say(action.after)
+            self._flush()
+        if isinstance(action, Drop) and action.reset:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         raise Closed
 
     def _pause(self, seconds: float) -> None:
-        if self._server.stopped.wait(seconds) or self._server.stopped.is_set():
+        if self._server.stopped.wait(seconds):
             raise Closed
 
     # Commands.
 
-    def _on_ehlo(self, argument: str) -> None:
-        offers = list(self._server.extensions)
+    def _extensions(self) -> str:
+        offers = ["test.example", *self._server.extensions]
         if self._server.security == "starttls" and not self._encrypted:
             offers.append("STARTTLS")
         if self._server.mechanisms and (self._encrypted or self._server.security == "none"):
             offers.append("AUTH " + " ".join(self._server.mechanisms))
-        *first, last = "test.example", *offers
-        text = "\n".join([*(f"250-{item}" for item in first), f"250 {last}"])
-        self._forget_mail()
-        self._perform("ehlo", argument, lambda: self._say(text))
-
-    def _on_helo(self, argument: str) -> None:
-        self._forget_mail()
-        self._perform("ehlo", argument, lambda: self._say("250 test.example"))
+        return "\n".join([*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}"])
 
     def _on_starttls(self, argument: str) -> None:
         if self._server.security != "starttls" or self._encrypted:
             self._say("503 5.5.1 Not now")
-            return
-        if self._perform("starttls", argument, lambda: self._say("220 2.0.0 Ready")):
+        elif self._perform("starttls", argument, lambda: self._say("220 2.0.0 Ready")):
             self._flush()
             self._input.clear()
             self._forget_mail()
-            self._start_tls()
-
-    def _start_tls(self) -> None:
-        self._perform("handshake", "", self._shake_hands)
+            self._perform("handshake", "", self._shake_hands)
 
     def _shake_hands(self) -> None:
         assert self._server.tls is not None
@@ -233,8 +250,8 @@ class Session:
         secure = self._server.tls.wrap_socket(
             plain, server_side=True, do_handshake_on_connect=False
         )
-        self._server.opened(secure)
-        self._server.closed(plain)
+        self._server.sockets.add(secure)
+        self._server.sockets.discard(plain)
         self._socket = secure
         if self._server.stopped.is_set():
             raise Closed
@@ -242,82 +259,56 @@ class Session:
         self._encrypted = True
         self._server.round_trips[self._number] += 1
 
-    def _on_auth(self, argument: str) -> None:
+    def _log_in(self, argument: str) -> str:
+        server = self._server
         mechanism, _, initial = argument.partition(" ")
         mechanism = mechanism.upper()
-
-        def usual() -> None:
-            if mechanism not in self._server.mechanisms:
-                self._say("504 5.5.4 Unrecognized authentication type")
-                return
-            try:
-                login = Login(self._server.users, self._server.tokens, self._challenge)
-                username = login.attempt(mechanism, initial)
-            except (ValueError, IndexError):
-                self._say("501 5.5.2 Malformed")
-                return
-            if username is None:
-                self._say("535 5.7.8 Authentication credentials invalid")
-                return
-            self._username = username
-            self._server.logins.append(username)
-            self._say("235 2.7.0 Accepted")
-
-        self._perform("auth", argument, usual)
+        if mechanism not in server.mechanisms:
+            return "504 5.5.4 Unrecognized authentication type"
+        try:
+            username = log_in(mechanism, initial, server.users, server.tokens, self._challenge)
+        except (ValueError, LookupError):
+            return "501 5.5.2 Malformed"
+        if username is None:
+            return "535 5.7.8 Authentication credentials invalid"
+        self._username = username
+        server.logins.append(username)
+        return "235 2.7.0 Accepted"
 
     def _challenge(self, challenge: str) -> str:
         self._say(f"334 {challenge}")
         return self._read_line().decode()
 
-    def _may_send(self) -> bool:
-        if self._server.security == "starttls" and not self._encrypted:
-            self._say("530 5.7.0 Must issue a STARTTLS command first")
-            return False
-        if (self._server.users or self._server.tokens) and not self._username:
-            self._say("530 5.7.0 Authentication required")
-            return False
-        return True
-
-    def _on_mail(self, argument: str) -> None:
+    def _begin_mail(self, argument: str) -> str:
         match = re.match(r"(?i)FROM:<([^>]*)> ?(.*)\Z", argument)
+        if match is None:
+            return "501 5.5.4 Syntax: MAIL FROM:<address>"
+        if self._sender is not None:
+            return "503 5.5.1 Nested MAIL"
+        if self._server.security == "starttls" and not self._encrypted:
+            return "530 5.7.0 Must issue a STARTTLS command first"
+        if (self._server.users or self._server.tokens) and not self._username:
+            return "530 5.7.0 Authentication required"
+        self._sender, self._parameters = match[1], match[2]
+        return "250 2.1.0 Ok"
 
-        def usual() -> None:
-            if match is None:
-                self._say("501 5.5.4 Syntax: MAIL FROM:<address>")
-            elif self._sender is not None:
-                self._say("503 5.5.1 Nested MAIL")
-            elif self._may_send():
-                self._sender, self._parameters = match[1], match[2]
-                self._say("250 2.1.0 Ok")
-
-        self._perform("mail", argument, usual)
-
-    def _on_rcpt(self, argument: str) -> None:
+    def _add_recipient(self, argument: str) -> str:
         match = re.match(r"(?i)TO:<([^>]*)>", argument)
-
-        def usual() -> None:
-            if match is None:
-                self._say("501 5.5.4 Syntax: RCPT TO:<address>")
-            elif self._sender is None:
-                self._say("503 5.5.1 Need MAIL")
-            else:
-                self._recipients.append(match[1])
-                self._say("250 2.1.5 Ok")
-
-        self._perform("rcpt", argument, usual)
+        if match is None:
+            return "501 5.5.4 Syntax: RCPT TO:<address>"
+        if self._sender is None:
+            return "503 5.5.1 Need MAIL"
+        self._recipients.append(match[1])
+        return "250 2.1.5 Ok"
 
     def _on_data(self, argument: str) -> None:
-        def usual() -> None:
-            if self._sender is None:
-                self._say("503 5.5.1 Need MAIL")
-            elif not self._recipients:
-                self._say("554 5.5.1 No valid recipients")
-            else:
-                self._say("354 Go ahead")
-
+        if self._sender is None:
+            reply = "503 5.5.1 Need MAIL"
+        else:
+            reply = "354 Go ahead" if self._recipients else "554 5.5.1 No valid recipients"
         before = len(self._output)
-        self._perform("data", argument, usual)
-        if bytes(self._output[before:]).startswith(b"354"):
+        self._answer("data", argument, lambda: reply)
+        if self._output.startswith(b"354", before):
             self._finish(self._read_data(), "DATA")
 
     def _begin_body(self) -> None:
@@ -328,16 +319,13 @@ class Session:
             self._flush()
 
     def _read_data(self) -> bytes:
-        lines: list[bytes] = []
-        started = False
-        while True:
+        content = bytearray()
+        line = self._read_line(logged=False)
+        self._begin_body()
+        while line != b".":
+            content += line.removeprefix(b".") + b"\r\n"
             line = self._read_line(logged=False)
-            if not started:
-                started = True
-                self._begin_body()
-            if line == b".":
-                return b"".join(lines)
-            lines.append(line.removeprefix(b".") + b"\r\n")
+        return bytes(content)
 
     def _on_bdat(self, argument: str) -> None:
         action = self._server.take_rule("bdat", argument)
@@ -372,34 +360,18 @@ class Session:
         action = self._server.take_rule("dot", "")
         # Whatever happens to the answer, the mail is in, unless the answer is a refusal.
         if not isinstance(action, str) or action.startswith("2"):
-            self._keep(content, command)
+            self._server.mails.append(
+                ReceivedMail(
+                    sender=self._sender or "",
+                    recipients=self._recipients,
+                    content=content,
+                    parameters=self._parameters,
+                    connection=self._number,
+                    command=command,
+                    username=self._username,
+                    encrypted=self._encrypted,
+                )
+            )
         count = len(self._server.mails)
         self._act(action, lambda: self._say(f"250 2.0.0 Ok: queued as {count}"))
         self._forget_mail()
-
-    def _keep(self, content: bytes, command: Literal["DATA", "BDAT"]) -> None:
-        self._server.mails.append(
-            ReceivedMail(
-                sender=self._sender or "",
-                recipients=self._recipients,
-                content=content,
-                parameters=self._parameters,
-                connection=self._number,
-                command=command,
-                username=self._username,
-                encrypted=self._encrypted,
-            )
-        )
-
-    def _on_rset(self, argument: str) -> None:
-        self._forget_mail()
-        self._perform("rset", argument, lambda: self._say("250 2.0.0 Ok"))
-
-    def _on_noop(self, argument: str) -> None:
-        self._perform("noop", argument, lambda: self._say("250 2.0.0 Ok"))
-
-    def _on_quit(self, argument: str) -> None:
-        self._flush()
-        self._perform("quit", argument, lambda: self._say("221 2.0.0 Bye"))
-        self._send(bytes(self._output))
-        raise Closed

@@ -1,4 +1,4 @@
-"""What all connections of a server share."""
+"""What all connections of a server share: its set-up, its script and its records."""
 
 from __future__ import annotations
 
@@ -7,12 +7,61 @@ import ssl
 import threading
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from typing import Literal
 
 from .faults import Action, Phase, Rule
-from .records import Line, ReceivedMail
 
-__all__ = ["ServerState"]
+__all__ = ["Line", "ReceivedMail", "ServerState"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a dialogue.
+
+    Attributes:
+        connection: Which connection, counted from 0.
+        speaker: "C" for the client, "S" for the server.
+        text: What was said, without the line end; mails are left out.
+        encrypted: Whether TLS was on.
+    """
+
+    connection: int
+    speaker: Literal["C", "S"]
+    text: bytes
+    encrypted: bool
+
+
+@dataclass(frozen=True)
+class ReceivedMail:
+    """A mail that the server took, even if its answer did not get through.
+
+    Attributes:
+        sender: The address of MAIL.
+        recipients: The addresses of RCPT that were accepted.
+        content: The mail, without the dots that DATA doubles.
+        parameters: The parameters of MAIL, such as ``SIZE=321``.
+        connection: Which connection, counted from 0.
+        command: "DATA" or "BDAT".
+        username: Who was logged in, or "".
+        encrypted: Whether TLS was on.
+    """
+
+    sender: str
+    recipients: list[str]
+    content: bytes = field(repr=False)
+    parameters: str = ""
+    connection: int = 0
+    command: Literal["DATA", "BDAT"] = "DATA"
+    username: str = ""
+    encrypted: bool = False
+
+    @property
+    def message(self) -> EmailMessage:
+        """The mail, parsed."""
+        return message_from_bytes(self.content, policy=policy.default)
 
 
 class ServerState:
@@ -34,7 +83,7 @@ class ServerState:
         self.stopped = threading.Event()
         self._rules: dict[str, list[Rule]] = {}
         self._lock = threading.Lock()
-        self._sockets: set[socket.socket] = set()
+        self.sockets: set[socket.socket] = set()
 
     def on(
         self,
@@ -88,21 +137,9 @@ class ServerState:
             if line.speaker == speaker and connection in (None, line.connection)
         ]
 
-    def opened(self, sock: socket.socket) -> None:
-        """Record an open connection."""
-        with self._lock:
-            self._sockets.add(sock)
-
-    def closed(self, sock: socket.socket) -> None:
-        """Forget a connection."""
-        with self._lock:
-            self._sockets.discard(sock)
-
     def drop_connections(self) -> None:
         """Close all open connections, as a server does that restarts."""
-        with self._lock:
-            sockets = list(self._sockets)
-        for sock in sockets:
+        for sock in list(self.sockets):
             # Not SSLSocket.shutdown: that takes TLS away from under the thread that reads.
             with suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""The script of a server, and its open connections."""
+"""The script of a server, what it keeps of a mail, and its open connections."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from zenmail.testing.smtp_server import SMTPServer
+
+MAIL = b"Subject: x\r\n\r\n.dot\r\n"
 
 
 def test_reply_for_some_and_for_a_while(server: SMTPServer, send: Any) -> None:
@@ -31,3 +33,18 @@ def test_drop_connections(server: SMTPServer, send: Any, dial: Any) -> None:
         server.drop_connections()
         assert sock.recv(1000) == b""
     assert send(server) == {}
+
+
+def test_mail_is_kept(server: SMTPServer, send: Any) -> None:
+    """A mail is kept with its envelope, its bytes and how it came."""
+    send(server, "b@example.com", "c@example.com")
+    (mail,) = server.mails
+    assert (mail.sender, mail.recipients) == (
+        "a@example.com",
+        ["b@example.com", "c@example.com"],
+    )
+    assert mail.content == MAIL
+    assert mail.message["subject"] == "x"
+    assert (mail.command, mail.encrypted, mail.username) == ("DATA", False, "")
+    assert server.connections == 1
+    assert server.lines()[0] == "ehlo test"
