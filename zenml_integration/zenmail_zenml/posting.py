@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 from zenml.alerter.base_alerter import BaseAlerterStepParameters
@@ -12,8 +12,10 @@ from zenmail.address import parse_mailbox, split_valid
 from zenmail.clean import clean_line
 from zenmail.model import describe_validation
 
-from .alerts.message import SMTPEmailAlerterParameters
 from .settings import Resolved
+
+if TYPE_CHECKING:
+    from .alerts.message import SMTPEmailAlerterParameters
 
 __all__ = ["Posted", "as_parameters"]
 
@@ -109,6 +111,8 @@ def as_parameters(
     """
     if params is None:
         return None
+    from .alerts.message import SMTPEmailAlerterParameters
+
     if isinstance(params, SMTPEmailAlerterParameters):
         return params
     if not isinstance(params, Mapping):
