@@ -304,6 +304,9 @@ class Transaction(Outcome):
                 self._judge_loss(lost, replies[count - 1 :], asked)
         else:
             self.final = replies[-1]
+            if all(reply.positive for reply in replies):
+                self.accepted, self.intact = recipients, True
+                return
             try:
                 self._note(recipients, replies)
             except DeliveryError as error:
