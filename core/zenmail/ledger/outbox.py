@@ -188,10 +188,7 @@ class Outbox:
             waits: Whether other mails come first.
         """
         claim = self._new_claim(email, envelope, policy, seconds)
-        if waits:
-            claim.wait()
-        else:
-            claim.begin()
+        (claim.wait if waits else claim.begin)()
         return claim
 
     def add(
@@ -269,13 +266,11 @@ class Outbox:
             recipients.setdefault(name, []).append(row)
         contents = {name: row for name, *row in loaded}
         claims: list[Claim] = []
-        unreadable: dict[str, str] = {}
         for name, rows in recipients.items():
             try:
                 claims.append(self._load(name, rows, contents.get(name), lease))
             except Unreadable as error:
-                unreadable[name] = str(error)
-        self._set_aside(unreadable)
+                self._set_aside(name, str(error))
         return claims
 
     def _load(self, name: str, rows: Sequence[Row], content: Row | None, lease: float) -> Claim:
@@ -305,24 +300,18 @@ class Outbox:
         for claim in claims:
             claim.forgotten = True
 
-    def _set_aside(self, unreadable: Mapping[str, str]) -> None:
-        mine = self._engine.owner
-        keys = [
-            {"mail": name, "mine": mine, "why": why, "code": "aside"}
-            for name, why in unreadable.items()
-        ]
-        # Their lease ends by itself, and the mails beside them are to be sent.
+    def _set_aside(self, name: str, why: str) -> None:
+        # Its lease ends by itself, and the mails beside it are to be sent.
         with contextlib.suppress(LedgerError):
-            if keys:
-                self._engine.run(lambda t: t.each(_SET_ASIDE, keys))
-        for name, why in unreadable.items():
-            _logger.error(
-                "Mail %s in the ledger %s cannot be read and is not sent: %s. List it with "
-                "'zenmail outbox list'.",
-                clean_line(name),
-                self._engine.name,
-                why,
-            )
+            values = {"mail": name, "mine": self._engine.owner, "why": why, "code": "aside"}
+            self._engine.run(lambda t: t.execute(_SET_ASIDE, **values))
+        _logger.error(
+            "Mail %s in the ledger %s cannot be read and is not sent: %s. List it with "
+            "'zenmail outbox list'.",
+            clean_line(name),
+            self._engine.name,
+            why,
+        )
 
     def recover(self) -> None:
         """Recover what dead processes left behind; mark what is too old as failed."""
