@@ -14,7 +14,7 @@ from .errors import AddressError
 from .patterns import pattern
 from .runtime.forks import defer_forks
 
-__all__ = ["ADDRESS_REMEDY", "Mailbox", "parse_mailbox", "split_addresses", "split_valid"]
+__all__ = ["Mailbox", "as_sender", "parse_mailbox", "split_addresses", "split_valid"]
 
 # What needs neither IDNA nor a look at the special cases: RFC 5321's Dot-string and
 # letter-digit-hyphen labels. A label with "--" in third place is left to IDNA.
@@ -36,7 +36,6 @@ _MARK = pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[<>@,;\r\n]', re.DOTALL)
 _GROUP = pattern(r'[^:;,"<@\[]*:')
 # RFC 5322, 3.2.3: what a display name without quotation marks cannot hold.
 _SPECIALS = pattern(r'[()<>\[\]:;@\\,."]')
-ADDRESS_REMEDY = "Write it as name@example.com or 'Name <name@example.com>'."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +92,19 @@ def parse_mailbox(text: str) -> Mailbox:
     if _GROUP.match(address):
         raise _refusal(text, "groups of addresses are not supported")
     return Mailbox(name=name, address=_normalise(address, shown=text))
+
+
+def as_sender(value: object) -> str:
+    """Return a sender as text.
+
+    Raises:
+        AddressError: It is neither text nor a `Mailbox`.
+    """
+    if isinstance(value, Mailbox):
+        return str(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise AddressError(f"The sender is a {type(value).__name__}, not a mail address.")
 
 
 def split_valid(value: object) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -164,10 +176,7 @@ def _normalise_unusual(address: str, *, shown: str) -> str:
 
 
 def _refusal(shown: str, reason: str) -> AddressError:
-    return AddressError(
-        f"{clean_line(shown, limit=_SHOWN)!r} is not a mail address: {reason}.",
-        remedy=ADDRESS_REMEDY,
-    )
+    return AddressError(f"{clean_line(shown, limit=_SHOWN)!r} is not a mail address: {reason}.")
 
 
 def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
@@ -185,7 +194,7 @@ def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
         AddressError: It is neither text nor a list of texts, or a name has a comma and no
             quotation marks.
     """
-    if value is None:
+    if value is None or (type(value) is tuple and not value):
         return ()
     if isinstance(value, Mailbox):
         return (str(value),)
@@ -193,16 +202,12 @@ def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
         return _split_text(str.__str__(value).strip())
     if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | dict):
         if depth >= _DEEPEST:
-            raise AddressError(
-                "Lists of addresses are nested too deeply.", remedy=ADDRESS_REMEDY
-            )
+            raise AddressError("Lists of addresses are nested too deeply.")
         items = list(islice(value, _MOST + 1))
         if len(items) > _MOST:
             raise AddressError(f"More than {_MOST:,} addresses.", remedy="Use a mailing list.")
         return tuple(part for item in items for part in split_addresses(item, depth=depth + 1))
-    raise AddressError(
-        f"Expected a mail address, got {type(value).__name__}.", remedy=ADDRESS_REMEDY
-    )
+    raise AddressError(f"Expected a mail address, got {type(value).__name__}.")
 
 
 def _split_text(text: str) -> tuple[str, ...]:
@@ -215,8 +220,7 @@ def _split_text(text: str) -> tuple[str, ...]:
             listed = None
         if isinstance(listed, list) and all(isinstance(item, str) for item in listed):
             return split_addresses(listed)
-    parts: list[str] = []
-    separators: list[str] = []
+    pieces: list[tuple[str, str]] = []  # each with what separates it from the next
     start = 0
     angled = addressed = False
     for found in _MARK.finditer(text):
@@ -226,27 +230,28 @@ def _split_text(text: str) -> tuple[str, ...]:
         elif mark in "<>":
             angled = mark == "<"
         elif not angled and (mark in ",;" or (addressed and mark in "\r\n")):
-            parts.append(text[start : found.start()].strip())
-            separators.append(mark)
+            pieces.append((text[start : found.start()].strip(), mark))
             start, addressed = found.end(), False
-    parts.append(text[start:].strip())
-    whole = _join_names(parts, [*separators, ";"])
-    if len(whole) < len(parts) and ";" not in separators:
+    outlook = any(separator == ";" for _, separator in pieces)
+    pieces.append((text[start:].strip(), ";"))
+    whole = _join_names(pieces)
+    parts = tuple(filter(None, whole))
+    if len(whole) < len(pieces) and not outlook:
         raise AddressError(
             f"{clean_line(text, limit=200)!r} has a comma in a name without quotation marks.",
-            remedy=f"Write: {', '.join(part for part in whole if part)}",
+            remedy=f"Write: {', '.join(parts)}",
         )
-    return tuple(part for part in whole if part)
+    return parts
 
 
-def _join_names(parts: list[str], separators: list[str]) -> list[str]:
+def _join_names(pieces: list[tuple[str, str]]) -> list[str]:
     """Put together what a comma in a name took apart: ``Doe, Jane <jane@x.example>``.
 
     Outlook writes names like that, and semicolons between them.
     """
     whole: list[str] = []
     before: list[str] = []
-    for part, separator in zip(parts, separators, strict=True):
+    for part, separator in pieces:
         name, bracket, address = part.partition("<")
         if before and bracket and '"' not in part:
             name = ", ".join([*before, name.strip()])

@@ -9,21 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-from .address import Mailbox, split_addresses
+from .address import Mailbox, as_sender, split_addresses
 from .clean import as_text
-from .errors import AddressError, ConfigurationError
+from .errors import ConfigurationError
 from .model import Model
 
 if TYPE_CHECKING:
     from typing_extensions import Required, TypedDict, Unpack
 
 __all__ = ["Addressing", "as_time_zone"]
-
-
-def _as_sender(value: object) -> str:
-    if isinstance(value, str | Mailbox):
-        return str(value)
-    raise AddressError(f"The sender is a {type(value).__name__}, not a mail address.")
 
 
 def as_time_zone(name: str) -> str:
@@ -90,7 +84,7 @@ class Addressing(Model):
         ConfigurationError: A value is unusable.
     """
 
-    sender: Annotated[str, BeforeValidator(_as_sender)]
+    sender: Annotated[str, BeforeValidator(as_sender)]
     to: Addresses = ()
     cc: Addresses = ()
     bcc: Addresses = ()

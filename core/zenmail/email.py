@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from .address import ADDRESS_REMEDY, Mailbox, parse_mailbox, split_addresses, split_valid
+from .address import Mailbox, as_sender, parse_mailbox, split_addresses, split_valid
 from .attachment import Attachment
 from .clean import as_text, clean_line, clean_text
 from .errors import AddressError, ConfigurationError
@@ -59,11 +59,7 @@ def _parse_addresses(value: object) -> tuple[str, ...]:
 
 
 def _parse_sender(value: object) -> str:
-    if isinstance(value, Mailbox):
-        value = str(value)
-    if not isinstance(value, str):
-        raise AddressError(f"The sender is a {type(value).__name__}, not a mail address.")
-    return str(parse_mailbox(str.__str__(value)))
+    return str(parse_mailbox(as_sender(value)))
 
 
 def _parse_headers(value: object) -> object:
@@ -179,7 +175,7 @@ class Email(Model):
         if not invalid:
             return {**values, **valid}
         if not any(valid.values()):
-            raise AddressError(next(iter(invalid.values())), remedy=ADDRESS_REMEDY)
+            raise AddressError(next(iter(invalid.values())))
         return {**values, **valid, "invalid": {**values.get("invalid", {}), **invalid}}
 
     @model_validator(mode="after")

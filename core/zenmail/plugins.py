@@ -266,16 +266,13 @@ class PluginHost:
         with self._loading:
             if not self._middleware_loaded:
                 self._middleware_loaded = True
-                for offer in self.installed(MIDDLEWARE):
-                    if offer.name not in self._disabled:
-                        self._load_middleware(offer)
+                offers = self.installed(MIDDLEWARE)
+                for offer in (one for one in offers if one.name not in self._disabled):
+                    try:
+                        self.register_middleware(offer.name, self._load(offer))
+                    except ZenmailError as error:
+                        _logger.warning("Plugin %r is left out. %s", offer.name, error)
         return self._middleware
-
-    def _load_middleware(self, offer: InstalledPlugin) -> None:
-        try:
-            self.register_middleware(offer.name, self._load(offer))
-        except ZenmailError as error:
-            _logger.warning("Plugin %r is left out. %s", offer.name, error)
 
     def close(self) -> None:
         """Close every transport that was loaded."""

@@ -161,7 +161,8 @@ class Slow(io.StringIO):
         self.writes: list[str] = []
 
     def write(self, text: str) -> int:
-        self.writes.append(text)
+        if text:  # rich ends what it captures with an empty one
+            self.writes.append(text)
         return len(text)
 
 

@@ -19,7 +19,7 @@ def test_a_secret_read_from_zenml_leaves_every_mail(monkeypatch: pytest.MonkeyPa
         def get_secret_by_name_and_private_status(self, name: str) -> SimpleNamespace:
             return SimpleNamespace(secret_values=values)
 
-    monkeypatch.setattr("zenml.client.Client", Client)
+    monkeypatch.setattr("zenmail_zenml.settings.Client", Client)
     monkeypatch.setattr(own_secrets, "_remembered", {})
     alert = Alert(title="Run failed", body="ada typed correcthorse77 here")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
 import sys
 from pathlib import Path
@@ -67,26 +66,6 @@ def send_email(request: SendRequest[ConsoleOptions]) -> Receipt:
     )
 
 
-class _Sheet(io.StringIO):
-    """What is going to be printed, with the abilities of the terminal it is for."""
-
-    def __init__(self, terminal: TextIO) -> None:
-        super().__init__()
-        self._encoding: str = getattr(terminal, "encoding", None) or "utf-8"
-        self._terminal = terminal
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self._encoding
-
-    def isatty(self) -> bool:
-        return self._terminal.isatty()
-
-    def printable(self) -> str:
-        """Return all of it; what the terminal cannot show stands as an escape."""
-        return self.getvalue().encode(self._encoding, "backslashreplace").decode(self._encoding)
-
-
 def _print(
     terminal: TextIO | None, email: Email, envelope: Envelope, html: Path | None
 ) -> None:
@@ -98,15 +77,17 @@ def _print(
             code="console-closed",
             remedy="Choose the other stream, or the file transport.",
         )
-    sheet = _Sheet(terminal)
     console = Console(
-        file=sheet, highlight=False, markup=False, emoji=False, soft_wrap=True,
+        file=terminal, highlight=False, markup=False, emoji=False, soft_wrap=True,
         force_jupyter=False,
     )  # fmt: skip
-    _render(console, email, envelope, html)
     try:
+        with console.capture() as printed:
+            _render(console, email, envelope, html)
+        # What the terminal cannot show stands as an escape.
+        shown = printed.get().encode(console.encoding, "backslashreplace")
         # One call: the mails of several threads do not mix.
-        terminal.write(sheet.printable())
+        terminal.write(shown.decode(console.encoding))
         terminal.flush()
     except (OSError, ValueError) as error:
         raise TemporaryFailure(

@@ -8,7 +8,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -118,9 +118,6 @@ def _to_maildir(folder: Folder, email: Email) -> Path:
         folder.subfolder("tmp") as tmp,
         folder.subfolder("new") as new,
     ):
-        return tmp.add(name, _local_lines(email.chunks()), into=new)
-
-
-def _local_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield a mail with the line ends of mailboxes; a mail has no CR but before an LF."""
-    return (chunk.replace(b"\r", b"") for chunk in chunks)
+        # Mailboxes have the system's line ends; a mail has no CR but before an LF.
+        lines = (chunk.replace(b"\r", b"") for chunk in email.chunks())
+        return tmp.add(name, lines, into=new)

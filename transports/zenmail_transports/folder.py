@@ -24,7 +24,6 @@ _FILE_FLAGS = (
     | os.O_CREAT
     | os.O_EXCL
     | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
 _HAS_DESCRIPTORS = os.open in os.supports_dir_fd
@@ -37,11 +36,7 @@ class Folder:
     """An open folder that files are added to.
 
     Files are addressed through its descriptor: somebody who swaps the folder for a link
-    afterwards does not lead them elsewhere.
-
-    Args:
-        path: The folder.
-        descriptor: Its descriptor, or None where the system has no such calls.
+    afterwards does not lead them elsewhere. Some systems have no such calls, and it is None.
     """
 
     def __init__(self, path: Path, descriptor: int | None) -> None:
@@ -49,9 +44,8 @@ class Folder:
         self._descriptor = descriptor
 
     @classmethod
-    @contextlib.contextmanager
-    def open(cls, path: Path) -> Iterator[Folder]:
-        """Open a folder, made with mode 0700 where it is missing.
+    def open(cls, path: Path) -> Folder:
+        """Open a folder, made with mode 0700 where it is missing; close it with ``with``.
 
         Args:
             path: The folder; its last part must not be a symbolic link.
@@ -63,9 +57,7 @@ class Folder:
         path = Path(os.path.abspath(path))
         with _explained(path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = cls(path, cls._descriptor_of(path, None))
-        with folder:
-            yield folder
+            return cls(path, cls._descriptor_of(path, None))
 
     @staticmethod
     def _descriptor_of(path: Path | str, parent: int | None) -> int | None:

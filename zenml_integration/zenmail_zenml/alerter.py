@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
+from zenml.config.step_run_info import StepRunInfo
 
 from zenmail import AddressError, Alert, DeliveryError, TemporaryFailure, ZenmailError
 from zenmail.clean import clean_line
@@ -17,6 +18,7 @@ from zenmail.redaction.redact import described, redacted
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import as_text, build_alert
+from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 from .alerts.run_context import (
     PASS_THROUGH,
     RunContext,
@@ -28,13 +30,8 @@ from .alerts.standard_hooks import parse_hook_text
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import evidence_of, keep, record
 from .mailers import default_ledger, ledger_location, mailers
-from .posting import Posted, as_parameters, settings_of
+from .posting import Posted, as_parameters
 from .settings import Resolved, layer, resolve, stored_secrets
-
-if TYPE_CHECKING:
-    from zenml.config.step_run_info import StepRunInfo
-
-    from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 
 __all__ = ["SMTPEmailAlerter"]
 
@@ -79,20 +76,11 @@ class SMTPEmailAlerter(BaseAlerter):
         return _seconds(self.config.deadline)
 
     def prepare_step_run(self, info: StepRunInfo) -> None:
-        """Remember the step, for threads of it that post without its context.
-
-        Args:
-            info: The step that ZenML is about to run in this process.
-        """
+        """Remember the step, for threads of it that post without its context."""
         running_steps[info.step_run_id] = info.run_id
 
     def cleanup_step_run(self, info: StepRunInfo, step_failed: bool) -> None:
-        """Forget the step.
-
-        Args:
-            info: The step.
-            step_failed: Whether it failed.
-        """
+        """Forget the step."""
         running_steps.pop(info.step_run_id, None)
 
     def post(
@@ -212,7 +200,7 @@ class SMTPEmailAlerter(BaseAlerter):
         settings = self.settings_in(RunContext())
         if ledger_location(settings) == "off":
             return 0, 0
-        with mailers.lease(settings, self._session(settings), alerter=self.name) as mailer:
+        with mailers.lease(settings, self.session(settings), alerter=self.name) as mailer:
             worker = Worker(mailer)
             worker.drain()
             return worker.delivered, worker.failed
@@ -244,7 +232,7 @@ class SMTPEmailAlerter(BaseAlerter):
             {"ledger": self._ledger},
             self.config.raw(),
             context.settings(self.name, self.flavor),
-            settings_of(message),
+            message.settings if isinstance(message, AlerterMessage) else {},
             params.settings() if params is not None else {},
         ]
 
@@ -276,7 +264,7 @@ class SMTPEmailAlerter(BaseAlerter):
                     runbooks=settings.runbooks,
                 )
             alert = build_alert(given, parameters, context, include_pipeline_info=info)
-            return settings, alert, self._session(settings)
+            return settings, alert, self.session(settings)
 
         limit = Deadline(started + _seconds(layer(scopes).get("deadline")))
         settings, alert, session = _ask_zenml(prepare, limit)
@@ -317,7 +305,7 @@ class SMTPEmailAlerter(BaseAlerter):
             stored_secrets.forget()  # one may have changed
         return Posted(receipt, shown, settings, kept)
 
-    def _session(self, settings: Resolved) -> Any:
+    def session(self, settings: Resolved) -> Any:
         """Return the service connector's boto3 session, for the transport ses."""
         if settings.transport != "ses" or self.connector is None:
             return None

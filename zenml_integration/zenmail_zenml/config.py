@@ -17,8 +17,6 @@ from zenml.utils.secret_utils import SecretField, SecretReference, is_secret_ref
 
 __all__ = ["SMTPEmailAlerterConfig", "SMTPEmailAlerterSettings"]
 
-_HIDDEN = frozenset({"ledger", "password", "transport_options", "fallback_options"})
-
 # Any value may be a `{{secret.key}}` reference instead, which is a str; ZenML refuses
 # references for fields with validators. It also wants typing's own names, not `X | None`,
 # to see that a field takes a string as it is.
@@ -233,8 +231,9 @@ class SMTPEmailAlerterConfig(BaseAlerterConfig, SMTPEmailAlerterSettings):
 
     def shown(self) -> dict[str, Any]:
         """Return `raw` with clear-text secrets masked."""
+        fields = type(self).model_fields
         return {
-            name: "********" if name in _HIDDEN and not is_secret_reference(value) else value
+            name: value if fields[name].repr or is_secret_reference(value) else "********"
             for name, value in self.raw().items()
         }
 

@@ -7,12 +7,11 @@ from urllib.parse import quote
 
 from zenml.alerter.base_alerter import BaseAlerterFlavor
 from zenml.models import ServiceConnectorRequirements
+from zenml.stack import StackComponent
 
 from .config import SMTPEmailAlerterConfig
 
 if TYPE_CHECKING:
-    from zenml.stack import StackComponent
-
     from .alerter import SMTPEmailAlerter
 
 __all__ = ["SMTPEmailAlerterFlavor", "is_email_alerter"]
@@ -42,11 +41,6 @@ class SMTPEmailAlerterFlavor(BaseAlerterFlavor):
     def docs_url(self) -> str:
         """Where the documentation is."""
         return "https://pypi.org/project/zenmail/"
-
-    @property
-    def sdk_docs_url(self) -> str:
-        """Where the documentation of the classes is."""
-        return self.docs_url
 
     @property
     def logo_url(self) -> str:

@@ -14,9 +14,13 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
+
+from zenml.alerter.base_alerter import BaseAlerter
+from zenml.client import Client
 
 from zenmail import Alert
+from zenmail.alert import Severity
 from zenmail.composing.values import duration
 from zenmail.redaction.redact import described, redacted
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
@@ -26,11 +30,6 @@ from .alerts.run_context import PASS_THROUGH, RunContext, current_context, read_
 from .alerts.run_summary import summarise_run
 from .alerts.tracebacks import error_text, innermost, user_traceback
 from .flavor import is_email_alerter
-
-if TYPE_CHECKING:
-    from zenml.alerter.base_alerter import BaseAlerter
-
-    from zenmail.alert import Severity
 
 __all__ = [
     "smtp_email_alerter_end_hook",
@@ -60,7 +59,7 @@ def smtp_email_alerter_success_hook() -> None:
 
 def smtp_email_alerter_start_hook() -> None:
     """Mail that a step, or the run of a dynamic pipeline, started."""
-    _post(_start)
+    _post(lambda context: _alert(context, "started", "info"))
 
 
 def smtp_email_alerter_end_hook(exception: Optional[BaseException] = None) -> None:  # noqa: UP045
@@ -95,23 +94,17 @@ def _covered_by_another_hook(exception: BaseException | None, context: RunContex
         setting, hook = "success_hook_source", smtp_email_alerter_success_hook.__name__
     else:
         return False
-    current = context.innermost
-    if current is None:
-        return False
-    source = read_or_default(lambda: getattr(current.config, setting, None), None)
+    config = getattr(context.innermost, "config", None)
+    source = read_or_default(lambda: getattr(config, setting, None), None)
     return source is not None and source.attribute == hook
 
 
 def _cause(exception: BaseException) -> BaseException:
     """Return what failed in a step, which ZenML wraps for the run of a dynamic pipeline."""
-    seen = {id(exception)}
-    while type(exception).__name__ == "StepExecutionException":
-        inner = getattr(exception, "original_exception", None) or exception.__cause__
-        if not isinstance(inner, BaseException) or id(inner) in seen:
-            break
-        exception = inner
-        seen.add(id(exception))
-    return exception
+    if type(exception).__name__ != "StepExecutionException":
+        return exception
+    inner = getattr(exception, "original_exception", None) or exception.__cause__
+    return _cause(inner) if isinstance(inner, BaseException) else exception
 
 
 def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> None:
@@ -161,8 +154,6 @@ def _post(make: Callable[[RunContext], Alert | None], *, event: str = "") -> Non
 
 def _find_alerters() -> list[BaseAlerter]:
     """Return the stack's e-mail alerters, or else its alerter of another flavor."""
-    from zenml.client import Client
-
     stack = Client().active_stack
     # Before ZenML 0.94.3 a stack had at most one alerter.
     components: list[Any] = list(
@@ -191,10 +182,6 @@ def _success(context: RunContext, status: str = "") -> Alert:
     return _alert(context, "completed", "success")
 
 
-def _start(context: RunContext) -> Alert:
-    return _alert(context, "started", "info")
-
-
 def _alert(
     context: RunContext, verdict: str, severity: Severity, *, detail: str = "", **values: Any
 ) -> Alert:
@@ -214,7 +201,7 @@ def _alert(
         body_format="plain",
         severity=severity,
         facts=facts,
-        **{"body": "", **summary},
+        **summary,
         **values,
     )
 

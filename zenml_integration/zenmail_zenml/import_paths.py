@@ -36,8 +36,9 @@ _ALIASES = {
 }
 
 
-class _Finder:
-    """Finds the aliases, as the last finder in ``sys.meta_path``."""
+# Importing the base class would cost more than everything else here.
+class _Aliases(Loader if TYPE_CHECKING else object):  # type: ignore[misc]
+    """Finds the aliases, last in ``sys.meta_path``, and fills them with our public names."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -45,12 +46,7 @@ class _Finder:
         if fullname not in _ALIASES:
             return None
         packaged = any(name.startswith(f"{fullname}.") for name in _ALIASES)
-        return ModuleSpec(fullname, _Alias(), origin="zenmail", is_package=packaged)
-
-
-# Importing the base class would cost more than everything else here.
-class _Alias(Loader if TYPE_CHECKING else object):  # type: ignore[misc]
-    """Fills a module with the public names of our modules."""
+        return ModuleSpec(fullname, self, origin="zenmail", is_package=packaged)
 
     def create_module(self, spec: ModuleSpec) -> None:
         """Let Python create an ordinary module."""
@@ -71,5 +67,5 @@ class _Alias(Loader if TYPE_CHECKING else object):  # type: ignore[misc]
 
 def install() -> None:
     """Make the aliases importable; modules that ZenML ships take precedence."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+    if not any(isinstance(finder, _Aliases) for finder in sys.meta_path):
+        sys.meta_path.append(_Aliases())

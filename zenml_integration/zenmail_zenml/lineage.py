@@ -5,24 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
+from zenml.client import Client
 from zenml.enums import MetadataResourceTypes
 from zenml.metadata.metadata_types import get_metadata_type
-from zenml.models import RunMetadataRequest, RunMetadataResource, StepRunResponse
+from zenml.models import (
+    PipelineRunResponse,
+    RunMetadataRequest,
+    RunMetadataResource,
+    StepRunResponse,
+)
 
+from zenmail import Alert
 from zenmail.delivery.background import Background
 from zenmail.redaction.redact import described
 
 from .alerts.run_context import RunContext
-
-if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse
-
-    from zenmail import Alert
-
-    from .settings import Resolved
+from .settings import Resolved
 
 __all__ = [
     "UNDELIVERED",
@@ -105,8 +106,6 @@ def write_metadata(
     subject: PipelineRunResponse | StepRunResponse, values: Mapping[str, Any]
 ) -> None:
     """Write metadata on a run or a step, in one request."""
-    from zenml.client import Client
-
     is_step = isinstance(subject, StepRunResponse)
     kind = MetadataResourceTypes.STEP_RUN if is_step else MetadataResourceTypes.PIPELINE_RUN
     request = RunMetadataRequest(

@@ -14,6 +14,9 @@ from hashlib import blake2b
 from typing import Any
 
 from pydantic import SecretStr
+from zenml.client import Client
+from zenml.config.global_config import GlobalConfiguration
+from zenml.enums import StoreType
 
 from zenmail import Ledger, Mailer, OptionsError, PluginHost, Redirect, Retry
 from zenmail.runtime.forks import reset_after_fork
@@ -45,10 +48,6 @@ def ledger_location(settings: Resolved) -> str:
 
 def default_ledger() -> str:
     """Return the ledger beside ZenML's configuration, or ``off`` without a local store."""
-    from zenml.client import Client
-    from zenml.config.global_config import GlobalConfiguration
-    from zenml.enums import StoreType
-
     # In a pod the store is a server, and a file would go with the pod.
     if Client().zen_store.type != StoreType.SQL:
         return "off"
@@ -106,11 +105,7 @@ class _Entry:
 
 
 class MailerCache:
-    """Mailers by settings; the least recently used is closed first.
-
-    Args:
-        capacity: Maximum number of mailers.
-    """
+    """Mailers by settings; above the capacity, the least recently used is closed."""
 
     def __init__(self, capacity: int = _CAPACITY) -> None:
         self._capacity = capacity

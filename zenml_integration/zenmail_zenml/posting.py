@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
+from zenml.alerter.base_alerter import BaseAlerterStepParameters
 
-from zenmail import Alert, ConfigurationError, Receipt
+from zenmail import ConfigurationError, Receipt
 from zenmail.address import parse_mailbox, split_valid
 from zenmail.clean import clean_line
 from zenmail.model import describe_validation
 
-if TYPE_CHECKING:
-    from zenml.alerter.base_alerter import BaseAlerterStepParameters
+from .alerts.message import SMTPEmailAlerterParameters
+from .settings import Resolved
 
-    from .alerts.message import SMTPEmailAlerterParameters
-    from .settings import Resolved
-
-__all__ = ["Posted", "as_parameters", "settings_of"]
+__all__ = ["Posted", "as_parameters"]
 
 _logger = logging.getLogger(__name__)
 
@@ -103,15 +101,6 @@ _VERDICTS = {
 }
 
 
-def settings_of(message: object) -> Mapping[str, Any]:
-    """Return the settings that a message brings with it."""
-    if message is None or isinstance(message, str | Alert):
-        return {}
-    from .alerts.message import AlerterMessage
-
-    return message.settings if isinstance(message, AlerterMessage) else {}
-
-
 def as_parameters(
     params: BaseAlerterStepParameters | Mapping[str, Any] | None,
 ) -> SMTPEmailAlerterParameters | None:
@@ -122,8 +111,6 @@ def as_parameters(
     """
     if params is None:
         return None
-    from .alerts.message import SMTPEmailAlerterParameters
-
     if isinstance(params, SMTPEmailAlerterParameters):
         return params
     if not isinstance(params, Mapping):

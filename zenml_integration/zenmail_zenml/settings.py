@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+from zenml.client import Client
 from zenml.utils.secret_utils import (
     SecretReference,
     is_secret_reference,
@@ -173,8 +174,6 @@ def references_in(value: Any) -> Iterator[SecretReference]:
 
 
 def _fetch(name: str, key: str) -> Mapping[str, str]:
-    from zenml.client import Client
-
     try:
         secret = Client().get_secret_by_name_and_private_status(name=name)
     except (KeyError, NotImplementedError):
@@ -353,8 +352,12 @@ def resolve(
     for name, field in Resolved.model_fields.items():
         parse = parsers.get(field.annotation)
         if parse is not None and isinstance(known.get(name), str):
-            with contextlib.suppress(ValueError):  # the model says what is wrong
+            try:
                 known[name] = parse(replace(known[name]))
+            except ConfigurationError:
+                raise
+            except ValueError as error:
+                raise ConfigurationError(f"{name}: {error}.") from None
     try:
         return Resolved.model_validate(replace(known))
     except ValidationError as error:

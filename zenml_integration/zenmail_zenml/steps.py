@@ -52,8 +52,7 @@ def alerter_post_step(
         if fail_on_lost:
             params = {**_as_mapping(params), "on_delivery_failure": "raise"}
         return alerter.post(message, params)
-    text = message.as_text() if isinstance(message, AlerterMessage) else message or ""
-    text = redacted(text)
+    text = redacted(str(message or ""))
     delivered = bool(alerter.post(text, _parameters_for(alerter, params)))
     if not delivered:
         lost = (

@@ -46,9 +46,6 @@ def check_registration(raw: Mapping[str, Any]) -> None:
 
     Secret references are assumed to be valid.
 
-    Args:
-        raw: The configuration by name, references unresolved.
-
     Raises:
         ConfigurationError: The configuration is wrong.
     """

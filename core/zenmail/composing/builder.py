@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..alert import Alert
 from ..attachment import Attachment
 from ..clean import clean_line, clean_text
 from ..redaction.redact import Redactor
 from .content import Content
-from .first_screen import (
+from .headline import (
     first_screen,
     is_named,
     moment_text,
@@ -20,11 +20,10 @@ from .first_screen import (
     title_from,
 )
 from .language import language_of
-from .limits import Limits
 from .links import true_host
 from .markdown import from_markdown
 from .plain_html import from_plain
-from .safe_texts import SafeTexts
+from .safe_texts import Limits, SafeTexts
 from .shield import Shield
 from .traceback_view import TracebackView, view_traceback
 from .values import attempt, flattened, format_value, plain_mapping
@@ -51,6 +50,7 @@ _NAMES_OF_FILES: Final = ("filename", "content_type", "content_id", "alt")
 _SCALARS: Final = (str, int, float, bool, type(None))
 
 _Item = TypeVar("_Item")
+_Named = TypeVar("_Named", bound=NamedTuple)
 _Section = tuple[str, Sequence[tuple[str, str]]]
 
 
@@ -119,34 +119,29 @@ class ContentBuilder:
         facts, sections = self._facts()
         self._redactor.place = "the message"
         sentences = self._first(alert.next_steps, limits.next_steps, "next steps")
+        given = {
+            "prefix": (self._subject_prefix, limits.title),
+            "list id": (alert.list_id, len(alert.list_id)),
+            "subject": (self._subject, limits.title),
+            "title": (alert.title, limits.title),
+            "body": (alert.body, limits.body),
+            "error": (alert.error, limits.error),
+            "history": (alert.history, limits.line),
+            "url": (alert.url, _LONGEST_URL),
+            "label": (alert.url_label, limits.cell),
+            "command": (alert.command, limits.line),
+        }
+        lines = [(sentence, limits.line) for sentence in sentences]
         # In one go: together they take one search for secrets.
-        texts = iter(
-            self._safe.many(
-                [
-                    (self._subject_prefix, limits.title),
-                    (alert.list_id, len(alert.list_id)),
-                    (self._subject, limits.title),
-                    (alert.title, limits.title),
-                    (alert.body, limits.body),
-                    (alert.error, limits.error),
-                    (alert.history, limits.line),
-                    (alert.url, _LONGEST_URL),
-                    (alert.url_label, limits.cell),
-                    (alert.command, limits.line),
-                    *[(sentence, limits.line) for sentence in sentences],
-                    *self._cells(facts),
-                ]
-            )
-        )
-        self.prefix, self.list_id = next(texts), next(texts)
-        subject = clean_line(next(texts), limit=limits.title)
-        title = clean_line(next(texts), limit=limits.title + 60)
-        body, error = next(texts).strip("\n"), next(texts).strip()
-        history = clean_line(next(texts), limit=limits.line)
-        url = _as_url(next(texts))
-        url_label, command = _honest(next(texts), url), next(texts)
-        next_steps = list(islice(texts, len(sentences)))
+        texts = iter(self._safe.many([*given.values(), *lines, *self._cells(facts)]))
+        safe = dict(zip(given, texts))  # noqa: B905 - the others follow
+        next_steps = list(islice(texts, len(lines)))
         facts = list(zip(texts, texts, strict=True))
+        self.prefix, self.list_id = safe["prefix"], safe["list id"]
+        subject = clean_line(safe["subject"], limit=limits.title)
+        title = clean_line(safe["title"], limit=limits.title + 60)
+        body, error = safe["body"].strip("\n"), safe["error"].strip()
+        url = _as_url(safe["url"])
         origin, facts = origin_of(facts)
         if len(facts) > _FIRST_FACTS:
             sections.insert(0, ("More facts", facts[_FIRST_FACTS:]))
@@ -172,7 +167,7 @@ class ContentBuilder:
             title=title,
             preheader=preheader_of(subject or title, error, rendered.text, facts) or origin,
             origin=origin,
-            history=history,
+            history=clean_line(safe["history"], limit=limits.line),
             severity=alert.severity,
             label=label,
             symbol=symbol,
@@ -186,8 +181,8 @@ class ContentBuilder:
             error=error,
             next_steps=next_steps,
             url=url,
-            url_label=url_label,
-            command=command,
+            url_label=_honest(safe["label"], url),
+            command=safe["command"],
             links=self._links() if alert.links else (),
             metrics=self._metrics() if alert.metrics or alert.baseline else (),
             has_baseline=bool(alert.baseline),
@@ -259,6 +254,16 @@ class ContentBuilder:
         shown = self._safe.rows(links, self._limits.cell, _LONGEST_URL)
         return [(_honest(label, url), _as_url(url)) for label, url in shown]
 
+    def _cleaned(self, items: Sequence[_Named], **limits: int) -> list[_Named]:
+        """Return named tuples with these of their texts clean, safe and cut."""
+        rows = self._safe.rows(
+            ([getattr(item, name) for name in limits] for item in items), *limits.values()
+        )
+        return [
+            item._replace(**dict(zip(limits, row, strict=True)))
+            for item, row in zip(items, rows, strict=True)
+        ]
+
     def _load_pictures(self) -> None:
         from .pictures import load_pictures
 
@@ -266,15 +271,9 @@ class ContentBuilder:
         limit = self._limits.line
         images = islice(self._alert.images, _MOST_PICTURES)
         pictures, missing = load_pictures(images, pass_through=self._pass_through)
-        texts = self._safe.rows(((one.alt, one.caption) for one in pictures), limit, limit)
-        self._pictures = [
-            picture._replace(
-                alt=alt,
-                caption=caption,
-                attachment=picture.attachment.model_copy(update={"alt": alt}),
-            )
-            for picture, (alt, caption) in zip(pictures, texts, strict=True)
-        ]
+        for picture in self._cleaned(pictures, alt=limit, caption=limit):
+            file = picture.attachment.model_copy(update={"alt": picture.alt})
+            self._pictures.append(picture._replace(attachment=file))
         for sentence in missing:
             self.note(sentence)
 
@@ -292,11 +291,8 @@ class ContentBuilder:
                 raise
             except Exception as error:
                 self.note(f'The metric "{name}" cannot be shown: {type(error).__name__}.')
-        rows = self._safe.rows([line[:4] for line in lines], *[limits.cell] * 4)
-        return [
-            line._replace(name=name, value=value, baseline=old, change=change)
-            for line, (name, value, old, change) in zip(lines, rows, strict=True)
-        ]
+        cell = limits.cell
+        return self._cleaned(lines, name=cell, value=cell, baseline=cell, change=cell)
 
     def _tables(self) -> Sequence[Table]:
         from .safe_tables import SafeTables
@@ -315,16 +311,11 @@ class ContentBuilder:
         self._redactor.place = "steps"
         limits = self._limits
         lines, note = steps_table(self._alert.steps, limits.steps)
-        rows = self._safe.rows(
-            ((line.name, line.status, line.reason, line.url) for line in lines),
-            *(limits.cell, limits.cell, limits.line, _LONGEST_URL),
-        )
-        return [
-            line._replace(
-                name=name, status=status, reason="" if reason == error else reason, url=url
-            )
-            for line, (name, status, reason, url) in zip(lines, rows, strict=True)
-        ], self._safe.one(note, limits.line)
+        cell, line = limits.cell, limits.line
+        steps = self._cleaned(lines, name=cell, status=cell, reason=line, url=_LONGEST_URL)
+        # What is said above already is not said again.
+        steps = [step._replace(reason="") if step.reason == error else step for step in steps]
+        return steps, self._safe.one(note, line)
 
     def _headers(self) -> dict[str, str]:
         headers = {}

@@ -19,8 +19,8 @@ from ..redaction.own_secrets import process_secrets
 from ..redaction.redact import Redactor
 from .builder import ContentBuilder
 from .content import Content
-from .limits import Limits
 from .render import Page
+from .safe_texts import Limits
 
 if TYPE_CHECKING:
     from ..alert import Alert
@@ -54,7 +54,9 @@ def draft_mail(
     def redactor() -> Redactor:
         return Redactor(values, shapes=addressing.redact)
 
-    hide = redactor().text
+    def hide(text: str) -> str:
+        return redactor().text(text)
+
     reply_to, invalid = split_valid(addressing.reply_to)
     for why in invalid.values():
         # Answers that go to the sender are better than no alert.

@@ -52,37 +52,27 @@ _FILE = pattern(
 
 
 def true_host(url: str, label: str) -> str:
-    """Return the host that a link leads to, where it looks as if it were another.
-
-    Args:
-        url: The link's address.
-        label: What a reader sees.
-
-    Returns:
-        The host in ASCII; "" where the link does not mislead.
-    """
+    """Return the host that a link leads to, in ASCII, where its label misleads; or ""."""
     if "." not in label and url.isascii() and "@" not in url and "xn--" not in label.lower():
         return ""
     scheme, _, rest = url.partition(":")
     match = _HOST.match(rest, 2, 600) if scheme.lower() in ("http", "https") else None
     if match is None:
         return ""
-    host = match["host"].lower().removesuffix(".")
-    shown = _ADDRESS.match(label)
-    if shown:
-        other = (
-            shown["scheme"] or shown["path"] == "/" or not _FILE.match(shown["host"])
-        ) and shown["host"].lower().removesuffix(".") != host.removeprefix("www.")
+    host = _bare(match)
+    if shown := _ADDRESS.match(label):
+        is_file = not shown["scheme"] and shown["path"] != "/" and _FILE.match(shown["host"])
+        other = not is_file and _bare(shown) != host.removeprefix("www.")
     else:
         scheme, _, rest_of_label = label.strip().partition("://")
         first = _HOST.match(rest_of_label)
-        other = scheme.lower() in ("http", "https") and (
-            not first or first["host"].lower().removesuffix(".") != host
-        )
-    user = "@" in rest[2 : match.end()]
-    if other or user or any(map(_mixes_scripts, host.split("."))):
-        return _ascii(host)
-    return ""
+        other = scheme.lower() in ("http", "https") and (not first or _bare(first) != host)
+    hides = other or "@" in rest[2 : match.end()] or any(map(_mixes_scripts, host.split(".")))
+    return _ascii(host) if hides else ""
+
+
+def _bare(match: re.Match[str]) -> str:
+    return match["host"].lower().removesuffix(".")
 
 
 def _mixes_scripts(label: str) -> bool:

@@ -43,12 +43,7 @@ _COLUMNS = pattern(r"\S {2,}\S")
 
 
 class Rendered(NamedTuple):
-    """A text for both parts of a mail.
-
-    Attributes:
-        html: Escaped, ready to stand in a ``div``.
-        text: Plain, wrapped.
-    """
+    """A text for both parts of a mail: escaped, to stand in a ``div``, and plain."""
 
     html: str
     text: str
@@ -62,12 +57,12 @@ def from_plain(source: str) -> Rendered:
     if "  " not in source:
         return Rendered(f"{P}{as_html(source)}</p>\n", honest(source).rstrip())
     html = [
-        f"{_PRE_ALIGNED}{_escape(part, quote=False)}</pre>\n"
+        f"{_PRE_ALIGNED}{_escape(honest(part), quote=False)}</pre>\n"
         if is_aligned
         else f"{P}{as_html(part)}</p>\n"
         for is_aligned, part in _aligned_parts(source)
     ]
-    return Rendered("".join(html), source.rstrip())
+    return Rendered("".join(html), honest(source).rstrip())
 
 
 def is_row(line: str) -> bool:

@@ -33,14 +33,14 @@ class Page:
     """The content of a mail, ready to be rendered by any template."""
 
     def __init__(self, content: Content) -> None:
-        variables = content._asdict()
-        variables["message_html"] = Markup(content.message_html)  # noqa: S704 - escaped
-        variables["lang_and_dir"] = Markup(  # noqa: S704 - made from our own tables
-            f'lang="{content.lang}" dir="{content.dir}"'
-        )
-        variables["padding"] = _PADDING
-        variables["tone"] = _TONES[content.severity]
-        self._variables: dict[str, Any] = variables
+        self._variables: dict[str, Any] = {
+            **content._asdict(),
+            "message_html": Markup(content.message_html),  # noqa: S704 - escaped
+            "more_html": Markup(content.more_html),  # noqa: S704 - escaped
+            "lang_and_dir": Markup(f'lang="{content.lang}" dir="{content.dir}"'),  # noqa: S704
+            "padding": _PADDING,
+            "tone": _TONES[content.severity],
+        }
 
     def html(self) -> str:
         """Return the HTML part."""
@@ -138,27 +138,19 @@ _PADDING: Final = Markup(("\n" + " &#847;" * 10) * 10)  # noqa: S704 - a constan
 
 
 class _Tone(NamedTuple):
-    strong: Markup
-    soft: Markup
+    strong: str
+    soft: str
+    light: str
+    deep: str
     sign: Markup
-    night: Markup
 
 
-def _tone(strong: str, soft: str, sign: str, *, night: tuple[str, str]) -> _Tone:
-    light, deep = night
-    rules = (
-        f".s{{color:{light} !important;background-color:{deep} !important}}\n"
-        f".e{{border-top-color:{light} !important}}\n"
-        f".r{{border-left-color:{light} !important}}"
-    )
-    return _Tone(*map(Markup, (strong, soft, sign, rules)))
-
-
-_RED: Final = _tone("#8b1111", "#fdecec", "&#10005;", night=("#ffbdb8", "#452022"))
+_RED: Final = _Tone("#8b1111", "#fdecec", "#ffbdb8", "#452022", Markup("&#10005;"))
+_GREEN: Final = _Tone("#14532d", "#e6f4ea", "#a5e3b8", "#1a3424", Markup("&#10003;"))
 _TONES: Final = {
-    "info": _tone("#0b4a8f", "#e8f1fb", "i", night=("#a8cdfa", "#1c2f45")),
-    "success": _tone("#14532d", "#e6f4ea", "&#10003;", night=("#a5e3b8", "#1a3424")),
-    "warning": _tone("#6b3a00", "#fdf1dc", "!", night=("#f7d491", "#3b2d10")),
+    "info": _Tone("#0b4a8f", "#e8f1fb", "#a8cdfa", "#1c2f45", Markup("i")),
+    "success": _GREEN,
+    "warning": _Tone("#6b3a00", "#fdf1dc", "#f7d491", "#3b2d10", Markup("!")),
     "error": _RED,
     "critical": _RED,
 }

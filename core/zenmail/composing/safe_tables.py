@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from ..attachment import Attachment
 from ..redaction.names import Secrecy, is_secret
-from .limits import Limits
-from .safe_texts import SafeTexts
+from .safe_texts import Limits, SafeTexts
 from .shield import Shield
 from .tables import Table, fit, to_table
 
@@ -83,7 +82,7 @@ class SafeTables:
             exact=exact,
             pass_through=self._shield.pass_through,
         )
-        secrecies = [self._shield.secrecy_of(name) for name in table.columns]
+        secrecies: list[Secrecy] = [self._shield.secrecy_of(name) for name in table.columns]
         headings = [name.lower() for name in table.columns]
         named = next((at for at, name in enumerate(headings) if name in _NAMES), 0)
         # Where values stand whose names are beside them.

@@ -1,18 +1,47 @@
-"""Texts made fit for a mail: cleaned, redacted and cut, in this order."""
+"""Texts made fit for a mail: cleaned, redacted and cut, in this order; and where to cut."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..clean import clean_text
 from ..redaction.redact import Redactor
 
-__all__ = ["SafeTexts"]
+__all__ = ["Limits", "SafeTexts"]
 
 # A secret that begins before a cut and ends behind it is seen whole within this.
 _OVERLAP: Final = 8192
+
+
+class Limits(NamedTuple):
+    """The most characters, or items, of each kind that a mail holds."""
+
+    title: int = 200
+    body: int = 10_000
+    error: int = 1_500
+    line: int = 600
+    cell: int = 160
+    traceback_head: int = 12_000
+    traceback_tail: int = 24_000
+    traceback_width: int = 300
+    traceback_lines: int = 60
+    facts: int = 40
+    entries: int = 40
+    next_steps: int = 10
+    links: int = 20
+    metrics: int = 40
+    steps: int = 40
+    tables: int = 6
+    rows: int = 20
+    columns: int = 10
+
+    def scaled(self, factor: float) -> Limits:
+        """Return the limits multiplied by a factor below 1."""
+        if factor >= 1:
+            return self
+        return Limits(*[max(2 if most < 100 else 80, int(most * factor)) for most in self])
 
 
 class SafeTexts:
@@ -69,13 +98,7 @@ class SafeTexts:
 
 
 def _cut(safe: str, length: int, limit: int) -> str:
-    """Return the beginning of a text that has ``length`` characters, over its limit.
-
-    Args:
-        safe: The text's first ``limit + _OVERLAP`` characters, redacted.
-        length: How long the whole text is.
-        limit: How much of it to show.
-    """
+    """Return the beginning of a text of ``length``; ``safe`` holds more than its limit."""
     # The end of a text that goes on may be half a secret.
     whole = length <= limit + _OVERLAP
     if whole and len(safe) <= limit:

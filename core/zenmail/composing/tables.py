@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 from .values import (
@@ -53,7 +53,7 @@ class Table:
 @dataclass
 class _Grid:
     columns: list[str]
-    rows: list[list[object]]
+    rows: list[list[Any]]
     total_rows: int
     total_columns: int
 
@@ -245,17 +245,12 @@ def _from_mapping(source: Mapping[Any, Any], limit: int, width: int) -> _Grid:
     values = list(source.values())
     if values and all(isinstance(value, list | tuple) for value in values):
         names = list(source)[:width]
+        rows = [list(row) for row in islice(zip_longest(*values[:width]), limit)]
         height = max(map(len, values))
-        rows: list[list[object]] = [
-            [source[name][at] if at < len(source[name]) else None for name in names]
-            for at in range(min(limit, height))
-        ]
         return _Grid([_title(name) for name in names], rows, height, len(source))
     if values and all(isinstance(value, Mapping) for value in values):
         return _from_rows([{"": name, **value} for name, value in source.items()], limit, width)
-    pairs: list[list[object]] = [
-        [_title(name), value] for name, value in islice(source.items(), limit)
-    ]
+    pairs = [[_title(name), value] for name, value in islice(source.items(), limit)]
     return _Grid(["Name", "Value"], pairs, len(source), 2)
 
 
@@ -266,9 +261,7 @@ def _from_rows(items: Sequence[Any], limit: int, width: int) -> _Grid:
         names = list(dict.fromkeys(chain.from_iterable(mappings)))
         rows = [[mapping.get(name) for name in names[:width]] for mapping in mappings]
         return _Grid([_title(name) for name in names[:width]], rows, len(items), len(names))
-    lists: list[list[object]] = [
-        list(item) if isinstance(item, list | tuple) else [item] for item in shown
-    ]
+    lists = [list(item) if isinstance(item, list | tuple) else [item] for item in shown]
     breadth = max(map(len, lists), default=0)
     titles = [str(at + 1) for at in range(min(width, breadth))]
     count = len(items)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from ..patterns import pattern
@@ -81,7 +82,32 @@ def view_traceback(
     start, stop = (raising.start, raising.stop) if raising else (0, 0)
     source = shortened(shown[start + 1].strip(_BAR), _SOURCE) if stop - start > 1 else ""
     folded = _folded(frames) if any(not frame.library for frame in frames) else {}
-    # What is left of the lines, each with its number, and what stands for folded frames.
+    total, clipped = omitted, False
+    if tail or folded or len(shown) > lines or max(map(len, shown)) > width:
+        shown, begin, total, clipped = _cut(shown, start, gap, folded, omitted, lines, width)
+        start, stop = (begin, begin + stop - start) if begin >= 0 else (0, 0)
+    return TracebackView(
+        before="\n".join(shown[:start]),
+        raising="\n".join(shown[start:stop]),
+        after="\n".join(shown[stop:]),
+        place=raising.place if raising else "",
+        source=source,
+        omitted=total,
+        clipped=clipped,
+    )
+
+
+def _cut(
+    shown: list[str],
+    start: int,
+    gap: int,
+    folded: dict[int, tuple[int, str]],
+    omitted: int,
+    lines: int,
+    width: int,
+) -> tuple[list[str], int, int, bool]:
+    """Return what is left of the lines, where ``start`` is among them, and what is left out."""
+    # Each with its number, and what stands for folded frames.
     lines_left: list[tuple[int, str]] = []
     total, index = omitted, 0
     while index < len(shown):
@@ -94,10 +120,10 @@ def view_traceback(
             lines_left.append((index, shown[index]))
             index += 1
     numbers = [number for number, _ in lines_left]
-    marked = numbers.index(start) if stop and start in numbers else -1
+    marked = numbers.index(start) if start in numbers else -1
     gap = numbers.index(gap) if gap in numbers else -1
     output: list[str] = []
-    begin, clipped, last = 0, False, -1
+    begin, clipped, last = -1, False, -1
     for at in _chosen(len(numbers), marked, lines):
         if missing := at - last - 1 + (omitted if last < gap <= at else 0):
             what = "line" if missing == 1 else "lines"
@@ -111,23 +137,25 @@ def view_traceback(
         output.append(line)
         total += at - last - 1
         last = at
-    end = begin + stop - start if marked >= 0 else 0
-    return TracebackView(
-        before="\n".join(output[:begin]),
-        raising="\n".join(output[begin:end]),
-        after="\n".join(output[end:]),
-        place=raising.place if raising else "",
-        source=source,
-        omitted=total,
-        clipped=clipped,
-    )
+    return output, begin, total, clipped
 
 
 class _Frame(NamedTuple):
+    lines: list[str]
     start: int
-    stop: int
     match: re.Match[str]
     library: str
+
+    @property
+    def stop(self) -> int:
+        """Behind its source lines and carets."""
+        line = self.lines[self.start]
+        stop, deeper = self.start + 1, f"{line[: line.index('F')]} "
+        for below in islice(self.lines, stop, None):
+            if not (below.startswith(deeper) and below.strip(_BAR)):
+                break
+            stop += 1
+        return stop
 
     @property
     def bars(self) -> str:
@@ -146,16 +174,11 @@ class _Frame(NamedTuple):
 
 
 def _frames(lines: list[str]) -> list[_Frame]:
-    """Return the frames with their source lines and carets."""
-    found: list[_Frame] = []
-    for start, line in enumerate(lines):
-        if 'File "' not in line or (match := _FRAME.match(line)) is None:
-            continue
-        stop, deeper = start + 1, f"{line[: line.index('F')]} "
-        while stop < len(lines) and lines[stop].startswith(deeper) and lines[stop].strip(_BAR):
-            stop += 1
-        found.append(_Frame(start, stop, match, _library(match["file"])))
-    return found
+    return [
+        _Frame(lines, start, match, _library(match["file"]))
+        for start, line in enumerate(lines)
+        if 'File "' in line and (match := _FRAME.match(line))
+    ]
 
 
 @lru_cache(maxsize=256)

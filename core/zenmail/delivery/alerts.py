@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..address import ADDRESS_REMEDY, parse_mailbox, split_valid
+from ..address import parse_mailbox, split_valid
 from ..addressing import Addressing
 from ..clean import clean_text
 from ..composing.compose import compose_addressed
@@ -140,7 +140,7 @@ class Alerts:
         parse_mailbox(addressing.sender)
         valid, invalid = split_valid(addressing.recipients)
         if invalid and not valid:
-            raise AddressError(next(iter(invalid.values())), remedy=ADDRESS_REMEDY)
+            raise AddressError(next(iter(invalid.values())))
         if self._admits(alert, addressing, self._limit):
             return None
         if not self._holding:

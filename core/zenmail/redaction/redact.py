@@ -8,7 +8,6 @@ is linear in the text and only tells where secrets stand; all are then taken out
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterable
 from itertools import accumulate
 from traceback import format_exception
@@ -44,7 +43,7 @@ class Redactor:
         self.shapes = shapes
         self.count = 0
         self.place = ""
-        self._kinds: Counter[str] = Counter()
+        self._kinds: dict[str, int] = {}
         self._places: dict[str, None] = {}
 
     def __repr__(self) -> str:
@@ -118,18 +117,13 @@ class Redactor:
 
     def _count(self, kind: str) -> None:
         self.count += 1
-        self._kinds[kind] += 1
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
         if self.place:
             self._places[self.place] = None
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return a text that leaves this process without secrets, those that it knows included.
-
-    Args:
-        text: What another alerter, a log or ZenML's metadata is given.
-        secrets: Further values to take out.
-    """
+    """Return a text without secrets, those that this process knows included."""
     return Redactor((*secrets, *process_secrets())).text(text)
 
 

@@ -189,13 +189,11 @@ class CapturedMail:
         self.attempts += 1
         if self._failures:
             raise self._failures.pop(0)
-        refused = _matching(request.envelope.recipients, self._refused)
-        deferred = _matching(request.envelope.recipients, self._deferred)
-        accepted = tuple(
-            address
-            for address in request.envelope.recipients
-            if address not in refused and address not in deferred
-        )
+        recipients = request.envelope.recipients
+        refused = _matching(recipients, self._refused)
+        deferred = _matching(recipients, self._deferred)
+        rejected = refused.keys() | deferred.keys()
+        accepted = tuple(address for address in recipients if address not in rejected)
         if accepted:
             files = [file.loaded() for file in request.email.attachments]
             email = request.email.replace(attachments=files)

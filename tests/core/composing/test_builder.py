@@ -6,6 +6,7 @@ import html
 import re
 import shlex
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 
@@ -59,6 +60,22 @@ def test_a_stop_signal_is_not_swallowed() -> None:
             to="b@example.com",
             pass_through=(Stopped,),
         )
+
+
+@pytest.mark.parametrize("body_format", ["markdown", "plain"])
+def test_what_is_folded_is_laid_out_like_what_is_not(body_format: Any) -> None:
+    """A long body's end is HTML behind "Read on", and not its source."""
+    email = compose(
+        Alert(title="x", body="A **b** c\n\n" * 80, body_format=body_format),
+        sender="a@example.com",
+        to="b@example.com",
+    )
+    first, found, rest = (email.html or "").partition("Read on</summary>")
+    assert found
+    line = "A <strong>b</strong> c" if body_format == "markdown" else "A **b** c"
+    assert line in first
+    assert line in rest
+    assert "&lt;" not in rest
 
 
 @pytest.mark.parametrize(

@@ -71,14 +71,17 @@ def test_a_link_that_misleads_is_shown_with_its_host(url: str, label: str, host:
         assert part.count(f"(leads to {host})" if host else "leads to") == wanted
 
 
-@pytest.mark.parametrize("body_format", ["markdown", "plain"])
+@pytest.mark.parametrize(
+    ("body_format", "before"),
+    [("markdown", "see"), ("plain", "see"), ("plain", "a  b\nsee"), ("plain", "a  b\nc  ")],
+)
 def test_an_address_that_hides_its_host_says_it_in_both_parts(
-    body_format: Literal["markdown", "plain"],
+    body_format: Literal["markdown", "plain"], before: str
 ) -> None:
-    """Where it stands as it is, in Markdown and in plain text."""
+    """Where it stands as it is, in Markdown and in plain text, aligned or not."""
     url = "https://bank.example@evil.example/x"
     email = compose(
-        Alert(title="x", body=f"see {url}, please", body_format=body_format),
+        Alert(title="x", body=f"{before} {url}, please", body_format=body_format),
         sender="a@example.com",
         to="b@example.com",
     )

@@ -186,9 +186,8 @@ def test_webp_is_converted() -> None:
 @pytest.mark.parametrize("size", [(0.2, 0.2), (7, 3), (40, 2), (4, 60)])
 def test_plots_of_matplotlib_in_any_size(size: tuple[float, float]) -> None:
     """Axes, an array of them as pandas returns it, and figures: small enough for a mail."""
-    mpl = pytest.importorskip("matplotlib", reason="needs matplotlib")
-    mpl.use("Agg")
-    figure = mpl.figure.Figure(figsize=size)
+    figures = pytest.importorskip("matplotlib.figure", reason="needs matplotlib")
+    figure = figures.Figure(figsize=size)
     grid = figure.subplots(2, 2) if min(size) > 1 else figure.subplots()
     for plot in (figure, grid):
         email = mail(Image(source=plot))

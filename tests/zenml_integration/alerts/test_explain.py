@@ -28,7 +28,7 @@ from zenmail_zenml.alerts.causes import rank
 from zenmail_zenml.alerts.change import Change
 from zenmail_zenml.alerts.explain import Explanation, explain_failure
 from zenmail_zenml.alerts.history import History, count_good_runs, read_history
-from zenmail_zenml.alerts.next_steps import find_runbook
+from zenmail_zenml.alerts.next_steps import follow_runbook
 from zenmail_zenml.alerts.run_context import RunContext
 from zenmail_zenml.watching.observer import end_of
 
@@ -349,6 +349,8 @@ def test_ordinals(failed: int, words: str) -> None:
 def test_runbooks_are_patterns_or_words() -> None:
     """The first that matches wins; what is no regular expression is looked for as it is."""
     books = {"Time.*out": "https://a.example/", "f(x": "https://b.example/"}
-    assert find_runbook("TimeoutError: x", books) == "https://a.example/"
-    assert find_runbook("cannot call f(x", books) == "https://b.example/"
-    assert find_runbook("ValueError", books) == ""
+    assert follow_runbook("TimeoutError: x", books) == (
+        "Follow the runbook: https://a.example/",
+    )
+    assert follow_runbook("cannot call f(x", books)[0].endswith("https://b.example/")
+    assert follow_runbook("ValueError", books) == ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -71,23 +70,22 @@ _TOO_LARGE = pattern("MessageSizeExceeded|maximum request length", re.I)
 
 def answer_error(answer: Response) -> DeliveryError:
     """Return the error for an answer other than ``202 Accepted``."""
-    status, headers = answer.status_code, answer.headers
+    status = answer.status_code
     name, text = _read(answer)
     said = f"Microsoft Graph says {' '.join(filter(None, (str(status), name)))}: {text}"
     said = said.rstrip(": ")
-    if _QUOTA.search(name) or _QUOTA.search(text):
+    if _QUOTA.search(f"{name} {text}"):
         remedy = "Wait until the limit resets, or make room in the sender's mailbox."
-        return _waiting(TemporaryFailure(said, code="quota", remedy=remedy), headers)
+        return _later(said, answer, code="quota", remedy=remedy)
     if status == 429:
         remedy = "Send less, or send through more mailboxes: a mailbox may send 30 a minute."
-        failure = TemporaryFailure(said, code="graph-throttled", remedy=remedy)
-        return _waiting(failure, headers)
+        return _later(said, answer, code="graph-throttled", remedy=remedy)
     if status == 504 or status < 300:
         # A gateway that gave up on Exchange; or an answer that the API does not have.
         return _lost(said)
     if status == 408 or status >= 500:
         remedy = "Try again later: Microsoft Graph is having problems."
-        return _waiting(TemporaryFailure(said, code="graph-server", remedy=remedy), headers)
+        return _later(said, answer, code="graph-server", remedy=remedy)
     if status == 413 or _TOO_LARGE.search(f"{name} {text}"):
         return MailTooLarge(said, remedy="Send smaller attachments, or links to them.")
     if status == 401:
@@ -155,9 +153,10 @@ def _read(answer: Response) -> tuple[str, str]:
     return clean_line(name, limit=100), clean_line(text, limit=500)
 
 
-def _waiting(failure: TemporaryFailure, headers: Mapping[str, str]) -> TemporaryFailure:
-    """Note how long to wait: seconds, or a date (RFC 9110, 10.2.3)."""
-    given = headers.get("Retry-After", "").strip()
+def _later(said: str, answer: Response, *, code: str, remedy: str) -> TemporaryFailure:
+    """Return a failure that says how long to wait: seconds, or a date (RFC 9110, 10.2.3)."""
+    failure = TemporaryFailure(said, code=code, remedy=remedy)
+    given = answer.headers.get("Retry-After", "").strip()
     if given.isdecimal():
         failure.retry_after = float(given[:9])
     elif given:

@@ -9,8 +9,6 @@ import threading
 import time
 from typing import Any
 
-from pydantic import SecretStr
-
 from zenmail import Deadline
 from zenmail.patterns import pattern
 from zenmail.runtime.forks import defer_forks, reset_after_fork
@@ -67,15 +65,15 @@ class Clients:
         from boto3.session import Session
         from botocore.config import Config
 
-        def reveal(secret: SecretStr | None) -> str | None:
-            return secret.get_secret_value() if secret else None
-
+        keys = {
+            "aws_access_key_id": options.access_key_id,
+            "aws_secret_access_key": options.secret_access_key,
+            "aws_session_token": options.session_token,
+        }
         session = options.session or Session(
-            aws_access_key_id=reveal(options.access_key_id),
-            aws_secret_access_key=reveal(options.secret_access_key),
-            aws_session_token=reveal(options.session_token),
             region_name=options.region,
             profile_name=options.profile,
+            **{name: key.get_secret_value() for name, key in keys.items() if key},
         )
         if self._mask is None:
             self._mask = _Mask()

@@ -82,8 +82,7 @@ class SESTransport:
             failure.limit = _BYTES
             raise failure
         able = tally.ascii_only(envelope.recipients, "Amazon SES")
-        if able:
-            self._send_in_parts(request, able, tally)
+        self._send_in_parts(request, able, tally)
         taken = ""
         if tally.identifiers:
             taken = f"Amazon SES accepted the mail as {', '.join(tally.identifiers)}."
@@ -100,13 +99,13 @@ class SESTransport:
             try:
                 self._send_part(request, raw, part, tally)
             except DeliveryError as error:
-                rest = list(recipients[start + _RECIPIENTS :])
-                if not tally.started and (not rest or isinstance(error, PermanentFailure)):
+                rest = recipients[start + _RECIPIENTS :]
+                permanent = isinstance(error, PermanentFailure)
+                if not tally.started and (permanent or not rest):
                     raise
-                if not isinstance(error, PermanentFailure):
-                    tally.fail(error, part, rest)
+                tally.fail(error, part, () if permanent else rest)
+                if not permanent:
                     return
-                tally.fail(error, part)
 
     def _send_part(
         self,

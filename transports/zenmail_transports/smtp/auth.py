@@ -179,13 +179,24 @@ def _b64(text: str) -> bytes:
     return base64.b64encode(text.encode("utf-8"))
 
 
-def _plain(credentials: Credentials) -> Dialogue[Reply]:
-    """RFC 4616, with the initial response that saves a round trip."""
-    answer = _b64(f"\0{credentials.username}\0{credentials.secret.get_secret_value()}")
-    (reply,) = yield Flight([b"AUTH PLAIN " + answer + b"\r\n"], what=_WHAT)
-    if reply.code == 334:  # asked again, as if there had been no initial response
-        (reply,) = yield Flight([answer + b"\r\n"], what=_WHAT)
+def _at_once(name: bytes, answer: bytes, *, again: bytes) -> Dialogue[Reply]:
+    """Say who logs in with the command, which saves a round trip.
+
+    Args:
+        name: The mechanism.
+        answer: The initial response.
+        again: The answer to a server that asks all the same.
+    """
+    (reply,) = yield Flight([b"AUTH %b %b\r\n" % (name, answer)], what=_WHAT)
+    if reply.code == 334:
+        (reply,) = yield Flight([again + b"\r\n"], what=_WHAT)
     return reply
+
+
+def _plain(credentials: Credentials) -> Dialogue[Reply]:
+    """RFC 4616."""
+    answer = _b64(f"\0{credentials.username}\0{credentials.secret.get_secret_value()}")
+    return _at_once(b"PLAIN", answer, again=answer)
 
 
 def _login(credentials: Credentials) -> Dialogue[Reply]:
@@ -226,10 +237,8 @@ def _xoauth2(credentials: Credentials) -> Dialogue[Reply]:
     """https://developers.google.com/gmail/imap/xoauth2-protocol."""
     token = credentials.secret.get_secret_value()
     answer = _b64(f"user={credentials.username}\1auth=Bearer {token}\1\1")
-    (reply,) = yield Flight([b"AUTH XOAUTH2 " + answer + b"\r\n"], what=_WHAT)
-    if reply.code == 334:  # the error as JSON; an empty line ends the exchange
-        (reply,) = yield Flight([b"\r\n"], what=_WHAT)
-    return reply
+    # What it asks is the error as JSON; an empty line ends the exchange.
+    return _at_once(b"XOAUTH2", answer, again=b"")
 
 
 def _oauthbearer(credentials: Credentials) -> Dialogue[Reply]:
@@ -240,10 +249,7 @@ def _oauthbearer(credentials: Credentials) -> Dialogue[Reply]:
         f"n,a={user},\1host={credentials.host}\1port={credentials.port}\1"
         f"auth=Bearer {token}\1\1"
     )
-    (reply,) = yield Flight([b"AUTH OAUTHBEARER " + answer + b"\r\n"], what=_WHAT)
-    if reply.code == 334:
-        (reply,) = yield Flight([b"AQ==\r\n"], what=_WHAT)
-    return reply
+    return _at_once(b"OAUTHBEARER", answer, again=b"AQ==")
 
 
 _Mechanism = Callable[[Credentials], Dialogue[Reply]]

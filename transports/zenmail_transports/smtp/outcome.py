@@ -1,4 +1,4 @@
-"""The outcome of a mail, over one transaction or several."""
+"""The outcome of a mail for each recipient."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from zenmail import DeliveryError, Envelope, PermanentFailure, Receipt, UnknownO
 
 from .advice import NO_UNICODE, advise, quota_used_up
 from .replies import Reply
-from .transaction import Transaction
 
 __all__ = ["Outcome"]
 
 
 class Outcome:
-    """The outcome for each recipient, over the transactions of one mail."""
+    """The outcome for each recipient, of one transaction or of several.
+
+    Attributes:
+        accepted: Recipients whose mail the server took.
+        refused: Recipients refused permanently, and why.
+        deferred: Recipients that may be taken later, and why.
+        unknown: Recipients that may have the mail or not, and why.
+        final: The server's last answer to the mail, or None when it was not sent.
+    """
 
     def __init__(self) -> None:
         self.accepted: list[str] = []
@@ -35,13 +42,13 @@ class Outcome:
         else:
             self.deferred.update(dict.fromkeys(envelope.recipients, error.message))
 
-    def add(self, transaction: Transaction) -> None:
-        """Take over what a transaction made of its recipients."""
-        self.accepted += transaction.accepted
-        self.refused.update(transaction.refused)
-        self.deferred.update(transaction.deferred)
-        self.unknown.update(transaction.unknown)
-        self.final = transaction.final or self.final
+    def add(self, other: Outcome) -> None:
+        """Take over the outcome for other recipients."""
+        self.accepted += other.accepted
+        self.refused.update(other.refused)
+        self.deferred.update(other.deferred)
+        self.unknown.update(other.unknown)
+        self.final = other.final or self.final
 
     def receipt(self, *, anonymous: bool) -> Receipt:
         """Return the whole as a receipt.

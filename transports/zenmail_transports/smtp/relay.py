@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -54,6 +55,8 @@ _PATIENCE = 5.0
 # readable, travels alone: it is worth the wait to know the outcome of the one before.
 _LARGEST_IN_WINDOW = 64 * 1024
 _MOST_IN_WINDOW = 20
+# Mails in flight on a connection that has answered all that were before.
+_LARGEST_WINDOW = 50
 
 
 class Relay:
@@ -130,7 +133,8 @@ class Relay:
         if session is None:
             return []
         window = min(session.window, self._options.max_mails - session.mails)
-        if not (self._may_stream(session) and window > 1):
+        offered = session.capabilities.keywords.keys() >= _ON_TRIAL
+        if not (offered and self._is_proven(session) and window > 1):
             self.pool.give_back(session)
             return []
         deadline = min((one.deadline for one in requests), key=lambda one: one.expires_at)
@@ -146,7 +150,7 @@ class Relay:
             ]
             verdicts = session.converse(converse_together(mails), deadline)
             session.mails += len(mails)
-            session.widen()
+            session.window = min(2 * session.window, _LARGEST_WINDOW)
             intact = all(mail.intact for mail in mails)
             return verdicts
         finally:
@@ -156,9 +160,9 @@ class Relay:
                 self._last_failure = time.monotonic()
                 self.pool.discard(session)
 
-    def _may_stream(self, session: Session) -> bool:
-        offered = session.capabilities.keywords.keys() >= _ON_TRIAL
-        return offered and session.proven and session.last_used > self._last_failure
+    def _is_proven(self, session: Session) -> bool:
+        # What follows a failure may be another try of the same mail.
+        return session.proven and session.last_used > self._last_failure
 
     def send(self, request: SendRequest[SMTPOptions], verdict: Verdict = None) -> Receipt:
         """Send one mail.
@@ -215,11 +219,9 @@ class Relay:
         while True:
             session, fresh = self._connection(request)
             usable = session.capabilities.without(self._out_of_use())
-            # What follows a failure may be another try of the same mail.
-            proven = session.proven and session.last_used > self._last_failure
             try:
                 transaction = _transaction(
-                    session, usable, request.email, envelope, proven=proven
+                    session, usable, request.email, envelope, proven=self._is_proven(session)
                 )
             except BaseException:
                 self.pool.discard(session)
@@ -318,14 +320,9 @@ class Relay:
         deadline: Deadline,
     ) -> Session:
         session = self._greeted(list(addresses), context, deadline)
-        try:
-            if credentials is not None:
+        if credentials is not None:
+            with _closed_on_failure(session):
                 session.log_in(credentials, deadline)
-        except BaseException as error:
-            session.wire.close()
-            if isinstance(error, Lost):
-                raise error.failure from error
-            raise
         return session
 
     def _greeted(
@@ -339,25 +336,29 @@ class Relay:
         while True:
             try:
                 session = Session.dial(self._options, addresses, deadline)
-            except TemporaryFailure:
-                if failure is None:
-                    raise
-                raise failure from None
+            except TemporaryFailure as error:
+                raise failure or error from None
             try:
-                session.encrypt(context, deadline)
-                session.introduce(deadline)
-            except BaseException as error:
-                session.wire.close()
-                told = error.failure if isinstance(error, Lost) else error
-                if isinstance(told, TemporaryFailure):
-                    failure = failure or told
-                    if addresses and not deadline.expired:
-                        continue
-                    told = failure
-                if told is error:
-                    raise
-                raise told from error
-            return session
+                with _closed_on_failure(session):
+                    session.encrypt(context, deadline)
+                    session.introduce(deadline)
+            except TemporaryFailure as error:
+                failure = failure or error
+                if not addresses or deadline.expired:
+                    raise failure from error.__cause__
+            else:
+                return session
+
+
+@contextmanager
+def _closed_on_failure(session: Session) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        session.wire.close()
+        if isinstance(error, Lost):
+            raise error.failure from error
+        raise
 
 
 def _transaction(
@@ -378,8 +379,9 @@ def _transaction(
 
 def _is_small(request: SendRequest[SMTPOptions]) -> bool:
     few = len(request.envelope.recipients) <= _MOST_IN_WINDOW
-    files = any(file.path for file in request.email.attachments)
-    return few and not files and request.email.size() <= _LARGEST_IN_WINDOW
+    email = request.email
+    files = email.attachments and any(file.path for file in email.attachments)
+    return few and not files and email.size() <= _LARGEST_IN_WINDOW
 
 
 def _answers(session: Session, deadline: Deadline) -> bool:

@@ -20,9 +20,8 @@ _T = TypeVar("_T")
 # How much of the time left one phase before the end of a mail may take: a server that
 # hangs in it, one of several behind a name, leaves time for another.
 _PHASE = 0.4
-# Mails in flight on a connection: at first, doubled when all of them were answered, at most.
+# Mails in flight on a new connection.
 _FIRST_WINDOW = 5
-_LARGEST_WINDOW = 50
 
 
 class Session:
@@ -143,10 +142,6 @@ class Session:
                 remedy="Set `security` to 'starttls' or 'tls'.",
             )
         self.mechanism = self.converse(log_in(credentials, self.capabilities), deadline)
-
-    def widen(self) -> None:
-        """Let more mails be in flight from now on."""
-        self.window = min(2 * self.window, _LARGEST_WINDOW)
 
     def close(self) -> None:
         """Say goodbye and close the connection."""

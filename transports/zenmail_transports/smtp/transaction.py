@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 
 from zenmail import (
@@ -17,6 +18,7 @@ from zenmail.patterns import pattern
 
 from .advice import failure, too_many_recipients
 from .dialogue import Capabilities, Dialogue, Flight
+from .outcome import Outcome
 from .replies import Reply
 from .wire import Lost
 
@@ -31,7 +33,7 @@ _ADDRESS = pattern(
 _NOT_IMPLEMENTED = frozenset({500, 501, 502, 503, 504})
 
 
-class Transaction:
+class Transaction(Outcome):
     """One mail to some recipients, and its outcome.
 
     On a connection that is not known to work, the end of the mail is held back until the
@@ -49,12 +51,6 @@ class Transaction:
         anonymous: Whether the client did not log in.
 
     Attributes:
-        accepted: Recipients whose mail the server took.
-        refused: Recipients refused permanently, and why.
-        deferred: Recipients that may be taken later, and why.
-        unknown: Recipients that may have the mail or not, and why; only when others were
-            refused or deferred, else `run` raises `UnknownOutcome`.
-        final: The server's answer to the mail, or None when it was not sent.
         intact: Whether the connection is good for another mail.
         closing: Whether the server took nothing and is closing the connection (421).
     """
@@ -70,6 +66,7 @@ class Transaction:
         proven: bool = False,
         anonymous: bool = False,
     ) -> None:
+        super().__init__()
         self._envelope = envelope
         self._capabilities = capabilities
         self._size = size
@@ -78,11 +75,6 @@ class Transaction:
         self._proven = proven
         self._anonymous = anonymous
         self._accepting: list[str] = []
-        self.accepted: list[str] = []
-        self.refused: dict[str, Reply | str] = {}
-        self.deferred: dict[str, Reply | str] = {}
-        self.unknown: dict[str, str] = {}
-        self.final: Reply | None = None
         self.intact = True
         self.closing = False
 
@@ -109,7 +101,7 @@ class Transaction:
 
     def _addressable(self) -> list[str]:
         capabilities, envelope = self._capabilities, self._envelope
-        if envelope.sender and not _ADDRESS.match(envelope.sender):
+        if envelope.sender and not _fits(envelope.sender):
             raise PermanentFailure(
                 f"The sender's address {envelope.sender!r} is invalid.", code="address"
             )
@@ -131,7 +123,7 @@ class Transaction:
             )
         recipients = []
         for address in envelope.recipients:
-            if not _ADDRESS.match(address):
+            if not _fits(address):
                 self.refused[address] = "The address is invalid."
             elif not unicode and not address.isascii():
                 self.refused[address] = (
@@ -384,6 +376,12 @@ class Transaction:
             raise error
         target = self.refused if isinstance(error, PermanentFailure) else self.deferred
         target.update(dict.fromkeys(self._accepting, reply))
+
+
+@lru_cache(maxsize=4096)
+def _fits(address: str) -> bool:
+    """Return whether an address can stand in a command."""
+    return _ADDRESS.match(address) is not None
 
 
 def _may_go_on(replies: Sequence[Reply], *, at_last: bool) -> bool:

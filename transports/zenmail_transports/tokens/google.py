@@ -158,21 +158,21 @@ def _read_key(secret: SecretStr) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+_REMEDIES = {
+    "invalid_grant": "Consent again for a new refresh token: this one has expired or was "
+    "revoked.",
+    "unauthorized_client": "Allow the service account's client ID the scope "
+    "https://mail.google.com/ under domain-wide delegation in the Google Admin console.",
+    "invalid_client": "Check client_id and client_secret in `oauth_options`.",
+}
+
+
 def _failure(error: Exception) -> DeliveryError:
     text = clean_line(str(error.args[0]) if error.args else str(error), limit=300)
     # TransportError wraps what the network did; the others hold Google's answer.
     if type(error).__name__ == "TransportError" or getattr(error, "retryable", False):
         remedy = "Check the network between here and Google's token endpoint."
         return no_token("Google", text, remedy=remedy, temporary=True)
-    if "invalid_grant" in text:
-        remedy = "Consent again for a new refresh token: this one has expired or was revoked."
-    elif "unauthorized_client" in text:
-        remedy = (
-            "Allow the service account's client ID the scope https://mail.google.com/ under "
-            "domain-wide delegation in the Google Admin console."
-        )
-    elif "invalid_client" in text:
-        remedy = "Check client_id and client_secret in `oauth_options`."
-    else:
-        remedy = "Check `oauth_options`."
+    found = (remedy for word, remedy in _REMEDIES.items() if word in text)
+    remedy = next(found, "Check `oauth_options`.")
     return no_token("Google", text, remedy=remedy)

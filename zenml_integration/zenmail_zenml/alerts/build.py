@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zenmail import Alert, Attachment, ConfigurationError, Image
 from zenmail.composing.plain_html import is_row
 
+from .message import AlerterImage, AlerterMessage, SMTPEmailAlerterParameters
 from .run_context import RunContext
 from .standard_hooks import parse_hook_text
 from .tracebacks import error_text, user_traceback
-
-if TYPE_CHECKING:
-    from .message import AlerterImage, SMTPEmailAlerterParameters
 
 __all__ = ["as_text", "build_alert"]
 
@@ -44,7 +42,10 @@ def build_alert(
     if params is not None:
         facts.update((params.payload.facts if params.payload else {}) | (params.facts or {}))
         images += _images(params.images)
-        values.update(_from_parameters(params))
+        given = {name: getattr(params, name) for name in _CONTENT}
+        values.update({name: value for name, value in given.items() if value is not None})
+        if params.html_body is not None:
+            values["html"] = params.html_body
         values["attachments"], missing = _attachments(params.attachments)
         if missing:
             facts["Not attached"] = missing
@@ -76,8 +77,6 @@ def _from_message(message: object) -> dict[str, Any]:
         # Not as Markdown, which would swallow the underscores in names.
         text = message or ""
         return parse_hook_text(text) or {"body": text, "body_format": "plain"}
-    from .message import AlerterMessage
-
     if isinstance(message, AlerterMessage):
         return {
             "title": message.title or "",
@@ -112,11 +111,6 @@ def _as_text(value: object) -> str:
         return str(value)
     except Exception as error:
         return f"({type(value).__name__} that cannot be shown: {type(error).__name__})"
-
-
-def _from_parameters(params: SMTPEmailAlerterParameters) -> dict[str, Any]:
-    values = {"html": params.html_body, **{name: getattr(params, name) for name in _CONTENT}}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _images(images: list[AlerterImage] | None) -> list[Image]:

@@ -19,12 +19,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING
+
+from zenml.models import StepRunResponse
 
 from .change import Change
-
-if TYPE_CHECKING:
-    from zenml.models import StepRunResponse
 
 __all__ = ["rank"]
 

@@ -7,9 +7,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
+from zenml.client import Client
+from zenml.models import PipelineRunResponse, StackResponse, StepRunResponse
 
 from zenmail.clean import clean_line
 from zenmail.redaction.names import secrecy_of
@@ -18,10 +20,6 @@ from .change import Change
 from .code_changes import compare_code, compare_commits
 from .data_changes import compare_data
 from .run_context import read_or_default, steps_of
-
-if TYPE_CHECKING:
-    from zenml.client import Client
-    from zenml.models import PipelineRunResponse, StackResponse, StepRunResponse
 
 __all__ = ["compare", "read_run", "read_steps"]
 
@@ -48,8 +46,6 @@ def read_run(run: PipelineRunResponse, client: Client) -> PipelineRunResponse:
 
     ZenML's client has no option for the packages.
     """
-    from zenml.models import PipelineRunResponse
-
     store: Any = client.zen_store
     wanted = {"hydrate": True, "include_python_packages": True}
     if hasattr(store, "get"):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
-from .change import Change
+from zenml.client import Client
+from zenml.models import StepRunResponse
 
-if TYPE_CHECKING:
-    from zenml.client import Client
-    from zenml.models import StepRunResponse
+from .change import Change
 
 __all__ = ["compare_data"]
 

@@ -12,7 +12,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from zenml.client import Client
+from zenml.models import PipelineRunResponse, StepRunResponse
+from zenml.stack import Stack
 
 from zenmail import Alert
 from zenmail.clean import clean_line
@@ -24,15 +28,10 @@ from .change import Change
 from .changes import compare, read_run, read_steps
 from .history import History, count_good_runs, has_failed, read_history
 from .log_tail import read_log_tail
-from .next_steps import find_runbook, log_command, log_uri, rerun_command
+from .next_steps import follow_runbook, log_command, log_uri, rerun_command
 from .origin import commit_page, origin_facts
 from .run_context import RunContext, read_or_default, steps_of
 from .tracebacks import last_line
-
-if TYPE_CHECKING:
-    from zenml.client import Client
-    from zenml.models import PipelineRunResponse, StepRunResponse
-    from zenml.stack import Stack
 
 __all__ = ["Explanation", "explain_alert", "explain_failure", "explain_success"]
 
@@ -103,9 +102,6 @@ def explain_alert(
         seconds: How long it may take.
         runbooks: Regular expression to the address of a page about such errors.
     """
-    from zenml.client import Client
-    from zenml.stack import Stack
-
     run, client = context.run, Client()
     # Seen from outside, a run that goes on has no cause yet.
     pending = context.stack and context.run_status not in ("failed", "completed", "cached")
@@ -167,7 +163,7 @@ def explain_failure(
         runbooks: Regular expression to the address of a page about such errors.
         find_stack: Returns the stack, for the log; without it, the log is left out.
     """
-    found = Explanation(next_steps=_runbook(error, runbooks))
+    found = Explanation(next_steps=follow_runbook(error, runbooks or {}))
 
     def tell_history() -> History:
         history = read_history(run, client)
@@ -189,7 +185,7 @@ def explain_failure(
         report = traceback or (_traceback(steps[name]) if name in steps else "")
         reason = error or last_line(report)
         if not error:
-            found.next_steps = _runbook(reason, runbooks)
+            found.next_steps = follow_runbook(reason, runbooks or {})
         current = steps.get(name, failed)
         _try(lambda: _know_secrets(current, client), None)
         if current is not None and (ask := find_stack) is not None:
@@ -371,11 +367,6 @@ def _never_ran(
             missing.append(name)
     more = f" and {len(missing) - _MAX_NAMES} more" if len(missing) > _MAX_NAMES else ""
     return {"Never ran": ", ".join(missing[:_MAX_NAMES]) + more} if missing else {}
-
-
-def _runbook(error: str, runbooks: Mapping[str, str] | None) -> tuple[str, ...]:
-    address = find_runbook(error, runbooks or {})
-    return (f"Follow the runbook: {address}",) if address else ()
 
 
 def _numbers(metadata: Mapping[str, Any]) -> dict[str, float]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from zenml.client import Client
+from zenml.models import PipelineRunResponse, StepRunResponse
 
 from zenmail.composing.values import duration
 
 from .run_context import elapsed
-
-if TYPE_CHECKING:
-    from zenml.client import Client
-    from zenml.models import PipelineRunResponse, StepRunResponse
 
 __all__ = ["History", "count_good_runs", "has_failed", "read_history"]
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zenml.enums import LoggingLevels
+from zenml.models import StepRunResponse
+from zenml.stack import Stack
+
 from zenmail.patterns import pattern
 
 from .tracebacks import last_line
 
 if TYPE_CHECKING:
-    from zenml.models import StepRunResponse
     from zenml.models.v2.misc.log_models import LogEntry
-    from zenml.stack import Stack
 
 __all__ = ["read_log_tail"]
 
@@ -26,15 +28,7 @@ _ESCAPES = pattern(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def read_log_tail(step: StepRunResponse, stack: Stack, *, traceback: str) -> tuple[str, ...]:
-    """Return the last lines that a step logged before the traceback of its failure.
-
-    Args:
-        step: The step run.
-        stack: The stack that it ran on.
-        traceback: The traceback, or "" if none is known.
-    """
-    from zenml.enums import LoggingLevels
-
+    """Return the last lines that a step logged before the traceback of its failure."""
     logs = next((it for it in step.log_collection or () if it.source == "step"), None)
     if logs is None:
         return ()

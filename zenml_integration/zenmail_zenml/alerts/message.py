@@ -178,5 +178,4 @@ class SMTPEmailAlerterParameters(SMTPEmailAlerterSettings, BaseAlerterStepParame
 
     def settings(self) -> dict[str, Any]:
         """Return the settings in the parameters, references unresolved."""
-        given = self.model_dump(include=set(_SETTINGS))
-        return {name: value for name, value in given.items() if value is not None}
+        return self.model_dump(include=set(_SETTINGS), exclude_none=True)

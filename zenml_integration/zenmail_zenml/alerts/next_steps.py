@@ -6,14 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from zenml.models import PipelineRunResponse, StepRunResponse
 
 from zenmail.redaction.names import secrecy_of
 
-if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse, StepRunResponse
-
-__all__ = ["find_runbook", "log_command", "log_uri", "rerun_command"]
+__all__ = ["follow_runbook", "log_command", "log_uri", "rerun_command"]
 
 
 def log_uri(step: StepRunResponse | PipelineRunResponse | None) -> str:
@@ -50,8 +49,8 @@ def rerun_command(run: PipelineRunResponse, snapshot: Any) -> tuple[str, ...]:
     return (f"Run it again, in the project's folder: `{command}`",)
 
 
-def find_runbook(error: str, runbooks: Mapping[str, str]) -> str:
-    """Return the address of the first runbook whose pattern the error matches, or "".
+def follow_runbook(error: str, runbooks: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what to do by the first runbook whose pattern the error matches.
 
     Args:
         error: The exception's type and message.
@@ -63,5 +62,5 @@ def find_runbook(error: str, runbooks: Mapping[str, str]) -> str:
         except re.error:
             found = re.search(re.escape(pattern), error[:2000])
         if found:
-            return str(address)
-    return ""
+            return (f"Follow the runbook: {address}",)
+    return ()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
 
 from zenml.enums import StackComponentType
+from zenml.models import PipelineRunResponse
+from zenml.utils.source_utils import get_source_root
 
 from .run_context import read_or_default
-
-if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse
 
 __all__ = ["changed_files", "commit_page", "origin_facts"]
 
@@ -45,8 +43,6 @@ def changed_files(old: str, new: str) -> list[str]:
 
 
 def _git(*arguments: str) -> str:
-    from zenml.utils.source_utils import get_source_root
-
     command = ["git", "-C", get_source_root(), *arguments]
 
     def ask() -> str:

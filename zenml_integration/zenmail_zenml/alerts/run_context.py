@@ -5,19 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+from zenml.client import Client
+from zenml.enums import StackComponentType
 from zenml.exceptions import RunInterruptedException, RunStoppedException
+from zenml.models import PipelineRunResponse, StepRunResponse
+from zenml.steps.step_context import StepContext
+from zenml.utils.dashboard_utils import get_run_url
+from zenml.utils.time_utils import utc_now
 
 from zenmail.composing.headline import NAME, shortened, subject_line
 from zenmail.redaction.redact import described
 
 from .next_steps import log_command, log_uri
-
-if TYPE_CHECKING:
-    from zenml.client import Client
-    from zenml.models import PipelineRunResponse, StepRunResponse
 
 __all__ = [
     "PASS_THROUGH",
@@ -107,8 +109,6 @@ class RunContext(NamedTuple):
         """The active stack's name, or "" outside a run."""
         if self.run is None or self.stack:
             return self.stack
-        from zenml.client import Client
-
         return read_or_default(lambda: Client().active_stack.name, "")
 
     @property
@@ -135,8 +135,6 @@ class RunContext(NamedTuple):
     @property
     def url(self) -> str:
         """The run's page in the dashboard, or "" if there is no dashboard."""
-        from zenml.utils.dashboard_utils import get_run_url
-
         return _known(self.run, get_run_url, None) or ""
 
     @property
@@ -150,12 +148,7 @@ class RunContext(NamedTuple):
         return log_command(_known(self.innermost, log_uri, ""))
 
     def settings(self, component_name: str, flavor: str) -> dict[str, Any]:
-        """Return the step's or pipeline's settings for an alerter, references unresolved.
-
-        Args:
-            component_name: The alerter's name in the stack.
-            flavor: Its flavor.
-        """
+        """Return the step's or pipeline's settings for an alerter, references unresolved."""
         none: Mapping[str, Any] = {}
         configured = _known(self.innermost, lambda it: it.config.settings, none)
         found = configured.get(f"alerter:{component_name}")
@@ -173,8 +166,6 @@ class RunContext(NamedTuple):
         run = self.run
         if run is None or self.step is not None:
             return self
-        from zenml.client import Client
-
         return RunContext(run=read_or_default(lambda: Client().get_pipeline_run(run.id), run))
 
     def facts(self) -> dict[str, str]:
@@ -190,8 +181,6 @@ class RunContext(NamedTuple):
 
 def _alerters_of(run: PipelineRunResponse) -> list[str]:
     """Return the names of the alerters of a run's stack."""
-    from zenml.enums import StackComponentType
-
     if run.stack is None:
         raise LookupError("The stack is not known.")
     return [item.name for item in run.stack.components.get(StackComponentType.ALERTER, [])]
@@ -199,8 +188,6 @@ def _alerters_of(run: PipelineRunResponse) -> list[str]:
 
 def current_context() -> RunContext:
     """Return the context of the step that is running, or else of the dynamic pipeline."""
-    from zenml.steps.step_context import StepContext
-
     step_context = read_or_default(StepContext.get, None)
     if step_context is not None:
         return RunContext(run=step_context.pipeline_run, step=step_context.step_run)
@@ -223,8 +210,6 @@ def _only_running_step() -> RunContext:
         )
     if len(steps) != 1:
         return RunContext()
-    from zenml.client import Client
-
     ((step, run),) = steps
     return read_or_default(
         lambda: RunContext(
@@ -245,8 +230,6 @@ def elapsed(started: datetime | None, ended: datetime | None) -> float | None:
     """Return the seconds between two of ZenML's timestamps; None as the end means now."""
     if started is None:
         return None
-    from zenml.utils.time_utils import utc_now
-
     ended = ended or utc_now(tz_aware=started)
     # All are in UTC, but not every store keeps the time zone.
     return max(0.0, (ended.replace(tzinfo=None) - started.replace(tzinfo=None)).total_seconds())
@@ -261,7 +244,7 @@ def steps_of(
         run: The run.
         client: ZenML's client.
         size: How many at most.
-        which: Which steps, and how, as ``Client.list_run_steps`` takes it.
+        which: Other arguments of ``Client.list_run_steps``.
     """
     usual = {"pipeline_run_id": run.id, "sort_by": "asc:created", "hydrate": True}
     page = client.list_run_steps(project=run.project_id, size=size, **{**usual, **which})

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zenml.client import Client
+from zenml.models import StepRunResponse
 
 from zenmail import StepSummary
 from zenmail.clean import clean_line
 
 from .run_context import RunContext, elapsed, read_or_default, steps_of
 from .tracebacks import last_line
-
-if TYPE_CHECKING:
-    from zenml.models import StepRunResponse
 
 __all__ = ["summarise_run"]
 

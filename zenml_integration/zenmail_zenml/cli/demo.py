@@ -10,12 +10,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["demo", "run_pipeline"]
 
 _MAILS = 4
-# Begins the lines on standard output that are for the parent process.
+# Begins the lines on standard error that are not to be printed.
 _PROGRESS = "@zenmail "
 _HELP = """See zenmail work: run a real ZenML pipeline and look at the mails it sends.
 
@@ -141,9 +139,13 @@ def _environment(console: Console, project: Path, store: Path) -> dict[str, str]
 
 def _run(console: Console, project: Path, store: Path, log: Path, sink: Sink) -> None:
     """Run the store's process and show its progress."""
+    from rich.text import Text
+
     plan = {"configuration": sink.configuration, "secret": {"smtp_password": sink.password}}
-    with log.open("w", encoding="utf-8") as file, console.status("Starting ...") as status:
-        process = subprocess.Popen(
+    with (
+        log.open("w", buffering=1, encoding="utf-8") as file,
+        console.status("Starting ...") as status,
+        subprocess.Popen(
             [
                 sys.executable,
                 "-c",
@@ -152,51 +154,34 @@ def _run(console: Console, project: Path, store: Path, log: Path, sink: Sink) ->
             cwd=project,
             env=_environment(console, project, store),
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=file,
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-        )
+        ) as process,
+    ):
         assert process.stdin is not None
-        assert process.stdout is not None
         assert process.stderr is not None
-
-        def follow(lines: Iterable[str]) -> None:
-            for line in lines:
+        try:
+            process.stdin.write(json.dumps(plan))
+            process.stdin.close()
+            for line in process.stderr:
+                text = Text.from_ansi(line.rstrip("\n"))
                 if line.startswith(_PROGRESS):
                     words = f"{line.removeprefix(_PROGRESS).strip()} ..."
                     status.update(words)
                     if not console.is_terminal:
                         console.print(words)
-                else:
-                    file.write(line)
-
-        follower = threading.Thread(target=follow, args=(process.stdout,), daemon=True)
-        try:
-            follower.start()
-            process.stdin.write(json.dumps(plan))
-            process.stdin.close()
-            _pass_on(process.stderr, console if sink.prints else None, file)
+                    continue
+                file.write(f"{text.plain}\n")
+                if sink.prints:
+                    console.print(text)
             process.wait()
         finally:
             process.kill()
-            process.wait()
-            follower.join()
-            process.stdout.close()
-            process.stderr.close()
     if process.returncode:
         tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:])
         raise Failure(f"The demo's pipeline failed to run:\n{tail}", remedy=f"Full log: {log}")
-
-
-def _pass_on(lines: Iterable[str], console: Console | None, log: IO[str]) -> None:
-    from rich.text import Text
-
-    for line in lines:
-        text = Text.from_ansi(line.rstrip("\n"))
-        log.write(f"{text.plain}\n")
-        if console is not None:
-            console.print(text)
 
 
 def run_pipeline() -> None:
@@ -230,4 +215,4 @@ def run_pipeline() -> None:
 
 
 def _tell(words: str) -> None:
-    print(_PROGRESS + words, flush=True)
+    print(_PROGRESS + words, file=sys.stderr, flush=True)

@@ -41,12 +41,7 @@ class Sink:
 
 @contextlib.contextmanager
 def open_sink(transport: str, output: Path) -> Iterator[Sink]:
-    """Open the destination of a transport's mails.
-
-    Args:
-        transport: "console", "file" or "smtp".
-        output: The folder that the user keeps.
-    """
+    """Open the destination of the mails of console, file or smtp."""
     addresses = {"transport": transport, "sender_email": SENDER, "recipient_email": RECIPIENT}
     if transport == "console":
         options = {"stream": "stderr", "html_folder": str(output)}
@@ -63,38 +58,33 @@ def open_sink(transport: str, output: Path) -> Iterator[Sink]:
 
         yield Sink({**addresses, "transport_options": json.dumps(options)}, received=received)
     else:
-        with _open_server(addresses) as sink:
-            yield sink
+        from zenmail.testing.smtp_server import SMTPServer
 
+        password = secrets.token_urlsafe()
+        with SMTPServer(users={_USER: password}) as server:
 
-@contextlib.contextmanager
-def _open_server(addresses: dict[str, str]) -> Iterator[Sink]:
-    """Start an SMTP server that requires STARTTLS and a login."""
-    from zenmail.testing.smtp_server import SMTPServer
+            def note() -> str:
+                mails = server.mails
+                encrypted = sum(mail.encrypted and mail.username == _USER for mail in mails)
+                return (
+                    f"127.0.0.1:{server.port} received {encrypted} of them, each over verified "
+                    "TLS and after a login with the password from ZenML's secret store."
+                )
 
-    password = secrets.token_urlsafe()
-    with SMTPServer(users={_USER: password}) as server:
-
-        def note() -> str:
-            encrypted = sum(mail.encrypted and mail.username == _USER for mail in server.mails)
-            return (
-                f"127.0.0.1:{server.port} received {encrypted} of them, each over verified TLS "
-                f"and after a login with the password from ZenML's secret store."
-            )
-
-        yield Sink(
-            {
+            configuration = {
                 **addresses,
                 "smtp_server": "localhost",
                 "smtp_port": str(server.port),
                 "smtp_username": _USER,
                 "password": "{{email_credentials.smtp_password}}",
                 "smtp_ca_file": str(server.ca_file),
-            },
-            password=password,
-            received=lambda: [mail.content for mail in server.mails],
-            note=note,
-        )
+            }
+            yield Sink(
+                configuration,
+                password=password,
+                received=lambda: [mail.content for mail in server.mails],
+                note=note,
+            )
 
 
 def read_email(raw: bytes) -> Email:

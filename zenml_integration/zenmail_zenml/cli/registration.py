@@ -54,9 +54,9 @@ class Registration:
         client: ZenML's client.
         plan: What to register.
         alerter: The name of the alerter.
-        old_alerter: The alerter that has this name.
+        old_alerter: The alerter that has this name, or None.
         secret: The name of the secret.
-        stack: The name of the stack; "" stands for the active one.
+        stack: The name of the stack, or "" for the active one.
     """
 
     def __init__(
@@ -69,11 +69,13 @@ class Registration:
         secret: str,
         stack: str,
     ) -> None:
+        from zenml.enums import StackComponentType
+
         if not stack:
             # ZenML's own default stack cannot be changed.
             active = client.active_stack_model.name
             stack = "email_stack" if active == "default" else active
-        self._client = client
+        self._client, self._kind = client, StackComponentType.ALERTER
         self._alerter, self._secret, self._stack = alerter, secret, stack
         self._old_alerter = old_alerter
         self._old_secret = (
@@ -98,9 +100,7 @@ class Registration:
 
     def steps(self) -> Iterator[Step]:
         """Yield what has to be done, in this order: flavor, secret, alerter and stack."""
-        from zenml.enums import StackComponentType
-
-        kind, client = StackComponentType.ALERTER, self._client
+        kind, client = self._kind, self._client
         alerter, secret, stack = self._alerter, self._secret, self._stack
         if not client.list_flavors(name=FLAVOR, type=kind).items:
             yield Step(
@@ -171,15 +171,13 @@ class Registration:
 
     def replaced(self) -> Iterator[str]:
         """Yield a sentence about each thing that would be overwritten or replaced."""
-        from zenml.enums import StackComponentType
-
         if self._old_secret and self._new_values:
             keys = ", ".join(self._new_values)
             yield f"The secret {self._secret} exists: {keys} will be overwritten."
         if self._old_alerter:
             yield f"The alerter {self._alerter} exists and will be updated."
         parts = self._old_stack.components if self._old_stack else {}
-        for component in parts.get(StackComponentType.ALERTER, ()):
+        for component in parts.get(self._kind, ()):
             if component.name != self._alerter:
                 yield (
                     f"The stack {self._stack} has the alerter {component.name}, which "

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from zenmail import Mailer
 
+    from ..settings import Resolved
+
 __all__ = ["assemble", "names", "read"]
 
 # ZenML returns twenty at a time unless asked for more.
@@ -48,7 +50,7 @@ def read(name: str | None) -> StoredAlerter:
     if warning := misplaced():
         checks.append(Check("packages", "warning", warning))
     values: dict[str, Any] = dict(component.configuration)
-    return assemble(component.name, values, checks, connect=lambda: _connect(component))
+    return assemble(component.name, values, checks, connect=partial(_connect, component))
 
 
 def names() -> list[str]:
@@ -68,7 +70,7 @@ def assemble(
     checks: Sequence[Check] = (),
     *,
     secrets: Mapping[str, Mapping[str, str]] | None = None,
-    connect: Callable[[], Any] = lambda: None,
+    connect: Callable[[Resolved], Any] = lambda _: None,
 ) -> StoredAlerter:
     """Return an alerter of this configuration, with its secrets read.
 
@@ -102,7 +104,7 @@ def assemble(
     started = time.perf_counter()
     try:
         settings = resolve(values, replace=reader.resolve)
-        session = connect() if settings.transport == "ses" else None
+        session = connect(settings) if settings.transport == "ses" else None
         fallbacks = tuple(name for name, _ in settings.fallbacks())
     except ConfigurationError as error:
         seconds = _seconds_since(started)
@@ -150,19 +152,17 @@ def _commands(name: str, values: Mapping[str, Any], change: Mapping[str, str]) -
     return commands
 
 
-def _connect(component: ComponentResponse) -> Any:
+def _connect(component: ComponentResponse, settings: Resolved) -> Any:
     """Return the service connector's boto3 session, for the transport ses.
 
     Raises:
         ConfigurationError: The connector cannot be used.
     """
-    if component.connector is None:
-        return None
     from zenml.stack import StackComponent
 
+    alerter: Any = StackComponent.from_model(component)
     try:
-        connector = StackComponent.from_model(component).get_connector()
-        return None if connector is None else connector.connect()
+        return alerter.session(settings)
     except Exception as error:
         raise ConfigurationError(
             f"The service connector cannot be used: {clean_line(str(error), limit=500)}",

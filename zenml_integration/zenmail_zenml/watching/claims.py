@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from zenml.client import Client
 from zenml.exceptions import EntityExistsError
+from zenml.models import PipelineRunResponse
+
+from zenmail.ledger.told import Told
 
 from ..alerts.run_context import elapsed
 from ..lineage import evidence_of, write_metadata
-
-if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse
-
-    from zenmail.ledger.told import Told
-
-    from .observer import RunEvent
+from .observer import RunEvent
 
 __all__ = ["Claims", "was_told"]
 

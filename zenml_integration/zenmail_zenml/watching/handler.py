@@ -8,23 +8,19 @@ import os
 import threading
 import time
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from zenml.client import Client
 from zenml.dispatcher import Event, EventDispatcher, EventHandler, PipelineRunStatusUpdate
 from zenml.enums import StoreType
+from zenml.models import PipelineRunResponse
 
 from zenmail.redaction.redact import described
 from zenmail.runtime.forks import reset_after_fork
 
-from .observer import end_of, paused
+from .observer import RunEvent, end_of, paused
 from .teller import Teller
-
-if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse
-
-    from .observer import RunEvent
 
 __all__ = ["RunAlerts", "register_locally"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from zenml.client import Client
+from zenml.models import PipelineRunResponse, StepRunResponse
 
 from zenmail import Alert
 from zenmail.composing.headline import subject_line
@@ -16,9 +17,6 @@ from ..alerts.run_context import RunContext, elapsed, read_or_default, steps_of
 from ..alerts.run_summary import summarise_run
 from ..alerts.tracebacks import last_line
 from ..lineage import UNDELIVERED
-
-if TYPE_CHECKING:
-    from zenml.models import PipelineRunResponse, StepRunResponse
 
 __all__ = [
     "EventKind",
@@ -165,15 +163,10 @@ def paused(run: PipelineRunResponse) -> RunEvent | None:
     condition = read_or_default(lambda: run.active_wait_condition, None)
     if condition is None:
         return None
-    found = read_or_default(
-        lambda: (
-            Client()
-            .list_run_wait_conditions(id=condition.id, project=run.project_id, hydrate=True)
-            .items
-        ),
-        None,
-    )
-    question = next((item.question for item in found or () if item.question), "")
+    which: dict[str, Any] = {"id": condition.id, "project": run.project_id, "hydrate": True}
+    none: list[Any] = []
+    found = read_or_default(lambda: [*Client().list_run_wait_conditions(**which)], none)
+    question = next((item.question for item in found if item.question), "")
     return RunEvent(
         "paused",
         run,

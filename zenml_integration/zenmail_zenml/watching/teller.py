@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 from zenml.client import Client
 from zenml.enums import StackComponentType
+from zenml.models import PipelineRunResponse
 from zenml.stack import StackComponent
 
-from zenmail import Ledger, ZenmailError
+from zenmail import Alert, Ledger, ZenmailError
 from zenmail.redaction.redact import redacted
 
 from ..alerts.run_context import RunContext, elapsed
 from ..mailers import ledger_location
+from ..posting import Posted
+from ..settings import Resolved
 from .claims import Claims, was_told
-from .observer import hooked_failure
+from .observer import RunEvent, hooked_failure
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from zenml.models import PipelineRunResponse
-
-    from zenmail import Alert
-
-    from ..posting import Posted
-    from ..settings import Resolved
-    from .observer import RunEvent
-
-__all__ = ["RunAlerter", "Teller"]
+__all__ = ["Teller"]
 
 _logger = logging.getLogger(__name__)
 _FLAVOR = "smtp_email"
@@ -39,24 +32,18 @@ _MARGIN = 30.0
 _RECORDING = 10.0
 
 
-class RunAlerter(Protocol):
-    """What a teller needs of `SMTPEmailAlerter`, which imports this package itself."""
+class _Alerter(Protocol):
+    """What is needed of `SMTPEmailAlerter`, which imports this package itself."""
 
     name: str
 
-    def settings_in(self, context: RunContext) -> Resolved:
-        """Return the settings in force for a run."""
-        ...
+    def settings_in(self, context: RunContext) -> Resolved: ...
 
-    def work_queue(self) -> tuple[int, int]:
-        """Send what waits in the alerter's ledger; return how many were sent, and not."""
-        ...
+    def work_queue(self) -> tuple[int, int]: ...
 
     def deliver(
         self, alert: Alert, context: RunContext, params: Mapping[str, Any] | None = None
-    ) -> Posted:
-        """Send an alert about a run."""
-        ...
+    ) -> Posted: ...
 
 
 class Teller:
@@ -77,7 +64,7 @@ class Teller:
         self._alerter = alerter
         self.sent = self.failed = self.unmailed = 0
 
-    def alerters(self, run: PipelineRunResponse | None = None) -> list[RunAlerter]:
+    def alerters(self, run: PipelineRunResponse | None = None) -> list[_Alerter]:
         """Return the e-mail alerters that tell about a run; None for those of all runs."""
         kind = StackComponentType.ALERTER
         if self._alerter is not None:
@@ -87,12 +74,12 @@ class Teller:
         else:
             models = run.stack.components.get(kind, []) if run.stack is not None else []
         return [
-            cast(RunAlerter, StackComponent.from_model(model))
+            cast(_Alerter, StackComponent.from_model(model))
             for model in models
             if model.flavor_name == _FLAVOR
         ]
 
-    def wanting(self, kind: str, context: RunContext) -> list[tuple[RunAlerter, Resolved]]:
+    def wanting(self, kind: str, context: RunContext) -> list[tuple[_Alerter, Resolved]]:
         """Return the alerters that mail a kind of event of a run, each with its settings."""
         wanted = []
         for alerter in self.alerters(context.run):
@@ -144,7 +131,7 @@ class Teller:
         return True
 
     def _mail(
-        self, event: RunEvent, alerters: list[RunAlerter], context: RunContext
+        self, event: RunEvent, alerters: list[_Alerter], context: RunContext
     ) -> dict[str, Any] | None:
         """Mail an event; return the deliveries as metadata, or None to try again."""
         alert = event.alert()
@@ -166,7 +153,7 @@ class Teller:
         return told
 
 
-def _claims_in(alerter: RunAlerter, settings: Resolved) -> Claims:
+def _claims_in(alerter: _Alerter, settings: Resolved) -> Claims:
     """Return the claims in the alerter's ledger if other machines share it, else in ZenML."""
     location = ledger_location(settings)
     if not location.startswith(("postgresql:", "postgres:")):

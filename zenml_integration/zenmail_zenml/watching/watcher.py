@@ -6,20 +6,18 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from zenml.client import Client
+from zenml.models import Page, PipelineRunResponse
 
 from zenmail.redaction.redact import described
 
-from ..alerts.run_context import PASS_THROUGH, RunContext
+from ..alerts.run_context import RunContext
 from .claims import was_told
 from .observer import RunEvent, end_of, paused, running_late, silent, undelivered, utc
 from .teller import Teller
-
-if TYPE_CHECKING:
-    from zenml.models import Page, PipelineRunResponse
 
 __all__ = ["Round", "Watcher"]
 
@@ -87,8 +85,6 @@ class Watcher:
                 sent, failed = alerter.work_queue()
                 found.sent += sent
                 found.failed += failed
-            except PASS_THROUGH:
-                raise
             except Exception as error:
                 found.troubles.append(f"{alerter.name}: {described(error)}")
         projects = self._projects or [item.name for item in _pages(Client().list_projects)]
@@ -138,17 +134,13 @@ class Watcher:
         if event is not None:
             yield event
             return
-        if not was_told(run, "late"):
-            wanting = self._teller.wanting("late", RunContext(run=run))
-            if wanting:
-                limits = [settings.max_duration for _, settings in wanting]
-                late = running_late(run, now, min(filter(None, limits), default=None))
-                if late is not None:
-                    yield late
-        if not was_told(run, "silent"):
-            quiet = silent(run, now, self._patience)
-            if quiet is not None:
-                yield quiet
+        context = RunContext(run=run)
+        if not was_told(run, "late") and (wanting := self._teller.wanting("late", context)):
+            limits = [settings.max_duration for _, settings in wanting]
+            if late := running_late(run, now, min(filter(None, limits), default=None)):
+                yield late
+        if not was_told(run, "silent") and (quiet := silent(run, now, self._patience)):
+            yield quiet
 
     def _tell(self, run: PipelineRunResponse, events: Iterator[RunEvent], found: Round) -> bool:
         """Tell the events of a run; return whether nothing is left to do."""
@@ -160,8 +152,6 @@ class Watcher:
                     found.waiting += 1
                     return False
                 self._told.add((run.id, event.key))
-        except PASS_THROUGH:
-            raise
         except Exception as error:
             found.troubles.append(f"run {run.name}: {described(error)}")
             frames = described(error, frames=True)

@@ -20,22 +20,9 @@ __all__ = [
 ]
 
 Phase = Literal[
-    "connect",
-    "banner",
-    "ehlo",
-    "starttls",
-    "handshake",
-    "auth",
-    "mail",
-    "rcpt",
-    "data",
-    "bdat",
-    "body",
-    "dot",
-    "rset",
-    "noop",
-    "quit",
-]
+    "connect", "banner", "ehlo", "starttls", "handshake", "auth", "mail", "rcpt", "data",
+    "bdat", "body", "dot", "rset", "noop", "quit",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,23 +45,14 @@ class Hang:
 
 @dataclass(frozen=True)
 class Drip:
-    """Send the answer a byte at a time.
-
-    Attributes:
-        seconds: The pause after each byte.
-    """
+    """Send the answer a byte at a time, with a pause of some seconds after each."""
 
     seconds: float = 0.1
 
 
 @dataclass(frozen=True)
 class Endless:
-    """Send the same bytes over and over, as fast as the client takes them or slower.
-
-    Attributes:
-        data: The bytes.
-        seconds: The pause in between.
-    """
+    """Send the same bytes over and over, with a pause of some seconds in between."""
 
     data: bytes
     seconds: float = 0.0
