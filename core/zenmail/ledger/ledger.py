@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from .location import open_engine
+from ..errors import ConfigurationError
+from .engine import Engine
 from .outbox import Outbox
+from .sqlite import Memory, SQLite
 from .storms import Storms
 from .told import Told
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "open_engine"]
 
 _DAY = 86400.0
 
@@ -59,3 +62,30 @@ class Ledger:
     def close(self) -> None:
         """Close its connections; it can be used again."""
         self._engine.close()
+
+
+def open_engine(location: str | os.PathLike[str]) -> Engine:
+    """Return the engine for a path, a URL or ``:memory:``.
+
+    Raises:
+        ConfigurationError: The location is not one of these, or a package it needs is missing.
+    """
+    try:
+        text = os.fsdecode(location)
+        path = os.path.abspath(Path(text).expanduser())
+        if b"\0" in os.fsencode(path):
+            text = ""
+    except (TypeError, ValueError, RuntimeError):
+        text = path = ""
+    if text == ":memory:":
+        return Memory()
+    if text.startswith(("postgresql://", "postgres://")):
+        from .postgres import PostgreSQL
+
+        return PostgreSQL(text)
+    if not text.strip() or "://" in text:
+        raise ConfigurationError(
+            "The ledger is neither a path nor a postgresql:// URL.",
+            remedy="Give the path of an SQLite file, or postgresql://user@host/database.",
+        )
+    return SQLite(path)

@@ -60,10 +60,17 @@ class Capabilities:
     Attributes:
         keywords: Keyword, in capitals, to parameters.
         greeting: The server's own name for itself.
+        size: The most bytes the server takes (RFC 1870), or 0 when it does not say.
     """
 
     keywords: dict[str, str] = field(default_factory=dict)
     greeting: str = ""
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        value = self.keywords.get("SIZE", "").partition(" ")[0]
+        known = value.isascii() and value.isdigit() and len(value) < 19
+        object.__setattr__(self, "size", int(value) if known else 0)
 
     @classmethod
     def parse(cls, reply: Reply) -> Capabilities:
@@ -79,12 +86,6 @@ class Capabilities:
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.keywords
-
-    @property
-    def size(self) -> int:
-        """The most bytes the server takes (RFC 1870), or 0 when it does not say."""
-        value = self.keywords.get("SIZE", "").partition(" ")[0]
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
