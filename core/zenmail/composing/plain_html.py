@@ -41,12 +41,7 @@ _COLUMNS = pattern(r"\S {2,}\S")
 
 
 class Rendered(NamedTuple):
-    """A text for both parts of a mail.
-
-    Attributes:
-        html: Escaped, ready to stand in a ``div``.
-        text: Plain, wrapped.
-    """
+    """A text for both parts of a mail: escaped, to stand in a ``div``, and plain."""
 
     html: str
     text: str

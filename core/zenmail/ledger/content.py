@@ -1,4 +1,4 @@
-"""What the outbox trusts of a mail that is read back."""
+"""How the outbox writes a mail down, and what it trusts of that when it is read back."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from ..email import Email, Envelope
 from ..errors import ConfigurationError
 from ..model import LateModel
 
-__all__ = ["Unreadable", "load_email", "load_envelope", "load_recipients"]
+__all__ = ["Unreadable", "dump_email", "load_email", "load_envelope", "load_recipients"]
 
 
 class Unreadable(Exception):
@@ -33,6 +33,11 @@ class _Content(LateModel):
             if not isinstance(item, Mapping) or item.get("path") is not None:
                 raise ValueError("an attachment names a file instead of holding its content")
         return value
+
+
+def dump_email(email: Email) -> str:
+    """Return a mail as JSON, attachments included."""
+    return f'{{"email":{email.model_dump_json()}}}'
 
 
 def load_email(content: str) -> Email:

@@ -73,9 +73,8 @@ class Held(_Record):
         """Add what is held back elsewhere."""
         for key, group in other.groups.items():
             self.add(key, group)
-        moments = [moment for moment in (self.first, other.first) if moment]
-        self.first = min(moments, default=None)
-        self.last = max((moment for moment in (self.last, other.last) if moment), default=None)
+        self.first = min(filter(None, (self.first, other.first)), default=None)
+        self.last = max(filter(None, (self.last, other.last)), default=None)
         for name in ("url", "url_label", "list_id"):
             setattr(self, name, getattr(self, name) or getattr(other, name))
 
@@ -125,8 +124,7 @@ class Digest:
         groups = sorted(self._held.groups.values(), key=lambda group: -group.count)
         severity = max(groups, key=lambda group: _RANK[group.severity]).severity
         problem = _RANK[severity] >= _RANK["error"]
-        noun = "failure" if problem else "alert"
-        kind = "error" if problem else "kind"
+        noun, kind = ("failure", "error") if problem else ("alert", "kind")
         title = (
             f"{self.total:,} more {noun}{'s' if self.total != 1 else ''}, "
             f"{len(groups)} different {kind}{'s' if len(groups) != 1 else ''}"
@@ -135,13 +133,10 @@ class Digest:
         if self._held.first and self._held.last:
             facts["From"] = self._held.first
             facts["To"] = self._held.last
+        what = "Error" if problem else "Alert"
         rows = [
-            {
-                "Count": group.count,
-                "Error" if problem else "Alert": group.what,
-                "Examples": "; ".join(group.examples),
-            }
-            for group in groups
+            {"Count": one.count, what: one.what, "Examples": "; ".join(one.examples)}
+            for one in groups
         ]
         return Alert(
             title=title,
@@ -186,14 +181,9 @@ def describe(alert: Alert, hide: Callable[[str], str]) -> Held:
         (str(text) for label, text in alert.facts.items() if "step" in label.lower()), ""
     )
     example = _line(step or alert.title, hide, limit=80)
-    group = Group(
-        what=what,
-        severity=alert.severity,
-        count=1,
-        examples=[example] if example else [],
-    )
+    examples = [example] if example else []
     return Held(
-        groups={key: group},
+        groups={key: Group(what=what, severity=alert.severity, count=1, examples=examples)},
         first=alert.occurred_at,
         last=alert.occurred_at,
         url=hide(alert.url),

@@ -80,21 +80,20 @@ def open_engine(location: str | os.PathLike[str]) -> Engine:
     """
     try:
         text = os.fsdecode(location)
-        if not text.strip() or b"\0" in os.fsencode(text):
-            raise ValueError
-        if text.startswith(("postgresql://", "postgres://")):
-            from .postgres import PostgreSQL
+        path = os.path.abspath(Path(text).expanduser())
+        if b"\0" in os.fsencode(path):
+            text = ""
+    except (TypeError, ValueError, RuntimeError):
+        text = path = ""
+    if text == ":memory:":
+        return Memory()
+    if text.startswith(("postgresql://", "postgres://")):
+        from .postgres import PostgreSQL
 
-            return PostgreSQL(text)
-        if "://" in text:
-            raise ValueError
-        if text == ":memory:":
-            return Memory()
-        return SQLite(os.path.abspath(Path(text).expanduser()))
-    except (TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, ConfigurationError):
-            raise
+        return PostgreSQL(text)
+    if not text.strip() or "://" in text:
         raise ConfigurationError(
             "The ledger is neither a path nor a postgresql:// URL.",
             remedy="Give the path of an SQLite file, or postgresql://user@host/database.",
-        ) from None
+        )
+    return SQLite(path)

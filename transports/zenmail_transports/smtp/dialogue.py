@@ -7,7 +7,6 @@ without a socket.
 """
 
 from collections.abc import Generator, Iterable, Mapping
-from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from zenmail import PermanentFailure
@@ -51,16 +50,23 @@ class Flight(NamedTuple):
 Dialogue = Generator[Flight, list[Reply], _T]
 
 
-class Capabilities(NamedTuple):
+class Capabilities:
     """What a server announces in its answer to EHLO (RFC 5321, 4.1.1.1).
 
-    Attributes:
+    Args:
         keywords: Keyword, in capitals, to parameters.
         greeting: The server's own name for itself.
+
+    Attributes:
+        size: The most bytes the server takes (RFC 1870), or 0 when it does not say.
     """
 
-    keywords: Mapping[str, str] = MappingProxyType({})
-    greeting: str = ""
+    def __init__(self, keywords: Mapping[str, str] | None = None, greeting: str = "") -> None:
+        self.keywords = keywords or {}
+        self.greeting = greeting
+        value = self.keywords.get("SIZE", "").partition(" ")[0]
+        known = value.isascii() and value.isdigit() and len(value) < 19
+        self.size = int(value) if known else 0
 
     @classmethod
     def parse(cls, reply: Reply) -> "Capabilities":
@@ -74,14 +80,8 @@ class Capabilities(NamedTuple):
             keywords[name] = f"{keywords.get(name, '')} {parameters}".strip()
         return cls(keywords, reply.lines[0].partition(" ")[0])
 
-    def __contains__(self, keyword: object) -> bool:
+    def __contains__(self, keyword: str) -> bool:
         return keyword in self.keywords
-
-    @property
-    def size(self) -> int:
-        """The most bytes the server takes (RFC 1870), or 0 when it does not say."""
-        value = self.keywords.get("SIZE", "").partition(" ")[0]
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
 
     @property
     def mechanisms(self) -> tuple[str, ...]:

@@ -379,8 +379,9 @@ def _transaction(
 
 def _is_small(request: SendRequest[SMTPOptions]) -> bool:
     few = len(request.envelope.recipients) <= _MOST_IN_WINDOW
-    files = any(file.path for file in request.email.attachments)
-    return few and not files and request.email.size() <= _LARGEST_IN_WINDOW
+    email = request.email
+    files = email.attachments and any(file.path for file in email.attachments)
+    return few and not files and email.size() <= _LARGEST_IN_WINDOW
 
 
 def _answers(session: Session, deadline: Deadline) -> bool:

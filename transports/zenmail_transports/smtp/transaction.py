@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 
 from zenmail import (
@@ -100,7 +101,7 @@ class Transaction(Outcome):
 
     def _addressable(self) -> list[str]:
         capabilities, envelope = self._capabilities, self._envelope
-        if envelope.sender and not _ADDRESS.match(envelope.sender):
+        if envelope.sender and not _fits(envelope.sender):
             raise PermanentFailure(
                 f"The sender's address {envelope.sender!r} is invalid.", code="address"
             )
@@ -122,7 +123,7 @@ class Transaction(Outcome):
             )
         recipients = []
         for address in envelope.recipients:
-            if not _ADDRESS.match(address):
+            if not _fits(address):
                 self.refused[address] = "The address is invalid."
             elif not unicode and not address.isascii():
                 self.refused[address] = (
@@ -303,6 +304,9 @@ class Transaction(Outcome):
                 self._judge_loss(lost, replies[count - 1 :], asked)
         else:
             self.final = replies[-1]
+            if all(reply.positive for reply in replies):
+                self.accepted, self.intact = recipients, True
+                return
             try:
                 self._note(recipients, replies)
             except DeliveryError as error:
@@ -375,6 +379,12 @@ class Transaction(Outcome):
             raise error
         target = self.refused if isinstance(error, PermanentFailure) else self.deferred
         target.update(dict.fromkeys(self._accepting, reply))
+
+
+@lru_cache(maxsize=4096)
+def _fits(address: str) -> bool:
+    """Return whether an address can stand in a command."""
+    return _ADDRESS.match(address) is not None
 
 
 def _may_go_on(replies: Sequence[Reply], *, at_last: bool) -> bool:

@@ -179,9 +179,8 @@ class SMTPServer(ServerState):
                 return
             sock.setblocking(True)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                number = len(self.round_trips)
-                self.round_trips.append(0)
+            number = len(self.round_trips)
+            self.round_trips.append(0)
             session = Session(self, sock, number)
             thread = threading.Thread(
                 target=session.serve, name=f"zenmail-smtp-server-{number}", daemon=True
