@@ -5,16 +5,16 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
 )
-from pydantic_core import core_schema
 from zenml.client import Client
 from zenml.utils.secret_utils import (
     SecretReference,
@@ -26,7 +26,7 @@ from zenmail.address import Mailbox, parse_mailbox, split_addresses
 from zenmail.addressing import as_time_zone
 from zenmail.clean import clean_line
 from zenmail.errors import AddressError, ConfigurationError, OptionsError
-from zenmail.model import TEXT, TEXTS, LateModel, describe_validation, read_by
+from zenmail.model import LateModel, describe_validation
 from zenmail.patterns import pattern
 from zenmail.redaction.own_secrets import remember_secrets
 
@@ -199,12 +199,8 @@ def as_mapping(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-if TYPE_CHECKING:
-    Addresses = tuple[str, ...]
-    Options = dict[str, Any]
-else:
-    Addresses = read_by(split_addresses, TEXTS)
-    Options = read_by(as_mapping, core_schema.dict_schema(TEXT))
+Addresses = Annotated[tuple[str, ...], BeforeValidator(split_addresses)]
+Options = Annotated[dict[str, Any], BeforeValidator(as_mapping)]
 
 
 class Resolved(LateModel):
@@ -348,8 +344,8 @@ def resolve(
     known = {name: value for name, value in values.items() if name in Resolved.model_fields}
     # A reference may stand for a whole list, for all options, or for a part of them.
     parsers: dict[Any, Callable[[Any], Any]] = {
-        Addresses: split_addresses,
-        Options: as_mapping,
+        tuple[str, ...]: split_addresses,
+        dict[str, Any]: as_mapping,
     }
     for name, field in Resolved.model_fields.items():
         parse = parsers.get(field.annotation)
