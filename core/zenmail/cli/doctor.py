@@ -15,9 +15,9 @@ from .mailer_options import MailerOptions, mailer_options
 from .stored import StoredAlerter, alerter_names, set_up
 
 if TYPE_CHECKING:
+    from ..check import Check
     from ..delivery.mailer import Mailer
     from ..email import Email
-    from ..transport import Check
 
 __all__ = ["diagnose", "doctor", "report"]
 
@@ -154,8 +154,8 @@ def diagnose(
     show: Callable[[str, Check], None] = lambda _transport, _check: None,
 ) -> list[tuple[str, Check]]:
     """Check a set-up until a phase fails; return and show each with its transport's name."""
+    from ..check import Check
     from ..plugins import PluginHost
-    from ..transport import Check
 
     found: list[tuple[str, Check]] = []
 
@@ -198,7 +198,7 @@ def diagnose(
 
 
 def _send(mailer: Mailer, email: Email) -> Check:
-    from ..transport import Check
+    from ..check import Check
 
     receipt = mailer.send(email)
     if receipt.delivered:

@@ -1,7 +1,5 @@
 """What a server says: replies taken out of a stream of bytes (RFC 5321, 4.2)."""
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from typing import NamedTuple, cast
