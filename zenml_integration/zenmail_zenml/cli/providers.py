@@ -95,11 +95,8 @@ class Provider:
             answers: Answers by question name, including "sender_email" and "recipient_email".
             secret: The name of the secret.
         """
-        configuration = {
-            name: answers[name]
-            for name in ("sender_email", "recipient_email", "sender_name", "subject_prefix")
-            if name in answers
-        }
+        common = [question.name for question in COMMON_QUESTIONS]
+        configuration = {name: answers[name] for name in common if name in answers}
         if self.transport == "smtp":
             return self._smtp(answers, configuration, secret)
         configuration["transport"] = self.transport
