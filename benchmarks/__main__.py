@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from . import composing, scaling, servers, ses, startup
 from .certificates import Certificates, issue
@@ -95,20 +96,17 @@ def fifty(bench: Bench) -> str:
 
 def long_cold(bench: Bench) -> str:
     """One mail without a connection, 50 ms round trip."""
-    with servers.long_link(bench.sink.ports["full"]) as port:
-        return _race(bench, Load(cold=True), rounds=7, names=bench.only(_FEW), port=port)
+    return _long_race(bench, Load(cold=True))
 
 
 def long_warm(bench: Bench) -> str:
     """One mail right after another, 50 ms round trip."""
-    with servers.long_link(bench.sink.ports["full"]) as port:
-        return _race(bench, Load(), rounds=9, names=bench.only(_FEW), port=port)
+    return _long_race(bench, Load())
 
 
 def long_idle(bench: Bench) -> str:
     """One mail a second after another, 50 ms round trip."""
-    with servers.long_link(bench.sink.ports["full"]) as port:
-        return _race(bench, Load(), rounds=9, names=bench.only(_FEW), port=port, pause=1.0)
+    return _long_race(bench, Load(), pause=1.0)
 
 
 def attachment(bench: Bench) -> str:
@@ -198,20 +196,17 @@ def _race(
     rounds: int,
     names: Sequence[str],
     port: int | None = None,
-    fewer: dict[str, int] | None = None,
-    pause: float = 0.0,
+    **options: Any,
 ) -> str:
     port = port or bench.sink.ports["full"]
     with runners(names, port, bench.certificates, bench.content) as started:
-        found = race(
-            started,
-            load,
-            rounds=bench.rounds(rounds),
-            sink=bench.sink,
-            fewer=fewer,
-            pause=pause,
-        )
-    return _ranking(found)
+        rounds = bench.rounds(rounds)
+        return _ranking(race(started, load, rounds=rounds, sink=bench.sink, **options))
+
+
+def _long_race(bench: Bench, load: Load, *, pause: float = 0.0) -> str:
+    with servers.long_link(bench.sink.ports["full"]) as port:
+        return _race(bench, load, rounds=9, names=bench.only(_FEW), port=port, pause=pause)
 
 
 def _ranking(found: dict[str, Samples]) -> str:

@@ -18,7 +18,7 @@ from zenmail import Email, Ledger, Mailer, Worker
 from zenmail.ledger.claim import DELIVERY, Fate, delivery_row
 from zenmail.ledger.content import dump_email
 from zenmail.ledger.engine import Transaction
-from zenmail.ledger.location import open_engine
+from zenmail.ledger.ledger import open_engine
 
 from . import servers
 from .certificates import issue

@@ -1,20 +1,18 @@
 """Mail addresses: as people write them, and as SMTP takes them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
 from .clean import clean_line
 from .errors import AddressError
 from .patterns import pattern
 from .runtime.forks import defer_forks
 
-__all__ = ["ADDRESS_REMEDY", "Mailbox", "parse_mailbox", "split_addresses", "split_valid"]
+__all__ = ["Mailbox", "as_sender", "parse_mailbox", "split_addresses", "split_valid"]
 
 # What needs neither IDNA nor a look at the special cases: RFC 5321's Dot-string and
 # letter-digit-hyphen labels. A label with "--" in third place is left to IDNA.
@@ -36,11 +34,9 @@ _MARK = pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[<>@,;\r\n]', re.DOTALL)
 _GROUP = pattern(r'[^:;,"<@\[]*:')
 # RFC 5322, 3.2.3: what a display name without quotation marks cannot hold.
 _SPECIALS = pattern(r'[()<>\[\]:;@\\,."]')
-ADDRESS_REMEDY = "Write it as name@example.com or 'Name <name@example.com>'."
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(NamedTuple):
     """One sender or recipient.
 
     ``str()`` gives the form that `Email` takes, with the name in quotation marks where it
@@ -93,6 +89,19 @@ def parse_mailbox(text: str) -> Mailbox:
     if _GROUP.match(address):
         raise _refusal(text, "groups of addresses are not supported")
     return Mailbox(name=name, address=_normalise(address, shown=text))
+
+
+def as_sender(value: object) -> str:
+    """Return a sender as text.
+
+    Raises:
+        AddressError: It is neither text nor a `Mailbox`.
+    """
+    if isinstance(value, Mailbox):
+        return str(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise AddressError(f"The sender is a {type(value).__name__}, not a mail address.")
 
 
 def split_valid(value: object) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -164,10 +173,7 @@ def _normalise_unusual(address: str, *, shown: str) -> str:
 
 
 def _refusal(shown: str, reason: str) -> AddressError:
-    return AddressError(
-        f"{clean_line(shown, limit=_SHOWN)!r} is not a mail address: {reason}.",
-        remedy=ADDRESS_REMEDY,
-    )
+    return AddressError(f"{clean_line(shown, limit=_SHOWN)!r} is not a mail address: {reason}.")
 
 
 def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
@@ -193,16 +199,12 @@ def split_addresses(value: object, *, depth: int = 0) -> tuple[str, ...]:
         return _split_text(str.__str__(value).strip())
     if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | dict):
         if depth >= _DEEPEST:
-            raise AddressError(
-                "Lists of addresses are nested too deeply.", remedy=ADDRESS_REMEDY
-            )
+            raise AddressError("Lists of addresses are nested too deeply.")
         items = list(islice(value, _MOST + 1))
         if len(items) > _MOST:
             raise AddressError(f"More than {_MOST:,} addresses.", remedy="Use a mailing list.")
         return tuple(part for item in items for part in split_addresses(item, depth=depth + 1))
-    raise AddressError(
-        f"Expected a mail address, got {type(value).__name__}.", remedy=ADDRESS_REMEDY
-    )
+    raise AddressError(f"Expected a mail address, got {type(value).__name__}.")
 
 
 def _split_text(text: str) -> tuple[str, ...]:

@@ -55,11 +55,12 @@ class ZenmailError(Exception):
         message: What happened, in a sentence that holds no secret.
         code: Stable machine-readable code; each class has its own default.
         transport: Name of the transport that was involved, or "".
-        remedy: What the reader should do next, or "".
+        remedy: What the reader should do next, or "" for the class's default.
         change: The transport's options to set, by name, and the value or a placeholder for it.
     """
 
     default_code: ClassVar[str] = "error"
+    default_remedy: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class ZenmailError(Exception):
         self.message = message
         self.code = code or self.default_code
         self.transport = transport
-        self.remedy = remedy
+        self.remedy = remedy or self.default_remedy
         self.change = dict(change or {})
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -97,6 +98,7 @@ class AddressError(ConfigurationError):
     """A mail address is invalid."""
 
     default_code = "address"
+    default_remedy = "Write it as name@example.com or 'Name <name@example.com>'."
 
 
 class OptionsError(ConfigurationError):

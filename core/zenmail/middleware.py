@@ -32,21 +32,28 @@ class Middleware:
     one does not end the chain.
 
     Args:
-        manager: Where they are registered.
+        new_manager: Makes the manager, where there is a plugin to register.
         pass_through: Exceptions that never count as a plugin's failure.
         traced: Whether each call is logged.
     """
 
     def __init__(
         self,
-        manager: pluggy.PluginManager,
+        new_manager: Callable[[], pluggy.PluginManager],
         *,
         pass_through: tuple[type[BaseException], ...] = (),
         traced: bool = False,
     ) -> None:
-        self.manager = manager
+        self._new_manager = new_manager
+        self._manager: pluggy.PluginManager | None = None
         self._pass_through = pass_through
         self._traced = traced
+
+    @property
+    def manager(self) -> pluggy.PluginManager:
+        """Where they are registered."""
+        self._manager = self._manager or self._new_manager()
+        return self._manager
 
     def refuse_wrappers(self, name: str) -> None:
         """Unregister a plugin that wraps a hook: nothing would call the wrapper.
@@ -143,7 +150,9 @@ class Middleware:
 
     def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
         """Return a hook's implementations, the first registered first."""
-        caller: pluggy.HookCaller = getattr(self.manager.hook, hook)
+        if self._manager is None:
+            return []
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         found = caller.get_hookimpls()
         if not found:
             return found

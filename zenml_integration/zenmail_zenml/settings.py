@@ -1,7 +1,5 @@
 """Merges the settings of all scopes, resolves secret references and checks types."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

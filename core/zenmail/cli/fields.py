@@ -18,16 +18,7 @@ __all__ = ["FieldDoc", "describe_fields"]
 
 @dataclass(frozen=True)
 class FieldDoc:
-    """One field of a model.
-
-    Attributes:
-        name: Its name.
-        type: Its type, in words.
-        default: Its default, as users type it, or in words; "" when it is required.
-        required: Whether it must be given.
-        secret: Whether it holds a secret.
-        meaning: Its description, without the default.
-    """
+    """One field of a model, in words; its default is as users type it."""
 
     name: str
     type: str

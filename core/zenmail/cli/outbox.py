@@ -8,10 +8,10 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -21,7 +21,6 @@ from .stored import StoredAlerter, from_options, read_alerter
 
 if TYPE_CHECKING:
     from ..ledger.ledger import Ledger
-    from ..ledger.listing import OutboxItem
 
 __all__ = ["outbox"]
 
@@ -33,16 +32,22 @@ _STATES = {
     "failed": "rejected permanently, or too old",
     "aside": "cannot be read and is never sent",
 }
-_ledger = click.option(
-    "--ledger",
-    metavar="LEDGER",
-    envvar="ZENMAIL_LEDGER",
-    show_envvar=True,
-    help="The ledger: the path of an SQLite file, or postgresql://user@host/database.",
-)
-_alerter = click.option(
-    "--alerter", metavar="NAME", help="Use the ledger of this alerter in ZenML."
-)
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _of_ledger(command: _Command) -> _Command:
+    """Give a command the options that say which ledger."""
+    alerter = click.option(
+        "--alerter", metavar="NAME", help="Use the ledger of this alerter in ZenML."
+    )
+    ledger = click.option(
+        "--ledger",
+        metavar="LEDGER",
+        envvar="ZENMAIL_LEDGER",
+        show_envvar=True,
+        help="The ledger: the path of an SQLite file, or postgresql://user@host/database.",
+    )
+    return ledger(alerter(command))
 
 
 @click.group(
@@ -66,21 +71,20 @@ def outbox() -> None:
 
 
 @outbox.command("list", short_help="List the mails.")
-@_ledger
-@_alerter
+@_of_ledger
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def list_mails(ledger: str | None, alerter: str | None, as_json: bool) -> None:
     """List the mails in the outbox, the oldest first, and why they are there."""
     opened = _open(ledger, alerter)
     items = opened.outbox.list()
     if as_json:
-        click.echo(json.dumps([_as_dict(item) for item in items], indent=2))
+        click.echo(
+            json.dumps([vars(item) for item in items], indent=2, default=datetime.isoformat)
+        )
         return
     for item in items:
-        click.echo(
-            f"{click.style(item.name, bold=True)}  {item.state}"
-            f"{item.alerter and f'  of {item.alerter}'}"
-        )
+        whose = f"  of {item.alerter}" if item.alerter else ""
+        click.echo(f"{click.style(item.name, bold=True)}  {item.state}{whose}")
         click.echo(f"    {item.subject or '(no subject)'}")
         click.echo(f"    to {', '.join(item.recipients)}")
         if item.reason:
@@ -92,8 +96,7 @@ def list_mails(ledger: str | None, alerter: str | None, as_json: bool) -> None:
 
 @outbox.command(short_help="Show one mail.")
 @click.argument("name")
-@_ledger
-@_alerter
+@_of_ledger
 @click.option("--raw", is_flag=True, help="Print the raw mail.")
 def show(name: str, ledger: str | None, alerter: str | None, raw: bool) -> None:
     """Show one mail, by the name that list prints."""
@@ -118,8 +121,7 @@ def show(name: str, ledger: str | None, alerter: str | None, raw: bool) -> None:
     Exit status: 0 when no mail is waiting any more, 1 when one could not be sent.
     """,
 )
-@_ledger
-@_alerter
+@_of_ledger
 @mailer_options
 @click.option("--limit", type=click.IntRange(min=1), help="Send at most this many.")
 @click.option(
@@ -178,8 +180,7 @@ def _parse_rate(_: click.Context, __: click.Parameter, text: str | None) -> floa
     Exit status: 0; with --once 1 if a mail could not be sent.
     """,
 )
-@_ledger
-@_alerter
+@_of_ledger
 @mailer_options
 @click.option(
     "--rate",
@@ -266,8 +267,7 @@ class _JSONLines(logging.Formatter):
 
 @outbox.command(short_help="Delete mails.")
 @click.argument("names", nargs=-1)
-@_ledger
-@_alerter
+@_of_ledger
 @click.option("--failed", is_flag=True, help="Delete all failed mails.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def drop(
@@ -320,17 +320,3 @@ def _ledger_of(location: str, alerter: str) -> Ledger:
             exit_code=2,
         )
     return Ledger(location, alerter=alerter)
-
-
-def _as_dict(item: OutboxItem) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        "alerter": item.alerter,
-        "state": item.state,
-        "created": item.created.isoformat(),
-        "subject": item.subject,
-        "recipients": list(item.recipients),
-        "tries": item.tries,
-        "reason": item.reason,
-        "size": item.size,
-    }

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from .app import Failure
-
-if TYPE_CHECKING:
-    from ..alert import Alert
 
 __all__ = ["preview"]
 
@@ -69,7 +64,9 @@ def preview(
     if source is not None:
         if kind is not None:
             raise click.UsageError("Give KIND or --alert, not both.")
-        alert, name = _read(source), source.stem
+        from ..alert import Alert
+
+        alert, name = Alert.model_validate_json(source.read_bytes()), source.stem
     else:
         name = kind or "success"
         if name not in kinds:
@@ -86,19 +83,3 @@ def preview(
             click.echo(path)
     if opened and written.html is not None:
         click.launch(written.html.as_uri())
-
-
-def _read(source: Path) -> Alert:
-    from ..alert import Alert
-
-    try:
-        values: Any = json.loads(source.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Failure(f"{source} is not JSON: {error}.", exit_code=2) from error
-    if not isinstance(values, dict):
-        raise Failure(
-            f"{source} does not contain a JSON object.",
-            remedy='Write it like {"title": "Step failed", "severity": "error"}.',
-            exit_code=2,
-        )
-    return Alert(**values)

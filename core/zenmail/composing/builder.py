@@ -19,10 +19,8 @@ from .headline import (
     preheader_of,
     title_from,
 )
-from .language import language_of
 from .links import true_host
-from .markdown import from_markdown
-from .plain_html import from_plain
+from .plain_html import Rendered, from_plain
 from .safe_texts import Limits, SafeTexts
 from .shield import Shield
 from .traceback_view import TracebackView, view_traceback
@@ -119,34 +117,29 @@ class ContentBuilder:
         facts, sections = self._facts()
         self._redactor.place = "the message"
         sentences = self._first(alert.next_steps, limits.next_steps, "next steps")
+        given = {
+            "prefix": (self._subject_prefix, limits.title),
+            "list id": (alert.list_id, len(alert.list_id)),
+            "subject": (self._subject, limits.title),
+            "title": (alert.title, limits.title),
+            "body": (alert.body, limits.body),
+            "error": (alert.error, limits.error),
+            "history": (alert.history, limits.line),
+            "url": (alert.url, _LONGEST_URL),
+            "label": (alert.url_label, limits.cell),
+            "command": (alert.command, limits.line),
+        }
+        lines = [(sentence, limits.line) for sentence in sentences]
         # In one go: together they take one search for secrets.
-        texts = iter(
-            self._safe.many(
-                [
-                    (self._subject_prefix, limits.title),
-                    (alert.list_id, len(alert.list_id)),
-                    (self._subject, limits.title),
-                    (alert.title, limits.title),
-                    (alert.body, limits.body),
-                    (alert.error, limits.error),
-                    (alert.history, limits.line),
-                    (alert.url, _LONGEST_URL),
-                    (alert.url_label, limits.cell),
-                    (alert.command, limits.line),
-                    *[(sentence, limits.line) for sentence in sentences],
-                    *self._cells(facts),
-                ]
-            )
-        )
-        self.prefix, self.list_id = next(texts), next(texts)
-        subject = clean_line(next(texts), limit=limits.title)
-        title = clean_line(next(texts), limit=limits.title + 60)
-        body, error = next(texts).strip("\n"), next(texts).strip()
-        history = clean_line(next(texts), limit=limits.line)
-        url = _as_url(next(texts))
-        url_label, command = _honest(next(texts), url), next(texts)
-        next_steps = list(islice(texts, len(sentences)))
+        texts = iter(self._safe.many([*given.values(), *lines, *self._cells(facts)]))
+        safe = dict(zip(given, texts))  # noqa: B905 - the others follow
+        next_steps = list(islice(texts, len(lines)))
         facts = list(zip(texts, texts, strict=True))
+        self.prefix, self.list_id = safe["prefix"], safe["list id"]
+        subject = clean_line(safe["subject"], limit=limits.title)
+        title = clean_line(safe["title"], limit=limits.title + 60)
+        body, error = safe["body"].strip("\n"), safe["error"].strip()
+        url = _as_url(safe["url"])
         origin, facts = origin_of(facts)
         if len(facts) > _FIRST_FACTS:
             sections.insert(0, ("More facts", facts[_FIRST_FACTS:]))
@@ -159,20 +152,24 @@ class ContentBuilder:
             if fact[0] != "Step" or not is_named(f"{title}\n{body}", fact[1])
         ]
         plain = alert.body_format == "plain"
-        render = from_plain if plain else from_markdown
+        render = from_plain if plain else _from_markdown
         first, rest = first_screen(body, plain=plain)
         rendered, more = render(first), render(rest)
         traceback = self._traceback(error) if alert.traceback else None
         if alert.images:
             self._load_pictures()
-        lang, direction = language_of(f"{title}\n{body[:2000]}")
+        lang, direction = "en", "ltr"
+        if not (title.isascii() and body.isascii()):
+            from .language import language_of
+
+            lang, direction = language_of(f"{title}\n{body[:2000]}")
         steps, steps_note = self._steps(error) if alert.steps else ((), "")
         return Content(
             subject=subject or title,
             title=title,
             preheader=preheader_of(subject or title, error, rendered.text, facts) or origin,
             origin=origin,
-            history=history,
+            history=clean_line(safe["history"], limit=limits.line),
             severity=alert.severity,
             label=label,
             symbol=symbol,
@@ -186,8 +183,8 @@ class ContentBuilder:
             error=error,
             next_steps=next_steps,
             url=url,
-            url_label=url_label,
-            command=command,
+            url_label=_honest(safe["label"], url),
+            command=safe["command"],
             links=self._links() if alert.links else (),
             metrics=self._metrics() if alert.metrics or alert.baseline else (),
             has_baseline=bool(alert.baseline),
@@ -378,6 +375,12 @@ class ContentBuilder:
                 )
             )
         return view
+
+
+def _from_markdown(text: str) -> Rendered:
+    from .markdown import from_markdown
+
+    return from_markdown(text)
 
 
 def _changed_first(parameters: Mapping[Any, Any], changed: Sequence[str]) -> Mapping[Any, Any]:

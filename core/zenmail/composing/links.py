@@ -52,15 +52,7 @@ _FILE = pattern(
 
 
 def true_host(url: str, label: str) -> str:
-    """Return the host that a link leads to, where it looks as if it were another.
-
-    Args:
-        url: The link's address.
-        label: What a reader sees.
-
-    Returns:
-        The host in ASCII; "" where the link does not mislead.
-    """
+    """Return the host that a link leads to, in ASCII, where its label misleads; or ""."""
     if "." not in label and url.isascii() and "@" not in url and "xn--" not in label.lower():
         return ""
     scheme, _, rest = url.partition(":")

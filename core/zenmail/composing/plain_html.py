@@ -1,7 +1,5 @@
 """Plain text as HTML that keeps its line ends, its alignment and its addresses."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from html import escape as _escape
@@ -43,12 +41,7 @@ _COLUMNS = pattern(r"\S {2,}\S")
 
 
 class Rendered(NamedTuple):
-    """A text for both parts of a mail.
-
-    Attributes:
-        html: Escaped, ready to stand in a ``div``.
-        text: Plain, wrapped.
-    """
+    """A text for both parts of a mail: escaped, to stand in a ``div``, and plain."""
 
     html: str
     text: str

@@ -48,12 +48,9 @@ def continued(command: str, indent: str) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
-    """Return rows as lines with aligned columns.
+    """Return rows, the first of which holds the titles, as lines with aligned columns.
 
-    Args:
-        rows: Cells by row; the first row holds the titles. Rows too wide for a line become
-            records: a line for each cell.
-        right: Columns to align to the right.
+    Rows too wide for a line become records: a line for each cell.
     """
     count = max(map(len, rows), default=0)
     full = [[*row, *[""] * (count - len(row))] for row in rows]

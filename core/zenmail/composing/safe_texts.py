@@ -98,13 +98,7 @@ class SafeTexts:
 
 
 def _cut(safe: str, length: int, limit: int) -> str:
-    """Return the beginning of a text that has ``length`` characters, over its limit.
-
-    Args:
-        safe: The text's first ``limit + _OVERLAP`` characters, redacted.
-        length: How long the whole text is.
-        limit: How much of it to show.
-    """
+    """Return the beginning of a text of ``length``; ``safe`` holds more than its limit."""
     # The end of a text that goes on may be half a secret.
     whole = length <= limit + _OVERLAP
     if whole and len(safe) <= limit:

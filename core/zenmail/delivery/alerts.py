@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..address import ADDRESS_REMEDY, parse_mailbox, split_valid
+from ..address import parse_mailbox, split_valid
 from ..addressing import Addressing
 from ..clean import clean_text
 from ..composing.compose import compose_addressed
@@ -22,7 +22,8 @@ from .secrecy import Secrecy
 
 if TYPE_CHECKING:
     from ..alert import Alert
-    from ..ledger.storms import Digest, Storms
+    from ..ledger.digest import Digest
+    from ..ledger.storms import Storms
 
 __all__ = ["Alerts"]
 
@@ -140,7 +141,7 @@ class Alerts:
         parse_mailbox(addressing.sender)
         valid, invalid = split_valid(addressing.recipients)
         if invalid and not valid:
-            raise AddressError(next(iter(invalid.values())), remedy=ADDRESS_REMEDY)
+            raise AddressError(next(iter(invalid.values())))
         if self._admits(alert, addressing, self._limit):
             return None
         if not self._holding:
@@ -186,6 +187,6 @@ class Alerts:
 
     def _settle(self, digest: Digest, *, sent: bool) -> None:
         try:
-            digest.source.settle(digest, sent=sent)
+            digest.settle(sent=sent)
         except LedgerError as error:
             _logger.warning("A digest may be sent twice: %s", error.message)

@@ -1,11 +1,9 @@
 """One mail through the transports: retry and failover, recipient by recipient."""
 
-from __future__ import annotations
-
 import logging
 import random
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -80,7 +78,7 @@ class Attempts:
         policy: DeliveryPolicy,
         *,
         pass_through: tuple[type[BaseException], ...] = (),
-        claim: Claim | None = None,
+        claim: "Claim | None" = None,
     ) -> None:
         self.email = email
         self.envelope = envelope
@@ -276,38 +274,39 @@ class Attempts:
     ) -> list[str]:
         """Judge the recipients one by one; return why some are left without the mail."""
         given = {*offered, *(address.casefold() for address in offered)}
-        refused, deferred = _named(receipt.refused, given), _named(receipt.deferred, given)
-        unknown = _named(receipt.unknown, given)
-        accepted = _named(dict.fromkeys(receipt.accepted, ""), given)
-        named = {*refused, *deferred, *unknown, *accepted}
-        if strangers := sorted(named - given):
+        said: dict[str, tuple[str, str]] = {}
+        for kind, addresses in (
+            ("accepted", dict.fromkeys(receipt.accepted, "")),
+            ("unknown", receipt.unknown),
+            ("deferred", receipt.deferred),
+            ("refused", receipt.refused),
+        ):
+            for address, why in addresses.items():
+                # As it was given, else without regard to case.
+                said[address if address in given else address.casefold()] = kind, why or kind
+        if strangers := sorted(said.keys() - given):
             self._note(
                 f"The transport {name!r} reported recipients it was not given: "
                 f"{', '.join(strangers[:5])}."
             )
         reasons: list[str] = []
+        silent = "silent", f"The transport {name!r} did not report on this recipient."
         for address in offered:
-            key = address if address in named else address.casefold()
-            if key in refused:
-                why = refused[key] or "refused"
-                self._judge(address, index, "refused", why)
-            elif key in deferred:
-                why = deferred[key] or "deferred"
-                about_us = receipt.code in _ABOUT_THE_ACCOUNT
-                self._judge(address, index, "exhausted" if about_us else "deferred", why)
-            elif key in unknown:
-                why = unknown[key] or "unknown"
-                self._judge(address, index, "deferred", why)
-                self._mark_unknown(address, why)
-            elif key in accepted:
+            kind, why = said.get(address) or said.get(address.casefold(), silent)
+            if kind == "accepted":
                 self.accepted[address] = None
                 continue
-            else:
-                why = f"The transport {name!r} did not report on this recipient."
+            reasons.append(why)
+            if kind in ("unknown", "silent"):
                 self._mark_unknown(address, why)
+            if kind == "silent":
                 # It came back, so sending again would only repeat what it did.
                 self._not_retried.add(address)
-            reasons.append(why)
+            elif kind == "refused":
+                self._judge(address, index, "refused", why)
+            else:
+                about_us = kind == "deferred" and receipt.code in _ABOUT_THE_ACCOUNT
+                self._judge(address, index, "exhausted" if about_us else "deferred", why)
         return reasons
 
     def _fail(
@@ -370,12 +369,11 @@ class Attempts:
 
     def deferred(self) -> dict[str, str]:
         """Return those whom some transport may still take, with its last reason."""
-        found = {}
-        for address, verdicts in self._last_words():
-            reasons = [verdict.reason for verdict in verdicts if verdict.kind in _PASSING]
-            if reasons:
-                found[address] = reasons[-1]
-        return found
+        return {
+            address: passing[-1].reason
+            for address, verdicts in self._last_words()
+            if (passing := [verdict for verdict in verdicts if verdict.kind in _PASSING])
+        }
 
     def worth_keeping(self) -> dict[str, str]:
         """Return those who would get the mail later, or from a mended set-up."""
@@ -413,14 +411,6 @@ class Attempts:
             if name != self.transport
         ]
         return (*others, *self._notes)
-
-
-def _named(reasons: Mapping[str, str], given: Container[str]) -> dict[str, str]:
-    """Return the reasons by address as it was given, else without regard to case."""
-    return {
-        address if address in given else address.casefold(): why
-        for address, why in reasons.items()
-    }
 
 
 def _pause(turn: int, deadline: Deadline, not_before: Deadline) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..address import ADDRESS_REMEDY
 from ..composing.shorten import without_missing_files
 from ..deadline import Deadline
 from ..email import Email
@@ -203,7 +202,7 @@ class Dispatcher:
         invalid = {} if delivery.origin == "flush" else delivery.email.invalid
         if invalid and outcome == "delivered":
             outcome, detail = "partial", next(iter(invalid.values()))
-            code, remedy = AddressError.default_code, ADDRESS_REMEDY
+            code, remedy = AddressError.default_code, AddressError.default_remedy
         others: dict[str, Any] = {}
         if outcome != "delivered":
             others = {

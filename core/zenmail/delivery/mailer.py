@@ -18,7 +18,7 @@ from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..retry import Retry
 from ..runtime.forks import defer_forks
-from ..transport import Check, TransportOptions, VerifyRequest
+from ..transport import TransportOptions, VerifyRequest
 from .alerts import Alerts
 from .calls import Route, within
 from .dispatch import Dispatcher
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..addressing import AddressingArguments
     from ..alert import Alert
+    from ..check import Check
     from ..ledger.claim import OutboxState
     from ..ledger.ledger import Ledger
     from ..ledger.storms import Storms
@@ -98,15 +99,12 @@ class Mailer:
         name_option: Callable[[str], str] = str,
     ) -> None:
         self.deadline = _seconds(deadline)
-        if not _is_a(retry, Retry, type(None)):
-            raise ConfigurationError(f"retry must be a Retry, not {type(retry).__name__}.")
+        retry = retry or Retry()
+        _require("retry", retry, Retry)
         if redirect is not None:
             from .redirect import Redirect
 
-            if not _is_a(redirect, Redirect):
-                raise ConfigurationError(
-                    f"redirect must be a Redirect, not {type(redirect).__name__}."
-                )
+            _require("redirect", redirect, Redirect)
         self.plugins = plugins or PluginHost()
         # Here, where no other thread is at it yet.
         _ = self.plugins.middleware
@@ -131,7 +129,7 @@ class Mailer:
             plugins=self.plugins,
             secrecy=self._secrecy,
             spooler=self._spooler,
-            retry=retry or Retry(),
+            retry=retry,
             redirect=redirect,
             queue=self._queue,
             spools=delivery == "queue",
@@ -375,22 +373,20 @@ class Mailer:
     ) -> list[Check]:
         if not route.transport.verifies:
             return []
-        tidy = self._secrecy.tidy
+        from ..check import Check
+
         request = VerifyRequest(envelope, route.options, deadline, self._secrecy.fetch_token)
         found: list[Check] = []
 
-        def note(check: Check) -> None:
-            remedy = tidy(route.advise(check.remedy))
-            check = replace(check, detail=tidy(route.advise(check.detail)), remedy=remedy)
-            found.append(check)
-            report(route.name, check)
+        def told(text: str) -> str:
+            return self._secrecy.tidy(route.advise(text))
 
-        def verify() -> None:
-            for check in route.transport.verify(request):
-                note(check)
+        def note(check: Check) -> None:
+            found.append(replace(check, detail=told(check.detail), remedy=told(check.remedy)))
+            report(route.name, found[-1])
 
         try:
-            within(deadline, verify)
+            within(deadline, lambda: deque(map(note, route.transport.verify(request)), 0))
         except self.plugins.pass_through:
             raise
         except ZenmailError as error:
@@ -403,6 +399,13 @@ class Mailer:
 def _is_a(value: object, *kinds: type) -> bool:
     """Whether an untyped caller gave one of these."""
     return isinstance(value, kinds)
+
+
+def _require(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise ConfigurationError(
+            f"{name} must be a {kind.__name__}, not {type(value).__name__}."
+        )
 
 
 def _seconds(deadline: float) -> float:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from ..address import ADDRESS_REMEDY, parse_mailbox, split_addresses, split_valid
+from ..address import parse_mailbox, split_addresses, split_valid
 from ..email import Email, Envelope
 from ..errors import AddressError, ConfigurationError
 
@@ -31,7 +31,7 @@ class Redirect:
     def __init__(self, to: str | Sequence[str], allow: str | Sequence[str] = ()) -> None:
         valid, invalid = split_valid(to)
         if invalid and not valid:
-            raise AddressError(next(iter(invalid.values())), remedy=ADDRESS_REMEDY)
+            raise AddressError(next(iter(invalid.values())))
         for why in invalid.values():
             _logger.warning("An address in redirect_to was left out: %s", why)
         self._to = tuple({_address(item).lower(): _address(item) for item in valid}.values())

@@ -1,7 +1,6 @@
 """A mail of the outbox that this process has taken."""
 
-from __future__ import annotations
-
+import contextlib
 import json
 import logging
 import random
@@ -13,7 +12,7 @@ from ..email import Email, Envelope
 from ..errors import LedgerError
 from ..retry import DeliveryPolicy
 from .content import dump_email
-from .engine import Engine, Survives, Transaction
+from .engine import Engine, Row, Survives, Transaction
 
 __all__ = [
     "DELIVERY",
@@ -53,21 +52,21 @@ not_before = excluded.not_before, transport = excluded.transport, reason = exclu
 code = excluded.code
 WHERE deliveries.owner = :mine"""
 _MARK = """UPDATE deliveries SET state = :state, lease = {now} + :seconds
-WHERE mail = :mail AND recipient = :recipient AND owner = :mine"""
+WHERE mail = :mail AND recipient IN :recipients[] AND owner = :mine"""
 # No mail's name holds a blank.
 _FORGET = """DELETE FROM deliveries WHERE mail IN :mails[]
 AND mail || ' ' || recipient IN :rows[]"""
 # Counted, so that PostgreSQL looks for each and does not join the tables.
 _FORGET_MAILS = """DELETE FROM mails WHERE id IN :mails[]
 AND 0 = (SELECT count(*) FROM deliveries WHERE mail = mails.id)"""
-LET_GO = """UPDATE deliveries SET owner = '', lease = 0,
-state = CASE WHEN {doubt} THEN 'unknown' ELSE 'waiting' END,
-reason = CASE WHEN {doubt} THEN :why ELSE reason END,
-code = CASE WHEN {doubt} THEN 'unknown' ELSE code END
-WHERE {which} RETURNING mail, recipient, state"""
-_LET_GO_OF_MINE = LET_GO.replace(
-    "{doubt}", "state = 'sending' AND :policy = 'at_most_once'"
-).replace("{which}", "mail = :mail AND owner = :mine")
+_DOUBT = """state = 'sending' AND
+(SELECT m.policy FROM mails m WHERE m.id = deliveries.mail) = 'at_most_once'"""
+LET_GO = f"""UPDATE deliveries SET owner = '', lease = 0,
+state = CASE WHEN {_DOUBT} THEN 'unknown' ELSE 'waiting' END,
+reason = CASE WHEN {_DOUBT} THEN :why ELSE reason END,
+code = CASE WHEN {_DOUBT} THEN 'unknown' ELSE code END
+WHERE {{which}} RETURNING mail, recipient, state"""  # noqa: S608
+_LET_GO_OF_MINE = LET_GO.replace("{which}", "mail = :mail AND owner = :mine")
 
 
 class Fate(NamedTuple):
@@ -86,22 +85,13 @@ class Fate(NamedTuple):
     code: str = ""
 
 
-def delivery_row(mail: str, recipient: str, position: int, fate: Fate) -> dict[str, Any]:
-    """Return the values of the statement `DELIVERY`, for a row that nobody holds."""
-    return {
-        "mail": mail,
-        "recipient": recipient,
-        "position": position,
-        "state": fate.state,
-        "owner": "",
-        "mine": "",
-        "seconds": 0.0,
-        "tries": 0,
-        "rest": 0.0,
-        "transport": clean_line(fate.transport),
-        "reason": clean_line(fate.reason),
-        "code": clean_line(fate.code),
-    }
+def delivery_row(
+    mail: str, recipient: str, position: int, fate: Fate, **values: Any
+) -> dict[str, Any]:
+    """Return the values of the statement `DELIVERY`, by default for a row that nobody holds."""
+    row = {"mail": mail, "recipient": recipient, "position": position}
+    free = {"owner": "", "mine": "", "seconds": 0.0, "tries": 0, "rest": 0.0}
+    return row | free | {key: clean_line(text) for key, text in fate._asdict().items()} | values
 
 
 def forget(transaction: Transaction, rows: Mapping[str, Collection[str]]) -> None:
@@ -185,7 +175,8 @@ class Claim:
 
     def wait(self) -> None:
         """Write the mail down, as one that this process is going to send."""
-        self._write(dict.fromkeys(self.envelope.recipients, Fate("waiting")), held=True)
+        fates = dict.fromkeys(self.envelope.recipients, Fate("waiting"))
+        self._engine.run(lambda t: self._put(t, fates, held=True))
 
     def renew(self) -> bool:
         """Return whether this process still has the mail; its lease starts afresh."""
@@ -194,44 +185,41 @@ class Claim:
     def started(self) -> None:
         """Note that the mail may be with somebody from now on."""
         if not self._sending:
-            self._quietly("sending", self._noted)
+            with contextlib.suppress(LedgerError):
+                self._mark("sending", self._noted)
 
     def answered(self, remaining: Sequence[str], doubtful: Sequence[str] = ()) -> None:
         """Note who is left, that the mail is with nobody else, and who may have it."""
-        if remaining and self._quietly("waiting", remaining, doubtful):
-            self._noted = tuple(remaining)
-
-    def _quietly(
-        self, state: OutboxState, recipients: Sequence[str], doubtful: Sequence[str] = ()
-    ) -> bool:
+        if not remaining:
+            return
         # The note is for a crash; the mail is sent without it, too.
-        try:
+        with contextlib.suppress(LedgerError):
             if self._slot:
                 fates = dict.fromkeys(doubtful, Fate("sending"))
-                self._write({**fates, **dict.fromkeys(recipients, Fate(state))}, held=True)
-                self._sending = state == "sending"
+                fates.update(dict.fromkeys(remaining, Fate("waiting")))
+                self._engine.run(lambda t: self._put(t, fates, held=True))
+                self._slot, self._sending = 0, False
             else:
-                gone = set(self._noted) - set(recipients) - set(doubtful)
-                self._mark(state, recipients, gone)
-        except LedgerError:
-            return False
-        return True
+                gone = {*self._noted}.difference(remaining, doubtful)
+                self._mark("waiting", remaining, gone)
+            self._noted = tuple(remaining)
 
     def _mark(
         self, state: OutboxState, recipients: Sequence[str], gone: Collection[str] = ()
     ) -> bool:
-        def update(transaction: Transaction) -> bool:
+        def update(transaction: Transaction) -> int:
             if gone:
                 forget(transaction, {self.name: gone})
-            key = {"mail": self.name, "mine": self._owner}
-            lease = {"state": state, "seconds": self._seconds}
-            changed = [
-                transaction.execute(_MARK, recipient=address, **key, **lease)
-                for address in recipients
-            ]
-            return all(changed)
+            return transaction.execute(
+                _MARK,
+                mail=self.name,
+                recipients=json.dumps(recipients),
+                mine=self._owner,
+                state=state,
+                seconds=self._seconds,
+            )
 
-        held = self._engine.run(update)
+        held = self._engine.run(update) == len(recipients)
         self._sending = state == "sending"
         return held
 
@@ -248,37 +236,37 @@ class Claim:
         if not fates and self._slot and self._engine.run(self._end, survives="statement"):
             return
         rest = min(_LONGEST_REST, _FIRST_REST * 2.0 ** (self.tries - 1)) if self.tries else 0.0
-        self._write(fates, rest=rest)
-
-    def _write(
-        self, fates: Mapping[str, Fate], *, held: bool = False, rest: float = 0.0
-    ) -> None:
-        everybody = self.envelope.recipients
-        gone = [one for one in everybody if one not in fates]
-        lease = {"owner": self._owner, "seconds": self._seconds} if held else {}
-        kept = [
-            delivery_row(self.name, address, everybody.index(address), fate)
-            | {"mine": self._owner, "tries": self.tries, **lease}
-            | ({"rest": rest} if fate.state == "waiting" else {})
-            for address, fate in fates.items()
-        ]
-        columns = self._columns() if kept else {}
-
-        def write(transaction: Transaction) -> None:
-            if self._slot:
-                self._end(transaction)
-            if kept:
-                # Also when it was there before: the database may have lost it in a crash.
-                transaction.execute(_MAIL, **columns)
-            transaction.each(DELIVERY, kept)
-            if gone:
-                forget(transaction, {self.name: gone})
-
-        survives: Survives = "nothing"
-        if kept:
-            survives = "process" if held else "machine"
-        self._engine.run(write, survives=survives)
+        survives: Survives = "machine" if fates else "nothing"
+        self._engine.run(lambda t: self._put(t, fates, rest=rest), survives=survives)
         self._slot = 0
+
+    def _put(
+        self,
+        transaction: Transaction,
+        fates: Mapping[str, Fate],
+        *,
+        held: bool = False,
+        rest: float = 0.0,
+    ) -> None:
+        """Have those named wait for the mail, and nobody else."""
+        everybody = self.envelope.recipients
+        values = {"mine": self._owner, "tries": self.tries, "rest": rest}
+        if held:
+            values |= {"owner": self._owner, "seconds": self._seconds}
+        if self._slot:
+            self._end(transaction)
+        if fates:
+            # Also when it was there before: the database may have lost it in a crash.
+            transaction.execute(_MAIL, **self._columns())
+        transaction.each(
+            DELIVERY,
+            [
+                delivery_row(self.name, address, everybody.index(address), fate, **values)
+                for address, fate in fates.items()
+            ],
+        )
+        if gone := [one for one in everybody if one not in fates]:
+            forget(transaction, {self.name: gone})
 
     def _end(self, transaction: Transaction) -> int:
         return transaction.execute(_END, slot=self._slot, mail=self.name, mine=self._owner)
@@ -295,21 +283,17 @@ class Claim:
 
     def abandon(self, why: str) -> None:
         """Release the mail in the middle of its delivery."""
-        why = f"{why} It may have arrived."
-        if self._slot:
-            doubt = self.policy == "at_most_once"
-            fate = Fate("unknown", reason=why, code="unknown") if doubt else Fate("waiting")
-            self._write(dict.fromkeys(self.envelope.recipients, fate))
-            rows: list[Any] = [(self.name, one, fate.state) for one in self.envelope.recipients]
-        else:
-            rows = self._engine.run(
-                lambda transaction: transaction.rows(
-                    _LET_GO_OF_MINE,
-                    mail=self.name,
-                    mine=self._owner,
-                    policy=self.policy,
-                    why=why,
-                ),
-                survives="machine",
+
+        def let_go(transaction: Transaction) -> list[Row]:
+            if self._slot:
+                sending = dict.fromkeys(self.envelope.recipients, Fate("sending"))
+                self._put(transaction, sending, held=True)
+            return transaction.rows(
+                _LET_GO_OF_MINE,
+                mail=self.name,
+                mine=self._owner,
+                why=f"{why} It may have arrived.",
             )
-        log_unknown(rows)
+
+        log_unknown(self._engine.run(let_go, survives="machine"))
+        self._slot = 0

@@ -6,8 +6,6 @@ others have locked, ``{quick}`` at the end of a statement has it not wait for Po
 disk, ``IN :names[]`` looks for a value in a JSON list.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import random
@@ -243,21 +241,12 @@ class Engine(ABC):
         try:
             self._set_up(connection)
             transaction = Transaction(connection, self._dialect)
-            self._migrate(transaction)
+            if self._version(transaction) < len(_migrations()):
+                self._migrate(transaction)
+            return transaction
         except BaseException:
             connection.close()
             raise
-        return transaction
-
-    def _migrate(self, transaction: Transaction) -> None:
-        if self._version(transaction) >= len(_migrations()):
-            return
-        try:
-            self._together(transaction, self._apply_migrations, "process")
-        except self._errors:
-            # Another process may have been quicker, in spite of the lock.
-            if self._version(transaction) < len(_migrations()):
-                raise
 
     def _version(self, transaction: Transaction) -> int:
         try:
@@ -265,15 +254,24 @@ class Engine(ABC):
         except self._errors:
             return 0
 
-    def _apply_migrations(self, transaction: Transaction) -> None:
-        scripts = _migrations()
-        transaction.command(self._schema_lock)
-        transaction.command(_VERSIONS)
-        done = transaction.rows(_VERSION)[0][0] or 0
-        for version, script in enumerate(scripts[done:], start=done + 1):
-            for statement in script:
-                transaction.command(statement)
-            transaction.execute("INSERT INTO zenmail_ledger VALUES (:version)", version=version)
+    def _migrate(self, transaction: Transaction) -> None:
+        def update(transaction: Transaction) -> None:
+            transaction.command(self._schema_lock)
+            transaction.command(_VERSIONS)
+            done = transaction.rows(_VERSION)[0][0] or 0
+            for version, script in enumerate(_migrations()[done:], start=done + 1):
+                for statement in script:
+                    transaction.command(statement)
+                transaction.execute(
+                    "INSERT INTO zenmail_ledger VALUES (:version)", version=version
+                )
+
+        try:
+            self._together(transaction, update, "process")
+        except self._errors:
+            # Another process may have been quicker, in spite of the lock.
+            if self._version(transaction) < len(_migrations()):
+                raise
 
     @abstractmethod
     def _open(self) -> Any:
@@ -293,10 +291,6 @@ class Engine(ABC):
 
 @functools.cache
 def _migrations() -> list[list[str]]:
-    folder = files("zenmail.ledger").joinpath("migrations")
-    scripts = sorted(
-        (item for item in folder.iterdir() if item.name.endswith(".sql")),
-        key=lambda item: item.name,
-    )
-    without_comments = (re.sub("--.*", "", item.read_text("utf-8")) for item in scripts)
+    scripts = sorted(files("zenmail.ledger").joinpath("migrations").iterdir(), key=str)
+    without_comments = (re.sub("--.*", "", script.read_text("utf-8")) for script in scripts)
     return [[part for part in text.split(";") if part.strip()] for text in without_comments]

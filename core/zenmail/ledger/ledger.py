@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .location import open_engine
+from ..errors import ConfigurationError
+from .engine import Engine
 from .outbox import Outbox
+from .sqlite import Memory, SQLite
 from .storms import Storms
-from .told import Told
 
-__all__ = ["Ledger"]
+if TYPE_CHECKING:
+    from .told import Told
+
+__all__ = ["Ledger", "open_engine"]
 
 _DAY = 86400.0
 
@@ -32,7 +38,6 @@ class Ledger:
         name: Where it is, without a password.
         outbox: The mails that wait.
         storms: The alerts that are held back.
-        told: The events that somebody was told of.
 
     Raises:
         ConfigurationError: The location cannot be one.
@@ -51,7 +56,13 @@ class Ledger:
         self.alerter = alerter
         self.outbox = Outbox(self._engine, alerter, max_age=max_age, margin=margin)
         self.storms = Storms(self._engine, alerter, margin=margin)
-        self.told = Told(self._engine, alerter)
+
+    @property
+    def told(self) -> Told:
+        """The events that somebody was told of."""
+        from .told import Told
+
+        return Told(self._engine, self.alerter)
 
     def __repr__(self) -> str:
         return f"Ledger({self.name!r})"
@@ -59,3 +70,30 @@ class Ledger:
     def close(self) -> None:
         """Close its connections; it can be used again."""
         self._engine.close()
+
+
+def open_engine(location: str | os.PathLike[str]) -> Engine:
+    """Return the engine for a path, a URL or ``:memory:``.
+
+    Raises:
+        ConfigurationError: The location is not one of these, or a package it needs is missing.
+    """
+    try:
+        text = os.fsdecode(location)
+        path = os.path.abspath(Path(text).expanduser())
+        if b"\0" in os.fsencode(path):
+            text = ""
+    except (TypeError, ValueError, RuntimeError):
+        text = path = ""
+    if text == ":memory:":
+        return Memory()
+    if text.startswith(("postgresql://", "postgres://")):
+        from .postgres import PostgreSQL
+
+        return PostgreSQL(text)
+    if not text.strip() or "://" in text:
+        raise ConfigurationError(
+            "The ledger is neither a path nor a postgresql:// URL.",
+            remedy="Give the path of an SQLite file, or postgresql://user@host/database.",
+        )
+    return SQLite(path)

@@ -99,34 +99,33 @@ def show(engine: Engine, name: str) -> OutboxEntry | None:
 
 def _items(rows: Sequence[Sequence[Any]]) -> Sequence[OutboxItem]:
     items: dict[tuple[str, str], OutboxItem] = {}
-    for name, alerter, created, sender, subject, size, recipient, state, tries, *rest in rows:
-        recipients: tuple[str, ...] = (str(recipient),)
+    for row in rows:
+        name, alerter, created, sender, subject, size, recipient, state, tries, *rest = (
+            clean_line(str(value)) for value in row
+        )
+        recipients: tuple[str, ...] = (recipient,)
         if state == "under way":
-            state, recipients = "sending", load_recipients(recipient)
+            state, recipients = "sending", tuple(map(clean_line, load_recipients(row[6])))
         before = items.get((name, state))
-        transport, reason, code = (clean_line(str(text)) for text in rest[:3])
         items[name, state] = OutboxItem(
-            name=clean_line(str(name)),
-            alerter=clean_line(str(alerter)),
+            name=name,
+            alerter=alerter,
             created=_moment(created),
-            sender=clean_line(str(sender)),
-            subject=clean_line(str(subject)),
+            sender=sender,
+            subject=subject,
             size=int(size),
-            recipients=(
-                *(before.recipients if before else ()),
-                *map(clean_line, recipients),
-            ),
-            state=cast(OutboxState, clean_line(str(state))),
+            recipients=(*before.recipients, *recipients) if before else recipients,
+            state=cast(OutboxState, state),
             tries=max(int(tries), before.tries if before else 0),
-            transport=transport,
-            reason=reason,
-            code=code,
+            transport=rest[0],
+            reason=rest[1],
+            code=rest[2],
         )
     return [*items.values()]
 
 
-def _moment(seconds: float) -> datetime:
+def _moment(seconds: str) -> datetime:
     try:
         return datetime.fromtimestamp(float(seconds), timezone.utc)
-    except (ValueError, OverflowError, OSError, TypeError):
+    except (ValueError, OverflowError, OSError):
         return datetime.fromtimestamp(0, timezone.utc)

@@ -69,15 +69,12 @@ WHERE m.id = deliveries.mail)) FROM deliveries WHERE state = 'waiting' AND {_OF_
 _RETRY = f"""UPDATE deliveries SET state = 'waiting', not_before = 0
 WHERE state = :state AND {_OF_MINE} RETURNING mail"""  # noqa: S608
 _REJUVENATE = "UPDATE mails SET created = {now} WHERE id IN :mails[]"
-_ABANDONED = """SELECT slot, id, policy, recipients FROM under_way
+_ABANDONED = """SELECT slot, id, recipients FROM under_way
 WHERE alerter = :alerter AND lease <= {now} {skip_locked}"""
 _KEEP = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
 SELECT id, alerter, policy, created, sender, subject, content FROM under_way
 WHERE slot = :slot ON CONFLICT DO NOTHING"""
-_RECOVER = LET_GO.replace(
-    "{doubt}",
-    "(SELECT m.policy FROM mails m WHERE m.id = deliveries.mail) = 'at_most_once'",
-).replace("{which}", f"state = 'sending' AND lease <= {{now}} AND {_OF_MINE}")
+_RECOVER = LET_GO.replace("{which}", f"state = 'sending' AND lease <= {{now}} AND {_OF_MINE}")
 _EXPIRE = """UPDATE deliveries SET state = 'failed', code = :code, reason = :why || reason
 WHERE state = 'waiting' AND lease <= {now} AND (SELECT m.alerter = :alerter AND
 m.created < {now} - :max_age FROM mails m WHERE m.id = deliveries.mail)
@@ -191,10 +188,7 @@ class Outbox:
             waits: Whether other mails come first.
         """
         claim = self._new_claim(email, envelope, policy, seconds)
-        if waits:
-            claim.wait()
-        else:
-            claim.begin()
+        (claim.wait if waits else claim.begin)()
         return claim
 
     def add(
@@ -272,13 +266,11 @@ class Outbox:
             recipients.setdefault(name, []).append(row)
         contents = {name: row for name, *row in loaded}
         claims: list[Claim] = []
-        unreadable: dict[str, str] = {}
         for name, rows in recipients.items():
             try:
                 claims.append(self._load(name, rows, contents.get(name), lease))
             except Unreadable as error:
-                unreadable[name] = str(error)
-        self._set_aside(unreadable)
+                self._set_aside(name, str(error))
         return claims
 
     def _load(self, name: str, rows: Sequence[Row], content: Row | None, lease: float) -> Claim:
@@ -308,41 +300,38 @@ class Outbox:
         for claim in claims:
             claim.forgotten = True
 
-    def _set_aside(self, unreadable: Mapping[str, str]) -> None:
-        mine = self._engine.owner
-        keys = [
-            {"mail": name, "mine": mine, "why": why, "code": "aside"}
-            for name, why in unreadable.items()
-        ]
-        # Their lease ends by itself, and the mails beside them are to be sent.
+    def _set_aside(self, name: str, why: str) -> None:
+        # Its lease ends by itself, and the mails beside it are to be sent.
         with contextlib.suppress(LedgerError):
-            if keys:
-                self._engine.run(lambda t: t.each(_SET_ASIDE, keys))
-        for name, why in unreadable.items():
-            _logger.error(
-                "Mail %s in the ledger %s cannot be read and is not sent: %s. List it with "
-                "'zenmail outbox list'.",
-                clean_line(name),
-                self._engine.name,
-                why,
-            )
+            values = {"mail": name, "mine": self._engine.owner, "why": why, "code": "aside"}
+            self._engine.run(lambda t: t.execute(_SET_ASIDE, **values))
+        _logger.error(
+            "Mail %s in the ledger %s cannot be read and is not sent: %s. List it with "
+            "'zenmail outbox list'.",
+            clean_line(name),
+            self._engine.name,
+            why,
+        )
 
     def recover(self) -> None:
         """Recover what dead processes left behind; mark what is too old as failed."""
         days = self._max_age / 86400.0
-        values: dict[str, Any] = {"alerter": self._alerter}
+        alerter = self._alerter
 
-        def update(transaction: Transaction) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
-            left = transaction.rows(_RECOVER, why=_CUT_SHORT, **values)
-            for slot, mail, policy, recipients in transaction.rows(_ABANDONED, **values):
-                deliveries = _deliveries(mail, policy, recipients)
+        def update(transaction: Transaction) -> tuple[list[Row], list[Row]]:
+            for slot, mail, recipients in transaction.rows(_ABANDONED, alerter=alerter):
                 transaction.execute(_KEEP, slot=slot)
-                transaction.each(DELIVERY, deliveries)
+                transaction.each(DELIVERY, _cut_short(mail, load_recipients(recipients)))
                 transaction.execute("DELETE FROM under_way WHERE slot = :slot", slot=slot)
-                left += [(mail, row["recipient"], row["state"]) for row in deliveries]
-            why = f"Older than {days:g} days. "
-            return left, transaction.rows(
-                _EXPIRE, max_age=self._max_age, why=why, code="expired", **values
+            return (
+                transaction.rows(_RECOVER, alerter=alerter, why=_CUT_SHORT),
+                transaction.rows(
+                    _EXPIRE,
+                    alerter=alerter,
+                    max_age=self._max_age,
+                    why=f"Older than {days:g} days. ",
+                    code="expired",
+                ),
             )
 
         left, expired = self._engine.run(update)
@@ -358,13 +347,10 @@ class Outbox:
             )
 
 
-def _deliveries(mail: str, policy: str, recipients: str) -> list[dict[str, Any]]:
+def _cut_short(mail: str, recipients: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rows for a mail whose first sender died."""
-    everybody = load_recipients(recipients)
-    if not everybody:
+    if not recipients:
         fate = Fate("aside", reason="its recipients are corrupt", code="aside")
         return [delivery_row(mail, "", 0, fate)]
-    fate = Fate("waiting")
-    if policy == "at_most_once":
-        fate = Fate("unknown", reason=_CUT_SHORT, code="unknown")
-    return [delivery_row(mail, one, position, fate) for position, one in enumerate(everybody)]
+    sending = Fate("sending")
+    return [delivery_row(mail, one, at, sending) for at, one in enumerate(recipients)]

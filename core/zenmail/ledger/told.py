@@ -8,6 +8,11 @@ from .engine import Engine, Transaction
 
 __all__ = ["Told"]
 
+_IT = "WHERE alerter = :alerter AND event = :event"
+_CLAIM = """INSERT INTO told (alerter, event, created, lease)
+VALUES (:alerter, :event, {now}, {now} + :seconds)
+ON CONFLICT (alerter, event) DO UPDATE SET lease = excluded.lease WHERE told.lease <= {now}"""
+
 
 class Told:
     """Events that a mail has been sent about, or is being sent.
@@ -33,39 +38,23 @@ class Told:
         Returns:
             "mine" for one caller at a time, and for nobody once the event has been told.
         """
+        key = {"alerter": self._alerter, "event": event}
 
         def take(transaction: Transaction) -> Literal["mine", "busy", "told"]:
-            if transaction.execute(
-                "INSERT INTO told (alerter, event, created, lease) "
-                "VALUES (:alerter, :event, {now}, {now} + :seconds) "
-                "ON CONFLICT (alerter, event) DO UPDATE SET lease = {now} + :seconds "
-                "WHERE told.lease <= {now}",
-                alerter=self._alerter,
-                event=event,
-                seconds=seconds,
-            ):
+            if transaction.execute(_CLAIM, seconds=seconds, **key):
                 return "mine"
-            rows = transaction.rows(
-                "SELECT lease FROM told WHERE alerter = :alerter AND event = :event",
-                alerter=self._alerter,
-                event=event,
-            )
+            rows = transaction.rows(f"SELECT lease FROM told {_IT}", **key)  # noqa: S608
             return "told" if rows and rows[0][0] is None else "busy"
 
         return self._engine.run(take)
 
     def settle(self, event: str) -> None:
         """Note that the event has been told."""
-        self._execute("UPDATE told SET lease = NULL WHERE {mine}", event)
+        self._execute(f"UPDATE told SET lease = NULL {_IT}", event)  # noqa: S608
 
     def release(self, event: str) -> None:
         """Let somebody else claim an event whose mail could not be sent."""
-        self._execute("DELETE FROM told WHERE {mine} AND lease IS NOT NULL", event)
+        self._execute(f"DELETE FROM told {_IT} AND lease IS NOT NULL", event)  # noqa: S608
 
     def _execute(self, sql: str, event: str) -> None:
-        statement = sql.replace("{mine}", "alerter = :alerter AND event = :event")
-        self._engine.run(
-            lambda transaction: transaction.execute(
-                statement, alerter=self._alerter, event=event
-            )
-        )
+        self._engine.run(lambda t: t.execute(sql, alerter=self._alerter, event=event))

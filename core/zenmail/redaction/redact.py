@@ -123,12 +123,7 @@ class Redactor:
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return a text that leaves this process without secrets, those that it knows included.
-
-    Args:
-        text: What another alerter, a log or ZenML's metadata is given.
-        secrets: Further values to take out.
-    """
+    """Return a text without secrets, those that this process knows included."""
     return Redactor((*secrets, *process_secrets())).text(text)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import Result
+
+from zenmail import Alert, Attachment
 
 Run = Callable[..., Result]
 
@@ -25,10 +27,15 @@ def test_a_sample_is_written(zenmail: Run, tmp_path: Path) -> None:
 def test_an_alert_of_ones_own(zenmail: Run, tmp_path: Path) -> None:
     """--alert makes the mail from a JSON file."""
     source = tmp_path / "alert.json"
-    source.write_text(json.dumps({"title": "Drift <found>", "severity": "warning"}))
+    file = Attachment(filename="a.csv", content=b"a,b")
+    alert = Alert(title="Drift <found>", severity="warning", attachments=[file])
+    source.write_text(alert.model_dump_json())
     result = zenmail("preview", f"--alert={source}", "--no-open", f"--output={tmp_path}")
     assert result.exit_code == 0, result.output
     assert "Drift &lt;found&gt;" in (tmp_path / "alert.html").read_text(encoding="utf-8")
+    mail = message_from_bytes((tmp_path / "alert.eml").read_bytes(), policy=policy.default)
+    (attached,) = mail.iter_attachments()
+    assert attached.get_content() == "a,b"
 
 
 def test_the_browser_is_opened_on_the_html(
@@ -43,7 +50,7 @@ def test_the_browser_is_opened_on_the_html(
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("{", "is not JSON"), ("[]", "not contain a JSON object"), ('{"titel": "x"}', "'titel'")],
+    [("{", "Invalid JSON"), ("[]", "should be an object"), ('{"titel": "x"}', "'titel'")],
 )
 def test_a_wrong_alert_is_a_users_error(
     zenmail: Run, tmp_path: Path, text: str, says: str

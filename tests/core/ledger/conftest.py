@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from zenmail.ledger.ledger import Ledger
-from zenmail.ledger.location import open_engine
+from zenmail.ledger.ledger import Ledger, open_engine
 
 from ...clusters import cluster
 

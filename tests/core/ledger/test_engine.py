@@ -16,8 +16,7 @@ import pytest
 from zenmail import Email, LedgerError
 from zenmail.ledger.claim import Fate
 from zenmail.ledger.engine import Transaction
-from zenmail.ledger.ledger import Ledger
-from zenmail.ledger.location import open_engine
+from zenmail.ledger.ledger import Ledger, open_engine
 
 
 def test_a_new_file_that_others_are_opening(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Logging in (RFC 4954), as dialogues without I/O."""
 
-from __future__ import annotations
-
 import base64
 import hmac
 from collections.abc import Callable
@@ -87,7 +85,7 @@ class Login:
 
     def _access_token(
         self, deadline: Deadline, fetch_token: FetchToken, *, refresh: bool
-    ) -> AccessToken:
+    ) -> "AccessToken":
         token = self._token
         if token is None or refresh or token.expires_within(_TOKEN_MARGIN):
             with defer_forks():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -319,14 +320,9 @@ class Relay:
         deadline: Deadline,
     ) -> Session:
         session = self._greeted(list(addresses), context, deadline)
-        try:
-            if credentials is not None:
+        if credentials is not None:
+            with _closed_on_failure(session):
                 session.log_in(credentials, deadline)
-        except BaseException as error:
-            session.wire.close()
-            if isinstance(error, Lost):
-                raise error.failure from error
-            raise
         return session
 
     def _greeted(
@@ -340,25 +336,29 @@ class Relay:
         while True:
             try:
                 session = Session.dial(self._options, addresses, deadline)
-            except TemporaryFailure:
-                if failure is None:
-                    raise
-                raise failure from None
+            except TemporaryFailure as error:
+                raise failure or error from None
             try:
-                session.encrypt(context, deadline)
-                session.introduce(deadline)
-            except BaseException as error:
-                session.wire.close()
-                told = error.failure if isinstance(error, Lost) else error
-                if isinstance(told, TemporaryFailure):
-                    failure = failure or told
-                    if addresses and not deadline.expired:
-                        continue
-                    told = failure
-                if told is error:
-                    raise
-                raise told from error
-            return session
+                with _closed_on_failure(session):
+                    session.encrypt(context, deadline)
+                    session.introduce(deadline)
+            except TemporaryFailure as error:
+                failure = failure or error
+                if not addresses or deadline.expired:
+                    raise failure from error.__cause__
+            else:
+                return session
+
+
+@contextmanager
+def _closed_on_failure(session: Session) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        session.wire.close()
+        if isinstance(error, Lost):
+            raise error.failure from error
+        raise
 
 
 def _transaction(
@@ -379,8 +379,9 @@ def _transaction(
 
 def _is_small(request: SendRequest[SMTPOptions]) -> bool:
     few = len(request.envelope.recipients) <= _MOST_IN_WINDOW
-    files = any(file.path for file in request.email.attachments)
-    return few and not files and request.email.size() <= _LARGEST_IN_WINDOW
+    email = request.email
+    files = email.attachments and any(file.path for file in email.attachments)
+    return few and not files and email.size() <= _LARGEST_IN_WINDOW
 
 
 def _answers(session: Session, deadline: Deadline) -> bool:

@@ -1,11 +1,8 @@
 """What a server says: replies taken out of a stream of bytes (RFC 5321, 4.2)."""
 
-from __future__ import annotations
-
 import re
-from collections import deque
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from zenmail.clean import clean_line
 from zenmail.patterns import pattern
@@ -58,10 +55,10 @@ class Reply(NamedTuple):
         return self.code >= 500
 
     def __str__(self) -> str:
-        first, *others = self.lines
-        if others and (enhanced := self.enhanced):
-            others = [line.removeprefix(enhanced).strip() for line in others]
-        text = " ".join((str(self.code), first, *others)).rstrip()
+        text = f"{self.code} {self.lines[0]}"
+        for line in self.lines[1:]:
+            text += f" {line.removeprefix(self.enhanced).strip() if self.enhanced else line}"
+        text = text.rstrip()
         return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
@@ -69,7 +66,7 @@ class ReplyReader:
     """Takes bytes as they come and hands out whole replies."""
 
     def __init__(self) -> None:
-        self._whole: deque[bytes] = deque()
+        self._whole: list[bytes] = []
         self._rest = b""
         self._lines: list[bytes] = []
         self._code = b""
@@ -95,14 +92,16 @@ class ReplyReader:
         Raises:
             BadReply: What came is not a reply, or too long for one.
         """
+        # Most replies are lines that were seen before.
+        batch = [*map(_single, self._whole[: wanted - len(replies)])]
+        if not self._lines and None not in batch:
+            replies += cast("list[Reply]", batch)
+            del self._whole[: len(batch)]
         while len(replies) < wanted and self._whole:
-            line = self._whole.popleft().rstrip(b"\r")
+            line = self._whole.pop(0)
             if len(line) >= _LONGEST_LINE:
                 raise BadReply(_TOO_LONG)
-            if not self._lines and (reply := _single(line)) is not None:
-                replies.append(reply)
-                continue
-            match = _LINE.match(line)
+            match = _LINE.match(line.rstrip(b"\r"))
             if not match or (self._code and match[1] != self._code):
                 shown = clean_line(line.decode("ascii", "replace"), limit=60)
                 raise BadReply(f"{shown!r}")
@@ -121,7 +120,7 @@ class ReplyReader:
 @lru_cache(maxsize=64)
 def _single(line: bytes) -> Reply | None:
     """Return the reply that is this one line, or None."""
-    match = _LINE.match(line)
+    match = _LINE.match(line.rstrip(b"\r")) if len(line) < _LONGEST_LINE else None
     if not match or match[2] == b"-":
         return None
     return _reply(match[1], [match[3] or b""])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 
 from zenmail import (
@@ -100,7 +101,7 @@ class Transaction(Outcome):
 
     def _addressable(self) -> list[str]:
         capabilities, envelope = self._capabilities, self._envelope
-        if envelope.sender and not _ADDRESS.match(envelope.sender):
+        if envelope.sender and not _fits(envelope.sender):
             raise PermanentFailure(
                 f"The sender's address {envelope.sender!r} is invalid.", code="address"
             )
@@ -122,7 +123,7 @@ class Transaction(Outcome):
             )
         recipients = []
         for address in envelope.recipients:
-            if not _ADDRESS.match(address):
+            if not _fits(address):
                 self.refused[address] = "The address is invalid."
             elif not unicode and not address.isascii():
                 self.refused[address] = (
@@ -136,7 +137,7 @@ class Transaction(Outcome):
     def _pipelining(self) -> bool:
         return "PIPELINING" in self._capabilities
 
-    def _commands(self, recipients: Sequence[str]) -> list[bytes]:
+    def _commands(self, recipients: Sequence[str]) -> list[str]:
         mail = f"MAIL FROM:<{self._envelope.sender}>"
         if "SIZE" in self._capabilities:
             mail += f" SIZE={self._size}"
@@ -145,7 +146,7 @@ class Transaction(Outcome):
             lines[0] += " SMTPUTF8"
             if "8BITMIME" in self._capabilities:
                 lines[0] += " BODY=8BITMIME"
-        return [line.encode() + b"\r\n" for line in lines]
+        return lines
 
     def _content(self) -> Iterator[bytes]:
         """Yield the mail, whose length was announced.
@@ -188,7 +189,8 @@ class Transaction(Outcome):
             DeliveryError: The sender is refused, or the server closes the connection.
             Lost: The connection broke, and nobody was refused before.
         """
-        lines = [*self._commands(recipients), last]
+        lines = [f"{line}\r\n".encode() for line in self._commands(recipients)]
+        lines.append(last)
         flights = [lines] if self._pipelining else [[line] for line in lines]
         replies: list[Reply] = []
         try:
@@ -285,8 +287,8 @@ class Transaction(Outcome):
 
     def _send_at_once(self, recipients: list[str]) -> Dialogue[None]:
         """Send envelope and mail in one flight."""
-        head = b"BDAT %d LAST\r\n" % self._size
-        pieces = chain((b"".join((*self._commands(recipients), head)),), self._content())
+        lines = (*self._commands(recipients), f"BDAT {self._size} LAST\r\n")
+        pieces = chain(("\r\n".join(lines).encode(),), self._content())
         count = len(recipients) + 2
         try:
             replies = yield Flight(pieces, count, "the mail", final=True)
@@ -303,6 +305,9 @@ class Transaction(Outcome):
                 self._judge_loss(lost, replies[count - 1 :], asked)
         else:
             self.final = replies[-1]
+            if all(200 <= reply.code < 300 for reply in replies):
+                self.accepted, self.intact = recipients, True
+                return
             try:
                 self._note(recipients, replies)
             except DeliveryError as error:
@@ -375,6 +380,12 @@ class Transaction(Outcome):
             raise error
         target = self.refused if isinstance(error, PermanentFailure) else self.deferred
         target.update(dict.fromkeys(self._accepting, reply))
+
+
+@lru_cache(maxsize=4096)
+def _fits(address: str) -> bool:
+    """Return whether an address can stand in a command."""
+    return _ADDRESS.match(address) is not None
 
 
 def _may_go_on(replies: Sequence[Reply], *, at_last: bool) -> bool:

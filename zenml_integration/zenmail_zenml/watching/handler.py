@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from contextvars import Context, copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from zenml.client import Client
@@ -16,10 +16,10 @@ from zenml.dispatcher import Event, EventDispatcher, EventHandler, PipelineRunSt
 from zenml.enums import StoreType
 
 from zenmail.redaction.redact import described
-from zenmail.runtime.forks import reset_after_fork
+from zenmail.runtime.forks import defer_forks, reset_after_fork
 
-from .observer import end_of, paused
-from .teller import Teller
+if TYPE_CHECKING:
+    from .teller import Teller
 
 __all__ = ["RunAlerts", "register_locally"]
 
@@ -37,7 +37,7 @@ class RunAlerts(EventHandler):
     """
 
     def __init__(self) -> None:
-        self._teller = Teller("handler")
+        self._teller: Teller | None = None
         reset_after_fork(self)
         atexit.register(self.close)
 
@@ -111,8 +111,13 @@ class RunAlerts(EventHandler):
     def _look_at(self, run_id: UUID) -> bool:
         """Tell what happened to a run; return whether nothing is left to do."""
         try:
+            with defer_forks():
+                # Most processes have no event to tell.
+                from .observer import end_of, paused
+                from .teller import Teller
             run = Client().get_pipeline_run(run_id)
             event = end_of(run) or paused(run)
+            self._teller = self._teller or Teller("handler")
             return event is None or self._teller.tell(event, hooks_are_over=self._closing)
         except Exception as error:
             if not self._closing:

@@ -7,7 +7,7 @@ import select
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from .faults import Action, Cut, Delay, Drip, Drop, Endless, Hang, Inject, Phase, Send
 from .logins import log_in
@@ -201,25 +201,24 @@ class Session:
                 for position in range(len(data)):
                     self._send(data[position : position + 1])
                     self._pause(seconds)
-            case _:
+            case Endless(data, seconds):
                 self._flush()
-                self._end(action)
+                while True:
+                    self._send(data)
+                    self._pause(seconds)
+            case Drop(after, reset):
+                if after:
+                    self._say(after)
+                self._flush()
+                if reset:
+                    no_linger = b"\1\0\0\0\0\0\0\0"
+                    self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
+                raise Closed
+            case Hang():
+                self._flush()
+                self._server.stopped.wait()
+                raise Closed
         return True
-
-    def _end(self, action: Endless | Drop | Hang) -> NoReturn:
-        """Never answer again."""
-        if isinstance(action, Endless):
-            while True:
-                self._send(action.data)
-                self._pause(action.seconds)
-        if isinstance(action, Hang):
-            self._server.stopped.wait()
-        elif action.after:
-            self._say(action.after)
-            self._flush()
-        if isinstance(action, Drop) and action.reset:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        raise Closed
 
     def _pause(self, seconds: float) -> None:
         if self._server.stopped.wait(seconds):
