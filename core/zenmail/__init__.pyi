@@ -5,6 +5,7 @@ from .alert import Image as Image
 from .alert import Severity as Severity
 from .alert import StepSummary as StepSummary
 from .attachment import Attachment as Attachment
+from .check import Check as Check
 from .composing.compose import compose as compose
 from .deadline import Deadline as Deadline
 from .delivery.mailer import Mailer as Mailer
@@ -38,7 +39,6 @@ from .retry import DeliveryPolicy as DeliveryPolicy
 from .retry import Retry as Retry
 from .tokens import AccessToken as AccessToken
 from .tokens import TokenRequest as TokenRequest
-from .transport import Check as Check
 from .transport import FetchToken as FetchToken
 from .transport import SendRequest as SendRequest
 from .transport import Transport as Transport

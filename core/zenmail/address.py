@@ -1,13 +1,11 @@
 """Mail addresses: as people write them, and as SMTP takes them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
 from .clean import clean_line
 from .errors import AddressError
@@ -38,8 +36,7 @@ _GROUP = pattern(r'[^:;,"<@\[]*:')
 _SPECIALS = pattern(r'[()<>\[\]:;@\\,."]')
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(NamedTuple):
     """One sender or recipient.
 
     ``str()`` gives the form that `Email` takes, with the name in quotation marks where it

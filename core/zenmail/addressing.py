@@ -1,7 +1,5 @@
 """Whom an alert's mail is from and to, and how it is written."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 from .address import Mailbox, as_sender, split_addresses
 from .clean import as_text
 from .errors import ConfigurationError
-from .model import Model
+from .model import TEXT, TEXTS, Model, read_by
 
 if TYPE_CHECKING:
     from typing_extensions import Required, TypedDict, Unpack
@@ -44,10 +42,10 @@ def _as_path(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-Addresses = Annotated[tuple[str, ...], BeforeValidator(split_addresses)]
-
-
 if TYPE_CHECKING:
+    Sender = str
+    Text = str
+    Addresses = tuple[str, ...]
 
     class AddressingArguments(TypedDict, total=False):
         """The fields of `Addressing` as keyword arguments."""
@@ -62,6 +60,12 @@ if TYPE_CHECKING:
         templates: str | Path | None
         redact: bool
         time_zone: str
+
+
+else:
+    Sender = read_by(as_sender, TEXT)
+    Text = read_by(as_text, TEXT)
+    Addresses = read_by(split_addresses, TEXTS)
 
 
 class Addressing(Model):
@@ -84,12 +88,12 @@ class Addressing(Model):
         ConfigurationError: A value is unusable.
     """
 
-    sender: Annotated[str, BeforeValidator(as_sender)]
+    sender: Sender
     to: Addresses = ()
     cc: Addresses = ()
     bcc: Addresses = ()
     reply_to: Addresses = ()
-    subject_prefix: Annotated[str, BeforeValidator(as_text)] = ""
+    subject_prefix: Text = ""
     include_html: bool = True
     templates: Annotated[str | None, BeforeValidator(_as_path)] = None
     redact: bool = True

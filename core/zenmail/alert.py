@@ -1,19 +1,17 @@
 """What happened, before anybody decided how it looks."""
 
-from __future__ import annotations
-
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_serializer, field_validator
+from pydantic import Field, field_serializer, field_validator
 
 from .attachment import Attachment
 from .clean import as_text
-from .model import Model
+from .model import TEXT, TEXTS, Model, read_by
 
 if TYPE_CHECKING:
     from .attachment import Attachable
@@ -24,16 +22,21 @@ Severity = Literal["info", "success", "warning", "error", "critical"]
 _MOST_SENTENCES = 1_000
 
 
-def _as_sentences(value: object) -> object:
+def _as_sentences(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        return (value,)
+        return (as_text(value),)
     # It may have no end, and the mail shows a few.
-    return tuple(islice(value, _MOST_SENTENCES))
+    return tuple(map(as_text, islice(value, _MOST_SENTENCES)))
 
 
-Text = Annotated[str, BeforeValidator(as_text)]
+if TYPE_CHECKING:
+    Text = str
+    Sentences = tuple[str, ...]
+else:
+    Text = read_by(as_text, TEXT)
+    Sentences = read_by(_as_sentences, TEXTS)
 
 
 class Image(Model):
@@ -130,11 +133,11 @@ class Alert(Model):
     history: Text = ""
     severity: Severity = "info"
     facts: dict[Text, Any] = Field(default_factory=dict)
-    changed: Annotated[tuple[Text, ...], BeforeValidator(_as_sentences)] = ()
+    changed: Sentences = ()
     error: Text = ""
     traceback: Text = ""
     log: Text = ""
-    next_steps: Annotated[tuple[Text, ...], BeforeValidator(_as_sentences)] = ()
+    next_steps: Sentences = ()
     url: Text = ""
     url_label: Text = "Open in the dashboard"
     command: Text = ""
@@ -187,6 +190,6 @@ class Alert(Model):
             occurred_at: datetime = ...,
         ) -> None: ...
 
-    def with_facts(self, facts: Mapping[str, Any]) -> Alert:
+    def with_facts(self, facts: Mapping[str, Any]) -> "Alert":
         """Return a copy that states further facts behind its own."""
         return self.replace(facts={**self.facts, **facts})

@@ -1,7 +1,5 @@
 """A file that travels with a mail."""
 
-from __future__ import annotations
-
 import mimetypes
 import os
 from pathlib import Path
@@ -107,7 +105,7 @@ class Attachment(Model):
         return value
 
     @model_validator(mode="after")
-    def _complete(self) -> Attachment:
+    def _complete(self) -> "Attachment":
         if (self.content is None) == (self.path is None):
             raise ConfigurationError("An attachment has either content or a path.")
         if self.path is not None:
@@ -140,7 +138,7 @@ class Attachment(Model):
         """Return the whole content."""
         return self.path.read_bytes() if self.path is not None else self.content or b""
 
-    def loaded(self) -> Attachment:
+    def loaded(self) -> "Attachment":
         """Return an attachment that holds its content, whatever happens to the file.
 
         Raises:
@@ -148,7 +146,7 @@ class Attachment(Model):
         """
         return self if self.path is None else self.replace(content=self.read(), path=None)
 
-    def stand_in(self, error: OSError) -> Attachment:
+    def stand_in(self, error: OSError) -> "Attachment":
         """Return the note that travels in place of a file that cannot be read."""
         return Attachment(
             filename=f"{self.filename}.txt",

@@ -91,4 +91,6 @@ def clean_line(text: str, *, limit: int = 998) -> str:
 def _is_plain(text: str) -> bool:
     if text.isascii():
         return len(text.encode().translate(None, _ASCII_FORBIDDEN)) == len(text)
-    return _UNFIT.search(text) is None
+    # What can be printed is fit; of the rest some is, such as what joins emojis.
+    lines = text.replace("\n", "").replace("\t", "")
+    return lines.isprintable() or _UNFIT.search(text) is None

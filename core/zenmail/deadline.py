@@ -1,7 +1,5 @@
 """The moment by which a delivery has to end."""
 
-from __future__ import annotations
-
 import time
 from typing import NamedTuple
 
@@ -20,7 +18,7 @@ class Deadline(NamedTuple):
     expires_at: float
 
     @classmethod
-    def after(cls, seconds: float) -> Deadline:
+    def after(cls, seconds: float) -> "Deadline":
         """Return the deadline that is ``seconds`` away."""
         return cls(time.monotonic() + seconds)
 
@@ -47,14 +45,14 @@ class Deadline(NamedTuple):
             raise DeadlineExceeded(f"The deadline passed {what}.")
         return left
 
-    def at_most(self, seconds: float) -> Deadline:
+    def at_most(self, seconds: float) -> "Deadline":
         """Return the earlier of this deadline and the one that is ``seconds`` away."""
         return Deadline(min(self.expires_at, time.monotonic() + seconds))
 
-    def share(self, parts: int) -> Deadline:
+    def share(self, parts: int) -> "Deadline":
         """Return an earlier deadline that leaves ``parts - 1`` equal shares of the rest."""
         return self if parts <= 1 else self.part(1 / parts)
 
-    def part(self, fraction: float) -> Deadline:
+    def part(self, fraction: float) -> "Deadline":
         """Return an earlier deadline: this fraction of the seconds left from now."""
         return Deadline(time.monotonic() + self.remaining() * fraction)

@@ -1,14 +1,12 @@
 """A mail, ready to travel, and the envelope it travels in."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
+from pydantic_core import core_schema
 
 from .address import Mailbox, as_sender, parse_mailbox, split_addresses, split_valid
 from .attachment import Attachment
@@ -24,16 +22,14 @@ from .mime.headers import (
     tidy_list_id,
 )
 from .mime.layout import Piece, lay_out
-from .mime.plaintext import html_to_text
-from .model import Model
+from .model import TEXT, TEXTS, Model, read_by
 
 __all__ = ["Email", "Envelope"]
 
 _IMPORTANCE = {"high": ("high", "1"), "low": ("low", "5")}
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """Who a mail is from and who gets it, whatever its headers say (RFC 5321, 2.3.1).
 
     Attributes:
@@ -49,7 +45,7 @@ class Envelope:
         """Whether an address needs a server with SMTPUTF8 (RFC 6531)."""
         return not (self.sender.isascii() and all(map(str.isascii, self.recipients)))
 
-    def to(self, recipients: Iterable[str]) -> Envelope:
+    def to(self, recipients: Iterable[str]) -> "Envelope":
         """Return the envelope with other recipients."""
         return Envelope(self.sender, tuple(dict.fromkeys(recipients)))
 
@@ -75,14 +71,21 @@ def _parse_headers(value: object) -> object:
     return headers
 
 
-Addresses = Annotated[tuple[str, ...], BeforeValidator(_parse_addresses)]
-Line = Annotated[str, BeforeValidator(lambda value: clean_line(as_text(value)))]
-Text = Annotated[str, BeforeValidator(lambda value: clean_text(as_text(value)))]
-
 if TYPE_CHECKING:
     from .attachment import Attachable
 
+    Sender = str
+    Line = str
+    Text = str
+    Addresses = tuple[str, ...]
+    Headers = dict[str, str]
     Recipients = str | Mailbox | Iterable[str | Mailbox] | None
+else:
+    Sender = read_by(_parse_sender, TEXT)
+    Line = read_by(lambda value: clean_line(as_text(value)), TEXT)
+    Text = read_by(lambda value: clean_text(as_text(value)), TEXT)
+    Addresses = read_by(_parse_addresses, TEXTS)
+    Headers = read_by(_parse_headers, core_schema.dict_schema(TEXT, TEXT))
 
 
 class Email(Model):
@@ -118,7 +121,7 @@ class Email(Model):
         invalid: Recipients that were given and are not mail addresses, and why.
     """
 
-    sender: Annotated[str, BeforeValidator(_parse_sender)]
+    sender: Sender
     to: tuple[str, ...] = ()
     cc: tuple[str, ...] = ()
     bcc: tuple[str, ...] = ()
@@ -127,9 +130,7 @@ class Email(Model):
     text: Text = ""
     html: Text | None = None
     attachments: tuple[Attachment, ...] = ()
-    headers: Annotated[dict[str, str], BeforeValidator(_parse_headers)] = Field(
-        default_factory=dict
-    )
+    headers: Headers = Field(default_factory=dict)
     message_id: str = ""
     thread: str = ""
     list_id: str = ""
@@ -179,7 +180,7 @@ class Email(Model):
         return {**values, **valid, "invalid": {**values.get("invalid", {}), **invalid}}
 
     @model_validator(mode="after")
-    def _complete(self) -> Email:
+    def _complete(self) -> "Email":
         fields = vars(self)
         if not (self.to or self.cc or self.bcc):
             raise AddressError(
@@ -188,6 +189,8 @@ class Email(Model):
         if not self.date.tzinfo:
             fields["date"] = self.date.astimezone()
         if self.html and not self.text.strip():
+            from .mime.plaintext import html_to_text
+
             fields["text"] = html_to_text(self.html)
         if self.message_id:
             fields["message_id"] = check_identifier(self.message_id, field="message_id")

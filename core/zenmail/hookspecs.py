@@ -13,11 +13,12 @@ import pluggy
 
 if TYPE_CHECKING:
     from .alert import Alert
+    from .check import Check
     from .email import Email, Envelope
     from .errors import ZenmailError
     from .receipt import Receipt
     from .tokens import AccessToken, TokenRequest
-    from .transport import Check, SendRequest, TransportOptions, VerifyRequest
+    from .transport import SendRequest, TransportOptions, VerifyRequest
 
     Answers = Sequence[Receipt | ZenmailError]
 

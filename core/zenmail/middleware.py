@@ -32,21 +32,28 @@ class Middleware:
     one does not end the chain.
 
     Args:
-        manager: Where they are registered.
+        new_manager: Makes the manager, where there is a plugin to register.
         pass_through: Exceptions that never count as a plugin's failure.
         traced: Whether each call is logged.
     """
 
     def __init__(
         self,
-        manager: pluggy.PluginManager,
+        new_manager: Callable[[], pluggy.PluginManager],
         *,
         pass_through: tuple[type[BaseException], ...] = (),
         traced: bool = False,
     ) -> None:
-        self.manager = manager
+        self._new_manager = new_manager
+        self._manager: pluggy.PluginManager | None = None
         self._pass_through = pass_through
         self._traced = traced
+
+    @property
+    def manager(self) -> pluggy.PluginManager:
+        """Where they are registered."""
+        self._manager = self._manager or self._new_manager()
+        return self._manager
 
     def refuse_wrappers(self, name: str) -> None:
         """Unregister a plugin that wraps a hook: nothing would call the wrapper.
@@ -68,19 +75,11 @@ class Middleware:
 
     def before_render(self, alert: Alert) -> Alert:
         """Let the middleware see, and replace, an alert."""
-        if not self.manager.hook.before_render.get_hookimpls():
-            return alert
-        from .alert import Alert  # imported already by those who have one
-
-        return self._chain("before_render", Alert, alert, {})
+        return self._chain("before_render", "alert", alert, {})
 
     def before_send(self, email: Email, envelope: Envelope) -> Email:
         """Let the middleware see, and replace, a mail."""
-        if not self.manager.hook.before_send.get_hookimpls():
-            return email
-        from .email import Email
-
-        return self._chain("before_send", Email, email, {"envelope": envelope})
+        return self._chain("before_send", "email", email, {"envelope": envelope})
 
     def after_send(self, receipt: Receipt, email: Email) -> None:
         """Tell the middleware the outcome of a mail."""
@@ -90,10 +89,13 @@ class Middleware:
             self._guarded(implementation, {"receipt": told, "email": email})
 
     def _chain(
-        self, hook: str, kind: type[_Result], value: _Result, context: dict[str, Any]
+        self, hook: str, argument: str, value: _Result, context: dict[str, Any]
     ) -> _Result:
-        argument = "alert" if hook == "before_render" else "email"
         for implementation in self._implementations(hook):
+            from .alert import Alert  # imported already by those who have one
+            from .email import Email
+
+            kind = Alert if argument == "alert" else Email
             replaced = self._guarded(implementation, {argument: value, **context})
             if isinstance(replaced, kind):
                 # pydantic lets a plugin make one without any check.
@@ -143,7 +145,9 @@ class Middleware:
 
     def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
         """Return a hook's implementations, the first registered first."""
-        caller: pluggy.HookCaller = getattr(self.manager.hook, hook)
+        if self._manager is None:
+            return []
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         found = caller.get_hookimpls()
         if not found:
             return found

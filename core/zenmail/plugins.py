@@ -1,7 +1,5 @@
 """The plugins that are installed: transports and token sources by name, middleware whole."""
 
-from __future__ import annotations
-
 import inspect
 import logging
 import os
@@ -53,14 +51,21 @@ class InstalledPlugin(NamedTuple):
 
     Attributes:
         name: What users type to select it.
-        distribution: The distribution's name on the package index.
-        version: The distribution's version.
     """
 
     name: str
-    distribution: str
-    version: str
     entry_point: EntryPoint
+    source: Distribution
+
+    @property
+    def distribution(self) -> str:
+        """The distribution's name on the package index."""
+        return self.source.metadata["Name"]
+
+    @property
+    def version(self) -> str:
+        """The distribution's version."""
+        return self.source.version
 
 
 class PluginHost:
@@ -96,7 +101,7 @@ class PluginHost:
         self._token_sources: dict[str, pluggy.PluginManager] = {}
         self._traced = os.environ.get("ZENMAIL_TRACE_PLUGINS", "") not in ("", "0")
         self._middleware = Middleware(
-            self._manager(), pass_through=pass_through, traced=self._traced
+            self._manager, pass_through=pass_through, traced=self._traced
         )
         self._middleware_loaded = False
         reset_after_fork(self)
@@ -191,7 +196,7 @@ class PluginHost:
                 self.register_transport(name, self._load(self.owner(name)))
             return self._transports[name]
 
-    def fetch_token(self, source: str, request: TokenRequest) -> AccessToken:
+    def fetch_token(self, source: str, request: "TokenRequest") -> "AccessToken":
         """Ask a token source, by name, for an access token.
 
         Raises:
@@ -282,20 +287,20 @@ class PluginHost:
 
 def _offers(installed: Iterable[Distribution]) -> dict[str, list[InstalledPlugin]]:
     """Return what the distributions offer by entry-point group, sorted by name."""
-    found: dict[tuple[str, str, str], InstalledPlugin] = {}
+    groups: dict[str, list[InstalledPlugin]] = {}
     for distribution in installed:
         # To read them all is quick, to parse them all is not.
         if "zenmail." not in (distribution.read_text("entry_points.txt") or ""):
             continue
-        metadata = distribution.metadata  # read anew at each look
-        owner, version = metadata["Name"], metadata["Version"]
         for entry_point in distribution.entry_points:
-            offer = InstalledPlugin(entry_point.name, owner, version, entry_point)
+            offer = InstalledPlugin(entry_point.name, entry_point, distribution)
+            offers = groups.setdefault(entry_point.group, [])
+            same = [known for known in offers if known.name == offer.name]
             # A path that holds a distribution twice shows it twice.
-            found.setdefault((entry_point.group, entry_point.name, owner), offer)
-    groups: dict[str, list[InstalledPlugin]] = {}
-    for offer in sorted(found.values(), key=lambda offer: offer.name):
-        groups.setdefault(offer.entry_point.group, []).append(offer)
+            if all(offer.distribution != known.distribution for known in same):
+                offers.append(offer)
+    for offers in groups.values():
+        offers.sort(key=lambda offer: offer.name)
     return groups
 
 

@@ -1,7 +1,5 @@
 """The outcome of a mail."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -91,7 +89,7 @@ class Receipt(Model):
         left_to_a_worker = self.outcome == "spooled" and not self.deferred
         return left_to_a_worker or self.outcome in ("delivered", "skipped", "queued")
 
-    def raise_for_outcome(self) -> Receipt:
+    def raise_for_outcome(self) -> "Receipt":
         """Raise unless the receipt is ``ok``.
 
         Returns:

@@ -1,7 +1,5 @@
 """How hard a mail is tried."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,13 +1,11 @@
 """A transport: its options, what it is given, and its hooks as typed methods."""
 
-from __future__ import annotations
-
 import inspect
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -25,11 +23,11 @@ from .receipt import Receipt
 if TYPE_CHECKING:
     import pluggy
 
+    from .check import Check
     from .email import Email, Envelope
     from .tokens import AccessToken, TokenRequest
 
 __all__ = [
-    "Check",
     "FetchToken",
     "SendRequest",
     "Transport",
@@ -58,12 +56,12 @@ class TransportOptions(LateModel):
 
     @classmethod
     def parse(
-        cls: type[_Options],
+        cls: "type[_Options]",
         values: Mapping[str, Any],
         *,
         transport: str,
         name_option: Callable[[str], str] = str,
-    ) -> _Options:
+    ) -> "_Options":
         """Validate options that a user typed.
 
         Args:
@@ -90,7 +88,7 @@ FetchToken = Callable[[str, "TokenRequest"], "AccessToken"]
 """Asks the token source of this name for an OAuth 2 access token."""
 
 
-def _no_source(source: str, request: TokenRequest) -> AccessToken:
+def _no_source(source: str, request: "TokenRequest") -> "AccessToken":
     raise UnknownTransport(
         f"No token source is called {source!r}: fetch_token works only in requests "
         "made by a Mailer."
@@ -109,8 +107,8 @@ class SendRequest(Generic[OptionsT]):
         fetch_token: For transports that log in with OAuth 2.
     """
 
-    email: Email
-    envelope: Envelope
+    email: "Email"
+    envelope: "Envelope"
     options: OptionsT
     deadline: Deadline
     fetch_token: FetchToken = _no_source
@@ -127,42 +125,10 @@ class VerifyRequest(Generic[OptionsT]):
         fetch_token: For transports that log in with OAuth 2.
     """
 
-    envelope: Envelope | None
+    envelope: "Envelope | None"
     options: OptionsT
     deadline: Deadline
     fetch_token: FetchToken = _no_source
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One phase of a verification.
-
-    Attributes:
-        name: The phase: "dns", "tcp", "tls", "login" and the like.
-        status: Whether it passed. A ``warning`` does not fail the verification; ``skipped``
-            means not applicable, or not reached after an earlier failure.
-        detail: What was seen, in a sentence.
-        remedy: What to do when it failed, or "".
-        seconds: How long it took; the host measures it.
-        code: Stable code of the error when it failed, or "".
-        change: The transport's options to set when it failed, by name, and the value or a
-            placeholder for it.
-    """
-
-    name: str
-    status: Literal["passed", "failed", "skipped", "warning"]
-    detail: str = ""
-    remedy: str = ""
-    seconds: float = 0.0
-    code: str = ""
-    change: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def failed(cls, name: str, error: ZenmailError, *, seconds: float = 0.0) -> Check:
-        """Return the phase that an error ended."""
-        return cls(
-            name, "failed", error.message, error.remedy, seconds, error.code, error.change
-        )
 
 
 class Transport:
@@ -174,7 +140,7 @@ class Transport:
     def __init__(
         self,
         name: str,
-        manager: pluggy.PluginManager,
+        manager: "pluggy.PluginManager",
         pass_through: tuple[type[BaseException], ...] = (),
     ) -> None:
         self.name = name
@@ -266,7 +232,7 @@ class Transport:
             remedy=f"Ask the authors of the transport {self.name!r} to return a receipt.",
         )
 
-    def verify(self, request: VerifyRequest[Any]) -> Iterator[Check]:
+    def verify(self, request: VerifyRequest[Any]) -> "Iterator[Check]":
         """Call the transport's ``verify_transport``; what it raises is a failed check.
 
         Yields:
@@ -278,7 +244,9 @@ class Transport:
             yield check if check.status == "skipped" else replace(check, seconds=seconds)
             started = time.perf_counter()
 
-    def _checks(self, request: VerifyRequest[Any]) -> Iterator[Check]:
+    def _checks(self, request: VerifyRequest[Any]) -> "Iterator[Check]":
+        from .check import Check
+
         try:
             yield from self._hook.verify_transport(request=request) or ()
         except self._pass_through:

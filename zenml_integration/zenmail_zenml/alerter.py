@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zenml.alerter.base_alerter import BaseAlerter, BaseAlerterStepParameters
 from zenml.config.step_run_info import StepRunInfo
@@ -18,7 +18,6 @@ from zenmail.redaction.redact import described, redacted
 from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import as_text, build_alert
-from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 from .alerts.run_context import (
     PASS_THROUGH,
     RunContext,
@@ -26,12 +25,14 @@ from .alerts.run_context import (
     read_or_default,
     running_steps,
 )
-from .alerts.standard_hooks import parse_hook_text
 from .config import SMTPEmailAlerterConfig, SMTPEmailAlerterSettings
 from .lineage import evidence_of, keep, record
 from .mailers import default_ledger, ledger_location, mailers
 from .posting import Posted, as_parameters
 from .settings import Resolved, layer, resolve, stored_secrets
+
+if TYPE_CHECKING:
+    from .alerts.message import AlerterMessage, SMTPEmailAlerterParameters
 
 __all__ = ["SMTPEmailAlerter"]
 
@@ -104,6 +105,8 @@ class SMTPEmailAlerter(BaseAlerter):
             DeliveryError: The mail was not delivered and ``on_delivery_failure`` is
                 "raise".
         """
+        from .alerts.standard_hooks import parse_hook_text
+
         event = ""
         if isinstance(message, str) and (stock := parse_hook_text(message)) is not None:
             # Here, where the exception that the text is about is still being handled.
@@ -232,7 +235,7 @@ class SMTPEmailAlerter(BaseAlerter):
             {"ledger": self._ledger},
             self.config.raw(),
             context.settings(self.name, self.flavor),
-            message.settings if isinstance(message, AlerterMessage) else {},
+            _settings_of(message),
             params.settings() if params is not None else {},
         ]
 
@@ -322,6 +325,15 @@ def _tell_about_local_runs() -> None:
     from .watching.handler import register_locally
 
     register_locally()
+
+
+def _settings_of(message: object) -> Mapping[str, Any]:
+    """Return the settings that a message brings with it."""
+    if message is None or isinstance(message, str | Alert):
+        return {}
+    from .alerts.message import AlerterMessage
+
+    return message.settings if isinstance(message, AlerterMessage) else {}
 
 
 def _setting(name: str, params: object, config: SMTPEmailAlerterConfig) -> Any:

@@ -5,8 +5,6 @@ transport is not installed. So it is checked only by ``is_valid``, which ZenML r
 component is registered or updated, and by the alerter when it sends.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, Dict, List, Optional, Union  # noqa: UP035
 

@@ -27,7 +27,6 @@ from zenmail.runtime.timeouts import CallTimedOut, call_with_timeout
 
 from .alerts.build import as_text, build_alert
 from .alerts.run_context import PASS_THROUGH, RunContext, current_context, read_or_default
-from .alerts.run_summary import summarise_run
 from .alerts.tracebacks import error_text, innermost, user_traceback
 from .flavor import is_email_alerter
 
@@ -187,7 +186,11 @@ def _alert(
 ) -> Alert:
     """Return an alert about the step, or about the run with a summary of its steps."""
     over = verdict != "started"
-    summary = summarise_run(context) if over and context.step is None else {}
+    summary: dict[str, Any] = {}
+    if over and context.step is None:
+        from .alerts.run_summary import summarise_run
+
+        summary = summarise_run(context)
     facts: dict[str, Any] = {}
     seconds = context.seconds
     if over and seconds is not None:

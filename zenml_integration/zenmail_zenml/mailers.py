@@ -18,7 +18,7 @@ from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StoreType
 
-from zenmail import Ledger, Mailer, OptionsError, PluginHost, Redirect, Retry
+from zenmail import Ledger, Mailer, OptionsError, PluginHost, Retry
 from zenmail.runtime.forks import reset_after_fork
 
 from .alerts.run_context import PASS_THROUGH
@@ -71,6 +71,12 @@ def make_mailer(settings: Resolved, session: Any = None, *, alerter: str = "") -
     if session is not None:
         options.setdefault("session", session)
 
+    redirect = None
+    if settings.redirect_to or settings.redirect_allow:
+        from zenmail import Redirect
+
+        redirect = Redirect(settings.redirect_to, settings.redirect_allow)
+
     def make(chosen: dict[str, Any]) -> Mailer:
         return Mailer(
             settings.transport,
@@ -78,7 +84,7 @@ def make_mailer(settings: Resolved, session: Any = None, *, alerter: str = "") -
             deadline=settings.deadline,
             fallbacks=settings.fallbacks(),
             retry=Retry(policy=settings.delivery_policy),
-            redirect=Redirect(settings.redirect_to, settings.redirect_allow),
+            redirect=redirect,
             dry_run=settings.dry_run,
             delivery=settings.delivery,
             alerts_per_run=settings.max_alerts_per_run,

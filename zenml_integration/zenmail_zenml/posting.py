@@ -1,10 +1,8 @@
 """What a post brings with it, and what its caller learns about the mail."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 from zenml.alerter.base_alerter import BaseAlerterStepParameters
@@ -14,8 +12,10 @@ from zenmail.address import parse_mailbox, split_valid
 from zenmail.clean import clean_line
 from zenmail.model import describe_validation
 
-from .alerts.message import SMTPEmailAlerterParameters
 from .settings import Resolved
+
+if TYPE_CHECKING:
+    from .alerts.message import SMTPEmailAlerterParameters
 
 __all__ = ["Posted", "as_parameters"]
 
@@ -34,7 +34,7 @@ class Posted(NamedTuple):
 
     receipt: Receipt
     subject: str
-    settings: Resolved
+    settings: "Resolved"
     kept: Mapping[str, Any]
 
     def metadata(self) -> dict[str, Any]:
@@ -102,8 +102,8 @@ _VERDICTS = {
 
 
 def as_parameters(
-    params: BaseAlerterStepParameters | Mapping[str, Any] | None,
-) -> SMTPEmailAlerterParameters | None:
+    params: "BaseAlerterStepParameters | Mapping[str, Any] | None",
+) -> "SMTPEmailAlerterParameters | None":
     """Return the parameters of a post, without what only other flavors know.
 
     Raises:
@@ -111,6 +111,8 @@ def as_parameters(
     """
     if params is None:
         return None
+    from .alerts.message import SMTPEmailAlerterParameters
+
     if isinstance(params, SMTPEmailAlerterParameters):
         return params
     if not isinstance(params, Mapping):

@@ -15,9 +15,9 @@ from .mailer_options import MailerOptions, mailer_options
 from .stored import StoredAlerter, alerter_names, set_up
 
 if TYPE_CHECKING:
+    from ..check import Check
     from ..delivery.mailer import Mailer
     from ..email import Email
-    from ..transport import Check
 
 __all__ = ["diagnose", "doctor", "report"]
 
@@ -72,14 +72,18 @@ def doctor(
         raise click.UsageError("Give only one of ALERTER, --alerter, --all or a transport.")
     if every:
         ctx.exit(0 if _report_all(mailer, send=send, as_json=as_json) else 1)
-    passed = report(set_up(mailer, argument or alerter), send=send, as_json=as_json)
-    if passed and not as_json:
-        click.echo(
-            "The test mail is on its way."
-            if send
-            else "No mail was sent. Add --send to send a test mail."
-        )
-    ctx.exit(0 if passed else 1)
+    stored = set_up(mailer, argument or alerter)
+    if as_json:
+        findings = _findings(stored, diagnose(stored, send=send))
+        click.echo(json.dumps(findings, indent=2))
+        ctx.exit(0 if findings["ok"] else 1)
+    if not report(stored, send=send):
+        ctx.exit(1)
+    click.echo(
+        "The test mail is on its way."
+        if send
+        else "No mail was sent. Add --send to send a test mail."
+    )
 
 
 def _report_all(mailer: MailerOptions, *, send: bool, as_json: bool) -> bool:
@@ -104,20 +108,16 @@ def _report_all(mailer: MailerOptions, *, send: bool, as_json: bool) -> bool:
     return not failures
 
 
-def report(stored: StoredAlerter, *, send: bool = False, as_json: bool = False) -> bool:
+def report(stored: StoredAlerter, *, send: bool = False) -> bool:
     """Check a set-up, print each phase as it ends, and return whether all passed."""
-    if not as_json:
-        click.echo(f"{stored.name or 'From the command line'}: {stored.transport or 'unknown'}")
+    click.echo(f"{stored.name or 'From the command line'}: {stored.transport or 'unknown'}")
 
     def show(transport: str, check: Check) -> None:
-        if not as_json and (check.status != "skipped" or check.detail):
+        if check.status != "skipped" or check.detail:
             _print(transport if stored.fallbacks else "", check)
 
     checks = diagnose(stored, send=send, show=show)
     findings, failed = _findings(stored, checks), _failed(checks)
-    if as_json:
-        click.echo(json.dumps(findings, indent=2))
-        return not failed
     left_out = [
         check.name for _, check in checks if check.status == "skipped" and not check.detail
     ]
@@ -154,8 +154,8 @@ def diagnose(
     show: Callable[[str, Check], None] = lambda _transport, _check: None,
 ) -> list[tuple[str, Check]]:
     """Check a set-up until a phase fails; return and show each with its transport's name."""
+    from ..check import Check
     from ..plugins import PluginHost
-    from ..transport import Check
 
     found: list[tuple[str, Check]] = []
 
@@ -198,7 +198,7 @@ def diagnose(
 
 
 def _send(mailer: Mailer, email: Email) -> Check:
-    from ..transport import Check
+    from ..check import Check
 
     receipt = mailer.send(email)
     if receipt.delivered:

@@ -15,8 +15,8 @@ from .app import Failure
 from .mailer_options import MailerOptions, as_flag, as_flags
 
 if TYPE_CHECKING:
+    from ..check import Check
     from ..delivery.mailer import Mailer
-    from ..transport import Check
 
 __all__ = [
     "ALERTERS",

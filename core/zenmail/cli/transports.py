@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["transports"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Found:
     """What there is to say of one transport."""
 
     name: str
-    distribution: str = ""
-    version: str = ""
+    distribution: str
+    version: str
     installed: bool = False
     verifies: bool = False
     problem: str = ""
@@ -71,20 +71,14 @@ def _describe(host: PluginHost, name: str) -> _Found:
     from .fields import describe_fields
 
     offers = [offer for offer in host.installed() if offer.name == name]
-    found = _Found(
-        name,
-        distribution=" and ".join(offer.distribution for offer in offers),
-        version=" and ".join(offer.version for offer in offers),
-    )
+    distribution = " and ".join(offer.distribution for offer in offers)
+    version = " and ".join(offer.version for offer in offers)
     try:
         transport = host.transport(name)
     except ZenmailError as error:
-        found.problem, found.remedy = error.message, error.remedy
-        return found
-    found.verifies = transport.verifies
-    found.options = describe_fields(transport.options_type)
-    found.installed = True
-    return found
+        return _Found(name, distribution, version, problem=error.message, remedy=error.remedy)
+    options = describe_fields(transport.options_type)
+    return _Found(name, distribution, version, True, transport.verifies, options=options)
 
 
 def _print(transport: _Found, *, full: bool) -> None:

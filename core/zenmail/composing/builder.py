@@ -19,10 +19,8 @@ from .headline import (
     preheader_of,
     title_from,
 )
-from .language import language_of
 from .links import true_host
-from .markdown import from_markdown
-from .plain_html import from_plain
+from .plain_html import Rendered, from_plain
 from .safe_texts import Limits, SafeTexts
 from .shield import Shield
 from .traceback_view import TracebackView, view_traceback
@@ -154,13 +152,17 @@ class ContentBuilder:
             if fact[0] != "Step" or not is_named(f"{title}\n{body}", fact[1])
         ]
         plain = alert.body_format == "plain"
-        render = from_plain if plain else from_markdown
+        render = from_plain if plain else _from_markdown
         first, rest = first_screen(body, plain=plain)
         rendered, more = render(first), render(rest)
         traceback = self._traceback(error) if alert.traceback else None
         if alert.images:
             self._load_pictures()
-        lang, direction = language_of(f"{title}\n{body[:2000]}")
+        lang, direction = "en", "ltr"
+        if not (title.isascii() and body.isascii()):
+            from .language import language_of
+
+            lang, direction = language_of(f"{title}\n{body[:2000]}")
         steps, steps_note = self._steps(error) if alert.steps else ((), "")
         return Content(
             subject=subject or title,
@@ -373,6 +375,12 @@ class ContentBuilder:
                 )
             )
         return view
+
+
+def _from_markdown(text: str) -> Rendered:
+    from .markdown import from_markdown
+
+    return from_markdown(text)
 
 
 def _changed_first(parameters: Mapping[Any, Any], changed: Sequence[str]) -> Mapping[Any, Any]:

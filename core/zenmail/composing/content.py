@@ -1,7 +1,5 @@
 """The contract with templates: the variables that a template is given."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,13 +72,13 @@ class Content(NamedTuple):
     url_label: str
     command: str
     links: Sequence[tuple[str, str]]
-    metrics: Sequence[Metric]
+    metrics: "Sequence[Metric]"
     has_baseline: bool
-    tables: Sequence[Table]
-    pictures: Sequence[Picture]
-    steps: Sequence[Step]
+    tables: "Sequence[Table]"
+    pictures: "Sequence[Picture]"
+    steps: "Sequence[Step]"
     steps_note: str
-    traceback: TracebackView | None
+    traceback: "TracebackView | None"
     log: str
     notes: Sequence[str]
     redactions: int

@@ -81,20 +81,18 @@ def title_from(subject: str, body: str, label: str) -> tuple[str, str]:
 
 def origin_of(facts: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]]]:
     """Return the pipeline and the run in a line, and the other facts."""
-    found: dict[str, str] = {}
-    values: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     others = []
     for label, value in facts:
         key = label.lower()
         if key in ("pipeline", "run") and key not in found and value:
-            found[key] = f"{label} {value}"
-            values[key] = value
+            found[key] = label, value
         else:
             others.append((label, value))
     # ZenML names a run after its pipeline.
-    if "run" in values and values["run"].startswith(values.get("pipeline", " ")):
+    if len(found) == 2 and found["run"][1].startswith(found["pipeline"][1]):
         del found["pipeline"]
-    return " · ".join(found.values()), others
+    return " · ".join(map(" ".join, found.values())), others
 
 
 def is_named(title: str, step: str) -> bool:

@@ -130,8 +130,6 @@ _TAGS = {
     "strong_close": "</strong>",
     "em_open": "<em>",
     "em_close": "</em>",
-    "hardbreak": "<br>\n",
-    "softbreak": "<br>\n",
 }
 _BLOCK_TAGS = {
     "paragraph_open": P,

@@ -1,7 +1,5 @@
 """Plain text as HTML that keeps its line ends, its alignment and its addresses."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from html import escape as _escape

@@ -1,7 +1,5 @@
 """Content rendered as HTML and text by Jinja2, with zenmail's templates or the user's."""
 
-from __future__ import annotations
-
 import importlib.util
 import threading
 from collections.abc import Callable, Sequence
@@ -111,7 +109,7 @@ class _Stoppable:
 
 
 @defer_forks()  # this thread is another one than compose's
-def _rendered(environment: Environment, name: str, variables: dict[str, Any]) -> str | None:
+def _rendered(environment: "Environment", name: str, variables: dict[str, Any]) -> str | None:
     from jinja2 import TemplateNotFound
 
     pieces, length = [], 0
@@ -166,7 +164,7 @@ def _tidy(text: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _sandbox(templates: str) -> Environment:
+def _sandbox(templates: str) -> "Environment":
     from jinja2 import ChoiceLoader, PackageLoader, PrefixLoader
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -233,7 +231,7 @@ def _require_narrow(text: Any) -> None:
         raise OverflowError("It formats a value with too large a width.")
 
 
-def users_loader(templates: str) -> BaseLoader:
+def users_loader(templates: str) -> "BaseLoader":
     """Return the loader of the user's templates; see `Page.with_templates`."""
     from jinja2 import FileSystemLoader, PackageLoader
 

@@ -48,15 +48,14 @@ def metric_line(name: str, metrics: Mapping[str, Any], baseline: Mapping[str, An
     if name not in metrics:
         return Metric(name, "not reported", old, "")
     value = format_metric(metrics[name])
-    if name not in baseline:
-        return Metric(name, value, "", "")
-    pair = metrics[name], baseline[name]
-    return Metric(name, value, old, _change(*pair), _trend(name, *pair))
+    new, before = number_in(metrics[name]), number_in(baseline.get(name))
+    if new is None or before is None:
+        return Metric(name, value, old, "")
+    return Metric(name, value, old, _change(new, before), _trend(name, new, before))
 
 
-def _change(value: object, baseline: object) -> str:
-    new, old = number_in(value), number_in(baseline)
-    if new is None or old is None or not (math.isfinite(new) and math.isfinite(old)):
+def _change(new: float, old: float) -> str:
+    if not (math.isfinite(new) and math.isfinite(old)):
         return ""
     try:
         difference = new - old
@@ -82,12 +81,11 @@ _MORE_IS_BETTER = frozenset(
 )
 
 
-def _trend(name: str, value: object, baseline: object) -> str:
+def _trend(name: str, new: float, old: float) -> str:
     """Return whether a change is "good" or "bad", or "" where the name does not tell."""
     words = set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))
     less, more = words & _LESS_IS_BETTER, words & _MORE_IS_BETTER
-    new, old = number_in(value), number_in(baseline)
-    if bool(less) == bool(more) or new is None or old is None or not abs(new - old) > 0:
+    if bool(less) == bool(more) or not abs(new - old) > 0:
         return ""
     return "good" if (new < old) == bool(less) else "bad"
 

@@ -83,14 +83,11 @@ def to_table(
         for at in range(len(grid.columns))
         if _is_numeric([row[at] for row in grid.rows if at < len(row)])
     )
-    left_out = [
-        f"{total - kept:,} more {what}"
-        for total, kept, what in (
-            (grid.total_rows, len(grid.rows), "rows"),
-            (grid.total_columns, len(grid.columns), "columns"),
-        )
-        if total > kept
-    ]
+    left = {
+        "rows": grid.total_rows - len(grid.rows),
+        "columns": grid.total_columns - len(grid.columns),
+    }
+    left_out = [f"{count:,} more {what}" for what, count in left.items() if count > 0]
     note = f"{' and '.join(left_out)} are not shown." if left_out else ""
     return Table(title, [_cell(name) for name in grid.columns], shown, right, note)
 
@@ -114,8 +111,9 @@ def fit(table: Table, most: int) -> Table:
     lengths = [
         max(len(column[0]), *(min(40, len(cell)) for cell in column)) for column in cells
     ]
-    shown = min(most, _fitting([_CHARACTER * word + _PADDING for word in words], _COLUMN))
-    phone = min(shown, _fitting([_CHARACTER * word + _PADDING for word in words], _PHONE))
+    pixels = [_CHARACTER * word + _PADDING for word in words]
+    shown = min(most, _fitting(pixels, _COLUMN))
+    phone = min(shown, _fitting(pixels, _PHONE))
     text = min(shown, _fitting([length + 2 for length in lengths], _LINE + 2))
 
     def note(count: int) -> str:

@@ -1,7 +1,5 @@
 """A traceback made readable: the team's own frames, the others counted, one marked."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from functools import lru_cache

@@ -22,7 +22,8 @@ from .secrecy import Secrecy
 
 if TYPE_CHECKING:
     from ..alert import Alert
-    from ..ledger.storms import Digest, Storms
+    from ..ledger.digest import Digest
+    from ..ledger.storms import Storms
 
 __all__ = ["Alerts"]
 
@@ -186,6 +187,6 @@ class Alerts:
 
     def _settle(self, digest: Digest, *, sent: bool) -> None:
         try:
-            digest.source.settle(digest, sent=sent)
+            digest.settle(sent=sent)
         except LedgerError as error:
             _logger.warning("A digest may be sent twice: %s", error.message)

@@ -1,7 +1,5 @@
 """One mail through the transports: retry and failover, recipient by recipient."""
 
-from __future__ import annotations
-
 import logging
 import random
 import time
@@ -80,7 +78,7 @@ class Attempts:
         policy: DeliveryPolicy,
         *,
         pass_through: tuple[type[BaseException], ...] = (),
-        claim: Claim | None = None,
+        claim: "Claim | None" = None,
     ) -> None:
         self.email = email
         self.envelope = envelope

@@ -1,7 +1,5 @@
 """Deliveries that nobody waits for, done by a thread that the process does."""
 
-from __future__ import annotations
-
 import atexit
 import logging
 import sys

@@ -1,7 +1,5 @@
 """A call of a transport: it ends by the deadline, and fails with an error of ours."""
 
-from __future__ import annotations
-
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar

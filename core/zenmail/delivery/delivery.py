@@ -1,7 +1,5 @@
 """A mail under way."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..deadline import Deadline
@@ -37,7 +35,7 @@ class Delivery(NamedTuple):
     deadline: Deadline
     policy: DeliveryPolicy
     origin: Origin = "send"
-    claim: Claim | None = None
+    claim: "Claim | None" = None
     spooled: str = ""
     trouble: str = ""
     proven: bool = False

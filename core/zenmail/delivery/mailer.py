@@ -18,7 +18,7 @@ from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..retry import Retry
 from ..runtime.forks import defer_forks
-from ..transport import Check, TransportOptions, VerifyRequest
+from ..transport import TransportOptions, VerifyRequest
 from .alerts import Alerts
 from .calls import Route, within
 from .dispatch import Dispatcher
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..addressing import AddressingArguments
     from ..alert import Alert
+    from ..check import Check
     from ..ledger.claim import OutboxState
     from ..ledger.ledger import Ledger
     from ..ledger.storms import Storms
@@ -372,6 +373,8 @@ class Mailer:
     ) -> list[Check]:
         if not route.transport.verifies:
             return []
+        from ..check import Check
+
         request = VerifyRequest(envelope, route.options, deadline, self._secrecy.fetch_token)
         found: list[Check] = []
 

@@ -1,7 +1,5 @@
 """A mail of the outbox that this process has taken."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

@@ -1,7 +1,5 @@
 """How the outbox writes a mail down, and what it trusts of that when it is read back."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 

@@ -6,8 +6,6 @@ others have locked, ``{quick}`` at the end of a statement has it not wait for Po
 disk, ``IN :names[]`` looks for a value in a JSON list.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import random

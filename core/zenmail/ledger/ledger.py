@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from .engine import Engine
 from .outbox import Outbox
 from .sqlite import Memory, SQLite
 from .storms import Storms
-from .told import Told
+
+if TYPE_CHECKING:
+    from .told import Told
 
 __all__ = ["Ledger", "open_engine"]
 
@@ -35,7 +38,6 @@ class Ledger:
         name: Where it is, without a password.
         outbox: The mails that wait.
         storms: The alerts that are held back.
-        told: The events that somebody was told of.
 
     Raises:
         ConfigurationError: The location cannot be one.
@@ -54,7 +56,13 @@ class Ledger:
         self.alerter = alerter
         self.outbox = Outbox(self._engine, alerter, max_age=max_age, margin=margin)
         self.storms = Storms(self._engine, alerter, margin=margin)
-        self.told = Told(self._engine, alerter)
+
+    @property
+    def told(self) -> Told:
+        """The events that somebody was told of."""
+        from .told import Told
+
+        return Told(self._engine, self.alerter)
 
     def __repr__(self) -> str:
         return f"Ledger({self.name!r})"

@@ -1,7 +1,5 @@
 """What logs in without a name beside it: private keys, passwords in addresses and commands."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

@@ -1,7 +1,5 @@
 """The alerter's own secrets, in the forms in which they turn up in messages."""
 
-from __future__ import annotations
-
 import base64
 import html
 import json
@@ -53,7 +51,7 @@ def own_secrets(secrets: tuple[str, ...]) -> OwnSecrets:
     expressions = {form: _expression(form) for form in written}
     expressions.update({form: re.escape(form) for form in encoded})
     ordered = tuple(sorted(expressions, key=len, reverse=True))
-    return OwnSecrets(ordered, re.compile("|".join(expressions[form] for form in ordered)))
+    return OwnSecrets(ordered, pattern("|".join(expressions[form] for form in ordered)))
 
 
 def _expression(form: str) -> str:

@@ -1,7 +1,5 @@
 """Where secrets stand in a text, and the text without them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 

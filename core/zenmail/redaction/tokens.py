@@ -5,8 +5,6 @@ rest of them, and where they are documented. In the rest, what is written stands
 ``{m32}`` for 32 characters of an alphabet, ``{m32-40}`` for 32 to 40, ``{m32+}`` for 32 and up.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -14,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ..patterns import pattern
 from .spans import MASK, Span
 
 __all__ = ["Format", "formats", "holds_tokens", "token_spans"]
@@ -46,7 +45,8 @@ _ALPHABETS: Final = {
 _NO_WORD: Final = (
     r"(?<!-sk-)" r"(?=[\w-]{0,60}?(?:[0-9][a-zA-Z]{1,6}[0-9]|[a-z][A-Z]{1,2}[a-z]?[0-9A-Z]))"
 )
-_BLANK: Final = re.compile(r"\{(\w)(\d+)(?:-(\d+)|(\+))?\}")
+_BLANK: Final = pattern(r"\{(\w)(\d+)(?:-(\d+)|(\+))?\}")
+_HEAD: Final = re.compile(r"\b(?=(\w\S\S))", re.ASCII)
 _PATH_BEGINS: Final = ("/", '"/', "'/", "(/")
 _SHORTEST: Final = 20
 _SHORTEST_WITHOUT_START: Final = 36
@@ -69,24 +69,24 @@ def formats() -> tuple[Format, ...]:
 
 
 def _regex(known: Format) -> str:
-    pattern = known.start + known.rest
+    source = known.start + known.rest
     pieces: list[str] = []
     at = 0
-    for blank in _BLANK.finditer(pattern):
-        pieces.append(re.escape(pattern[at : blank.start()]))
+    for blank in _BLANK.finditer(source):
+        pieces.append(re.escape(source[at : blank.start()]))
         alphabet, least, most, more = blank.groups()
         if alphabet == "r":
             pieces.append(_NO_WORD)
         characters = _ALPHABETS.get(alphabet, "[A-Za-z0-9_-]")
         pieces.append(f"{characters}{{{least},{'' if more else most or least}}}")
         at = blank.end()
-    pieces.append(re.escape(pattern[at:]))
-    if pattern.startswith("eyJ{"):
+    pieces.append(re.escape(source[at:]))
+    if source.startswith("eyJ{"):
         pieces.append(r"(?:\.[\w-]*)*")
     # A longer run is a different token; a full stop or "=" ends a sentence.
-    if not pattern.endswith("+}"):
+    if not source.endswith("+}"):
         pieces.append("(?![A-Za-z0-9_-])")
-    elif "{b" in pattern:
+    elif "{b" in source:
         pieces.append("={0,2}")
     return "".join(pieces)
 
@@ -116,8 +116,27 @@ def _starts() -> re.Pattern[str]:
 
 
 @cache
-def _begins() -> re.Pattern[str]:
-    return re.compile(rf"\b{_any_start()}", re.ASCII)
+def _starts_by_head() -> dict[str, list[str]]:
+    """Return what tokens begin with, by the first three characters."""
+    by_head: dict[str, list[str]] = {}
+    for start in {known.start for known in formats()}:
+        by_head.setdefault(start[:3], []).append(start)
+    return by_head
+
+
+@cache
+def _short_starts() -> re.Pattern[str]:
+    short = "|".join(re.escape(head) for head in _starts_by_head() if 0 < len(head) < 3)
+    return re.compile(rf"\b(?:{short})(?=[\w-]{{6}})", re.ASCII)
+
+
+def _may_hold_tokens(words: str) -> bool:
+    """Whether a word begins as tokens do; one expression for all would compile for long."""
+    by_head = _starts_by_head()
+    heads = by_head.keys() & set(_HEAD.findall(words))
+    return any(start in words for head in heads for start in by_head[head]) or bool(
+        _short_starts().search(words)
+    )
 
 
 @cache
@@ -153,7 +172,7 @@ def holds_tokens(text: str) -> bool:
     long = [piece for piece in pieces if len(piece) >= _SHORTEST]
     words = "\n".join(long)
     # Few words begin as a token does; in the others, one may stand behind an escape.
-    begun = "\\" in words or "%" in words or _begins().search(words)
+    begun = "\\" in words or "%" in words or _may_hold_tokens(words)
     if begun and any(_with_start(words)):
         return True
     long = [piece for piece in long if len(piece) >= _SHORTEST_WITHOUT_START]

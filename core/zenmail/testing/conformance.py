@@ -32,6 +32,7 @@ from typing import Any, ClassVar, get_args
 import pytest
 
 from ..attachment import Attachment
+from ..check import Check
 from ..deadline import Deadline
 from ..delivery.mailer import Mailer
 from ..email import Email, Envelope
@@ -41,7 +42,7 @@ from ..plugins import PluginHost
 from ..receipt import Receipt
 from ..redaction.names import secrecy_of
 from ..retry import Retry
-from ..transport import Check, SendRequest, TransportOptions, VerifyRequest
+from ..transport import SendRequest, TransportOptions, VerifyRequest
 
 __all__ = ["Arrived", "TransportConformance"]
 

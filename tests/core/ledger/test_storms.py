@@ -15,7 +15,6 @@ import pytest
 from zenmail import Alert, ConfigurationError, Mailer, PermanentFailure, TemporaryFailure
 from zenmail.addressing import Addressing
 from zenmail.ledger.ledger import Ledger
-from zenmail.ledger.storms import fingerprint
 
 Make = Callable[..., Any]
 TO: dict[str, Any] = {"sender": "a@example.com", "to": "b@example.com"}
@@ -158,33 +157,6 @@ def test_a_digest_that_fails_is_kept(scripted: Make, mailer_of: Make, ledger: Le
     two.answers = ["ok"]
     mailer.flush()
     assert subjects_of(two)[-1].startswith("2 more failures")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("ValueError: bad value 17", "ValueError: bad value 4", True),
-        ("at 0x7f00aa: lost", "at 0x7f00bb: lost", True),
-        ("run 3f2504e0-4f89-11d3-9a0c-0305e82c3301 died",
-         "run 00000000-4f89-11d3-9a0c-0305e82c3301 died", True),
-        ("ValueError: bad value", "KeyError: 'value'", False),
-    ],
-)  # fmt: skip
-def test_fingerprint(one: str, other: str, same: bool) -> None:
-    """Numbers and ids make no new error; another type or text does."""
-    keys = [fingerprint(Alert(title="t", error=error))[0] for error in (one, other)]
-    assert (keys[0] == keys[1]) is same
-
-
-def test_fingerprint_knows_the_place() -> None:
-    """The same message from another function is another error; from another line it is not."""
-
-    def key(function: str, line: int) -> str:
-        trace = f'  File "a.py", line {line}, in {function}\n    x\nValueError: x\n'
-        return fingerprint(Alert(error="ValueError: x", traceback=trace))[0]
-
-    assert key("train", 1) == key("train", 2)
-    assert key("train", 1) != key("load", 1)
 
 
 def test_held_back_alerts_with_bad_addresses_are_refused(

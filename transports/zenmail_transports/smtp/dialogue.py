@@ -6,10 +6,7 @@ it. So all that decides between delivered, refused and unknown can be read, and 
 without a socket.
 """
 
-from __future__ import annotations
-
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from zenmail import PermanentFailure
@@ -53,20 +50,26 @@ class Flight(NamedTuple):
 Dialogue = Generator[Flight, list[Reply], _T]
 
 
-@dataclass(frozen=True)
 class Capabilities:
     """What a server announces in its answer to EHLO (RFC 5321, 4.1.1.1).
 
-    Attributes:
+    Args:
         keywords: Keyword, in capitals, to parameters.
         greeting: The server's own name for itself.
+
+    Attributes:
+        size: The most bytes the server takes (RFC 1870), or 0 when it does not say.
     """
 
-    keywords: dict[str, str] = field(default_factory=dict)
-    greeting: str = ""
+    def __init__(self, keywords: Mapping[str, str] | None = None, greeting: str = "") -> None:
+        self.keywords = keywords or {}
+        self.greeting = greeting
+        value = self.keywords.get("SIZE", "").partition(" ")[0]
+        known = value.isascii() and value.isdigit() and len(value) < 19
+        self.size = int(value) if known else 0
 
     @classmethod
-    def parse(cls, reply: Reply) -> Capabilities:
+    def parse(cls, reply: Reply) -> "Capabilities":
         """Read the answer to EHLO."""
         keywords: dict[str, str] = {}
         for line in reply.lines[1:]:
@@ -81,17 +84,11 @@ class Capabilities:
         return keyword in self.keywords
 
     @property
-    def size(self) -> int:
-        """The most bytes the server takes (RFC 1870), or 0 when it does not say."""
-        value = self.keywords.get("SIZE", "").partition(" ")[0]
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
-
-    @property
     def mechanisms(self) -> tuple[str, ...]:
         """The ways to log in (RFC 4954)."""
         return tuple(self.keywords.get("AUTH", "").upper().split())
 
-    def without(self, keywords: Iterable[str]) -> Capabilities:
+    def without(self, keywords: Iterable[str]) -> "Capabilities":
         """Return the capabilities that are left when some are not to be used."""
         barred = set(keywords)
         if not barred or barred.isdisjoint(self.keywords):

@@ -1,7 +1,5 @@
 """What providers allow an account, and how not to exceed it."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import deque

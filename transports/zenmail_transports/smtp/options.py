@@ -1,9 +1,8 @@
 """The options of the SMTP transport, and the TLS context they describe."""
 
-from __future__ import annotations
-
 import re
 import ssl
+import string
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,7 +17,8 @@ from .wire import TLSSocket
 
 __all__ = ["SMTPOptions", "build_context"]
 
-_HOST = pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\Z|[0-9A-Fa-f:.]+(?:%\w+)?\Z")
+_HOST_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_.-")
+_IP_ADDRESS = pattern(r"[0-9A-Fa-f:.]+(?:%\w+)?\Z")
 _EHLO_NAME = pattern(r"[A-Za-z0-9._-]+\Z|\[[A-Za-z0-9:.]+\]\Z")
 
 _GMAIL = ("smtp.gmail.com", "smtp.googlemail.com", "smtp-relay.gmail.com")
@@ -146,7 +146,8 @@ class SMTPOptions(TransportOptions):
                 name = idna.encode(name, uts46=True).decode("ascii")
             except idna.IDNAError:
                 raise ValueError("this is not a host name") from None
-        if not _HOST.match(name):
+        named = _HOST_CHARACTERS.issuperset(name) and not {name[0], name[-1]} & {".", "-"}
+        if not named and not _IP_ADDRESS.match(name):
             raise ValueError(
                 "this is not a host name; give it alone, without smtp:// and without the port"
             )
@@ -190,7 +191,7 @@ class SMTPOptions(TransportOptions):
         return hide_secret_options(value)
 
     @model_validator(mode="after")
-    def _agree(self) -> SMTPOptions:
+    def _agree(self) -> "SMTPOptions":
         if self.password is not None:
             self._apply_preset(self.password.get_secret_value())
         if self.password is not None and not self.username:

@@ -1,7 +1,5 @@
 """What a server says: replies taken out of a stream of bytes (RFC 5321, 4.2)."""
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from typing import NamedTuple, cast
@@ -57,10 +55,10 @@ class Reply(NamedTuple):
         return self.code >= 500
 
     def __str__(self) -> str:
-        first, *others = self.lines
-        if others and (enhanced := self.enhanced):
-            others = [line.removeprefix(enhanced).strip() for line in others]
-        text = " ".join((str(self.code), first, *others)).rstrip()
+        text = f"{self.code} {self.lines[0]}"
+        for line in self.lines[1:]:
+            text += f" {line.removeprefix(self.enhanced).strip() if self.enhanced else line}"
+        text = text.rstrip()
         return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 

@@ -137,7 +137,7 @@ class Transaction(Outcome):
     def _pipelining(self) -> bool:
         return "PIPELINING" in self._capabilities
 
-    def _commands(self, recipients: Sequence[str]) -> list[bytes]:
+    def _commands(self, recipients: Sequence[str]) -> list[str]:
         mail = f"MAIL FROM:<{self._envelope.sender}>"
         if "SIZE" in self._capabilities:
             mail += f" SIZE={self._size}"
@@ -146,7 +146,7 @@ class Transaction(Outcome):
             lines[0] += " SMTPUTF8"
             if "8BITMIME" in self._capabilities:
                 lines[0] += " BODY=8BITMIME"
-        return [line.encode() + b"\r\n" for line in lines]
+        return lines
 
     def _content(self) -> Iterator[bytes]:
         """Yield the mail, whose length was announced.
@@ -189,7 +189,8 @@ class Transaction(Outcome):
             DeliveryError: The sender is refused, or the server closes the connection.
             Lost: The connection broke, and nobody was refused before.
         """
-        lines = [*self._commands(recipients), last]
+        lines = [f"{line}\r\n".encode() for line in self._commands(recipients)]
+        lines.append(last)
         flights = [lines] if self._pipelining else [[line] for line in lines]
         replies: list[Reply] = []
         try:
@@ -286,8 +287,8 @@ class Transaction(Outcome):
 
     def _send_at_once(self, recipients: list[str]) -> Dialogue[None]:
         """Send envelope and mail in one flight."""
-        head = b"BDAT %d LAST\r\n" % self._size
-        pieces = chain((b"".join((*self._commands(recipients), head)),), self._content())
+        lines = (*self._commands(recipients), f"BDAT {self._size} LAST\r\n")
+        pieces = chain(("\r\n".join(lines).encode(),), self._content())
         count = len(recipients) + 2
         try:
             replies = yield Flight(pieces, count, "the mail", final=True)
@@ -304,6 +305,9 @@ class Transaction(Outcome):
                 self._judge_loss(lost, replies[count - 1 :], asked)
         else:
             self.final = replies[-1]
+            if all(200 <= reply.code < 300 for reply in replies):
+                self.accepted, self.intact = recipients, True
+                return
             try:
                 self._note(recipients, replies)
             except DeliveryError as error:

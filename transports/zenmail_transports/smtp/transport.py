@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from zenmail import (
-    Check,
-    Receipt,
-    SendRequest,
-    VerifyRequest,
-    ZenmailError,
-    hookimpl,
-)
+from zenmail import Receipt, SendRequest, ZenmailError, hookimpl
 
 from .options import SMTPOptions
 from .relay import Relay
+
+if TYPE_CHECKING:
+    from zenmail import Check, VerifyRequest
 
 __all__ = ["SMTPTransport"]
 

@@ -53,17 +53,18 @@ def converse_together(mails: Sequence[Transaction]) -> Dialogue[list[Verdict]]:
     for position, mail in enumerate(mails):
         dialogue = mail.run()
         try:
-            pieces, own, *_ = next(dialogue)
+            flight = next(dialogue)
         except StopIteration:
             continue
         except DeliveryError as error:
             verdicts[position] = error
             continue
+        pieces = flight.pieces
         if under_way:
             pieces = chain((_RESET,), pieces)
             replies += 1
-        under_way.append(_InFlight(position, dialogue, pieces, replies, replies + own))
-        replies += own
+        first, replies = replies, replies + flight.replies
+        under_way.append(_InFlight(position, dialogue, pieces, first, replies))
     if not under_way:
         return verdicts
     ends: list[int] = []
@@ -82,16 +83,16 @@ def _joined(mails: Iterable[_InFlight], ends: list[int]) -> Iterator[bytes]:
     """Yield the mails, each built while the server has those before it; note where they end."""
     size = 0
     for mail in mails:
-        for piece in mail.pieces:
-            size += len(piece)
-            yield piece
+        content = b"".join(mail.pieces)
+        size += len(content)
         ends.append(size)
+        yield content
 
 
 def _judge(
-    one: _InFlight, mail: Transaction, got: Sequence[Reply], lost: Lost | None, *, sent: bool
+    one: _InFlight, mail: Transaction, got: list[Reply], lost: Lost | None, *, sent: bool
 ) -> Verdict:
-    own = list(got[one.first : one.end])
+    own = got[one.first : one.end]
     try:
         if lost is None or (one.end <= len(got) and lost.in_step):
             one.dialogue.send(own)

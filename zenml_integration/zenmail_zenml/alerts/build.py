@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zenmail import Alert, Attachment, ConfigurationError, Image
 from zenmail.composing.plain_html import is_row
 
-from .message import AlerterImage, AlerterMessage, SMTPEmailAlerterParameters
 from .run_context import RunContext
-from .standard_hooks import parse_hook_text
 from .tracebacks import error_text, user_traceback
+
+if TYPE_CHECKING:
+    from .message import AlerterImage, SMTPEmailAlerterParameters
 
 __all__ = ["as_text", "build_alert"]
 
@@ -74,9 +75,13 @@ def _from_message(message: object) -> dict[str, Any]:
     if isinstance(message, Alert):
         return {name: getattr(message, name) for name in message.model_fields_set}
     if message is None or isinstance(message, str):
+        from .standard_hooks import parse_hook_text
+
         # Not as Markdown, which would swallow the underscores in names.
         text = message or ""
         return parse_hook_text(text) or {"body": text, "body_format": "plain"}
+    from .message import AlerterMessage
+
     if isinstance(message, AlerterMessage):
         return {
             "title": message.title or "",

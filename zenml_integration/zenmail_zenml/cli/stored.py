@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from zenmail.check import Check
 from zenmail.clean import clean_line
 from zenmail.cli.app import Failure
 from zenmail.cli.stored import StoredAlerter
 from zenmail.errors import ConfigurationError
-from zenmail.transport import Check
 
 from .client import FLAVOR, misplaced, open_client
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-import tempfile
 import threading
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from .session import Session, TLSSocket
@@ -115,20 +115,19 @@ class SMTPServer(ServerState):
         self.extensions = tuple(extensions)
         self.settle = settle
         self.ca_file: Path | None = None
+        self.tls = tls
         self._threads: list[threading.Thread] = []
-        self._folder = tempfile.TemporaryDirectory(prefix="zenmail-smtp-")
-        try:
-            self.tls = tls
+        with ExitStack() as stack:
             if tls is None and security != "none":
-                authority = Authority(Path(self._folder.name))
+                folder = stack.enter_context(TemporaryDirectory(prefix="zenmail-smtp-"))
+                authority = Authority(Path(folder))
                 self.ca_file = authority.ca_file
                 self.tls = authority.context()
             if self.tls is not None:
                 self.tls.sslsocket_class = TLSSocket
             self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        except BaseException:
-            self._folder.cleanup()
-            raise
+            stack.enter_context(self._listener)
+            self._open = stack.pop_all()
         self._listener.settimeout(0.05)
         self.port: int = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(
@@ -163,11 +162,10 @@ class SMTPServer(ServerState):
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the acceptor on Linux
         self._acceptor.join()
-        self._listener.close()
         self.drop_connections()
         for thread in self._threads:
             thread.join()
-        self._folder.cleanup()
+        self._open.close()
 
     def _accept(self) -> None:
         while not self.stopped.is_set():
