@@ -75,19 +75,11 @@ class Middleware:
 
     def before_render(self, alert: Alert) -> Alert:
         """Let the middleware see, and replace, an alert."""
-        if not self.manager.hook.before_render.get_hookimpls():
-            return alert
-        from .alert import Alert  # imported already by those who have one
-
-        return self._chain("before_render", Alert, alert, {})
+        return self._chain("before_render", "alert", alert, {})
 
     def before_send(self, email: Email, envelope: Envelope) -> Email:
         """Let the middleware see, and replace, a mail."""
-        if not self.manager.hook.before_send.get_hookimpls():
-            return email
-        from .email import Email
-
-        return self._chain("before_send", Email, email, {"envelope": envelope})
+        return self._chain("before_send", "email", email, {"envelope": envelope})
 
     def after_send(self, receipt: Receipt, email: Email) -> None:
         """Tell the middleware the outcome of a mail."""
@@ -97,10 +89,13 @@ class Middleware:
             self._guarded(implementation, {"receipt": told, "email": email})
 
     def _chain(
-        self, hook: str, kind: type[_Result], value: _Result, context: dict[str, Any]
+        self, hook: str, argument: str, value: _Result, context: dict[str, Any]
     ) -> _Result:
-        argument = "alert" if hook == "before_render" else "email"
         for implementation in self._implementations(hook):
+            from .alert import Alert  # imported already by those who have one
+            from .email import Email
+
+            kind = Alert if argument == "alert" else Email
             replaced = self._guarded(implementation, {argument: value, **context})
             if isinstance(replaced, kind):
                 # pydantic lets a plugin make one without any check.

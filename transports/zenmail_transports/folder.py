@@ -36,7 +36,7 @@ class Folder:
     """An open folder that files are added to.
 
     Files are addressed through its descriptor: somebody who swaps the folder for a link
-    afterwards does not lead them elsewhere. Some systems have no such calls, and it is None.
+    afterwards does not lead them elsewhere. Where the system has no such calls, it is None.
     """
 
     def __init__(self, path: Path, descriptor: int | None) -> None:

@@ -22,11 +22,6 @@ class Tally:
     notes: list[str] = field(default_factory=list)
     failure: DeliveryError | None = None
 
-    @property
-    def started(self) -> bool:
-        """Whether something is known of any recipient."""
-        return bool(self.accepted or self.refused)
-
     def ascii_only(self, recipients: Iterable[str], provider: str) -> list[str]:
         """Return the recipients whose address is ASCII; the others are refused."""
         able = [address for address in recipients if address.isascii()]

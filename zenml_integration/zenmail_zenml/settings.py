@@ -56,7 +56,7 @@ RUN_ALERTS = frozenset(
 )
 """Events of a run that can be mailed without a hook."""
 
-# Seconds for which a secret that was read counts as what it is.
+# Seconds for which a secret is not read again.
 _FRESH = 60.0
 _REFERENCE = pattern(r"\{\{[^{}]{1,400}\}\}")
 _OPTIONS_OF = {"transport": "transport_options", "fallback_transport": "fallback_options"}
@@ -100,7 +100,7 @@ def layer(
 
 
 class Secrets:
-    """Resolves ``{{secret.key}}`` in settings; a secret read a minute ago is not read again.
+    """Resolves ``{{secret.key}}`` in settings; a secret is read once a minute at most.
 
     Args:
         known: Values by key of secrets that need not be read, by name.

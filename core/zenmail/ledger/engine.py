@@ -118,9 +118,6 @@ class Engine(ABC):
         reset_after_fork(self)
         close_before_fork(self)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r})"
-
     def __del__(self) -> None:
         if hasattr(self, "_idle"):
             Engine.close(self)

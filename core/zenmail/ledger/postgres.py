@@ -16,16 +16,6 @@ __all__ = ["PostgreSQL"]
 
 # Seconds that a restart of the database is waited for.
 _PATIENCE = 5.0
-_POSTGRES = Dialect(
-    now="extract(epoch FROM clock_timestamp())::float8",
-    lock="FOR UPDATE",
-    skip_locked="FOR UPDATE SKIP LOCKED",
-    # Not for the session, which a pool of connections may lend to others.
-    quick="RETURNING set_config('synchronous_commit', 'off', true)",
-    # An array is looked up in the index, whatever is believed of the size of the table.
-    in_list=r"= ANY (ARRAY(SELECT json_array_elements_text(CAST(:\1 AS json))))",
-    parameter=r"%(\1)s",
-)
 
 
 class PostgreSQL(Engine):
@@ -35,7 +25,16 @@ class PostgreSQL(Engine):
         url: ``postgresql://user:password@host/database``.
     """
 
-    _dialect = _POSTGRES
+    _dialect = Dialect(
+        now="extract(epoch FROM clock_timestamp())::float8",
+        lock="FOR UPDATE",
+        skip_locked="FOR UPDATE SKIP LOCKED",
+        # Not for the session, which a pool of connections may lend to others.
+        quick="RETURNING set_config('synchronous_commit', 'off', true)",
+        # An array is looked up in the index, whatever is believed of the size of the table.
+        in_list=r"= ANY (ARRAY(SELECT json_array_elements_text(CAST(:\1 AS json))))",
+        parameter=r"%(\1)s",
+    )
     _schema_lock = "SELECT pg_advisory_xact_lock(7136521)"
 
     def __init__(self, url: str) -> None:

@@ -13,6 +13,8 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from itertools import groupby
+from typing import cast
 
 from ..attachment import Attachment
 from ..errors import TemporaryFailure
@@ -122,15 +124,11 @@ def lay_out(
 
 
 def _joined(pieces: _Part) -> Iterator[Piece]:
-    run: list[bytes] = []
-    for piece in pieces:
-        if isinstance(piece, bytes):
-            run.append(piece)
+    for kind, run in groupby(pieces, type):
+        if kind is bytes:
+            yield b"".join(cast("Iterator[bytes]", run))
         else:
-            yield b"".join(run)
-            yield piece
-            run = []
-    yield b"".join(run)
+            yield from run
 
 
 def _multipart(kind: str, boundary: str, parts: list[_Part]) -> _Part:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,10 @@ def test_list_names_each_mail_and_why(zenmail: Run, ledger: Path) -> None:
         assert words in output
     listed = json.loads(zenmail("outbox", "list", f"--ledger={ledger}", "--json").stdout)
     assert {item["state"] for item in listed} == {"waiting", "failed"}
+    for item in listed:
+        assert item["sender"] == "a@example.com"
+        assert datetime.fromisoformat(item["created"]).tzinfo is not None
+        assert isinstance(item["recipients"], list)
 
 
 def test_show_prints_the_mail(zenmail: Run, ledger: Path) -> None:

@@ -201,7 +201,7 @@ def test_a_read_only_place_for_the_ledger() -> None:
     script = """
 import logging
 logging.disable()
-with mailer(alerts_per_run=1, deadline=0.5) as box:
+with mailer(alerts_per_run=1, deadline=10) as box:
     for _ in range(3):
         receipt = box.send_alert(Alert(title="x", thread="t"), sender="a@example.com",
                                  to="b@example.com")

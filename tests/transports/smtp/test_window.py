@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from zenmail import (
+    Attachment,
     Deadline,
     Email,
     Envelope,
@@ -219,6 +220,26 @@ def test_large_mail_travels_alone(client: Client, start: Start) -> None:
     assert [mail.recipients[0][:3] for mail in server.mails][3] == "big"
     # Greeting, EHLO; 2 for the first; then 2 in flight, the large one in one or two, and 3.
     assert server.round_trips[0] in (7, 8)
+
+
+def test_file_that_is_gone_costs_only_its_own_mail(
+    client: Client, start: Start, tmp_path: Path
+) -> None:
+    """A mail whose file cannot be read any more leaves those before and behind it alone."""
+    server = start(extensions=CHUNKING)
+    assert verdict(client.send(server, mails(1)[0])) == "accepted"
+    server.mails.clear()
+    path = tmp_path / "report.txt"
+    path.write_text("y")
+    emails = mails(7)
+    emails[3] = emails[3].replace(attachments=(Attachment(path=path),))
+    assert emails[3].size()
+    path.unlink()
+    answers = send_all(client, server, emails)
+    expected = ["accepted"] * 7
+    expected[3] = "temporary"
+    assert [verdict(one) for one in answers] == expected
+    assert copies(server) == Counter(f"r{number}@example.com" for number in (0, 1, 2, 4, 5, 6))
 
 
 @pytest.mark.parametrize("phase", ["mail", "rcpt", "dot"])

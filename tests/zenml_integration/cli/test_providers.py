@@ -11,11 +11,11 @@ from zenmail_zenml.cli.providers import PROVIDERS
 pytestmark = pytest.mark.zenml
 
 ANSWERS = {
-    "sender-email": "a@example.com", "recipient-email": "b@example.com",
-    "smtp-server": "relay", "smtp-username": "u",
-    "password": "canary-password", "tenant": "t", "client-id": "c",
-    "client-secret": "canary-secret", "region": "eu-west-1", "access-key-id": "canary-id",
-    "secret-access-key": "canary-key",
+    "sender_email": "a@example.com", "recipient_email": "b@example.com",
+    "smtp_server": "relay", "smtp_username": "u",
+    "password": "canary-password", "tenant": "t", "client_id": "c",
+    "client_secret": "canary-secret", "region": "eu-west-1", "access_key_id": "canary-id",
+    "secret_access_key": "canary-key",
 }  # fmt: skip
 
 
@@ -36,18 +36,18 @@ def test_secrets_go_into_the_secret_alone(provider: str) -> None:
 def test_the_port_follows_the_encryption(security: str, port: str) -> None:
     """Unless a port is given."""
     own = PROVIDERS["own"]
-    answers = {**ANSWERS, "smtp-security": security}
+    answers = {**ANSWERS, "smtp_security": security}
     assert own.plan(answers, secret="mail").configuration["smtp_port"] == port
-    answers["smtp-port"] = "2525"
+    answers["smtp_port"] = "2525"
     assert own.plan(answers, secret="mail").configuration["smtp_port"] == "2525"
 
 
 def test_a_relay_without_a_login_needs_no_secret() -> None:
     """Without a password there is neither a secret nor a reference."""
     answers = {
-        "sender-email": "a@example.com",
-        "recipient-email": "b@example.com",
-        "smtp-server": "relay",
+        "sender_email": "a@example.com",
+        "recipient_email": "b@example.com",
+        "smtp_server": "relay",
     }
     plan = PROVIDERS["own"].plan(answers, secret="mail")
     assert plan.secret == {}

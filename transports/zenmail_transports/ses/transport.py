@@ -101,7 +101,8 @@ class SESTransport:
             except DeliveryError as error:
                 rest = recipients[start + _RECIPIENTS :]
                 permanent = isinstance(error, PermanentFailure)
-                if not tally.started and (permanent or not rest):
+                unknown = not (tally.accepted or tally.refused)
+                if unknown and (permanent or not rest):
                     raise
                 tally.fail(error, part, () if permanent else rest)
                 if not permanent:

@@ -43,6 +43,10 @@ CUT_OFF = (
     "this machine. Try from another network, and ask the administrators to allow it."
 )
 _SENDER = "Use a sender address that this login may send from."
+_SEND_AS = (
+    "The login may not send as this sender: use its own address, or have the administrators "
+    "grant it 'Send as'."
+)
 _QUOTA = "The provider's quota is used up: wait, or send through an account with a larger one."
 _MAILBOX = "Check the recipient's address."
 _POLICY = "The server's policy refuses the mail; its answer says why. Ask its administrators."
@@ -59,10 +63,8 @@ _BY_CODE: dict[tuple[int, str], str] = {
     (535, "5.7.3"): "The server does not accept this login. With OAuth for Microsoft 365, "
     "check that the service principal was made with the object ID of the enterprise "
     "application, and that SMTP AUTH is enabled for the mailbox.",
-    (550, "5.7.60"): "The login may not send as this sender: use its own address, or have the "
-    "administrators grant it 'Send as'.",
-    (554, "5.2.252"): "The login may not send as this sender: use its own address, or have the "
-    "administrators grant it 'Send as'.",
+    (550, "5.7.60"): _SEND_AS,
+    (554, "5.2.252"): _SEND_AS,
     (550, "5.4.5"): _QUOTA + " Gmail's resets within 24 hours.",
     (550, "5.7.515"): "The sender's domain fails the receiver's rules for bulk mail: publish "
     "SPF, DKIM and DMARC for it, or send through a relay that signs for the domain.",

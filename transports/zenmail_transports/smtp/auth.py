@@ -178,13 +178,7 @@ def _b64(text: str) -> bytes:
 
 
 def _at_once(name: bytes, answer: bytes, *, again: bytes) -> Dialogue[Reply]:
-    """Say who logs in with the command, which saves a round trip.
-
-    Args:
-        name: The mechanism.
-        answer: The initial response.
-        again: The answer to a server that asks all the same.
-    """
+    """Log in with an initial response, which saves a round trip; `again` if it is asked for."""
     (reply,) = yield Flight([b"AUTH %b %b\r\n" % (name, answer)], what=_WHAT)
     if reply.code == 334:
         (reply,) = yield Flight([again + b"\r\n"], what=_WHAT)

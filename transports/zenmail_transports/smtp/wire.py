@@ -280,7 +280,8 @@ class Wire:
                 except ssl.SSLWantReadError:
                     ready = self._wait(selectors.EVENT_READ, deadline)
                 except OSError:
-                    self._hear_last_words()
+                    with suppress(OSError, EOFError):
+                        self._take()  # its last words
                     raise
                 if ready & selectors.EVENT_READ:
                     self._take()
@@ -288,33 +289,25 @@ class Wire:
                     if len(got) >= replies:
                         raise _RepliedEarly
 
-    def _hear_last_words(self) -> None:
-        with suppress(OSError, EOFError):
-            self._take()
-
     def _receive(self, deadline: Deadline) -> None:
         """Wait for what comes next and feed the reader."""
         # The time-out of one recv() is a deadline, over TLS as well; it costs a tenth of what
         # a selector does.
         self._socket.settimeout(_left(deadline))
         try:
-            data = self._socket.recv(_READ)
+            self._take()
         finally:
             self._socket.setblocking(False)
-        if not data:
-            raise EOFError
-        self._reader.feed(data)
 
-    def _take(self) -> bool:
-        """Feed the reader what has come; return whether there was any."""
+    def _take(self) -> None:
+        """Feed the reader what has come."""
         try:
             data = self._socket.recv(_READ)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return False
+            return
         if not data:
             raise EOFError
         self._reader.feed(data)
-        return True
 
     def _wait(self, events: int, deadline: Deadline) -> int:
         with Selector() as selector:

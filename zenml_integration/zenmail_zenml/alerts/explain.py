@@ -40,7 +40,7 @@ _MAX_METRICS = 20
 _MAX_RUNS = 5
 _MAX_NAMES = 10
 
-# What is read here is merged whatever it is.
+# Untyped, because most defaults here are empty.
 _try: Callable[[Callable[[], Any], Any], Any] = read_or_default
 _silent: ContextVar[bool] = ContextVar("zenmail_silent", default=False)
 

@@ -154,7 +154,12 @@ class RunContext(NamedTuple):
         found = configured.get(f"alerter:{component_name}")
         if found is None and (found := configured.get(f"alerter.{flavor}")) is not None:
             # ZenML before 0.94.3 puts the configuration of the stack's only alerter in it.
-            names = _known(self.run, _alerters_of, [component_name])
+            kind = StackComponentType.ALERTER
+            names = _known(
+                self.run,
+                lambda run: [it.name for it in run.stack.components.get(kind, [])],
+                [component_name],
+            )
             found = found if component_name in names else None
         if found is None:
             return {}
@@ -177,13 +182,6 @@ class RunContext(NamedTuple):
             "Stack": self.stack_name,
         }
         return {label: value for label, value in named.items() if value}
-
-
-def _alerters_of(run: PipelineRunResponse) -> list[str]:
-    """Return the names of the alerters of a run's stack."""
-    if run.stack is None:
-        raise LookupError("The stack is not known.")
-    return [item.name for item in run.stack.components.get(StackComponentType.ALERTER, [])]
 
 
 def current_context() -> RunContext:

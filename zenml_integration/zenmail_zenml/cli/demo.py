@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["demo", "run_pipeline"]
 
 _MAILS = 4
-# Begins the lines on standard error that are not to be printed.
+# Begins the lines on standard error that tell of the progress.
 _PROGRESS = "@zenmail "
 _HELP = """See zenmail work: run a real ZenML pipeline and look at the mails it sends.
 

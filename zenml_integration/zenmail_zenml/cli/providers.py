@@ -27,7 +27,7 @@ class Question:
     """A question to the user.
 
     Attributes:
-        name: The option of `zenmail register` that answers it, without dashes.
+        name: The setting, or the option of the transport or token source, that it is about.
         text: The prompt.
         secret: Whether the answer is hidden and stored in ZenML's secret store.
         optional: Whether the answer may be empty.
@@ -44,10 +44,10 @@ class Question:
 
 
 COMMON_QUESTIONS = (
-    Question("sender-email", "Sender's address"),
-    Question("sender-name", "Sender's name", optional=True),
-    Question("recipient-email", "Recipients, separated by commas"),
-    Question("subject-prefix", "Text in front of each subject", optional=True),
+    Question("sender_email", "Sender's address"),
+    Question("sender_name", "Sender's name", optional=True),
+    Question("recipient_email", "Recipients, separated by commas"),
+    Question("subject_prefix", "Text in front of each subject", optional=True),
 )
 
 
@@ -92,14 +92,11 @@ class Provider:
         """Return what to register.
 
         Args:
-            answers: Answers by question name, including "sender-email" and "recipient-email".
+            answers: Answers by question name, including "sender_email" and "recipient_email".
             secret: The name of the secret.
         """
-        configuration = {
-            name.replace("-", "_"): answers[name]
-            for name in ("sender-email", "recipient-email", "sender-name", "subject-prefix")
-            if name in answers
-        }
+        common = [question.name for question in COMMON_QUESTIONS]
+        configuration = {name: answers[name] for name in common if name in answers}
         if self.transport == "smtp":
             return self._smtp(answers, configuration, secret)
         configuration["transport"] = self.transport
@@ -107,12 +104,12 @@ class Provider:
         options: dict[str, object] = {}
         if self.transport == "graph":
             options["oauth_options"] = _application(answers, secret)
-            values["client_secret"] = answers["client-secret"]
+            values["client_secret"] = answers["client_secret"]
         else:
             options["region"] = answers["region"]
-            if answers.get("access-key-id"):
-                values["access_key_id"] = answers["access-key-id"]
-                values["secret_access_key"] = answers["secret-access-key"]
+            if answers.get("access_key_id"):
+                values["access_key_id"] = answers["access_key_id"]
+                values["secret_access_key"] = answers["secret_access_key"]
                 options |= {name: f"{{{{{secret}.{name}}}}}" for name in values}
         configuration["transport_options"] = json.dumps(options)
         return Plan(configuration, values)
@@ -120,17 +117,17 @@ class Provider:
     def _smtp(
         self, answers: Mapping[str, str], configuration: dict[str, str], secret: str
     ) -> Plan:
-        configuration["smtp_server"] = answers.get("smtp-server") or self.host
-        configuration["smtp_port"] = answers.get("smtp-port") or usual_port(answers)
-        for name in ("smtp-security", "smtp-ca-file"):
+        configuration["smtp_server"] = answers.get("smtp_server") or self.host
+        configuration["smtp_port"] = answers.get("smtp_port") or usual_port(answers)
+        for name in ("smtp_security", "smtp_ca_file"):
             if answers.get(name):
-                configuration[name.replace("-", "_")] = answers[name]
-        username = answers.get("smtp-username", "")
+                configuration[name] = answers[name]
+        username = answers.get("smtp_username", "")
         if self.oauth:
             options = {"oauth": self.oauth, "oauth_options": _application(answers, secret)}
-            configuration["smtp_username"] = username or answers["sender-email"]
+            configuration["smtp_username"] = username or answers["sender_email"]
             configuration["transport_options"] = json.dumps(options)
-            return Plan(configuration, {"client_secret": answers["client-secret"]})
+            return Plan(configuration, {"client_secret": answers["client_secret"]})
         password = answers.get("password", "")
         if not password:
             return Plan(configuration, {})
@@ -144,7 +141,7 @@ class Provider:
 
 def usual_port(answers: Mapping[str, str]) -> str:
     """Return the port that goes with the encryption."""
-    return {"tls": "465", "none": "25"}.get(answers.get("smtp-security", ""), "587")
+    return {"tls": "465", "none": "25"}.get(answers.get("smtp_security", ""), "587")
 
 
 def provider_of(configuration: Mapping[str, str]) -> str:
@@ -159,7 +156,7 @@ def _application(answers: Mapping[str, str], secret: str) -> dict[str, str]:
     """Return the options of the token source microsoft for an application."""
     return {
         "tenant": answers["tenant"],
-        "client_id": answers["client-id"],
+        "client_id": answers["client_id"],
         "client_secret": f"{{{{{secret}.client_secret}}}}",
     }
 
@@ -170,14 +167,14 @@ def _mailbox(
     """Return a provider that asks for a password, and for a user name if that has a prompt."""
     questions: tuple[Question, ...] = (Question("password", prompt, secret=True),)
     if username:
-        login, questions = "asked", (Question("smtp-username", username), *questions)
+        login, questions = "asked", (Question("smtp_username", username), *questions)
     return Provider(title, host=host, login=login, questions=questions, note=note)
 
 
 _APPLICATION = (
     Question("tenant", "Directory (tenant) ID or domain"),
-    Question("client-id", "Application (client) ID"),
-    Question("client-secret", "Client secret", secret=True),
+    Question("client_id", "Application (client) ID"),
+    Question("client_secret", "Client secret", secret=True),
 )
 
 PROVIDERS: Mapping[str, Provider] = {
@@ -209,12 +206,12 @@ PROVIDERS: Mapping[str, Provider] = {
         questions=(
             Question("region", "AWS region, such as eu-west-1"),
             Question(
-                "access-key-id",
+                "access_key_id",
                 "Access key ID instead of the machine's own credentials",
                 optional=True,
             ),
             Question(
-                "secret-access-key", "Secret access key", secret=True, needs="access-key-id"
+                "secret_access_key", "Secret access key", secret=True, needs="access_key_id"
             ),
         ),
         note="The sender must be verified in that region. It requires "
@@ -281,21 +278,21 @@ PROVIDERS: Mapping[str, Provider] = {
     "own": Provider(
         "Your own server",
         questions=(
-            Question("smtp-server", "Host name of the SMTP server"),
+            Question("smtp_server", "Host name of the SMTP server"),
             Question(
-                "smtp-security",
+                "smtp_security",
                 "Encryption: tls or none instead of starttls",
                 optional=True,
             ),
-            Question("smtp-port", "Port"),
+            Question("smtp_port", "Port"),
             Question(
-                "smtp-ca-file",
+                "smtp_ca_file",
                 "PEM file of a private certificate authority",
                 optional=True,
-                unless=("smtp-security", "none"),
+                unless=("smtp_security", "none"),
             ),
-            Question("smtp-username", "User name", optional=True),
-            Question("password", "Password", secret=True, needs="smtp-username"),
+            Question("smtp_username", "User name", optional=True),
+            Question("password", "Password", secret=True, needs="smtp_username"),
         ),
     ),
 }

@@ -138,8 +138,8 @@ def register(
         client = open_client()
         given = {
             option: _checked(option, value)
-            for flag, value in flags.items()
-            if value is not None and (option := flag.replace("_", "-"))
+            for option, value in flags.items()
+            if value is not None
         }
         old = find_alerter(client, name)
         warning = misplaced()
@@ -226,9 +226,7 @@ def _stored_answers(alerter: ComponentResponse, provider: Provider) -> dict[str,
     secrets, answers = Secrets(), {}
     for question in (*COMMON_QUESTIONS, *(provider.questions if same else ())):
         with contextlib.suppress(ConfigurationError):  # its secret is gone
-            answers[question.name] = str(
-                secrets.resolve(values.get(question.name.replace("-", "_"), ""))
-            )
+            answers[question.name] = str(secrets.resolve(values.get(question.name, "")))
     return answers
 
 
@@ -270,14 +268,13 @@ def _ask(
         ):
             continue
         default = defaults.get(question.name, "")
-        if question.name == "smtp-port" and default in ("", usual_port(defaults)):
+        if question.name == "smtp_port" and default in ("", usual_port(defaults)):
             default = usual_port(answers)
         if not no_input:
             answers[question.name] = _prompt(question, default)
         elif not (question.optional or default):
-            raise Failure(
-                f"--{question.name} is missing.", remedy=f"{question.text}.", exit_code=2
-            )
+            flag = question.name.replace("_", "-")
+            raise Failure(f"--{flag} is missing.", remedy=f"{question.text}.", exit_code=2)
     return answers
 
 
@@ -313,7 +310,7 @@ def _checked(option: str, answer: str) -> str:
     Raises:
         ConfigurationError: The alerter would refuse it.
     """
-    if option == "smtp-ca-file" and answer:
+    if option == "smtp_ca_file" and answer:
         import ssl  # not for those who only ask for help
 
         path = Path(answer).expanduser().absolute()
@@ -322,18 +319,18 @@ def _checked(option: str, answer: str) -> str:
         except OSError as error:
             raise ConfigurationError(f"smtp_ca_file: {path}: {error.strerror}.") from None
         return str(path)
-    answer = answer.lower() if option == "smtp-security" else answer
+    answer = answer.lower() if option == "smtp_security" else answer
     if option in _CHECKED_ALONE and answer:
-        _validate(Plan({**_VALID, option.replace("-", "_"): answer}, {}))
+        _validate(Plan({**_VALID, option: answer}, {}))
     return answer
 
 
 _CHECKED_ALONE = (
-    "sender-email",
-    "recipient-email",
-    "smtp-server",
-    "smtp-port",
-    "smtp-security",
+    "sender_email",
+    "recipient_email",
+    "smtp_server",
+    "smtp_port",
+    "smtp_security",
 )
 _VALID = {"sender_email": "sender@example.com", "smtp_server": "localhost"}
 

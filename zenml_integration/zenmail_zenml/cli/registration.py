@@ -29,7 +29,7 @@ _PROVIDER_ATTRIBUTES = (
     "smtp_ca_file",
     "password",
 )
-_BROKEN = " \\\n    "
+_NEXT_LINE = " \\\n    "
 _SHORT_FLAGS = {"orchestrator": "-o", "artifact_store": "-a"}
 
 
@@ -125,7 +125,7 @@ class Registration:
         wanted, old = self._wanted, self._old_alerter
         attributes = [f"--{key}={shlex.quote(value)}" for key, value in wanted.items()]
         if old:
-            command = _BROKEN.join([f"zenml alerter update {alerter}", *attributes])
+            command = _NEXT_LINE.join([f"zenml alerter update {alerter}", *attributes])
             if self._stale:
                 command += f"\nzenml alerter remove-attribute {alerter} {' '.join(self._stale)}"
             # ZenML removes attributes that are None.
@@ -138,7 +138,7 @@ class Registration:
         else:
             start = f"zenml alerter register {alerter} --flavor={FLAVOR}"
             yield Step(
-                _BROKEN.join([start, *attributes]),
+                _NEXT_LINE.join([start, *attributes]),
                 f"Registered the alerter {alerter}.",
                 lambda: client.create_stack_component(alerter, FLAVOR, kind, wanted),
             )

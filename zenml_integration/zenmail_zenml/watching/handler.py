@@ -14,13 +14,11 @@ from uuid import UUID
 from zenml.client import Client
 from zenml.dispatcher import Event, EventDispatcher, EventHandler, PipelineRunStatusUpdate
 from zenml.enums import StoreType
-from zenml.models import PipelineRunResponse
 
 from zenmail.redaction.redact import described
 from zenmail.runtime.forks import defer_forks, reset_after_fork
 
 if TYPE_CHECKING:
-    from .observer import RunEvent
     from .teller import Teller
 
 __all__ = ["RunAlerts", "register_locally"]
@@ -78,12 +76,10 @@ class RunAlerts(EventHandler):
 
     def close(self) -> None:
         """Tell at once what is noted down, for no longer than half a minute."""
-        deadline = time.monotonic() + _LAST_ROUND
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            while (self._due or self._busy) and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(left)
+            self._changed.wait_for(lambda: not (self._due or self._busy), _LAST_ROUND)
 
     def _work(self) -> None:
         while True:
@@ -104,17 +100,13 @@ class RunAlerts(EventHandler):
     def _next(self) -> tuple[UUID, int, Context]:
         """Wait for the next run that is due; the lock is held."""
         while True:
-            if self._due:
-                run, (due, tries, context) = min(
-                    self._due.items(), key=lambda item: item[1][:2]
-                )
-                left = due - time.monotonic()
-                if left <= 0 or self._closing:
-                    del self._due[run]
-                    return run, tries, context
-                self._changed.wait(left)
-            else:
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._due)
+            run, (due, tries, context) = min(self._due.items(), key=lambda it: it[1][:2])
+            left = due - time.monotonic()
+            if left <= 0 or self._closing:
+                del self._due[run]
+                return run, tries, context
+            self._changed.wait(left)
 
     def _look_at(self, run_id: UUID) -> bool:
         """Tell what happened to a run; return whether nothing is left to do."""
@@ -123,8 +115,8 @@ class RunAlerts(EventHandler):
                 # Most processes have no event to tell.
                 from .observer import end_of, paused
                 from .teller import Teller
-            run: PipelineRunResponse = Client().get_pipeline_run(run_id)
-            event: RunEvent | None = end_of(run) or paused(run)
+            run = Client().get_pipeline_run(run_id)
+            event = end_of(run) or paused(run)
             self._teller = self._teller or Teller("handler")
             return event is None or self._teller.tell(event, hooks_are_over=self._closing)
         except Exception as error:
