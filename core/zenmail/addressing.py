@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 from .address import Mailbox, as_sender, split_addresses
 from .clean import as_text
 from .errors import ConfigurationError
-from .model import TEXT, TEXTS, Model, read_by
+from .model import TEXT, TEXTS, Model, ReadBy
 
 if TYPE_CHECKING:
     from typing_extensions import Required, TypedDict, Unpack
@@ -42,10 +42,11 @@ def _as_path(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
+Sender = Annotated[str, ReadBy(as_sender, TEXT)]
+Text = Annotated[str, ReadBy(as_text, TEXT)]
+Addresses = Annotated[tuple[str, ...], ReadBy(split_addresses, TEXTS)]
+
 if TYPE_CHECKING:
-    Sender = str
-    Text = str
-    Addresses = tuple[str, ...]
 
     class AddressingArguments(TypedDict, total=False):
         """The fields of `Addressing` as keyword arguments."""
@@ -60,12 +61,6 @@ if TYPE_CHECKING:
         templates: str | Path | None
         redact: bool
         time_zone: str
-
-
-else:
-    Sender = read_by(as_sender, TEXT)
-    Text = read_by(as_text, TEXT)
-    Addresses = read_by(split_addresses, TEXTS)
 
 
 class Addressing(Model):

@@ -5,13 +5,13 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_serializer, field_validator
 
 from .attachment import Attachment
 from .clean import as_text
-from .model import TEXT, TEXTS, Model, read_by
+from .model import TEXT, TEXTS, Model, ReadBy
 
 if TYPE_CHECKING:
     from .attachment import Attachable
@@ -31,12 +31,8 @@ def _as_sentences(value: object) -> tuple[str, ...]:
     return tuple(map(as_text, islice(value, _MOST_SENTENCES)))
 
 
-if TYPE_CHECKING:
-    Text = str
-    Sentences = tuple[str, ...]
-else:
-    Text = read_by(as_text, TEXT)
-    Sentences = read_by(_as_sentences, TEXTS)
+Text = Annotated[str, ReadBy(as_text, TEXT)]
+Sentences = Annotated[tuple[str, ...], ReadBy(_as_sentences, TEXTS)]
 
 
 class Image(Model):

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 from pydantic_core import core_schema
@@ -22,7 +22,7 @@ from .mime.headers import (
     tidy_list_id,
 )
 from .mime.layout import Piece, lay_out
-from .model import TEXT, TEXTS, Model, read_by
+from .model import TEXT, TEXTS, Model, ReadBy
 
 __all__ = ["Email", "Envelope"]
 
@@ -71,21 +71,16 @@ def _parse_headers(value: object) -> object:
     return headers
 
 
+Sender = Annotated[str, ReadBy(_parse_sender, TEXT)]
+Line = Annotated[str, ReadBy(lambda value: clean_line(as_text(value)), TEXT)]
+Text = Annotated[str, ReadBy(lambda value: clean_text(as_text(value)), TEXT)]
+Addresses = Annotated[tuple[str, ...], ReadBy(_parse_addresses, TEXTS)]
+Headers = Annotated[dict[str, str], ReadBy(_parse_headers, core_schema.dict_schema(TEXT, TEXT))]
+
 if TYPE_CHECKING:
     from .attachment import Attachable
 
-    Sender = str
-    Line = str
-    Text = str
-    Addresses = tuple[str, ...]
-    Headers = dict[str, str]
     Recipients = str | Mailbox | Iterable[str | Mailbox] | None
-else:
-    Sender = read_by(_parse_sender, TEXT)
-    Line = read_by(lambda value: clean_line(as_text(value)), TEXT)
-    Text = read_by(lambda value: clean_text(as_text(value)), TEXT)
-    Addresses = read_by(_parse_addresses, TEXTS)
-    Headers = read_by(_parse_headers, core_schema.dict_schema(TEXT, TEXT))
 
 
 class Email(Model):

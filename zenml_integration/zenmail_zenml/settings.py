@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
 )
+from pydantic_core import core_schema
 from zenml.client import Client
 from zenml.utils.secret_utils import (
     SecretReference,
@@ -26,7 +26,7 @@ from zenmail.address import Mailbox, parse_mailbox, split_addresses
 from zenmail.addressing import as_time_zone
 from zenmail.clean import clean_line
 from zenmail.errors import AddressError, ConfigurationError, OptionsError
-from zenmail.model import LateModel, describe_validation
+from zenmail.model import TEXT, TEXTS, LateModel, ReadBy, describe_validation
 from zenmail.patterns import pattern
 from zenmail.redaction.own_secrets import remember_secrets
 
@@ -199,8 +199,8 @@ def as_mapping(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-Addresses = Annotated[tuple[str, ...], BeforeValidator(split_addresses)]
-Options = Annotated[dict[str, Any], BeforeValidator(as_mapping)]
+Addresses = Annotated[tuple[str, ...], ReadBy(split_addresses, TEXTS)]
+Options = Annotated[dict[str, Any], ReadBy(as_mapping, core_schema.dict_schema(TEXT))]
 
 
 class Resolved(LateModel):

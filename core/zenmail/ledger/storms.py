@@ -159,9 +159,9 @@ class Storms:
             taken = []
             held = _HELD.format(condition=condition)
             rows = transaction.rows(held, alerter=self._alerter, **values)
-            if rows:
-                from .digest import Digest, Held, load
             for key, thread, content in rows:
+                from .digest import Digest, Held, load
+
                 state = load(content)
                 if state is None:
                     transaction.execute("DELETE FROM storms WHERE id = :id", id=key)
