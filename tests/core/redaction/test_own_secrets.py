@@ -97,3 +97,9 @@ def test_the_password_in_an_address_of_the_environment_is_known(
     monkeypatch.setenv("DATABASE_URL", "postgresql://ada:zebra7falls@db.example.com/app")
     monkeypatch.setenv("BROKER_URL", "amqp://guest:guest@mq.example.com")
     assert redacted("zebra7falls is not the guest") == "[redacted] is not the guest"
+
+
+def test_the_working_folder_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shells call it PWD, and paths in tracebacks begin with it."""
+    monkeypatch.setenv("PWD", "/Jobs42x")
+    assert redacted("in /Jobs42x/train.py") == "in /Jobs42x/train.py"
