@@ -82,9 +82,11 @@ def attempt(
 
 
 def plain_mapping(value: object) -> Mapping[Any, Any] | None:
-    """Return a mapping, model or dataclass as a mapping; None for anything else."""
+    """Return a mapping, model, dataclass or named tuple as a mapping; None for others."""
     if isinstance(value, Mapping):
         return value
+    if isinstance(value, tuple) and (names := getattr(value, "_fields", ())):
+        return dict(zip(names, value, strict=False))
     fields = getattr(type(value), "model_fields", None) or getattr(
         type(value), "__dataclass_fields__", None
     )

@@ -38,7 +38,7 @@ VALUES (:slot, :mail, :alerter, :policy, {now}, :sender, :subject, :content, :re
 {now} + :seconds)
 ON CONFLICT (slot) DO UPDATE SET lease = excluded.lease WHERE under_way.id = excluded.id
 {quick}"""
-_END = """DELETE FROM under_way WHERE slot = :slot AND owner = :mine AND id = :mail {quick}"""
+_END = "DELETE FROM under_way WHERE slot = :slot AND owner = :mine AND id = :mail"
 _MAIL = """INSERT INTO mails (id, alerter, policy, created, sender, subject, content)
 VALUES (:mail, :alerter, :policy, {now}, :sender, :subject, :content)
 ON CONFLICT DO NOTHING"""
@@ -233,7 +233,11 @@ class Claim:
         self.tries += tried
         if self.forgotten and not fates:
             return
-        if not fates and self._slot and self._engine.run(self._end, survives="statement"):
+        if (
+            self._slot
+            and not fates
+            and self._engine.run(lambda t: self._end(t, "{quick}"), survives="statement")
+        ):
             return
         rest = min(_LONGEST_REST, _FIRST_REST * 2.0 ** (self.tries - 1)) if self.tries else 0.0
         survives: Survives = "machine" if fates else "nothing"
@@ -268,8 +272,9 @@ class Claim:
         if gone := [one for one in everybody if one not in fates]:
             forget(transaction, {self.name: gone})
 
-    def _end(self, transaction: Transaction) -> int:
-        return transaction.execute(_END, slot=self._slot, mail=self.name, mine=self._owner)
+    def _end(self, transaction: Transaction, how: str = "") -> int:
+        key = {"slot": self._slot, "mail": self.name, "mine": self._owner}
+        return transaction.execute(f"{_END} {how}", **key)
 
     def _columns(self) -> dict[str, Any]:
         return {

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from email import message_from_bytes, policy
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -234,6 +234,25 @@ def test_a_secret_may_be_of_an_enumeration(value: object) -> None:
     )
     assert "Zx81kQ0vPm47".lower() not in leaves(email.as_bytes())
     assert email.text.count("[redacted]") == 4
+
+
+class Login(NamedTuple):
+    """A named tuple with a secret."""
+
+    user: str
+    password: str
+
+
+def test_a_field_of_a_named_tuple_has_a_name() -> None:
+    """What is under the name of a secret is one."""
+    login = Login("ada", "zebra7falls")
+    email = compose(
+        Alert(title="t", facts={"Login": login, "Logins": [login]}, tables={"Logins": [login]}),
+        sender="a@example.com",
+        to="b@example.com",
+    )
+    assert "zebra7falls" not in leaves(email.as_bytes())
+    assert email.text.count("ada") == 3
 
 
 @settings(max_examples=60, deadline=None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,6 +19,11 @@ class Colour(Enum):
 
 @dataclass
 class Point:
+    x: int
+    y: int
+
+
+class Pair(NamedTuple):
     x: int
     y: int
 
@@ -47,6 +53,7 @@ class Scalar:
         (timedelta(seconds=125), "2 min 05 s"),
         ([1, 2], "1, 2"),
         (Point(1, 2), "x: 1, y: 2"),
+        (Pair(1, 2), "x: 1, y: 2"),
         (list(range(25)), ", ".join(map(str, range(20))) + ", and 5 more"),
         ({"a": {"b": 1}}, "a.b: 1"),
     ],

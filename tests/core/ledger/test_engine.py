@@ -93,6 +93,26 @@ def test_what_fails_is_told_once(location: str, caplog: pytest.LogCaptureFixture
     assert [record for record in caplog.records if record.name.startswith("psycopg")] == []
 
 
+def test_a_mail_that_is_kept_waits_for_the_disk(
+    cluster: Any, email: Email, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's machine may stop once a receipt says that a mail is kept."""
+    ledger = Ledger(cluster.url())
+    claim = ledger.outbox.begin(email, email.envelope, "at_most_once", 30.0)
+    seen: list[Any] = []
+    command = Transaction.command
+
+    def spy(transaction: Transaction, sql: str) -> None:
+        if sql == "COMMIT":
+            seen.extend(transaction.rows("SHOW synchronous_commit"))
+        command(transaction, sql)
+
+    monkeypatch.setattr(Transaction, "command", spy)
+    claim.settle(dict.fromkeys(email.envelope.recipients, Fate("waiting")))
+    ledger.close()
+    assert seen == [("on",)]
+
+
 def test_no_statement_compares_all_with_all(
     cluster: Any, email: Email, monkeypatch: pytest.MonkeyPatch
 ) -> None:
