@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from enum import Enum
 from itertools import islice
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ class Shield:
             return self.redactor.masked()
         if value is None or kind is bool:
             return value
+        if isinstance(value, Enum):
+            return self._masked(value.value, secrecy, depth)
         if not isinstance(value, str):
             if number_in(value) is not None:
                 chosen = secrecy == "any-text" and len(str(value)) > 3

@@ -243,7 +243,7 @@ def _from_mapping(source: Mapping[Any, Any], limit: int, width: int) -> _Grid:
     values = list(source.values())
     if values and all(isinstance(value, list | tuple) for value in values):
         names = list(source)[:width]
-        rows = [list(row) for row in islice(zip_longest(*values[:width]), limit)]
+        rows = [list(row[:width]) for row in islice(zip_longest(*values), limit)]
         height = max(map(len, values))
         return _Grid([_title(name) for name in names], rows, height, len(source))
     if values and all(isinstance(value, Mapping) for value in values):

@@ -99,7 +99,7 @@ class Mailer:
         name_option: Callable[[str], str] = str,
     ) -> None:
         self.deadline = _seconds(deadline)
-        retry = retry or Retry()
+        retry = Retry() if retry is None else retry
         _require("retry", retry, Retry)
         if redirect is not None:
             from .redirect import Redirect

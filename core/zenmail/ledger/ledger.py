@@ -80,11 +80,11 @@ def open_engine(location: str | os.PathLike[str]) -> Engine:
     """
     try:
         text = os.fsdecode(location)
-        path = os.path.abspath(Path(text).expanduser())
+        path = Path(text).expanduser()
         if b"\0" in os.fsencode(path):
             text = ""
     except (TypeError, ValueError, RuntimeError):
-        text = path = ""
+        text, path = "", Path()
     if text == ":memory:":
         return Memory()
     if text.startswith(("postgresql://", "postgres://")):
@@ -96,4 +96,4 @@ def open_engine(location: str | os.PathLike[str]) -> Engine:
             "The ledger is neither a path nor a postgresql:// URL.",
             remedy="Give the path of an SQLite file, or postgresql://user@host/database.",
         )
-    return SQLite(path)
+    return SQLite(os.path.abspath(path))

@@ -20,7 +20,7 @@ __all__ = ["OwnSecrets", "own_secrets", "process_secrets", "remember_secrets"]
 _SHORTEST = 4
 _LONGEST_WORD = 8
 # Shells name their working folder as others do a password.
-_FOLDERS = frozenset({"PWD", "OLDPWD"})
+_FOLDER = pattern(r"(?:OLD)?PWD=/")
 _PASSWORD = pattern(r"://[^\s:@/]*:([^\s@]+)@")
 
 
@@ -99,7 +99,7 @@ _searched: tuple[dict[Any, Any], tuple[str, ...]] = {}, ()
 
 def _secrets_of(name: str, value: str) -> Iterator[str]:
     """Yield a variable's value if its name says that it is secret, or an address's password."""
-    if name not in _FOLDERS and is_secret(secrecy_of(name), value):
+    if not _FOLDER.match(f"{name}={value}") and is_secret(secrecy_of(name), value):
         yield value
     elif (login := _PASSWORD.search(value)) and is_random(login[1]):
         yield login[1]

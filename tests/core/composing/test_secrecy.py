@@ -7,6 +7,7 @@ import html
 import json
 from collections.abc import Callable
 from email import message_from_bytes, policy
+from enum import Enum
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -208,6 +209,31 @@ def test_no_given_secret_survives_any_carrier_and_cut(
     whole = leaves(email.as_bytes())
     for shown in (secret, carried, html.escape(carried)):
         assert shown.lower() not in whole
+
+
+class Choice(str, Enum):
+    """A text that a member of an enumeration is."""
+
+    KEY = "Zx81kQ0vPm47"
+
+
+class Plain(Enum):
+    """A member of an enumeration that only holds a text."""
+
+    KEY = "Zx81kQ0vPm47"
+
+
+@pytest.mark.parametrize("value", [Choice.KEY, Plain.KEY], ids=["text", "plain"])
+def test_a_secret_may_be_of_an_enumeration(value: object) -> None:
+    """What counts is the text that the mail shows, not the name of the member."""
+    facts = {"api_key": value, "Settings": {"api_key": value}, "Cells": [{"api_key": value}]}
+    email = compose(
+        Alert(title="t", facts=facts, tables={"Rows": [{"api_key": value}]}),
+        sender="a@example.com",
+        to="b@example.com",
+    )
+    assert "Zx81kQ0vPm47".lower() not in leaves(email.as_bytes())
+    assert email.text.count("[redacted]") == 4
 
 
 @settings(max_examples=60, deadline=None)

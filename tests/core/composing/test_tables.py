@@ -101,6 +101,13 @@ def test_large_tables_say_what_is_left_out() -> None:
     assert table.note == "980 more rows and 44 more columns are not shown."
 
 
+def test_a_column_that_is_not_shown_counts_for_the_rows() -> None:
+    """A mapping of columns has as many rows as the longest, shown or not."""
+    table = to_table("t", {"a": [1], "b": [1, 2]}, rows=5, columns=1)
+    assert table.rows == [["1"], ["-"]]
+    assert table.note == "1 more columns are not shown."
+
+
 def test_failed_steps_are_always_shown() -> None:
     """Of many steps the failed ones come first; those that completed are counted."""
     steps = [StepSummary(name=f"s{number}", status="completed") for number in range(200)]

@@ -709,6 +709,7 @@ def test_verify_reports_and_never_raises(
         {"deadline": "30"},
         {"deadline": None},
         {"retry": "at_least_once"},
+        {"retry": 0},
         {"redirect": "staging@example.com"},
         {"alerts_per_run": "5"},
         {"fallbacks": None},

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from zenmail import Email, LedgerError
+from zenmail import ConfigurationError, Email, LedgerError
 from zenmail.ledger.claim import Fate
 from zenmail.ledger.engine import Transaction
 from zenmail.ledger.ledger import Ledger, open_engine
@@ -62,6 +62,20 @@ def test_a_ledger_with_the_tables_of_another_version(
     change(change_schema)
     with pytest.raises(LedgerError, match=r"made by another version .*another ledger"):
         ledger.told.claim("run-1:failed", 60.0)
+
+
+def test_a_ledger_needs_no_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process whose folder is gone finds a ledger that is not a path relative to it."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for location in (":memory:", tmp_path / "ledger.db"):
+        Ledger(location).close()
+    with pytest.raises(ConfigurationError, match="neither a path nor"):
+        Ledger("mysql://db.example.com/ledger")
 
 
 def test_what_fails_is_told_once(location: str, caplog: pytest.LogCaptureFixture) -> None:

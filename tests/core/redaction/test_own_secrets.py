@@ -103,3 +103,11 @@ def test_the_working_folder_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> Non
     """Shells call it PWD, and paths in tracebacks begin with it."""
     monkeypatch.setenv("PWD", "/Jobs42x")
     assert redacted("in /Jobs42x/train.py") == "in /Jobs42x/train.py"
+
+
+def test_a_password_that_is_called_like_the_working_folder_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A container that no shell has started may be given its password as PWD."""
+    monkeypatch.setenv("PWD", "zebra7falls")
+    assert redacted("zebra7falls is wrong") == "[redacted] is wrong"
