@@ -94,7 +94,9 @@ def _covered_by_another_hook(exception: BaseException | None, context: RunContex
     else:
         return False
     current = context.innermost
-    source = read_or_default(lambda: current and getattr(current.config, setting, None), None)
+    if current is None:
+        return False
+    source = read_or_default(lambda: getattr(current.config, setting, None), None)
     return source is not None and source.attribute == hook
 
 
