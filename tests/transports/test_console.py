@@ -161,8 +161,7 @@ class Slow(io.StringIO):
         self.writes: list[str] = []
 
     def write(self, text: str) -> int:
-        if text:  # rich ends what it captures with an empty one
-            self.writes.append(text)
+        self.writes.append(text)
         return len(text)
 
 
@@ -197,6 +196,26 @@ def test_a_closed_terminal_is_a_failure_of_ours(monkeypatch: pytest.MonkeyPatch)
     assert (receipt.outcome, receipt.attempts) == ("refused", 1)
     assert receipt.code == "console-closed"
     assert receipt.remedy
+
+
+def test_a_broken_pipe_ends_neither_the_process_nor_its_output() -> None:
+    """As in ``python run.py | head``, with words of the program before the mail."""
+    program = (
+        "import os, sys\n"
+        "from zenmail import Email, Mailer\n"
+        "reader, writer = os.pipe()\n"
+        "sys.stderr = open(writer, 'w')\n"
+        "os.close(reader)\n"
+        "sys.stderr.write('words before it')\n"
+        "mailer = Mailer('console', options={'stream': 'stderr'}, deadline=0.5)\n"
+        "email = Email(sender='a@example.com', to=['b@example.com'], subject='s', text='t')\n"
+        "print(mailer.send(email).outcome, flush=True)\n"
+        "os._exit(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "deferred\n", done
 
 
 def test_unknown_options_are_refused() -> None:

@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from zenml import pipeline, step
@@ -19,6 +19,7 @@ from zenmail_zenml import (
     smtp_email_alerter_start_hook,
     smtp_email_alerter_success_hook,
 )
+from zenmail_zenml.alerts.run_context import RunContext
 
 pytestmark = pytest.mark.zenml
 
@@ -260,6 +261,26 @@ def test_a_broken_hook_fails_no_step(
     fail(unlucky)
     assert "our mistake" in caplog.text
     assert "no model for 3 rows" in caplog.text
+
+
+def test_the_end_is_mailed_if_the_configuration_cannot_be_read(
+    alerter: Any, server: SMTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two mails are better than none where ZenML does not say which hooks are set."""
+
+    class Unread:
+        """A step whose details ZenML has to be asked for, and it is away."""
+
+        name = "fit"
+
+        @property
+        def config(self) -> Any:
+            raise ConnectionError("ZenML is away")
+
+    context = RunContext(step=cast(Any, Unread()))
+    monkeypatch.setattr("zenmail_zenml.hooks.current_context", lambda: context)
+    smtp_email_alerter_end_hook(ValueError("no model"))
+    assert subjects(server) == ["Failed: fit: ValueError"]
 
 
 def test_a_hook_that_is_imported_twice_finds_the_alerter(

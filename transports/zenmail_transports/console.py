@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 import sys
 from pathlib import Path
@@ -77,17 +78,19 @@ def _print(
             code="console-closed",
             remedy="Choose the other stream, or the file transport.",
         )
-    console = Console(
-        file=terminal, highlight=False, markup=False, emoji=False, soft_wrap=True,
-        force_jupyter=False,
-    )  # fmt: skip
+    encoding = getattr(terminal, "encoding", None) or "utf-8"
+    # Not straight to the terminal: rich ends the process where a pipe is broken. What the
+    # terminal cannot show stands as an escape.
+    sheet = io.TextIOWrapper(io.BytesIO(), encoding, "backslashreplace", newline="")
     try:
-        with console.capture() as printed:
-            _render(console, email, envelope, html)
-        # What the terminal cannot show stands as an escape.
-        shown = printed.get().encode(console.encoding, "backslashreplace")
+        console = Console(
+            file=sheet, force_terminal=terminal.isatty() or None, force_jupyter=False,
+            highlight=False, markup=False, emoji=False, soft_wrap=True,
+        )  # fmt: skip
+        _render(console, email, envelope, html)
+        sheet.seek(0)
         # One call: the mails of several threads do not mix.
-        terminal.write(shown.decode(console.encoding))
+        terminal.write(sheet.read())
         terminal.flush()
     except (OSError, ValueError) as error:
         raise TemporaryFailure(

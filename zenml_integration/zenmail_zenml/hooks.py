@@ -93,8 +93,10 @@ def _covered_by_another_hook(exception: BaseException | None, context: RunContex
         setting, hook = "success_hook_source", smtp_email_alerter_success_hook.__name__
     else:
         return False
-    config = getattr(context.innermost, "config", None)
-    source = read_or_default(lambda: getattr(config, setting, None), None)
+    current = context.innermost
+    if current is None:
+        return False
+    source = read_or_default(lambda: getattr(current.config, setting, None), None)
     return source is not None and source.attribute == hook
 
 

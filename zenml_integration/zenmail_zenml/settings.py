@@ -167,7 +167,7 @@ def references_in(value: Any) -> Iterator[SecretReference]:
         yield parse_secret_reference(value)
     elif isinstance(value, str) and "{{" in value:
         # Lists and options are written as JSON or with commas, too.
-        for found in _REFERENCE.findall(value):
+        for found in filter(is_secret_reference, _REFERENCE.findall(value)):
             yield parse_secret_reference(found)
 
 

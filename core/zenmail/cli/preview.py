@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ..errors import ConfigurationError
 from .app import Failure
 
 __all__ = ["preview"]
@@ -66,7 +67,14 @@ def preview(
             raise click.UsageError("Give KIND or --alert, not both.")
         from ..alert import Alert
 
-        alert, name = Alert.model_validate_json(source.read_bytes()), source.stem
+        try:
+            alert, name = Alert.model_validate_json(source.read_bytes()), source.stem
+        except ConfigurationError as error:
+            raise Failure(
+                f"{source}: {error.message}",
+                remedy='Write it like {"title": "Step failed", "severity": "error"}.',
+                exit_code=2,
+            ) from error
     else:
         name = kind or "success"
         if name not in kinds:

@@ -50,7 +50,11 @@ def test_the_browser_is_opened_on_the_html(
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("{", "Invalid JSON"), ("[]", "should be an object"), ('{"titel": "x"}', "'titel'")],
+    [
+        ("{", "alert.json: Invalid JSON"),
+        ("[]", "Write it like {"),
+        ('{"titel": "x"}', "'titel'"),
+    ],
 )
 def test_a_wrong_alert_is_a_users_error(
     zenmail: Run, tmp_path: Path, text: str, says: str

@@ -330,14 +330,13 @@ def test_name_server_that_hangs(
 
 
 def test_connection_refused(start: Start, client: Any, alert: Email) -> None:
-    """A closed port is temporary; its error names the usual ports, and its cause the socket's."""
+    """A closed port is temporary, and its error names the usual ports."""
     server = start()
     request = client.request(server, alert)
     server.close()
     with pytest.raises(TemporaryFailure, match="refused the connection") as caught:
         client.transport.send_email(request)
     assert "587" in caught.value.remedy
-    assert isinstance(caught.value.__cause__, ConnectionRefusedError)
 
 
 def test_second_address_is_tried(

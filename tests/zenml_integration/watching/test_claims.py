@@ -99,6 +99,24 @@ def test_an_abandoned_claim_is_given_up(run: Any) -> None:
     claims.release(event)
 
 
+def test_a_mail_whose_evidence_cannot_be_written_is_not_sent_again_at_once(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim stays for its time, as nothing else says that somebody has told."""
+
+    def fail(*_: object) -> None:
+        raise ConnectionError("ZenML is away")
+
+    claims, event = Claims(), RunEvent("silent", run)
+    assert claims.claim(event, 60.0) == "mine"
+    with monkeypatch.context() as patch:
+        patch.setattr("zenmail_zenml.watching.claims.write_metadata", fail)
+        with pytest.raises(ConnectionError):
+            claims.settle(event, "test", {})
+    assert claims.claim(event, 60.0) == "busy"
+    claims.release(event)
+
+
 def test_an_event_is_mailed_only_if_it_is_wanted(
     register: Callable[..., Any], server: SMTPServer
 ) -> None:

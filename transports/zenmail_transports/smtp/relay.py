@@ -337,7 +337,7 @@ class Relay:
             try:
                 session = Session.dial(self._options, addresses, deadline)
             except TemporaryFailure as error:
-                raise failure or error from error.__cause__
+                raise failure or error from None
             try:
                 with _closed_on_failure(session):
                     session.encrypt(context, deadline)

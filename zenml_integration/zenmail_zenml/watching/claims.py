@@ -68,8 +68,12 @@ class Claims:
         try:
             told = {evidence_of(event.key): {"by": by, "at": now}}
             write_metadata(event.run, {**told, **deliveries})
-        finally:
-            self._lock.settle(_name(event))
+        except BaseException:
+            # A ledger remembers it without the run. A tag stays, as the next one would tell.
+            if isinstance(self._lock, Told):
+                self._lock.settle(_name(event))
+            raise
+        self._lock.settle(_name(event))
 
     def release(self, event: RunEvent) -> None:
         """Give up the claim, for the next one to try."""
