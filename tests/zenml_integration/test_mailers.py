@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from zenmail import Mailer
+from zenmail import ConfigurationError, Mailer
 from zenmail_zenml.mailers import MailerCache
 from zenmail_zenml.settings import Resolved, resolve
 
@@ -106,3 +106,11 @@ def test_no_secret_is_kept_as_a_key() -> None:
     ):
         assert "canary-password-7f3a" not in repr(cache._entries)
     cache.close()
+
+
+@pytest.mark.parametrize("nested", [{1: "x", "a": "y"}, {("a", "b"): "x"}])
+def test_options_with_odd_names_are_an_error_of_ours(nested: dict[Any, str]) -> None:
+    """A post with them is logged as not sent, and fails no step."""
+    given = settings(transport_options={"oauth_options": nested})
+    with pytest.raises(ConfigurationError, match="Invalid option"), MailerCache().lease(given):
+        pass

@@ -18,7 +18,7 @@ from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import StoreType
 
-from zenmail import Ledger, Mailer, OptionsError, PluginHost, Retry
+from zenmail import ConfigurationError, Ledger, Mailer, OptionsError, PluginHost, Retry
 from zenmail.runtime.forks import reset_after_fork
 
 from .alerts.run_context import PASS_THROUGH
@@ -167,7 +167,10 @@ class MailerCache:
         def plain(item: object) -> str:
             return item.get_secret_value() if isinstance(item, SecretStr) else repr(item)
 
-        canonical = json.dumps(values, sort_keys=True, default=plain).encode()
+        try:
+            canonical = json.dumps(values, sort_keys=True, default=plain).encode()
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"Invalid option: {error}.") from None
         return blake2b(canonical, key=self._salt, digest_size=32).digest()
 
     def close(self) -> None:
