@@ -22,6 +22,7 @@ from .mime.headers import (
     tidy_list_id,
 )
 from .mime.layout import Piece, lay_out
+from .mime.plaintext import html_to_text
 from .model import TEXT, TEXTS, Model, ReadBy
 
 __all__ = ["Email", "Envelope"]
@@ -184,8 +185,6 @@ class Email(Model):
         if not self.date.tzinfo:
             fields["date"] = self.date.astimezone()
         if self.html and not self.text.strip():
-            from .mime.plaintext import html_to_text
-
             fields["text"] = html_to_text(self.html)
         if self.message_id:
             fields["message_id"] = check_identifier(self.message_id, field="message_id")

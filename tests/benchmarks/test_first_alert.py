@@ -28,7 +28,7 @@ _MAY_BE_IMPORTED = """
 """
 # Which belong to other mails, other transports, or commands.
 _MAY_NOT = """
-    zenmail.check zenmail.cli* zenmail.testing* zenmail.tokens zenmail.mime.plaintext
+    zenmail.check zenmail.cli* zenmail.testing* zenmail.tokens
     zenmail.composing.language zenmail.composing.markdown zenmail.composing.pictures
     zenmail.composing.*tables zenmail.composing.summaries zenmail.delivery.redirect
     zenmail.ledger.digest zenmail.ledger.listing zenmail.ledger.told

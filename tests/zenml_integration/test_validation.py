@@ -30,6 +30,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"transport_options": "{"}, "transport_options"),
     ({"transport_options": "[1]"}, "transport_options"),
     ({"transport_options": '{"host": "{{mail}}"}'}, "transport_options.host"),
+    ({"transport_options": '{"port": "{{mail.port}}0"}'}, "transport_options.port"),
     ({"smtp_port": "0"}, "smtp_port"),
     ({"smtp_port": "many"}, "smtp_port"),
     ({"smtp_server": None}, "'smtp_server' is required"),

@@ -156,16 +156,21 @@ stored_secrets = Secrets()
 """The secrets that this process has read."""
 
 
-def references_in(value: Any) -> Iterator[SecretReference]:
-    """Yield the secrets that a value refers to, also in lists and in options."""
+def references_in(value: Any, *, embedded: bool = True) -> Iterator[SecretReference]:
+    """Yield the secrets that a value refers to, also in lists and in options.
+
+    Args:
+        value: The value.
+        embedded: Whether references within longer texts count.
+    """
     if isinstance(value, Mapping):
         value = [*value.values()]
     if isinstance(value, list | tuple):
         for item in value:
-            yield from references_in(item)
+            yield from references_in(item, embedded=embedded)
     elif is_secret_reference(value):
         yield parse_secret_reference(value)
-    elif isinstance(value, str) and "{{" in value:
+    elif embedded and isinstance(value, str) and "{{" in value:
         # Lists and options are written as JSON or with commas, too.
         for found in filter(is_secret_reference, _REFERENCE.findall(value)):
             yield parse_secret_reference(found)

@@ -124,7 +124,9 @@ def _check_transport(
     error = _validation_error(options_type, options)
     if error is None:
         return
-    references = {name for name, value in options.items() if any(references_in(value))}
+    references = {
+        name for name, value in options.items() if any(references_in(value, embedded=False))
+    }
     rest = {name: value for name, value in options.items() if name not in references}
     rest_error = _validation_error(options_type, rest)
     lasting = {item["msg"] for item in rest_error.errors()} if rest_error else set()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..addressing import Addressing
 from ..clean import clean_text
+from ..runtime.forks import defer_forks
 from .engine import Engine, Transaction
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ class Storms:
         # A run's summary comes once, and is what the reader waits for.
         if not alert.thread or alert.steps:
             return True
-        from .digest import State, describe, load
+        with defer_forks():
+            from .digest import State, describe, load
 
         key = self._key(alert.thread, addressing)
         thread = hide(clean_text(alert.thread), shapes=True)

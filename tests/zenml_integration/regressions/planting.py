@@ -92,7 +92,7 @@ def plant(
     name = f"planted_{uuid.uuid4().hex[:10]}"
     for secret in ("warehouse", "registry"):
         with contextlib.suppress(Exception):
-            client.create_secret(f"{secret}_{name}", {"password": "first"})
+            client.create_secret(f"{secret}_{name}", {"password": "first-0f3b"})
     world.good()
     text = (Path(__file__).parent / planted.project).read_text(encoding="utf-8")
     text = text.replace("PIPELINE", name).replace("CONTRACTS", f"contracts_{name}")
@@ -108,7 +108,7 @@ def plant(
         text = text.replace(old, new)
     if planted.rotates:
         client.update_secret(
-            f"{planted.rotates}_{name}", add_or_update_values={"password": "second"}
+            f"{planted.rotates}_{name}", add_or_update_values={"password": "second-7c1e"}
         )
     if planted.saves is not None:
         save_artifact(planted.saves, f"contracts_{name}")
