@@ -26,6 +26,96 @@ class Slow:
         return getattr(self._socket, name)
 
 
+class Script:
+    """A server that answers after some time on a clock of its own, and its socket.
+
+    It counts how often the client looked whether the answer is there, and how often it
+    fell asleep to be woken by it.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.takes = 0.0
+        self.looks = self.sleeps = 0
+        self._due = 0.0
+        self._asleep = False
+
+    def monotonic(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def send(self, data: Any) -> int:
+        """Take a command."""
+        self._due = self.now + self.takes
+        return len(data)
+
+    def recv(self, _: int) -> bytes:
+        """Give the answer, if it is due; time passes with each look."""
+        if self._asleep:
+            self.now = max(self.now, self._due)
+        elif self.now < self._due:
+            self.looks += 1
+            self.now += 10e-6
+            raise BlockingIOError
+        return b"250 fine\r\n"
+
+    def settimeout(self, _: float) -> None:
+        """Fall asleep."""
+        self.sleeps += 1
+        self._asleep = True
+
+    def setblocking(self, _: bool) -> None:
+        """Be awake."""
+        self._asleep = False
+
+    def setsockopt(self, *_: int) -> None:
+        """Take no notice."""
+
+    def waits(self, wire: Wire, *, takes: float) -> tuple[int, int]:
+        """Exchange one command; return how often the client looked and slept."""
+        self.takes, self.looks, self.sleeps = takes, 0, 0
+        assert wire.exchange([b"NOOP\r\n"], 1, "it", Deadline.after(60))[0].code == 250
+        return self.looks, self.sleeps
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Script:
+    """Return a scripted server whose clock is the wire's, on a machine with two processors."""
+    script = Script()
+    monkeypatch.setattr("zenmail_transports.smtp.wire.time", script)
+    monkeypatch.setattr("zenmail_transports.smtp.wire._processors", lambda: 2)
+    return script
+
+
+def test_a_prompt_server_is_looked_to_awake(script: Script) -> None:
+    """As long as answers come at once, the client does not fall asleep for them."""
+    wire = Wire(script, "localhost", 25)  # type: ignore[arg-type]
+    assert script.waits(wire, takes=50e-6) == (0, 1), "nothing is known of the server yet"
+    assert script.waits(wire, takes=50e-6) == (5, 0)
+    assert script.waits(wire, takes=0.0) == (0, 0)
+
+
+def test_a_slow_server_is_waited_for_asleep(script: Script) -> None:
+    """One answer that is late ends the looking after some turns, and for the next ones."""
+    wire = Wire(script, "localhost", 25)  # type: ignore[arg-type]
+    script.waits(wire, takes=50e-6)
+    looks, sleeps = script.waits(wire, takes=0.02)
+    assert 0 < looks <= 25
+    assert sleeps == 1
+    assert script.waits(wire, takes=0.02) == (0, 1)
+    assert script.waits(wire, takes=50e-6) == (0, 1)
+    assert script.waits(wire, takes=50e-6) == (5, 0), "it is prompt again"
+
+
+def test_one_processor_is_left_to_the_server(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where client and server share a processor, looking would only hold the answer up."""
+    monkeypatch.setattr("zenmail_transports.smtp.wire._processors", lambda: 1)
+    wire = Wire(script, "localhost", 25)  # type: ignore[arg-type]
+    assert [script.waits(wire, takes=50e-6) for _ in range(3)] == [(0, 1)] * 3
+
+
 def test_a_prompt_server_does_not_outlive_the_deadline() -> None:
     """However fast the bytes come, the deadline is asked before each look."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
