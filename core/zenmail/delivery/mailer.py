@@ -385,8 +385,12 @@ class Mailer:
             found.append(replace(check, detail=told(check.detail), remedy=told(check.remedy)))
             report(route.name, found[-1])
 
+        def verify() -> None:
+            for check in route.transport.verify(request):
+                note(check)
+
         try:
-            within(deadline, lambda: deque(map(note, route.transport.verify(request)), 0))
+            within(deadline, verify)
         except self.plugins.pass_through:
             raise
         except ZenmailError as error:

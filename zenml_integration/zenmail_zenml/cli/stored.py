@@ -179,11 +179,11 @@ def _find(name: str | None) -> ComponentResponse:
     except KeyError:
         known = ", ".join(names())
         remedy = f"Registered alerters: {known}." if known else "Create one: zenmail register"
-        lacking = f"There is no alerter {name!r} in ZenML."
+        missing = f"There is no alerter {name!r} in ZenML."
         if name is None:
-            lacking = f"The active stack {client.active_stack_model.name!r} has no alerter."
+            missing = f"The active stack {client.active_stack_model.name!r} has no alerter."
             remedy = "Give the name of one, or create one: zenmail register"
-        raise Failure(lacking, remedy=remedy, exit_code=2) from None
+        raise Failure(missing, remedy=remedy, exit_code=2) from None
     if component.flavor_name != FLAVOR:
         raise Failure(
             f"The alerter {component.name!r} has the flavor {component.flavor_name!r}.",
